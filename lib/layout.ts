@@ -1,0 +1,117 @@
+// Generated from native/core/layout_fields.h by `npm run generate`. Do not edit.
+// Names that start with D_ and C_ are byte offsets in a descriptor and in the ring's control block.
+
+export const DESCRIPTOR_BYTES = 64;
+export const D_SOCKET_ID = 0;
+export const D_OFFSET = 4;
+export const D_LENGTH = 8;
+export const D_SEGMENT_SIZE = 12;
+export const D_FLAGS = 14;
+export const D_PEER_ID = 16;
+export const D_PORT = 20;
+export const D_FAMILY = 22;
+export const D_KIND = 23;
+export const D_ADDRESS = 24;
+export const D_SCOPE_ID = 40;
+export const D_SIZE = 44;
+export const D_RESULT = 44;
+export const D_RECEIVED_NS = 48;
+export const D_USER_DATA = 48;
+export const D_INTERFACE_INDEX = 56;
+export const D_TOS = 60;
+export const D_TTL = 61;
+export const D_LOCAL_ADDRESS_ID = 62;
+export const KIND_DATAGRAM = 0;
+export const KIND_ERROR = 1;
+export const KIND_SENT = 2;
+export const FLAG_NEW_PEER = 1;
+export const FLAG_TRUNCATED = 2;
+export const CONTROL_BYTES = 256;
+export const C_HEAD = 0;
+export const C_BASE = 4;
+export const C_TAIL = 64;
+export const C_WAKE_PENDING = 128;
+export const C_PRODUCER_WAITING = 192;
+export const SOCKET_SLOT_BITS = 20;
+export const DATAGRAM_BYTES_MAX = 65536;
+export const RESULT_DEFERRED = -2147483648;
+export const COUNTERS_PER_ROW = 32;
+export const COUNTER_ROWS_PER_PAGE = 128;
+export const LAYOUT_HASH = 3627240265;
+
+// What IoThread.open is asked for.
+export const OPEN_REUSE_ADDRESS = 1;
+export const OPEN_REUSE_PORT = 2;
+export const OPEN_IPV6_ONLY = 4;
+export const OPEN_GRO = 8;
+export const OPEN_GSO = 16;
+export const OPEN_DROP_WHEN_FULL = 32;
+
+// Rows of the native table of socket options.
+export const SocketOption = {
+  reuseAddress: 0,
+  reusePort: 1,
+  ipv6Only: 2,
+  broadcast: 3,
+  receiveBufferBytes: 4,
+  sendBufferBytes: 5,
+  ttl: 6,
+  multicastTtl: 7,
+  multicastLoopback: 8,
+  reportKernelDrops: 9,
+  gro: 10,
+} as const;
+
+// Where each counter stands in its row.
+export const counterIndex = {
+  /** datagrams received, after GRO was split */
+  rxDatagrams: 0,
+  /** payload bytes received */
+  rxBytes: 1,
+  /** receive system calls */
+  rxCalls: 2,
+  /** receive calls that returned something */
+  rxBatches: 3,
+  /** super-datagrams that the kernel had joined (GRO) */
+  rxGroBatches: 4,
+  /** datagrams that came in super-datagrams */
+  rxGroSegments: 5,
+  /** datagrams cut to the receive limit */
+  rxTruncated: 6,
+  /** receive calls that failed */
+  rxErrors: 7,
+  /** datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL) */
+  rxKernelDrops: 8,
+  /** datagrams read and dropped, ring full */
+  rxRingDrops: 9,
+  /** times that receiving stopped because the ring was full */
+  rxPauses: 10,
+  /** datagrams read after close and thrown away */
+  rxDiscarded: 11,
+  /** wake-ups of JavaScript */
+  wakeups: 12,
+  /** times the thread waited for the kernel */
+  waits: 13,
+  /** addresses that lost their place in the peer table */
+  peerEvictions: 14,
+  /** times the thread waited for a fuller batch */
+  moderations: 15,
+  /** datagrams the kernel took */
+  txDatagrams: 16,
+  /** payload bytes the kernel took */
+  txBytes: 17,
+  /** send system calls */
+  txCalls: 18,
+  /** super-datagrams sent (GSO) */
+  txGsoBatches: 19,
+  /** datagrams that left in super-datagrams */
+  txGsoSegments: 20,
+  /** super-datagrams refused and sent one by one */
+  txGsoFallbacks: 21,
+  /** datagrams the kernel refused */
+  txErrors: 22,
+  /** datagrams that waited for the socket to be writable */
+  txDeferred: 23,
+  /** datagrams dropped: backlog full, or closed while waiting */
+  txDropped: 24,
+} as const;

@@ -1,0 +1,320 @@
+#include "bridge/io_thread_object.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/open_flags.h"
+#include "core/options.h"
+#include "engine/choose.h"
+
+namespace ksocket {
+
+namespace {
+
+uint32_t u32(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+Napi::Value number(Napi::Env env, int value) { return Napi::Number::New(env, value); }
+
+// The family's number, as in a descriptor; text and port as the caller validated them.
+int address_of(uint8_t family, const Napi::Value& text, const Napi::Value& port, Address* out) {
+  return parse_address(family, text.As<Napi::String>().Utf8Value(), static_cast<uint16_t>(u32(port)), out);
+}
+
+}  // namespace
+
+Napi::Function IoThreadObject::define(Napi::Env env) {
+  using Self = IoThreadObject;
+  return DefineClass(env, "IoThread",
+                     {
+                         InstanceMethod<&Self::start>("start"),
+                         InstanceMethod<&Self::stop>("stop"),
+                         InstanceMethod<&Self::engine_name>("engineName"),
+                         InstanceMethod<&Self::add_counters>("addCounters"),
+                         InstanceMethod<&Self::open>("open"),
+                         InstanceMethod<&Self::bind>("bind"),
+                         InstanceMethod<&Self::connect>("connect"),
+                         InstanceMethod<&Self::disconnect>("disconnect"),
+                         InstanceMethod<&Self::respond>("respond"),
+                         InstanceMethod<&Self::watch>("watch"),
+                         InstanceMethod<&Self::close>("close"),
+                         InstanceMethod<&Self::name>("name"),
+                         InstanceMethod<&Self::set_option>("setOption"),
+                         InstanceMethod<&Self::get_option>("getOption"),
+                         InstanceMethod<&Self::deliver>("deliver"),
+                         InstanceMethod<&Self::backlog>("backlog"),
+                         InstanceMethod<&Self::send>("send"),
+                         InstanceMethod<&Self::resume>("resume"),
+                         InstanceMethod<&Self::ref>("ref"),
+                         InstanceMethod<&Self::unref>("unref"),
+                     });
+}
+
+// new IoThread({ control, descriptors, arena, txDescriptors, txArena, engine, busyPoll, onWake })
+IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
+  Napi::Object given = info[0].As<Napi::Object>();
+  size_t descriptor_bytes, arena_bytes, tx_descriptor_bytes;
+  ring_.control = reinterpret_cast<RingControl*>(pin(given.Get("control")));
+  ring_.descriptors = reinterpret_cast<Descriptor*>(pin(given.Get("descriptors"), &descriptor_bytes));
+  ring_.slots = static_cast<uint32_t>(descriptor_bytes / sizeof(Descriptor));
+  ring_.arena = pin(given.Get("arena"), &arena_bytes);
+  ring_.arena_bytes = static_cast<uint32_t>(arena_bytes);
+  tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(given.Get("txDescriptors"), &tx_descriptor_bytes));
+  tx_slots_ = static_cast<uint32_t>(tx_descriptor_bytes / sizeof(Descriptor));
+  tx_arena_ = pin(given.Get("txArena"));
+  engine_wanted_ = given.Get("engine").As<Napi::String>().Utf8Value();
+  options_.busy_poll_us = u32(given.Get("busyPoll"));
+  on_wake_ = Napi::Persistent(given.Get("onWake").As<Napi::Function>());
+}
+
+IoThreadObject::~IoThreadObject() { tear_down(); }
+
+uint8_t* IoThreadObject::pin(const Napi::Value& array_buffer, size_t* bytes) {
+  Napi::ArrayBuffer buffer = array_buffer.As<Napi::ArrayBuffer>();
+  pinned_.push_back(Napi::Reference<Napi::ArrayBuffer>::New(buffer, 1));
+  if (bytes != nullptr) *bytes = buffer.ByteLength();
+  return static_cast<uint8_t*>(buffer.Data());
+}
+
+// ---- life
+
+Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
+  if (thread_) return number(info.Env(), -EALREADY);
+  ChosenEngine chosen = choose_engine(engine_wanted_);
+  if (!chosen.engine) return number(info.Env(), chosen.error);
+  if (waker_.open(env_, on_wake_.Value()) != napi_ok) return number(info.Env(), -ENOMEM);
+  // A thread-safe function adds its own cleanup hook when it is made, and hooks run in reverse: ours, added
+  // after it, joins the thread while the function can still be called.
+  napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
+  thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
+                                       [this] { waker_.wake(); });
+  int error = thread_->start();
+  if (error != 0) tear_down();
+  return number(info.Env(), error);
+}
+
+Napi::Value IoThreadObject::stop(const Napi::CallbackInfo& info) {
+  tear_down();
+  return info.Env().Undefined();
+}
+
+void IoThreadObject::on_environment_end(void* self) { static_cast<IoThreadObject*>(self)->tear_down(); }
+
+void IoThreadObject::tear_down() {
+  if (thread_) {
+    napi_remove_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
+    thread_->stop();
+    waker_.close();
+    thread_.reset();
+  }
+  pinned_.clear();
+  on_wake_.Reset();
+}
+
+Napi::Value IoThreadObject::engine_name(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), thread_ ? thread_->engine().name() : "");
+}
+
+// addCounters(page: ArrayBuffer): rows for the next kCounterRowsPerPage slots
+Napi::Value IoThreadObject::add_counters(const Napi::CallbackInfo& info) {
+  counter_pages_.push_back(reinterpret_cast<uint64_t*>(pin(info[0])));
+  return info.Env().Undefined();
+}
+
+Counters IoThreadObject::counters_of(uint32_t slot) const {
+  return Counters(counter_pages_[slot / kCounterRowsPerPage] + size_t{slot % kCounterRowsPerPage} * kCountersPerRow);
+}
+
+std::shared_ptr<Endpoint> IoThreadObject::find(const Napi::Value& id) const {
+  return thread_ ? thread_->find(u32(id)) : nullptr;
+}
+
+// ---- a socket's life
+
+// open(id, family, flags): makes the descriptor. flags: OpenFlags.
+Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
+  if (!thread_) return number(info.Env(), -EBADF);
+  uint32_t id = u32(info[0]), flags = u32(info[2]);
+  uint8_t family = static_cast<uint8_t>(u32(info[1]));
+  Fd fd;
+  if (int error = open_udp(family, &fd)) return number(info.Env(), error);
+
+  const struct {
+    uint32_t flag;
+    SocketOption option;
+  } requested[] = {{kOpenReuseAddress, SocketOption::reuse_address},
+                   {kOpenReusePort, SocketOption::reuse_port},
+                   {kOpenIpv6Only, SocketOption::ipv6_only}};
+  for (const auto& request : requested) {
+    if (!(flags & request.flag)) continue;
+    if (int error = ksocket::set_option(fd.get(), family, request.option, 1)) return number(info.Env(), error);
+  }
+  // Where the kernel lacks these we do without.
+  bool offloads = thread_->engine().offloads();
+  ksocket::set_option(fd.get(), family, SocketOption::report_kernel_drops, 1);
+  if (offloads && (flags & kOpenGro)) ksocket::set_option(fd.get(), family, SocketOption::gro, 1);
+
+  Counters counters = counters_of(id & kSocketSlotMask);
+  counters.clear();
+  auto endpoint = std::make_shared<Endpoint>(id, family, std::move(fd), counters);
+  endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
+  endpoint->tx.gso.enabled = offloads && (flags & kOpenGso) != 0;
+  thread_->add(std::move(endpoint));
+  return number(info.Env(), 0);
+}
+
+// bind(id, address, port)
+Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  Address address;
+  int error = address_of(endpoint->family, info[1], info[2], &address);
+  if (error == 0) error = bind_socket(endpoint->fd.get(), address);
+  return number(info.Env(), error);
+}
+
+// connect(id, address, port)
+Napi::Value IoThreadObject::connect(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  Address address;
+  int error = address_of(endpoint->family, info[1], info[2], &address);
+  if (error == 0) error = connect_socket(endpoint->fd.get(), address);
+  return number(info.Env(), error);
+}
+
+Napi::Value IoThreadObject::disconnect(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  return number(info.Env(), endpoint ? disconnect_socket(endpoint->fd.get()) : -EBADF);
+}
+
+// respond(id, echo: boolean, reply: Uint8Array, keepBytesMax, targetFamily, targetAddress, targetPort): before
+// watch(). A targetFamily of 0 answers each source; else a second socket is made and connected to the target.
+Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  Responder::Options options;
+  options.kind = info[1].As<Napi::Boolean>().Value() ? Responder::Kind::echo : Responder::Kind::fixed;
+  Napi::Uint8Array reply = info[2].As<Napi::Uint8Array>();
+  options.reply.assign(reply.Data(), reply.Data() + reply.ByteLength());
+  uint32_t keep_bytes_max = u32(info[3]);
+  options.family = endpoint->family;
+  if (uint8_t family = static_cast<uint8_t>(u32(info[4]))) {
+    Address target;
+    int error = address_of(family, info[5], info[6], &target);
+    if (error == 0) error = open_udp(family, &options.target);
+    if (error == 0) error = connect_socket(options.target.get(), target);
+    if (error != 0) return number(info.Env(), error);
+    options.family = family;
+  }
+  endpoint->responder = std::make_unique<Responder>(std::move(options), endpoint->fd.get(), keep_bytes_max,
+                                                    thread_->engine().offloads(), endpoint->counters);
+  return number(info.Env(), 0);
+}
+
+// watch(id, keepBytesMax): starts to receive
+Napi::Value IoThreadObject::watch(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  endpoint->keep_bytes_max = u32(info[1]);
+  return number(info.Env(), thread_->watch(*endpoint));
+}
+
+Napi::Value IoThreadObject::close(const Napi::CallbackInfo& info) {
+  if (thread_) thread_->close(u32(info[0]));
+  return info.Env().Undefined();
+}
+
+// ---- a socket's properties
+
+// name(id, peer: boolean) → [address, port] or -errno
+Napi::Value IoThreadObject::name(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  Address address;
+  if (int error = socket_name(endpoint->fd.get(), info[1].As<Napi::Boolean>().Value(), &address)) {
+    return number(info.Env(), error);
+  }
+  Napi::Array out = Napi::Array::New(info.Env(), 2);
+  out.Set(0u, Napi::String::New(info.Env(), format_address(address)));
+  out.Set(1u, Napi::Number::New(info.Env(), address.port));
+  return out;
+}
+
+// setOption(id, option, value)
+Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  return number(info.Env(), ksocket::set_option(endpoint->fd.get(), endpoint->family,
+                                                static_cast<SocketOption>(u32(info[1])),
+                                                info[2].As<Napi::Number>().Int32Value()));
+}
+
+// getOption(id, option) → the value or -errno (no option's value is negative)
+Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  int value = 0;
+  int error =
+      ksocket::get_option(endpoint->fd.get(), endpoint->family, static_cast<SocketOption>(u32(info[1])), &value);
+  return number(info.Env(), error != 0 ? error : value);
+}
+
+// deliver(id, wanted: boolean): put this socket's datagrams into the ring at all?
+Napi::Value IoThreadObject::deliver(const Napi::CallbackInfo& info) {
+  if (auto endpoint = find(info[0])) endpoint->deliver.store(info[1].As<Napi::Boolean>().Value());
+  return info.Env().Undefined();
+}
+
+// backlog(id) → [datagrams, bytes] that wait for the socket to be writable
+Napi::Value IoThreadObject::backlog(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  uint32_t count = 0;
+  size_t bytes = 0;
+  if (endpoint) {
+    std::lock_guard lock(endpoint->tx_mutex);
+    count = static_cast<uint32_t>(endpoint->backlog.size());
+    bytes = endpoint->backlog_bytes - count * sizeof(Descriptor);
+  }
+  Napi::Array out = Napi::Array::New(info.Env(), 2);
+  out.Set(0u, Napi::Number::New(info.Env(), count));
+  out.Set(1u, Napi::Number::New(info.Env(), static_cast<double>(bytes)));
+  return out;
+}
+
+// ---- the data path
+
+// send(count): the first `count` descriptors of txDescriptors, runs of one socket each
+Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
+  if (!thread_) return info.Env().Undefined();
+  uint32_t count = std::min(u32(info[0]), tx_slots_);
+  for (uint32_t first = 0; first < count;) {
+    uint32_t id = tx_descriptors_[first].socket_id;
+    uint32_t end = first + 1;
+    while (end < count && tx_descriptors_[end].socket_id == id) end++;
+    std::span<Descriptor> run(tx_descriptors_ + first, end - first);
+    if (auto endpoint = thread_->find(id)) {
+      thread_->send(*endpoint, tx_arena_, run);
+    } else {
+      for (Descriptor& descriptor : run) descriptor.result = -EBADF;
+    }
+    first = end;
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value IoThreadObject::resume(const Napi::CallbackInfo& info) {
+  if (thread_) thread_->resume();
+  return info.Env().Undefined();
+}
+
+Napi::Value IoThreadObject::ref(const Napi::CallbackInfo& info) {
+  if (thread_) waker_.ref(env_);
+  return info.Env().Undefined();
+}
+
+Napi::Value IoThreadObject::unref(const Napi::CallbackInfo& info) {
+  if (thread_) waker_.unref(env_);
+  return info.Env().Undefined();
+}
+
+}  // namespace ksocket

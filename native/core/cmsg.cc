@@ -1,0 +1,45 @@
+#include "core/cmsg.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+
+#include <cstring>
+
+namespace ksocket {
+
+// Older C libraries do not have these; they are the kernel's (linux/udp.h) and do not change.
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+RxControl decode_control(const msghdr& header) {
+  RxControl out;
+  msghdr* mutable_header = const_cast<msghdr*>(&header);  // CMSG_NXTHDR takes no const
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(mutable_header, c)) {
+    if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO && c->cmsg_len >= CMSG_LEN(sizeof(uint16_t))) {
+      // udp_cmsg_recv puts an int here.
+      int size = 0;
+      std::memcpy(&size, CMSG_DATA(c), c->cmsg_len >= CMSG_LEN(sizeof size) ? sizeof size : sizeof(uint16_t));
+      out.segment_size = static_cast<uint16_t>(size);
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL &&
+               c->cmsg_len >= CMSG_LEN(sizeof(uint32_t))) {
+      out.has_kernel_drops = true;
+      std::memcpy(&out.kernel_drops, CMSG_DATA(c), sizeof out.kernel_drops);
+    }
+  }
+  return out;
+}
+
+void encode_segment_size(msghdr* header, uint16_t segment_size) {
+  header->msg_controllen = kTxControlBytes;
+  cmsghdr* c = CMSG_FIRSTHDR(header);
+  c->cmsg_level = SOL_UDP;
+  c->cmsg_type = UDP_SEGMENT;
+  c->cmsg_len = CMSG_LEN(sizeof segment_size);
+  std::memcpy(CMSG_DATA(c), &segment_size, sizeof segment_size);
+}
+
+}  // namespace ksocket

@@ -1,0 +1,62 @@
+// One socket, as the threads that serve it see it.
+//
+// Who touches what: the I/O thread receives under `rx_mutex` and works off the backlog under `tx_mutex`; the
+// JavaScript thread sends under `tx_mutex` and takes both to close. Neither lock is held while waiting for
+// the kernel: every call on the descriptor is non-blocking.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/counters.h"
+#include "core/responder.h"
+#include "core/socket.h"
+#include "core/tx_flush.h"
+
+namespace ksocket {
+
+// A datagram that the kernel would not take yet, with its own copy of the payload.
+struct Deferred {
+  Descriptor descriptor;
+  std::vector<uint8_t> payload;
+};
+
+// More than this waiting in one socket is refused with ENOBUFS.
+inline constexpr size_t kBacklogBytesMax = 64u << 20;
+
+struct Endpoint {
+  Endpoint(uint32_t id, uint8_t family, Fd fd, Counters counters)
+      : id(id), family(family), fd(std::move(fd)), counters(counters), tx(this->fd.get(), family, counters) {}
+
+  const uint32_t id;
+  const uint8_t family;
+  Fd fd;  // reset by close(), under both mutexes
+  const Counters counters;
+
+  // Set before the endpoint is watched, constant afterwards.
+  uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
+  bool drop_when_full = false;                  // else: stop reading when the ring is full
+  std::unique_ptr<Responder> responder;
+
+  std::atomic<bool> closing{false};  // set first by close(), so that the I/O thread does not contend for the locks
+  std::atomic<bool> deliver{true};   // does JavaScript want the datagrams?
+
+  std::mutex rx_mutex;
+  uint32_t kernel_drops_seen = 0;  // guarded by rx_mutex
+
+  std::mutex tx_mutex;
+  TxSocket tx;                   // guarded by tx_mutex
+  std::deque<Deferred> backlog;  // guarded by tx_mutex
+  size_t backlog_bytes = 0;      // guarded by tx_mutex
+
+  std::mutex interest_mutex;
+  bool watched = false;   // guarded by interest_mutex: does the engine know the descriptor?
+  uint32_t interest = 0;  // guarded by interest_mutex: what the engine watches for
+  bool paused = false;    // I/O thread only: reading stopped because the ring was full
+};
+
+}  // namespace ksocket

@@ -1,0 +1,22 @@
+// What an errno of the data path means. The engines only call the kernel and hand back -errno; this table is
+// where it is decided what happens next.
+#pragma once
+
+namespace ksocket {
+
+enum class Action {
+  retry,    // call again at once
+  wait,     // go on when the descriptor is ready
+  degrade,  // the same again, without the feature that was refused
+  report,   // tell the user; the socket lives on
+  stop,     // the descriptor is dead: tell the user and stop using it
+};
+
+// `error` is a positive errno.
+Action on_receive_error(int error);
+// `joined`: the refused message was a GSO super-datagram.
+Action on_send_error(int error, bool joined);
+// Does this errno of a probe say that the kernel, or the sandbox around us, lacks the call?
+bool means_unsupported(int error);
+
+}  // namespace ksocket

@@ -1,0 +1,16 @@
+// What this kernel, and the sandbox around us, can do for UDP.
+#pragma once
+
+namespace ksocket {
+
+struct Features {
+  bool mmsg;          // recvmmsg(2) and sendmmsg(2)
+  bool epoll;         // epoll(7) and eventfd(2)
+  bool gro;           // UDP_GRO
+  bool gso;           // UDP_SEGMENT
+  bool kernel_drops;  // SO_RXQ_OVFL
+  bool ipv6;          // an IPv6 socket can be made
+};
+Features probe_features();
+
+}  // namespace ksocket

@@ -1,0 +1,104 @@
+// The thread that sits in the kernel's receive call, as the kernel thread of the original module did. It serves
+// any number of sockets.
+//
+//   start() ──▶ wait ──▶ for each ready socket: receive a batch · send its backlog ──▶ publish, wake ──▶ wait …
+//   stop(): flag → wake → join → close every descriptor
+//
+// All methods are for the thread that created it (the JavaScript thread), except where noted.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/counters.h"
+#include "core/endpoint.h"
+#include "core/peer_table.h"
+#include "core/rx_loop.h"
+#include "core/rx_ring.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+class IoThread {
+ public:
+  struct Options {
+    uint32_t peers_max = 16384;  // a power of two
+    uint32_t busy_poll_us = 0;   // how long to look for datagrams without sleeping
+  };
+
+  // `wake` is called on the I/O thread when JavaScript has something to read and does not know it yet.
+  IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Counters counters, Options options,
+           std::function<void()> wake);
+  ~IoThread();  // stops
+
+  // 0, or -errno of pthread_create(3).
+  int start();
+  // Joins the thread and closes every socket. Safe to call twice.
+  void stop();
+  bool running() const { return running_; }
+
+  // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
+  void add(std::shared_ptr<Endpoint> endpoint);
+  // Starts receiving. 0 or -errno.
+  int watch(Endpoint& endpoint);
+  // Forgets the endpoint and closes its descriptor before it returns.
+  void close(uint32_t id);
+  // Null when there is none (any more) with this id. From any thread.
+  std::shared_ptr<Endpoint> find(uint32_t id);
+
+  // Sends now what the kernel takes now; what it does not take waits for the I/O thread. Sets each
+  // descriptor's result.
+  void send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
+
+  // The ring has room again.
+  void resume();
+
+  Engine& engine() { return *engine_; }
+
+ private:
+  static constexpr size_t kEventsMax = 64;
+
+  static void* entry(void* self);
+  void run();
+  int wait(std::span<Event> events);
+  void serve(const Event& event);
+  void receive(const std::shared_ptr<Endpoint>& endpoint);
+  void pause(const std::shared_ptr<Endpoint>& endpoint);
+  void unpause_all();
+  void send_backlog(Endpoint& endpoint);
+  void defer(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
+  bool put_completions();
+  void publish();
+  // Adds and removes interest bits. From any thread.
+  int set_interest(Endpoint& endpoint, uint32_t add, uint32_t remove);
+
+  const Options options_;
+  const std::unique_ptr<Engine> engine_;
+  const std::function<void()> wake_;
+  const Counters counters_;
+
+  pthread_t thread_{};
+  bool running_ = false;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> resume_asked_{false};
+
+  std::mutex table_mutex_;
+  std::vector<std::shared_ptr<Endpoint>> table_;  // guarded by table_mutex_
+
+  TxFlush inline_flush_;  // the JavaScript thread's
+
+  // The I/O thread's own from here on.
+  RxRing ring_;
+  PeerTable peers_;
+  TxFlush flush_;
+  RxLoop rx_;
+  std::vector<std::weak_ptr<Endpoint>> paused_;
+  std::vector<Descriptor> completions_;  // results of deferred sends that the ring had no room for yet
+};
+
+}  // namespace ksocket

@@ -1,0 +1,22 @@
+// What lib/ asks for when it opens a socket, in one number.
+#pragma once
+
+#include <cstdint>
+
+namespace ksocket {
+
+#define KSOCKET_OPEN_FLAGS(X)  \
+  X(kOpenReuseAddress, 1 << 0) \
+  X(kOpenReusePort, 1 << 1)    \
+  X(kOpenIpv6Only, 1 << 2)     \
+  X(kOpenGro, 1 << 3)          \
+  X(kOpenGso, 1 << 4)          \
+  X(kOpenDropWhenFull, 1 << 5)
+
+enum OpenFlags : uint32_t {
+#define X(name, value) name = value,
+  KSOCKET_OPEN_FLAGS(X)
+#undef X
+};
+
+}  // namespace ksocket

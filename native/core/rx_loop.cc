@@ -1,0 +1,120 @@
+#include "core/rx_loop.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/errno_policy.h"
+
+namespace ksocket {
+
+RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
+  uint32_t wanted = RxBatch::kSlots;
+  bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
+  if (deliver && !endpoint.drop_when_full) {
+    // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
+    wanted = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
+    if (wanted == 0) return Outcome::full;
+  }
+
+  int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted));
+  endpoint.counters.add(Counter::rx_calls, 1);
+  if (got < 0) {
+    switch (on_receive_error(-got)) {
+      case Action::retry:
+        return Outcome::more;
+      case Action::wait:
+        return Outcome::drained;
+      case Action::stop:
+        report(endpoint, got);
+        return Outcome::dead;
+      default:
+        report(endpoint, got);
+        return Outcome::more;
+    }
+  }
+
+  uint32_t count = static_cast<uint32_t>(got);
+  decode(endpoint, count);
+  if (endpoint.responder) {
+    endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));
+  }
+  if (deliver) {
+    for (uint32_t i = 0; i < count; i++) this->deliver(endpoint, incoming_[i]);
+  }
+  batch_.recycle(count);
+  return count < wanted ? Outcome::drained : Outcome::more;
+}
+
+// From the kernel's messages to incoming_, and into the counters.
+void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
+  uint64_t datagrams = 0, bytes = 0, joined = 0, joined_segments = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const Message& message = batch_.message(i);
+    RxControl control;
+    if (message.header.msg_controllen > 0) control = decode_control(message.header);
+    uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
+    incoming_[i] = {RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i))};
+
+    uint32_t segments = segments_of(message.length, segment_size);
+    datagrams += segments;
+    bytes += message.length;
+    if (segments > 1) joined++, joined_segments += segments;
+    if (control.has_kernel_drops) {
+      endpoint.counters.add(Counter::rx_kernel_drops, control.kernel_drops - endpoint.kernel_drops_seen);
+      endpoint.kernel_drops_seen = control.kernel_drops;
+    }
+  }
+  const Counters& counters = endpoint.counters;
+  counters.add(Counter::rx_batches, 1);
+  counters.add(Counter::rx_datagrams, datagrams);
+  counters.add(Counter::rx_bytes, bytes);
+  if (joined > 0) {
+    counters.add(Counter::rx_gro_batches, joined);
+    counters.add(Counter::rx_gro_segments, joined_segments);
+  }
+}
+
+void RxLoop::deliver(Endpoint& endpoint, const Incoming& datagram) {
+  uint32_t each = datagram.segment_size != 0 ? datagram.segment_size : datagram.length;
+  if (each <= endpoint.keep_bytes_max) {
+    put(endpoint, datagram, 0, datagram.length, datagram.segment_size);
+    return;
+  }
+  for (uint32_t at = 0; at < datagram.length; at += each) {  // cut: each datagram is a record of its own
+    put(endpoint, datagram, at, std::min(each, datagram.length - at), 0);
+  }
+}
+
+// `length` bytes of the datagram from `offset` on.
+void RxLoop::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
+                 uint16_t segment_size) {
+  uint32_t kept = segment_size != 0 ? length : std::min(length, endpoint.keep_bytes_max);
+  Descriptor* record = ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
+  if (record == nullptr) {
+    endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
+    return;
+  }
+  std::memcpy(ring_.payload(*record), batch_.base() + datagram.offset + offset, kept);
+  PeerTable::Found peer = peers_.intern(datagram.from);
+  record->socket_id = endpoint.id;
+  record->kind = DescriptorKind::datagram;
+  record->segment_size = segment_size;
+  record->flags = static_cast<uint16_t>((peer.is_new ? kNewPeer : 0) | (kept < length ? kTruncated : 0));
+  record->size = length;
+  record->peer_id = peer.id;
+  write_address(datagram.from, record);
+  if (kept < length) endpoint.counters.add(Counter::rx_truncated, 1);
+  if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
+}
+
+void RxLoop::report(Endpoint& endpoint, int error) {
+  endpoint.counters.add(Counter::rx_errors, 1);
+  Descriptor* record = ring_.room(1, 1) > 0 ? ring_.push(0) : nullptr;
+  if (record == nullptr) return;  // counted all the same
+  record->socket_id = endpoint.id;
+  record->kind = DescriptorKind::error;
+  record->result = error;
+}
+
+}  // namespace ksocket

@@ -1,0 +1,44 @@
+// One turn of receiving: a batch from the kernel, answered by the socket's responder if it has one, and put
+// into the ring if JavaScript wants it.
+#pragma once
+
+#include "core/counters.h"
+#include "core/endpoint.h"
+#include "core/peer_table.h"
+#include "core/rx_batch.h"
+#include "core/rx_ring.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+class RxLoop {
+ public:
+  enum class Outcome {
+    drained,  // the kernel has no more for now
+    more,     // it may have
+    full,     // the ring is full and the socket wants to wait: stop watching it
+    dead,     // the descriptor is of no use any more: stop watching it
+  };
+
+  RxLoop(Engine& engine, RxRing& ring, PeerTable& peers, TxFlush& flush, Counters thread_counters)
+      : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
+
+  // The caller holds endpoint.rx_mutex.
+  Outcome receive(Endpoint& endpoint);
+
+ private:
+  void decode(Endpoint& endpoint, uint32_t count);
+  void deliver(Endpoint& endpoint, const Incoming& datagram);
+  void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length, uint16_t segment_size);
+  void report(Endpoint& endpoint, int error);
+
+  Engine& engine_;
+  RxRing& ring_;
+  PeerTable& peers_;
+  TxFlush& flush_;
+  Counters thread_counters_;
+  RxBatch batch_;
+  Incoming incoming_[RxBatch::kSlots];
+};
+
+}  // namespace ksocket

@@ -1,0 +1,84 @@
+#include "engine/mmsg.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+
+namespace ksocket {
+
+static_assert(sizeof(Message) == sizeof(mmsghdr) && offsetof(Message, length) == offsetof(mmsghdr, msg_len));
+
+namespace {
+
+constexpr uint64_t kWakeToken = UINT64_MAX;
+constexpr size_t kEventsMax = 64;
+
+mmsghdr* as_mmsghdr(std::span<Message> messages) { return reinterpret_cast<mmsghdr*>(messages.data()); }
+
+int or_errno(int result) { return result < 0 ? -errno : result; }
+
+}  // namespace
+
+int MmsgEngine::init() {
+  epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_) return -errno;
+  event_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event_) return -errno;
+  return control(EPOLL_CTL_ADD, event_.get(), kWakeToken, kReadable);
+}
+
+int MmsgEngine::control(int operation, int fd, uint64_t token, uint32_t interest) {
+  epoll_event event{};
+  event.events = (interest & kReadable ? EPOLLIN : 0u) | (interest & kWritable ? EPOLLOUT : 0u);
+  event.data.u64 = token;
+  return or_errno(epoll_ctl(epoll_.get(), operation, fd, &event));
+}
+
+int MmsgEngine::watch(int fd, uint64_t token, uint32_t interest) {
+  return control(EPOLL_CTL_ADD, fd, token, interest);
+}
+
+int MmsgEngine::change(int fd, uint64_t token, uint32_t interest) {
+  return control(EPOLL_CTL_MOD, fd, token, interest);
+}
+
+void MmsgEngine::unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+int MmsgEngine::wait(std::span<Event> events, int timeout_ms) {
+  epoll_event ready[kEventsMax];
+  int max = static_cast<int>(std::min(events.size(), kEventsMax));
+  int n = epoll_wait(epoll_.get(), ready, max, timeout_ms);
+  if (n < 0) return -errno;
+  int out = 0;
+  for (int i = 0; i < n; i++) {
+    if (ready[i].data.u64 == kWakeToken) {
+      uint64_t count;
+      [[maybe_unused]] ssize_t ignored = read(event_.get(), &count, sizeof count);
+      continue;
+    }
+    // EPOLLERR and EPOLLHUP come unasked; a paused socket (interest 0) must not be read because of them.
+    events[out++] = {ready[i].data.u64, (ready[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0,
+                     (ready[i].events & EPOLLOUT) != 0};
+  }
+  return out;
+}
+
+void MmsgEngine::wake() {
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t ignored = write(event_.get(), &one, sizeof one);
+}
+
+int MmsgEngine::receive(int fd, std::span<Message> messages) {
+  return or_errno(recvmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr));
+}
+
+int MmsgEngine::send(int fd, std::span<Message> messages) {
+  return or_errno(sendmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()),
+                           MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+}  // namespace ksocket

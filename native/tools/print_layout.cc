@@ -1,0 +1,64 @@
+// Prints lib/layout.ts. `npm run generate` writes it, a test compares.
+#include <cctype>
+#include <cstdio>
+#include <string>
+
+#include "core/layout_fields.h"
+
+using namespace ksocket;
+
+namespace {
+
+// rx_kernel_drops → rxKernelDrops, kOpenGro → OPEN_GRO
+std::string camel(const char* snake) {
+  std::string out;
+  for (; *snake != '\0'; snake++) {
+    if (*snake == '_' && snake[1] != '\0') {
+      out += static_cast<char>(std::toupper(*++snake));
+    } else {
+      out += *snake;
+    }
+  }
+  return out;
+}
+std::string upper(const char* constant) {
+  std::string out;
+  for (constant++; *constant != '\0'; constant++) {
+    if (std::isupper(*constant) && !out.empty()) out += '_';
+    out += static_cast<char>(std::toupper(*constant));
+  }
+  return out;
+}
+
+}  // namespace
+
+int main() {
+  std::printf(
+      "// Generated from native/core/layout_fields.h by `npm run generate`. Do not edit.\n"
+      "// Names that start with D_ and C_ are byte offsets in a descriptor and in the ring's control block.\n\n");
+#define X(name, value) std::printf("export const " #name " = %lld;\n", static_cast<long long>(value));
+  KSOCKET_LAYOUT(X)
+#undef X
+  std::printf("export const LAYOUT_HASH = %u;\n", kLayoutHash);
+
+  std::printf("\n// What IoThread.open is asked for.\n");
+#define X(name, value) std::printf("export const %s = %d;\n", upper(#name).c_str(), static_cast<int>(value));
+  KSOCKET_OPEN_FLAGS(X)
+#undef X
+
+  std::printf("\n// Rows of the native table of socket options.\nexport const SocketOption = {\n");
+#define X(name, ...) std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(SocketOption::name));
+  KSOCKET_OPTIONS(X)
+#undef X
+  std::printf("} as const;\n");
+
+  std::printf("\n// Where each counter stands in its row.\nexport const counterIndex = {\n");
+#define X(name, doc)                       \
+  std::printf("  /** %s */\n", doc); \
+  std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(Counter::name));
+  KSOCKET_RX_COUNTERS(X)
+  KSOCKET_TX_COUNTERS(X)
+#undef X
+  std::printf("} as const;\n");
+  return 0;
+}
