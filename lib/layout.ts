@@ -35,9 +35,10 @@ export const C_PRODUCER_WAITING = 192;
 export const SOCKET_SLOT_BITS = 20;
 export const DATAGRAM_BYTES_MAX = 65536;
 export const RESULT_DEFERRED = -2147483648;
+export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 32;
 export const COUNTER_ROWS_PER_PAGE = 128;
-export const LAYOUT_HASH = 3627240265;
+export const LAYOUT_HASH = 2955049001;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;

@@ -27,7 +27,7 @@ namespace ksocket {
 class IoThread {
  public:
   struct Options {
-    uint32_t peers_max = 16384;  // a power of two
+    uint32_t peers_max = kPeersMax;  // a power of two
     uint32_t busy_poll_us = 0;   // how long to look for datagrams without sleeping
   };
 

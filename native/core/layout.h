@@ -84,6 +84,9 @@ inline constexpr uint32_t kDatagramBytesMax = 65536;
 // A `result` that is none yet: the datagram waits for the socket to be writable.
 inline constexpr int32_t kResultDeferred = INT32_MIN;
 
+// Places in the peer table; JavaScript keeps as many formatted addresses.
+inline constexpr uint32_t kPeersMax = 16384;
+
 inline constexpr uint32_t kCountersPerRow = 32;
 inline constexpr uint32_t kCounterRowsPerPage = 128;
 

@@ -48,6 +48,7 @@ namespace ksocket {
   X(SOCKET_SLOT_BITS, kSocketSlotBits)                                 \
   X(DATAGRAM_BYTES_MAX, kDatagramBytesMax)                             \
   X(RESULT_DEFERRED, kResultDeferred)                                  \
+  X(PEERS_MAX, kPeersMax)                                              \
   X(COUNTERS_PER_ROW, kCountersPerRow)                                 \
   X(COUNTER_ROWS_PER_PAGE, kCounterRowsPerPage)
 

@@ -1,0 +1,72 @@
+// Addresses between text and the bytes in a descriptor. Both directions are cached, both caches are bounded.
+import { isIP } from 'node:net';
+import { binding } from './binding.js';
+import { D_ADDRESS, PEERS_MAX } from './layout.js';
+
+/** An IP literal as descriptors carry it: 16 address bytes and the scope id, as five native-order words. */
+export interface ParsedAddress {
+  readonly family: 4 | 6;
+  readonly words: Uint32Array;
+}
+
+const PARSED_MAX = 4096;
+const parsed = { 4: new Map<string, ParsedAddress | null>(), 6: new Map<string, ParsedAddress | null>() };
+const scratch = new Uint8Array(20);
+const scratchWords = new Uint32Array(scratch.buffer);
+
+/** Is this text an IP literal (with or without a zone), so that no name has to be looked up? */
+export function isLiteral(text: string): boolean {
+  return isIP(text) !== 0;
+}
+
+/** The literal's bytes, or null when it is no literal of that family. */
+export function parseLiteral(family: 4 | 6, text: string): ParsedAddress | null {
+  const cache = parsed[family];
+  const known = cache.get(text);
+  if (known !== undefined) return known;
+  const result = binding.parseAddress(family, text, scratch) === 0 ? { family, words: scratchWords.slice() } : null;
+  if (cache.size >= PARSED_MAX) cache.clear();
+  cache.set(text, result);
+  return result;
+}
+
+const WORD = D_ADDRESS >> 2;
+const KEY_WORDS = 6;
+
+/** The text of each peer's address, by the thread's peer id. An id can come to stand for another address, even
+ * between two records of one batch, so an entry is used only if its bytes are the record's. */
+export class PeerNames {
+  readonly #names: string[] = [];
+  readonly #keys: Uint32Array[] = [];
+
+  /** `at`: the record's first word in `words`. */
+  get(words: Uint32Array, at: number, id: number, family: number): string {
+    const key = this.#keys[id];
+    const first = at + WORD;
+    if (key !== undefined && key[0] === words[first] && key[5] === family) {
+      if (family === 4) return this.#names[id];
+      if (
+        key[1] === words[first + 1] &&
+        key[2] === words[first + 2] &&
+        key[3] === words[first + 3] &&
+        key[4] === words[first + 4]
+      ) {
+        return this.#names[id];
+      }
+    }
+    return this.#format(words, first, id, family);
+  }
+
+  #format(words: Uint32Array, first: number, id: number, family: number): string {
+    scratchWords.set(words.subarray(first, first + 5));
+    const name =
+      family === 4 ? `${scratch[0]}.${scratch[1]}.${scratch[2]}.${scratch[3]}` : binding.formatAddress(family, scratch);
+    if (id < PEERS_MAX) {
+      this.#keys[id] ??= new Uint32Array(KEY_WORDS);
+      this.#keys[id].set(scratchWords);
+      this.#keys[id][5] = family;
+      this.#names[id] = name;
+    }
+    return name;
+  }
+}

@@ -1,0 +1,102 @@
+// Finds the addon and says in TypeScript what it offers. Arguments are exact (the callers validate), failures are
+// returned as -errno.
+import { createRequire } from 'node:module';
+import { LAYOUT_HASH } from './layout.js';
+
+/** The memory an I/O thread shares with JavaScript: see native/core/layout.h. */
+export interface ThreadMemory {
+  control: ArrayBuffer;
+  descriptors: ArrayBuffer;
+  arena: ArrayBuffer;
+  txDescriptors: ArrayBuffer;
+  txArena: ArrayBuffer;
+}
+
+export interface NativeIoThreadOptions extends ThreadMemory {
+  engine: string;
+  busyPoll: number;
+  onWake: () => void;
+}
+
+/** native/bridge/io_thread_object.cc. Every `number` result is 0 (or the value) or -errno. */
+export interface NativeIoThread {
+  start(): number;
+  stop(): void;
+  engineName(): string;
+  addCounters(page: ArrayBuffer): void;
+
+  open(id: number, family: number, flags: number): number;
+  bind(id: number, address: string, port: number): number;
+  connect(id: number, address: string, port: number): number;
+  disconnect(id: number): number;
+  respond(
+    id: number,
+    echo: boolean,
+    reply: Uint8Array,
+    keepBytesMax: number,
+    targetFamily: number,
+    targetAddress: string,
+    targetPort: number,
+  ): number;
+  watch(id: number, keepBytesMax: number): number;
+  close(id: number): void;
+
+  name(id: number, peer: boolean): [address: string, port: number] | number;
+  setOption(id: number, option: number, value: number): number;
+  getOption(id: number, option: number): number;
+  deliver(id: number, wanted: boolean): void;
+  backlog(id: number): [datagrams: number, bytes: number];
+
+  send(count: number): void;
+  resume(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** What this kernel, and the sandbox around the process, can do for UDP. */
+export interface KernelFeatures {
+  /** recvmmsg(2): many datagrams a receive call. */
+  recvmmsg: boolean;
+  /** sendmmsg(2): many datagrams a send call. */
+  sendmmsg: boolean;
+  /** epoll(7) and eventfd(2). */
+  epoll: boolean;
+  /** UDP_GRO, udp(7): the kernel joins datagrams it receives. */
+  gro: boolean;
+  /** UDP_SEGMENT, udp(7): the kernel splits super-datagrams it sends. */
+  gso: boolean;
+  /** SO_RXQ_OVFL, socket(7): the kernel counts the datagrams it drops. */
+  kernelDrops: boolean;
+  /** An IPv6 socket can be made. */
+  ipv6: boolean;
+}
+
+interface Binding {
+  IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
+  parseAddress(family: number, text: string, out: Uint8Array): number;
+  formatAddress(family: number, bytes: Uint8Array): string;
+  features(): KernelFeatures;
+  layoutHash: number;
+}
+
+function load(): Binding {
+  const place = `../prebuilds/${process.platform}-${process.arch}/ksocket.node`;
+  let loaded: Binding;
+  try {
+    loaded = createRequire(import.meta.url)(place) as Binding;
+  } catch (cause) {
+    throw new Error(
+      `ksocket has no addon for ${process.platform}-${process.arch} (looked for ${place}); build it with "npm run build:native"`,
+      { cause },
+    );
+  }
+  if (loaded.layoutHash !== LAYOUT_HASH) {
+    throw new Error('ksocket: the addon was built from other sources than the JavaScript; run "npm run build"');
+  }
+  return loaded;
+}
+
+export const binding: Binding = load();
+
+/** `mmsg` or `posix` where the environment variable KSOCKET_ENGINE asks for one, else empty: the best that works. */
+export const engineWanted: string = process.env.KSOCKET_ENGINE ?? '';

@@ -1,0 +1,29 @@
+// `ksocket info`: what runs here, for bug reports.
+import { release } from 'node:os';
+import type { Command } from 'commander';
+import { features } from '../features.js';
+
+export function defineInfo(program: Command, version: string): void {
+  program
+    .command('info')
+    .description('show version, engine and kernel features')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExamples:\n  ksocket info\n  ksocket info --json\n  KSOCKET_ENGINE=posix ksocket info')
+    .action((options: { json?: boolean }) => {
+      const { engine, ...kernel } = features();
+      const facts = {
+        ksocket: version,
+        node: process.version,
+        platform: `${process.platform}-${process.arch}`,
+        kernel: release(),
+        engine,
+      };
+      if (options.json) {
+        process.stdout.write(`${JSON.stringify({ ...facts, features: kernel }, null, 2)}\n`);
+        return;
+      }
+      for (const [name, value] of Object.entries(facts)) process.stdout.write(`${name.padEnd(12)} ${value}\n`);
+      for (const [name, has] of Object.entries(kernel))
+        process.stdout.write(`${name.padEnd(12)} ${has ? 'yes' : 'no'}\n`);
+    });
+}

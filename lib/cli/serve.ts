@@ -1,0 +1,110 @@
+// `ksocket serve`: the original kernel module as a command, with its log lines.
+import { type Command, InvalidArgumentError } from 'commander';
+import { createServer, type ReplyTarget, type ServerOptions } from '../server.js';
+import { parseEndpoint, parsePort, printable } from './endpoint.js';
+
+interface ServeOptions {
+  port: number;
+  address: string;
+  reply?: string;
+  echo?: boolean;
+  replyTo?: ReplyTarget;
+  maxBytes?: number;
+  quiet?: boolean;
+}
+
+const examples = `
+Examples:
+  ksocket serve                                   answer every datagram to port 2325 with "testing..." to 127.0.0.1:23
+  ksocket serve --port 7 --echo                   an echo server (RFC 862)
+  ksocket serve --reply pong --reply-to source    answer the sender
+  ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram`;
+
+function parseMaxBytes(text: string): number {
+  const bytes = Number(text);
+  if (!Number.isInteger(bytes) || bytes < 1 || bytes > 65535)
+    throw new InvalidArgumentError('a number from 1 to 65535.');
+  return bytes;
+}
+
+export function defineServe(program: Command): void {
+  program
+    .command('serve')
+    .description('receive datagrams and answer them from a native thread')
+    .option('-p, --port <port>', 'port to listen on, 0 for any free one', parsePort, 2325)
+    .option('-a, --address <address>', 'address to listen on', '0.0.0.0')
+    .option('-r, --reply <text>', 'what to answer (default: "testing...")')
+    .option('-e, --echo', 'answer with the datagram itself, to its sender')
+    .option('-t, --reply-to <target>', '"source", or HOST:PORT (default: 127.0.0.1:23)', (text) =>
+      text === 'source' ? 'source' : parseEndpoint(text),
+    )
+    .option(
+      '-b, --max-bytes <bytes>',
+      'size of the receive buffer; longer datagrams are cut (default: 10)',
+      parseMaxBytes,
+    )
+    .option('-q, --quiet', 'do not log each datagram')
+    .addHelpText('after', examples)
+    .action(serve);
+}
+
+function log(line: string): void {
+  process.stdout.write(`ksocket: ${line}\n`);
+}
+
+// The line that the original has for what failed.
+function failure(error: NodeJS.ErrnoException): string {
+  const number = Math.abs(error.errno ?? 0);
+  if (error.syscall === 'pthread_create') return `unable to start native thread, error = ${number}`;
+  if (error.syscall === 'socket') return `Could not create a datagram socket, error = ${number}`;
+  return `Could not bind or connect to socket, error = ${number}`;
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const { port, address, echo, replyTo, maxBytes } = options;
+  const server = createServer({
+    port,
+    address,
+    reply: echo ? 'echo' : options.reply,
+    replyTo,
+    maxBytes,
+  } satisfies ServerOptions);
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    log(`error getting datagram, ${error.syscall} error = ${Math.abs(error.errno ?? 0)}`);
+  });
+  if (!options.quiet) {
+    server.on('datagram', (data) => {
+      log(`received ${data.length} bytes`);
+      process.stdout.write(` data: ${printable(data)}\n`);
+    });
+  }
+
+  let unloading = false;
+  const unload = async () => {
+    if (unloading) return;
+    unloading = true;
+    const wasRunning = server.running;
+    await server.stop();
+    log(wasRunning ? 'successfully killed native thread' : 'no native thread to kill');
+    log('module unloaded');
+  };
+  process.on('SIGINT', unload);
+  process.on('SIGTERM', unload);
+
+  try {
+    await server.start();
+  } catch (error) {
+    process.stderr.write(`ksocket: ${failure(error as NodeJS.ErrnoException)}\n`);
+    process.stderr.write(`ksocket: ${(error as Error).message}\n`);
+    await unload();
+    process.removeListener('SIGINT', unload);
+    process.removeListener('SIGTERM', unload);
+    process.exitCode = 1;
+    return;
+  }
+  log(`listening on port ${server.address()?.port}`);
+  server.once('close', () => {
+    process.removeListener('SIGINT', unload);
+    process.removeListener('SIGTERM', unload);
+  });
+}

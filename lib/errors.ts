@@ -1,0 +1,137 @@
+// Errors as Node makes them: the same classes, codes, properties and wording, so that code which handles
+// node:dgram's errors handles these.
+import { getSystemErrorMap, inspect } from 'node:util';
+
+type ErrorClass = new (message: string) => Error;
+
+/** Makes the constructor's stack start at the caller, with the code beside the name, as Node's own errors do. */
+function coded<T extends Error>(
+  Class: new (message: string) => T,
+  code: string,
+  message: string,
+): T & { code: string } {
+  const error = new Class(message) as T & { code: string };
+  const name = error.name;
+  Object.defineProperty(error, 'name', {
+    value: `${name} [${code}]`,
+    configurable: true,
+    enumerable: false,
+    writable: true,
+  });
+  void error.stack; // is formatted now, with that name
+  delete (error as { name?: string }).name;
+  error.code = code;
+  return error;
+}
+
+function define(Class: ErrorClass, code: string, message: (...args: never[]) => string) {
+  return (...args: unknown[]) => coded(Class, code, (message as (...args: unknown[]) => string)(...args));
+}
+
+/** The end of ERR_INVALID_ARG_TYPE's message: " Received type number (5)". */
+export function received(value: unknown): string {
+  if (value === null || value === undefined) return ` Received ${value}`;
+  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    const name = value.constructor?.name;
+    return name ? ` Received an instance of ${name}` : ` Received ${inspect(value, { depth: -1 })}`;
+  }
+  let text = inspect(value, { colors: false });
+  if (text.length > 28) text = `${text.slice(0, 25)}...`;
+  return ` Received type ${typeof value} (${text})`;
+}
+
+export function invalidArgType(name: string, expected: string, value: unknown): Error {
+  const kind = name.includes('.') ? 'property' : 'argument';
+  return coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" ${kind} must be ${expected}.${received(value)}`);
+}
+
+export function invalidArgValue(name: string, value: unknown, reason: string): Error {
+  const kind = name.includes('.') ? 'property' : 'argument';
+  return coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The ${kind} '${name}' ${reason}. Received ${inspect(value)}`);
+}
+
+export function outOfRange(name: string, range: string, value: unknown): Error {
+  return coded(
+    RangeError,
+    'ERR_OUT_OF_RANGE',
+    `The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`,
+  );
+}
+
+export function badPort(name: string, value: unknown, allowZero: boolean): Error {
+  const operator = allowZero ? '>=' : '>';
+  return coded(RangeError, 'ERR_SOCKET_BAD_PORT', `${name} should be ${operator} 0 and < 65536.${received(value)}.`);
+}
+
+export const badType = define(
+  TypeError,
+  'ERR_SOCKET_BAD_TYPE',
+  () => 'Bad socket type specified. Valid types are: udp4, udp6',
+);
+export const badBufferSize = define(
+  TypeError,
+  'ERR_SOCKET_BAD_BUFFER_SIZE',
+  () => 'Buffer size must be a positive integer',
+);
+export const alreadyBound = define(Error, 'ERR_SOCKET_ALREADY_BOUND', () => 'Socket is already bound');
+export const isConnected = define(Error, 'ERR_SOCKET_DGRAM_IS_CONNECTED', () => 'Already connected');
+export const notConnected = define(Error, 'ERR_SOCKET_DGRAM_NOT_CONNECTED', () => 'Not connected');
+export const notRunning = define(Error, 'ERR_SOCKET_DGRAM_NOT_RUNNING', () => 'Not running');
+export const bufferOutOfBounds = define(
+  RangeError,
+  'ERR_BUFFER_OUT_OF_BOUNDS',
+  (name: string) => `"${name}" is outside of buffer bounds`,
+);
+
+function errnoName(errno: number): string {
+  return getSystemErrorMap().get(errno)?.[0] ?? `Unknown system error ${errno}`;
+}
+
+/** An error of a system call. `errno` is negative, as in libuv. */
+export interface SystemCallError extends Error {
+  errno: number;
+  code: string;
+  syscall: string;
+  address?: string;
+  port?: number;
+}
+
+/** `recvmsg ECONNREFUSED` */
+export function errnoException(errno: number, syscall: string): SystemCallError {
+  const code = errnoName(errno);
+  return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall });
+}
+
+/** `bind EADDRINUSE 127.0.0.1:2325` */
+export function exceptionWithHostPort(
+  errno: number,
+  syscall: string,
+  address: string | undefined,
+  port?: number,
+): SystemCallError {
+  const code = errnoName(errno);
+  let details = '';
+  if (port && port > 0) details = ` ${address}:${port}`;
+  else if (address) details = ` ${address}`;
+  const error: SystemCallError = Object.assign(new Error(`${syscall} ${code}${details}`), {
+    errno,
+    code,
+    syscall,
+    address,
+  });
+  if (port) error.port = port;
+  return error;
+}
+
+/** What getting or setting a buffer size reports: Node's SystemError, with its `info`. */
+export function bufferSizeError(errno: number, syscall: string): Error {
+  const [code, message] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
+  const error = coded(
+    Error,
+    'ERR_SOCKET_BUFFER_SIZE',
+    `Could not get or set buffer size: ${syscall} returned ${code} (${message})`,
+  );
+  error.name = 'SystemError';
+  return Object.assign(error, { info: { errno, code, message, syscall }, errno, syscall });
+}

@@ -1,0 +1,13 @@
+import { binding, engineWanted, type KernelFeatures } from './binding.js';
+
+export interface Features extends KernelFeatures {
+  /** What new sockets use: `mmsg` (recvmmsg, sendmmsg, epoll, GRO, GSO) or `posix` (poll, recvmsg, sendmsg). */
+  engine: 'mmsg' | 'posix';
+}
+
+/** What this kernel and build can do. Makes and closes a few sockets to find out. */
+export function features(): Features {
+  const kernel = binding.features();
+  const fast = kernel.recvmmsg && kernel.sendmmsg && kernel.epoll;
+  return { engine: engineWanted === 'posix' || (engineWanted === '' && !fast) ? 'posix' : 'mmsg', ...kernel };
+}

@@ -1,0 +1,12 @@
+/**
+ * UDP on raw POSIX sockets: a native thread in the kernel's receive call.
+ *
+ * @module
+ */
+export type { KernelFeatures } from './binding.js';
+export type { CounterName, Stats } from './counters.js';
+export { type Features, features } from './features.js';
+export type { SocketOptions, SocketType } from './options.js';
+export type { RemoteInfo } from './receiver.js';
+export { createServer, type ReplyTarget, Server, type ServerEvents, type ServerOptions } from './server.js';
+export { type AddressInfo, type BindOptions, createSocket, Socket, type SocketEvents } from './socket.js';

@@ -1,0 +1,182 @@
+// The JavaScript half of a native I/O thread: owns the memory the two share, gives out socket ids, and decides
+// how long the thread lives. One thread is shared by all sockets of an environment (the main thread or a worker)
+// that did not ask for their own.
+import { setTimeout } from 'node:timers';
+import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from './binding.js';
+import { CounterPages, type Stats } from './counters.js';
+import { errnoException } from './errors.js';
+import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from './layout.js';
+import { type Endpoint, Receiver } from './receiver.js';
+import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
+
+export interface IoThreadOptions {
+  /** Memory of the receive ring: a quarter for descriptors of 64 bytes, the rest for payload. */
+  ringBytes: number;
+  /** Microseconds that the thread looks for datagrams without sleeping. */
+  busyPoll: number;
+}
+
+export const defaultThreadOptions: IoThreadOptions = { ringBytes: 16 * 1024 * 1024, busyPoll: 0 };
+
+const SLOTS_MAX = 1 << SOCKET_SLOT_BITS;
+const GENERATIONS = 1 << (32 - SOCKET_SLOT_BITS);
+/** An idle thread waits this long for the next socket before it ends: programs that use a socket for one query
+ * after the other do not pay for a thread each time. */
+const LINGER_MS = 50;
+
+function descriptorSlots(ringBytes: number): number {
+  let slots = 1024;
+  while (slots * 2 * DESCRIPTOR_BYTES <= ringBytes / 4) slots *= 2;
+  return slots;
+}
+
+export class IoThread {
+  readonly native: NativeIoThread;
+  readonly sender: Sender;
+  readonly #receiver: Receiver;
+  readonly #endpoints: (Endpoint | undefined)[] = [undefined];
+  readonly #generations: number[] = [0];
+  readonly #free: number[] = [];
+  readonly #counters: CounterPages;
+  readonly #onIdle: () => void;
+  #open = 0;
+  #holds = 0;
+  #stopped = false;
+
+  /** Starts the thread. Throws when the system has no descriptor or thread for it. `onIdle` runs whenever the last
+   * socket has closed. */
+  constructor(options: IoThreadOptions, onIdle: () => void) {
+    const slots = descriptorSlots(options.ringBytes);
+    const memory: ThreadMemory = {
+      control: new ArrayBuffer(CONTROL_BYTES),
+      descriptors: new ArrayBuffer(slots * DESCRIPTOR_BYTES),
+      arena: new ArrayBuffer(options.ringBytes - slots * DESCRIPTOR_BYTES),
+      txDescriptors: new ArrayBuffer(STAGED_DATAGRAMS_MAX * DESCRIPTOR_BYTES),
+      txArena: new ArrayBuffer(STAGED_BYTES_MAX),
+    };
+    this.native = new binding.IoThread({
+      ...memory,
+      engine: engineWanted,
+      busyPoll: options.busyPoll,
+      onWake: () => this.#receiver.drain(),
+    });
+    this.#counters = new CounterPages((page) => this.native.addCounters(page));
+    this.#counters.reserve(0); // slot 0 counts for the thread itself
+    this.sender = new Sender(this.native, memory, () => this.#receiver.draining);
+    this.#receiver = new Receiver(
+      memory,
+      this.#endpoints,
+      () => this.native.resume(),
+      () => this.sender.flush(),
+    );
+    this.#onIdle = onIdle;
+    const error = this.native.start();
+    if (error !== 0) throw errnoException(error, 'pthread_create');
+  }
+
+  get engine(): string {
+    return this.native.engineName();
+  }
+
+  get idle(): boolean {
+    return this.#open === 0;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** A new id, to be opened in native code and then given to `attach`. */
+  reserve(): number {
+    let slot = this.#free.pop();
+    if (slot === undefined) {
+      if (this.#generations.length === SLOTS_MAX) throw errnoException(-24, 'socket'); // EMFILE
+      slot = this.#generations.push(0) - 1;
+      this.#counters.reserve(slot);
+    }
+    this.#open++;
+    return ((this.#generations[slot] << SOCKET_SLOT_BITS) | slot) >>> 0;
+  }
+
+  /** From now on this endpoint gets what arrives for its id. */
+  attach(endpoint: Endpoint): void {
+    this.#endpoints[endpoint.id & (SLOTS_MAX - 1)] = endpoint;
+  }
+
+  /** Closes the id's descriptor, if it has one, and forgets it: nothing is delivered after this. */
+  release(id: number): void {
+    const slot = id & (SLOTS_MAX - 1);
+    this.native.close(id);
+    this.#endpoints[slot] = undefined;
+    this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;
+    this.#free.push(slot);
+    this.#open--;
+    if (this.#open === 0) this.#onIdle();
+  }
+
+  /** Keeps the event loop running until as many calls of `unhold`. */
+  hold(): void {
+    if (this.#holds++ === 0) this.native.ref();
+  }
+
+  unhold(): void {
+    if (--this.#holds === 0) this.native.unref();
+  }
+
+  stats(id: number): Stats {
+    return this.#counters.read(id & (SLOTS_MAX - 1));
+  }
+
+  /** Counters of the thread itself. */
+  threadStats(): Stats {
+    return this.#counters.read(0);
+  }
+
+  /** Returns when the thread has ended and every descriptor is closed. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.sender.flush();
+    this.#stopped = true;
+    this.#receiver.stop();
+    this.native.stop();
+    live.delete(this);
+  }
+
+  static start(options: IoThreadOptions, onIdle: () => void): IoThread {
+    const thread = new IoThread(options, onIdle);
+    if (!watchingExit) process.on('exit', flushAll);
+    watchingExit = true;
+    live.add(thread);
+    return thread;
+  }
+}
+
+// What was sent in the last tick before process.exit() still goes out.
+const live = new Set<IoThread>();
+let watchingExit = false;
+function flushAll(): void {
+  for (const thread of live) thread.sender.flush();
+}
+
+let shared: IoThread | undefined;
+
+function stopIdle(): void {
+  if (shared?.idle) {
+    shared.stop();
+    shared = undefined;
+  }
+}
+
+/** The thread for sockets without one of their own; started when there is none. */
+export function sharedThread(): IoThread {
+  shared ??= IoThread.start(defaultThreadOptions, () => {
+    setTimeout(stopIdle, LINGER_MS).unref();
+  });
+  return shared;
+}
+
+/** A thread for one socket; it ends with it. */
+export function dedicatedThread(options: IoThreadOptions): IoThread {
+  const thread: IoThread = IoThread.start(options, () => thread.stop());
+  return thread;
+}

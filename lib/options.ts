@@ -1,0 +1,151 @@
+// What users may ask for, checked. Messages and codes are node:dgram's where the option is.
+import type { LookupFunction } from 'node:net';
+import * as errors from './errors.js';
+import { defaultThreadOptions, type IoThreadOptions } from './io-thread.js';
+import {
+  OPEN_DROP_WHEN_FULL,
+  OPEN_GRO,
+  OPEN_GSO,
+  OPEN_IPV6_ONLY,
+  OPEN_REUSE_ADDRESS,
+  OPEN_REUSE_PORT,
+} from './layout.js';
+
+export type SocketType = 'udp4' | 'udp6';
+
+export interface SocketOptions {
+  type: SocketType;
+  /** SO_REUSEADDR: several sockets may bind the same address; each multicast datagram reaches all of them. */
+  reuseAddr?: boolean;
+  /** SO_REUSEPORT: several sockets may bind the same port, and the kernel spreads the sources over them. */
+  reusePort?: boolean;
+  /** IPV6_V6ONLY: a udp6 socket bound to `::` does not take IPv4 datagrams. */
+  ipv6Only?: boolean;
+  /** SO_RCVBUF in bytes; the kernel doubles it, and caps it at net.core.rmem_max. */
+  recvBufferSize?: number;
+  /** SO_SNDBUF in bytes; the kernel doubles it, and caps it at net.core.wmem_max. */
+  sendBufferSize?: number;
+  /** Resolves host names. The default is `dns.lookup`, which literal addresses do not touch. */
+  lookup?: LookupFunction;
+  /** Closes the socket when aborted. */
+  signal?: AbortSignal;
+
+  /** `shared` (the default): one thread for all such sockets of this environment. `dedicated`: a thread and a ring
+   * of its own. `ringBytes` and `busyPoll` ask for a dedicated thread by themselves. */
+  thread?: 'shared' | 'dedicated';
+  /** UDP_GRO, udp(7): let the kernel join datagrams on the way in; they are split again before anybody sees
+   * them. On by default where the kernel has it. */
+  gro?: boolean;
+  /** UDP_SEGMENT, udp(7): let the kernel split what goes to the same peer on the way out. On by default where the
+   * kernel has it. */
+  gso?: boolean;
+  /** Bytes of the dedicated thread's ring, 256 KiB to 1 GiB; 16 MiB by default. */
+  ringBytes?: number;
+  /** Microseconds (0 to 1 000 000) that the dedicated thread looks for datagrams before it sleeps: lowest latency,
+   * at the price of a busy core. */
+  busyPoll?: number;
+  /** When the ring is full: `block` (the default) leaves datagrams in the kernel's buffer, which drops and counts
+   * (`rxKernelDrops`) once it is full too; `drop` reads, drops and counts (`rxRingDrops`). */
+  onFull?: 'block' | 'drop';
+}
+
+const RING_BYTES_MIN = 256 * 1024;
+const RING_BYTES_MAX = 1024 * 1024 * 1024;
+const BUSY_POLL_MAX = 1_000_000;
+
+/** A Node port: an integer, or text of one, from 0 (or 1) to 65535. */
+export function validatePort(value: unknown, name: string, allowZero: boolean): number {
+  const number = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : -1;
+  if (!Number.isInteger(number) || number < (allowZero ? 0 : 1) || number > 65535) {
+    throw errors.badPort(name, value, allowZero);
+  }
+  return number;
+}
+
+export function validateString(value: unknown, name: string): asserts value is string {
+  if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
+}
+
+export function validateFunction(value: unknown, name: string): asserts value is (...args: never[]) => unknown {
+  if (typeof value !== 'function') throw errors.invalidArgType(name, 'of type function', value);
+}
+
+export function validateInteger(value: unknown, name: string, min: number, max: number): asserts value is number {
+  if (typeof value !== 'number') throw errors.invalidArgType(name, 'of type number', value);
+  if (!Number.isInteger(value)) throw errors.outOfRange(name, 'an integer', value);
+  if (value < min || value > max) throw errors.outOfRange(name, `>= ${min} && <= ${max}`, value);
+}
+
+export function validateBoolean(value: unknown, name: string): asserts value is boolean {
+  if (typeof value !== 'boolean') throw errors.invalidArgType(name, 'of type boolean', value);
+}
+
+export function validateOneOf<T>(value: unknown, name: string, allowed: readonly T[]): asserts value is T {
+  if (!allowed.includes(value as T)) {
+    throw errors.invalidArgValue(name, value, `must be one of: ${allowed.map((one) => `'${one}'`).join(', ')}`);
+  }
+}
+
+/** What a socket keeps of its options. */
+export interface CheckedSocketOptions {
+  type: SocketType;
+  /** The OPEN_ flags of layout.ts. */
+  flags: number;
+  recvBufferSize: number;
+  sendBufferSize: number;
+  lookup: LookupFunction | undefined;
+  signal: AbortSignal | undefined;
+  /** Undefined: the shared thread. */
+  thread: IoThreadOptions | undefined;
+}
+
+export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSocketOptions {
+  const options: Partial<SocketOptions> = given !== null && typeof given === 'object' ? given : { type: given };
+  const { type, lookup, signal } = options;
+  if (type !== 'udp4' && type !== 'udp6') throw errors.badType();
+  if (lookup !== undefined) validateFunction(lookup, 'lookup');
+  for (const name of ['recvBufferSize', 'sendBufferSize'] as const) {
+    const value = options[name];
+    if (value) validateInteger(value, `options.${name}`, 0, 0xffffffff);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
+  }
+  if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
+  for (const name of ['gro', 'gso'] as const) {
+    if (options[name] !== undefined) validateBoolean(options[name], `options.${name}`);
+  }
+
+  let flags = 0;
+  if (options.reuseAddr) flags |= OPEN_REUSE_ADDRESS;
+  if (options.reusePort) flags |= OPEN_REUSE_PORT;
+  if (options.ipv6Only) flags |= OPEN_IPV6_ONLY;
+  if (options.gro ?? true) flags |= OPEN_GRO;
+  if (options.gso ?? true) flags |= OPEN_GSO;
+  if (options.onFull === 'drop') flags |= OPEN_DROP_WHEN_FULL;
+  return {
+    type,
+    flags,
+    recvBufferSize: options.recvBufferSize ?? 0,
+    sendBufferSize: options.sendBufferSize ?? 0,
+    lookup,
+    signal,
+    thread: checkThreadOptions(options),
+  };
+}
+
+function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | undefined {
+  const { thread, ringBytes, busyPoll } = options;
+  if (thread !== undefined) validateOneOf(thread, 'options.thread', ['shared', 'dedicated']);
+  if (ringBytes !== undefined) validateInteger(ringBytes, 'options.ringBytes', RING_BYTES_MIN, RING_BYTES_MAX);
+  if (busyPoll !== undefined) validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_MAX);
+  const ofThread = ringBytes !== undefined || busyPoll !== undefined;
+  if (thread === 'shared' && ofThread) {
+    throw errors.invalidArgValue('options.thread', thread, "must be 'dedicated' with ringBytes or busyPoll");
+  }
+  if (thread !== 'dedicated' && !ofThread) return undefined;
+  return {
+    ringBytes: ringBytes ?? defaultThreadOptions.ringBytes,
+    busyPoll: busyPoll ?? defaultThreadOptions.busyPoll,
+  };
+}

@@ -1,0 +1,87 @@
+// The many forms of dgram's send(), sorted out. Checks come in node:dgram's order.
+import * as errors from './errors.js';
+import { validatePort, validateString } from './options.js';
+
+export type Payload = string | ArrayBufferView;
+export type SendCallback = (error: Error | null, bytes: number) => void;
+
+export interface SendArguments {
+  payload: Uint8Array | Uint8Array[];
+  /** Undefined on a connected socket. */
+  port: number | undefined;
+  /** As given: undefined, null and '' mean the loopback address. */
+  address: string | undefined;
+  callback: SendCallback | undefined;
+}
+
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** `offset` and `length` count bytes of a string's UTF-8, too. */
+function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
+  let bytes: Uint8Array;
+  if (typeof payload === 'string') bytes = Buffer.from(payload);
+  else if (ArrayBuffer.isView(payload)) bytes = bytesOf(payload);
+  else throw invalidPayload('buffer', payload);
+  const from = Number(offset) >>> 0;
+  const count = Number(length) >>> 0;
+  if (from > bytes.byteLength) throw errors.bufferOutOfBounds('offset');
+  if (from + count > bytes.byteLength) throw errors.bufferOutOfBounds('length');
+  return bytes.subarray(from, from + count);
+}
+
+function invalidPayload(name: string, value: unknown): Error {
+  return errors.invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', value);
+}
+
+function toPayload(given: unknown): Uint8Array | Uint8Array[] {
+  if (typeof given === 'string') return Buffer.from(given);
+  if (ArrayBuffer.isView(given)) return bytesOf(given);
+  if (!Array.isArray(given)) throw invalidPayload('buffer', given);
+  return given.map((part) => {
+    if (typeof part === 'string') return Buffer.from(part);
+    if (ArrayBuffer.isView(part)) return bytesOf(part);
+    throw invalidPayload('buffer list arguments', given);
+  });
+}
+
+/** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]); on a connected socket
+ * (msg[, callback]) or (msg, offset, length[, callback]). */
+export function parseSendArguments(connected: boolean, args: readonly unknown[]): SendArguments {
+  let [payload, offset, length, port, address, callback] = args;
+  if (connected) {
+    if (typeof length === 'number') {
+      payload = slice(payload, offset, length);
+      if (typeof port === 'function') {
+        callback = port;
+        port = undefined;
+      }
+    } else {
+      callback = offset;
+    }
+    if (port || address) throw errors.isConnected();
+  } else if (address || (port && typeof port !== 'function')) {
+    payload = slice(payload, offset, length);
+  } else {
+    callback = port;
+    port = offset;
+    address = length;
+  }
+
+  const checked = toPayload(payload);
+  const checkedPort = connected ? undefined : validatePort(port, 'Port', false);
+  if (typeof callback !== 'function') callback = undefined;
+  if (typeof address === 'function') {
+    callback = address;
+    address = undefined;
+  } else if (address !== undefined && address !== null) {
+    validateString(address, 'address');
+  }
+  return {
+    payload: checked,
+    port: checkedPort,
+    address: (address as string | null | undefined) ?? undefined,
+    callback: callback as SendCallback | undefined,
+  };
+}
