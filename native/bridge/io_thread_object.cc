@@ -11,9 +11,13 @@ namespace ksocket {
 
 namespace {
 
-uint32_t u32(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+uint32_t u32(const Napi::Value& value) {
+  return value.As<Napi::Number>().Uint32Value();
+}
 
-Napi::Value number(Napi::Env env, int value) { return Napi::Number::New(env, value); }
+Napi::Value number(Napi::Env env, int value) {
+  return Napi::Number::New(env, value);
+}
 
 // The family's number, as in a descriptor; text and port as the caller validated them.
 int address_of(uint8_t family, const Napi::Value& text, const Napi::Value& port, Address* out) {
@@ -66,7 +70,9 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   on_wake_ = Napi::Persistent(given.Get("onWake").As<Napi::Function>());
 }
 
-IoThreadObject::~IoThreadObject() { tear_down(); }
+IoThreadObject::~IoThreadObject() {
+  tear_down();
+}
 
 uint8_t* IoThreadObject::pin(const Napi::Value& array_buffer, size_t* bytes) {
   Napi::ArrayBuffer buffer = array_buffer.As<Napi::ArrayBuffer>();
@@ -97,7 +103,9 @@ Napi::Value IoThreadObject::stop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-void IoThreadObject::on_environment_end(void* self) { static_cast<IoThreadObject*>(self)->tear_down(); }
+void IoThreadObject::on_environment_end(void* self) {
+  static_cast<IoThreadObject*>(self)->tear_down();
+}
 
 void IoThreadObject::tear_down() {
   if (thread_) {
@@ -121,7 +129,8 @@ Napi::Value IoThreadObject::add_counters(const Napi::CallbackInfo& info) {
 }
 
 Counters IoThreadObject::counters_of(uint32_t slot) const {
-  return Counters(counter_pages_[slot / kCounterRowsPerPage] + size_t{slot % kCounterRowsPerPage} * kCountersPerRow);
+  return Counters(counter_pages_[slot / kCounterRowsPerPage] +
+                  size_t{slot % kCounterRowsPerPage} * kCountersPerRow);
 }
 
 std::shared_ptr<Endpoint> IoThreadObject::find(const Napi::Value& id) const {
@@ -146,7 +155,8 @@ Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
                    {kOpenIpv6Only, SocketOption::ipv6_only}};
   for (const auto& request : requested) {
     if (!(flags & request.flag)) continue;
-    if (int error = ksocket::set_option(fd.get(), family, request.option, 1)) return number(info.Env(), error);
+    if (int error = ksocket::set_option(fd.get(), family, request.option, 1))
+      return number(info.Env(), error);
   }
   // Where the kernel lacks these we do without.
   bool offloads = thread_->engine().offloads();
@@ -187,8 +197,9 @@ Napi::Value IoThreadObject::disconnect(const Napi::CallbackInfo& info) {
   return number(info.Env(), endpoint ? disconnect_socket(endpoint->fd.get()) : -EBADF);
 }
 
-// respond(id, echo: boolean, reply: Uint8Array, keepBytesMax, targetFamily, targetAddress, targetPort): before
-// watch(). A targetFamily of 0 answers each source; else a second socket is made and connected to the target.
+// respond(id, echo: boolean, reply: Uint8Array, keepBytesMax, targetFamily, targetAddress, targetPort):
+// before watch(). A targetFamily of 0 answers each source; else a second socket is made and connected to the
+// target.
 Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
   if (!endpoint) return number(info.Env(), -EBADF);
@@ -254,8 +265,8 @@ Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
   if (!endpoint) return number(info.Env(), -EBADF);
   int value = 0;
-  int error =
-      ksocket::get_option(endpoint->fd.get(), endpoint->family, static_cast<SocketOption>(u32(info[1])), &value);
+  int error = ksocket::get_option(endpoint->fd.get(), endpoint->family,
+                                  static_cast<SocketOption>(u32(info[1])), &value);
   return number(info.Env(), error != 0 ? error : value);
 }
 

@@ -1,7 +1,8 @@
 // The JavaScript object around an IoThread: checks nothing (lib/ has), decides nothing, returns -errno.
 //
-// It pins the shared memory and owns the waker. Teardown, whoever starts it (stop(), the environment's end, the
-// garbage collector): join the thread and close its sockets, then close the waker, then let go of the memory.
+// It pins the shared memory and owns the waker. Teardown, whoever starts it (stop(), the environment's end,
+// the garbage collector): join the thread and close its sockets, then close the waker, then let go of the
+// memory.
 #pragma once
 
 #include <napi.h>

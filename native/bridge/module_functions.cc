@@ -10,8 +10,8 @@ namespace ksocket {
 
 namespace {
 
-// parseAddress(family, text, out: Uint8Array(20)) → 0 or -EINVAL. out: 16 address bytes, then the scope id (u32,
-// host order), as in a descriptor.
+// parseAddress(family, text, out: Uint8Array(20)) → 0 or -EINVAL. out: 16 address bytes, then the scope id
+// (u32, host order), as in a descriptor.
 Napi::Value parse_address_text(const Napi::CallbackInfo& info) {
   Address address;
   uint8_t family = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());

@@ -1,5 +1,5 @@
-// Wakes JavaScript from the I/O thread: a thread-safe function that carries no data, because the data is in the
-// ring, and that does not hold the event loop open unless asked to.
+// Wakes JavaScript from the I/O thread: a thread-safe function that carries no data, because the data is in
+// the ring, and that does not hold the event loop open unless asked to.
 #pragma once
 
 #include <napi.h>

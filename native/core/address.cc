@@ -50,7 +50,8 @@ uint32_t parse_zone(const char* zone) {
   char* end = nullptr;
   errno = 0;
   unsigned long number = std::strtoul(zone, &end, 10);
-  return errno == 0 && end != zone && *end == '\0' && number <= UINT32_MAX ? static_cast<uint32_t>(number) : 0;
+  return errno == 0 && end != zone && *end == '\0' && number <= UINT32_MAX ? static_cast<uint32_t>(number)
+                                                                           : 0;
 }
 
 }  // namespace
@@ -84,7 +85,8 @@ std::string format_address(const Address& address) {
     char zone[IF_NAMESIZE];
     std::string out = buffer;
     out += '%';
-    return out += if_indextoname(address.scope_id, zone) ? std::string(zone) : std::to_string(address.scope_id);
+    return out +=
+           if_indextoname(address.scope_id, zone) ? std::string(zone) : std::to_string(address.scope_id);
   }
   return buffer;
 }

@@ -26,7 +26,9 @@ struct Address {
   }
 };
 
-inline int to_af(uint8_t family) { return family == 6 ? AF_INET6 : AF_INET; }
+inline int to_af(uint8_t family) {
+  return family == 6 ? AF_INET6 : AF_INET;
+}
 
 // A sockaddr of either family, and how much of it counts.
 struct SockAddr {
@@ -55,7 +57,8 @@ inline void write_address(const Address& from, Descriptor* to) {
   to->family = from.family;
 }
 inline Address read_address(const Descriptor& from) {
-  Address to;  // JavaScript reuses descriptors without clearing them: an IPv4 address is its first four bytes only
+  Address to;  // JavaScript reuses descriptors without clearing them: an IPv4 address is its first four bytes
+               // only
   std::memcpy(to.bytes, from.address, from.family == 6 ? 16 : 4);
   to.scope_id = from.family == 6 ? from.scope_id : 0;
   to.port = from.port;

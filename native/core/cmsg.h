@@ -1,4 +1,5 @@
-// Ancillary data: what the kernel says beside a datagram, and what we say beside one to send. See cmsg(3), udp(7).
+// Ancillary data: what the kernel says beside a datagram, and what we say beside one to send. See cmsg(3),
+// udp(7).
 #pragma once
 
 #include <sys/socket.h>
@@ -8,13 +9,14 @@
 
 namespace ksocket {
 
-// Enough for everything below at once; a short buffer would lose GRO's segment size and with it the boundaries.
+// Enough for everything below at once; a short buffer would lose GRO's segment size and with it the
+// boundaries.
 inline constexpr size_t kControlBytes = 256;
 
 struct RxControl {
-  uint16_t segment_size = 0;    // UDP_GRO; 0: not joined
+  uint16_t segment_size = 0;  // UDP_GRO; 0: not joined
   bool has_kernel_drops = false;
-  uint32_t kernel_drops = 0;    // SO_RXQ_OVFL: total since the socket was made, modulo 2^32
+  uint32_t kernel_drops = 0;  // SO_RXQ_OVFL: total since the socket was made, modulo 2^32
 };
 RxControl decode_control(const msghdr& header);
 

@@ -11,32 +11,32 @@ namespace ksocket {
 
 // X(name, what it counts). The first sixteen are written by the receiving thread only, the rest by whichever
 // thread sends, so that the two never share a cache line.
-#define KSOCKET_RX_COUNTERS(X)                                                        \
-  X(rx_datagrams, "datagrams received, after GRO was split")                          \
-  X(rx_bytes, "payload bytes received")                                               \
-  X(rx_calls, "receive system calls")                                                 \
-  X(rx_batches, "receive calls that returned something")                              \
-  X(rx_gro_batches, "super-datagrams that the kernel had joined (GRO)")               \
-  X(rx_gro_segments, "datagrams that came in super-datagrams")                        \
-  X(rx_truncated, "datagrams cut to the receive limit")                               \
-  X(rx_errors, "receive calls that failed")                                           \
+#define KSOCKET_RX_COUNTERS(X)                                                          \
+  X(rx_datagrams, "datagrams received, after GRO was split")                            \
+  X(rx_bytes, "payload bytes received")                                                 \
+  X(rx_calls, "receive system calls")                                                   \
+  X(rx_batches, "receive calls that returned something")                                \
+  X(rx_gro_batches, "super-datagrams that the kernel had joined (GRO)")                 \
+  X(rx_gro_segments, "datagrams that came in super-datagrams")                          \
+  X(rx_truncated, "datagrams cut to the receive limit")                                 \
+  X(rx_errors, "receive calls that failed")                                             \
   X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL)") \
-  X(rx_ring_drops, "datagrams read and dropped, ring full")                           \
-  X(rx_pauses, "times that receiving stopped because the ring was full")              \
-  X(rx_discarded, "datagrams read after close and thrown away")                       \
-  X(wakeups, "wake-ups of JavaScript")                                                \
-  X(waits, "times the thread waited for the kernel")                                  \
-  X(peer_evictions, "addresses that lost their place in the peer table")              \
+  X(rx_ring_drops, "datagrams read and dropped, ring full")                             \
+  X(rx_pauses, "times that receiving stopped because the ring was full")                \
+  X(rx_discarded, "datagrams read after close and thrown away")                         \
+  X(wakeups, "wake-ups of JavaScript")                                                  \
+  X(waits, "times the thread waited for the kernel")                                    \
+  X(peer_evictions, "addresses that lost their place in the peer table")                \
   X(moderations, "times the thread waited for a fuller batch")
 
-#define KSOCKET_TX_COUNTERS(X)                                        \
-  X(tx_datagrams, "datagrams the kernel took")                        \
-  X(tx_bytes, "payload bytes the kernel took")                        \
-  X(tx_calls, "send system calls")                                    \
-  X(tx_gso_batches, "super-datagrams sent (GSO)")                     \
-  X(tx_gso_segments, "datagrams that left in super-datagrams")        \
-  X(tx_gso_fallbacks, "super-datagrams refused and sent one by one")  \
-  X(tx_errors, "datagrams the kernel refused")                        \
+#define KSOCKET_TX_COUNTERS(X)                                          \
+  X(tx_datagrams, "datagrams the kernel took")                          \
+  X(tx_bytes, "payload bytes the kernel took")                          \
+  X(tx_calls, "send system calls")                                      \
+  X(tx_gso_batches, "super-datagrams sent (GSO)")                       \
+  X(tx_gso_segments, "datagrams that left in super-datagrams")          \
+  X(tx_gso_fallbacks, "super-datagrams refused and sent one by one")    \
+  X(tx_errors, "datagrams the kernel refused")                          \
   X(tx_deferred, "datagrams that waited for the socket to be writable") \
   X(tx_dropped, "datagrams dropped: backlog full, or closed while waiting")
 
@@ -72,7 +72,8 @@ class Counters {
     return std::atomic_ref<uint64_t>(row_[static_cast<uint32_t>(counter)]).load(std::memory_order_relaxed);
   }
   void clear() const {
-    for (uint32_t i = 0; i < kCountersPerRow; i++) std::atomic_ref<uint64_t>(row_[i]).store(0, std::memory_order_relaxed);
+    for (uint32_t i = 0; i < kCountersPerRow; i++)
+      std::atomic_ref<uint64_t>(row_[i]).store(0, std::memory_order_relaxed);
   }
 
  private:

@@ -42,8 +42,9 @@ struct Endpoint {
   bool drop_when_full = false;                  // else: stop reading when the ring is full
   std::unique_ptr<Responder> responder;
 
-  std::atomic<bool> closing{false};  // set first by close(), so that the I/O thread does not contend for the locks
-  std::atomic<bool> deliver{true};   // does JavaScript want the datagrams?
+  std::atomic<bool> closing{
+      false};  // set first by close(), so that the I/O thread does not contend for the locks
+  std::atomic<bool> deliver{true};  // does JavaScript want the datagrams?
 
   std::mutex rx_mutex;
   uint32_t kernel_drops_seen = 0;  // guarded by rx_mutex

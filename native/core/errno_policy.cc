@@ -23,22 +23,17 @@ constexpr Row kReceive[] = {
 };
 
 constexpr Row kSend[] = {
-    {EINTR, Action::retry},
-    {EAGAIN, Action::wait},    // sock_alloc_send_skb: the send buffer is full
-    {ENOBUFS, Action::wait},   // the device queue is full, and IP_RECVERR is on
-    {EBADF, Action::stop},
-    {ENOTSOCK, Action::stop},
+    {EINTR, Action::retry},  {EAGAIN, Action::wait},  // sock_alloc_send_skb: the send buffer is full
+    {ENOBUFS, Action::wait},                          // the device queue is full, and IP_RECVERR is on
+    {EBADF, Action::stop},   {ENOTSOCK, Action::stop},
 };
 
 // udp_send_skb refuses a super-datagram with these where it would take its segments: EIO when the device has
 // no checksum offload, EINVAL when a segment is larger than the path MTU or there are too many of them,
 // EMSGSIZE when the whole does not fit.
 constexpr Row kSendJoined[] = {
-    {EIO, Action::degrade},
-    {EINVAL, Action::degrade},
-    {EMSGSIZE, Action::degrade},
-    {EOPNOTSUPP, Action::degrade},
-    {ENOPROTOOPT, Action::degrade},
+    {EIO, Action::degrade},        {EINVAL, Action::degrade},      {EMSGSIZE, Action::degrade},
+    {EOPNOTSUPP, Action::degrade}, {ENOPROTOOPT, Action::degrade},
 };
 
 template <typename Rows>
@@ -51,7 +46,9 @@ Action find(const Rows& rows, int error, Action otherwise) {
 
 }  // namespace
 
-Action on_receive_error(int error) { return find(kReceive, error, Action::report); }
+Action on_receive_error(int error) {
+  return find(kReceive, error, Action::report);
+}
 
 Action on_send_error(int error, bool joined) {
   Action action = find(kSend, error, Action::report);

@@ -1,4 +1,5 @@
-// May datagrams of this size be joined on this socket? What the kernel refused is not tried again for a while.
+// May datagrams of this size be joined on this socket? What the kernel refused is not tried again for a
+// while.
 #pragma once
 
 #include <cerrno>

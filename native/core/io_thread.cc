@@ -21,8 +21,8 @@ uint64_t now_us() {
 
 }  // namespace
 
-IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Counters counters, Options options,
-                   std::function<void()> wake)
+IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Counters counters,
+                   Options options, std::function<void()> wake)
     : options_(options),
       engine_(std::move(engine)),
       wake_(std::move(wake)),
@@ -31,7 +31,9 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
       peers_(options.peers_max, reinterpret_cast<uintptr_t>(this) ^ now_us()),
       rx_(*engine_, ring_, peers_, flush_, counters_) {}
 
-IoThread::~IoThread() { stop(); }
+IoThread::~IoThread() {
+  stop();
+}
 
 int IoThread::start() {
   pthread_attr_t attributes;
@@ -70,7 +72,9 @@ void IoThread::add(std::shared_ptr<Endpoint> endpoint) {
   table_[slot] = std::move(endpoint);
 }
 
-int IoThread::watch(Endpoint& endpoint) { return set_interest(endpoint, kReadable, kNothing); }
+int IoThread::watch(Endpoint& endpoint) {
+  return set_interest(endpoint, kReadable, kNothing);
+}
 
 void IoThread::close(uint32_t id) {
   std::shared_ptr<Endpoint> endpoint = find(id);
@@ -176,7 +180,8 @@ int IoThread::wait(std::span<Event> events) {
     do {
       int n = engine_->wait(events, 0);
       if (n > 0) return n;
-      if (stopping_.load(std::memory_order_relaxed) || resume_asked_.load(std::memory_order_relaxed)) return 0;
+      if (stopping_.load(std::memory_order_relaxed) || resume_asked_.load(std::memory_order_relaxed))
+        return 0;
     } while (now_us() < until);
   }
   return engine_->wait(events, -1);

@@ -1,8 +1,8 @@
-// The thread that sits in the kernel's receive call, as the kernel thread of the original module did. It serves
-// any number of sockets.
+// The thread that sits in the kernel's receive call, as the kernel thread of the original module did. It
+// serves any number of sockets.
 //
-//   start() ──▶ wait ──▶ for each ready socket: receive a batch · send its backlog ──▶ publish, wake ──▶ wait …
-//   stop(): flag → wake → join → close every descriptor
+//   start() ──▶ wait ──▶ for each ready socket: receive a batch · send its backlog ──▶ publish, wake ──▶ wait
+//   … stop(): flag → wake → join → close every descriptor
 //
 // All methods are for the thread that created it (the JavaScript thread), except where noted.
 #pragma once
@@ -28,7 +28,7 @@ class IoThread {
  public:
   struct Options {
     uint32_t peers_max = kPeersMax;  // a power of two
-    uint32_t busy_poll_us = 0;   // how long to look for datagrams without sleeping
+    uint32_t busy_poll_us = 0;       // how long to look for datagrams without sleeping
   };
 
   // `wake` is called on the I/O thread when JavaScript has something to read and does not know it yet.

@@ -17,9 +17,9 @@ namespace ksocket {
 
 // What a Descriptor in the receive ring announces.
 enum class DescriptorKind : uint8_t {
-  datagram = 0,   // payload in the arena
-  error = 1,      // a receive error: `result` is -errno
-  sent = 2,       // a deferred send has ended: `user_data` names it, `result` is bytes or -errno
+  datagram = 0,  // payload in the arena
+  error = 1,     // a receive error: `result` is -errno
+  sent = 2,      // a deferred send has ended: `user_data` names it, `result` is bytes or -errno
 };
 
 enum DescriptorFlags : uint16_t {
@@ -66,7 +66,7 @@ constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {
 struct RingControl {
   // Written by the I/O thread.
   alignas(64) uint32_t head;  // descriptors published so far, modulo 2^32
-  uint32_t base;              // descriptor n lives in slot (n - base) % slots; changes only while the ring is empty
+  uint32_t base;  // descriptor n lives in slot (n - base) % slots; changes only while the ring is empty
   // Written by JavaScript.
   alignas(64) uint32_t tail;  // descriptors consumed so far
   // Written by both.

@@ -8,17 +8,17 @@ namespace ksocket {
 
 // X(name, IPv4 level, IPv4 option, IPv6 level, IPv6 option). Level -1: this family does not have it.
 // All of them take an int. See socket(7), ip(7), ipv6(7), udp(7).
-#define KSOCKET_OPTIONS(X)                                                                     \
-  X(reuse_address, SOL_SOCKET, SO_REUSEADDR, SOL_SOCKET, SO_REUSEADDR)                         \
-  X(reuse_port, SOL_SOCKET, SO_REUSEPORT, SOL_SOCKET, SO_REUSEPORT)                            \
-  X(ipv6_only, -1, 0, IPPROTO_IPV6, IPV6_V6ONLY)                                               \
-  X(broadcast, SOL_SOCKET, SO_BROADCAST, SOL_SOCKET, SO_BROADCAST)                             \
-  X(receive_buffer_bytes, SOL_SOCKET, SO_RCVBUF, SOL_SOCKET, SO_RCVBUF)                        \
-  X(send_buffer_bytes, SOL_SOCKET, SO_SNDBUF, SOL_SOCKET, SO_SNDBUF)                           \
-  X(ttl, IPPROTO_IP, IP_TTL, IPPROTO_IPV6, IPV6_UNICAST_HOPS)                                  \
-  X(multicast_ttl, IPPROTO_IP, IP_MULTICAST_TTL, IPPROTO_IPV6, IPV6_MULTICAST_HOPS)            \
-  X(multicast_loopback, IPPROTO_IP, IP_MULTICAST_LOOP, IPPROTO_IPV6, IPV6_MULTICAST_LOOP)      \
-  X(report_kernel_drops, SOL_SOCKET, SO_RXQ_OVFL, SOL_SOCKET, SO_RXQ_OVFL)                     \
+#define KSOCKET_OPTIONS(X)                                                                \
+  X(reuse_address, SOL_SOCKET, SO_REUSEADDR, SOL_SOCKET, SO_REUSEADDR)                    \
+  X(reuse_port, SOL_SOCKET, SO_REUSEPORT, SOL_SOCKET, SO_REUSEPORT)                       \
+  X(ipv6_only, -1, 0, IPPROTO_IPV6, IPV6_V6ONLY)                                          \
+  X(broadcast, SOL_SOCKET, SO_BROADCAST, SOL_SOCKET, SO_BROADCAST)                        \
+  X(receive_buffer_bytes, SOL_SOCKET, SO_RCVBUF, SOL_SOCKET, SO_RCVBUF)                   \
+  X(send_buffer_bytes, SOL_SOCKET, SO_SNDBUF, SOL_SOCKET, SO_SNDBUF)                      \
+  X(ttl, IPPROTO_IP, IP_TTL, IPPROTO_IPV6, IPV6_UNICAST_HOPS)                             \
+  X(multicast_ttl, IPPROTO_IP, IP_MULTICAST_TTL, IPPROTO_IPV6, IPV6_MULTICAST_HOPS)       \
+  X(multicast_loopback, IPPROTO_IP, IP_MULTICAST_LOOP, IPPROTO_IPV6, IPV6_MULTICAST_LOOP) \
+  X(report_kernel_drops, SOL_SOCKET, SO_RXQ_OVFL, SOL_SOCKET, SO_RXQ_OVFL)                \
   X(gro, IPPROTO_UDP, UDP_GRO, IPPROTO_UDP, UDP_GRO)
 
 enum class SocketOption : uint32_t {

@@ -4,7 +4,8 @@
 
 namespace ksocket {
 
-Responder::Responder(Options options, int source_fd, uint32_t keep_bytes_max, bool offloads, Counters counters)
+Responder::Responder(Options options, int source_fd, uint32_t keep_bytes_max, bool offloads,
+                     Counters counters)
     : options_(std::move(options)),
       keep_bytes_max_(keep_bytes_max),
       tx_(options_.target ? options_.target.get() : source_fd, options_.family, counters) {

@@ -1,5 +1,5 @@
-// Answers datagrams in the I/O thread itself, as the loop of the original kernel thread did: no event loop, no
-// JavaScript. A batch comes in, its answers leave with one flush.
+// Answers datagrams in the I/O thread itself, as the loop of the original kernel thread did: no event loop,
+// no JavaScript. A batch comes in, its answers leave with one flush.
 #pragma once
 
 #include <cstdint>

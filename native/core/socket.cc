@@ -8,7 +8,9 @@ namespace ksocket {
 
 namespace {
 
-int or_errno(int result) { return result < 0 ? -errno : 0; }
+int or_errno(int result) {
+  return result < 0 ? -errno : 0;
+}
 
 }  // namespace
 

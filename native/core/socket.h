@@ -1,4 +1,5 @@
-// A UDP socket's descriptor and the system calls of its life. Every function returns 0 (or what it says) or -errno.
+// A UDP socket's descriptor and the system calls of its life. Every function returns 0 (or what it says) or
+// -errno.
 #pragma once
 
 #include <unistd.h>

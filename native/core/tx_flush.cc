@@ -112,7 +112,8 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
     group.to = to;
     group.bytes = d.length;
     group.first = group.last = static_cast<uint16_t>(i);
-    group.segment_size = joined_already ? d.segment_size : static_cast<uint16_t>(std::min<uint32_t>(d.length, UINT16_MAX));
+    group.segment_size =
+        joined_already ? d.segment_size : static_cast<uint16_t>(std::min<uint32_t>(d.length, UINT16_MAX));
     group.segments = static_cast<uint16_t>(segments_of(d.length, joined_already ? d.segment_size : 0));
     group.open = !joined_already && d.length > 0 && socket.gso.allows(d.length);
     previous = fresh;
@@ -120,7 +121,8 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
     if (socket.gso.enabled) {
       if (slot == nullptr) {
         uint32_t at = hash_address(to) % kTableSize;
-        while (s.table[at].stamp == s.stamp && !(s.groups[s.table[at].group].to == to)) at = (at + 1) % kTableSize;
+        while (s.table[at].stamp == s.stamp && !(s.groups[s.table[at].group].to == to))
+          at = (at + 1) % kTableSize;
         slot = &s.table[at];
       }
       *slot = {s.stamp, fresh};
@@ -171,7 +173,9 @@ bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, 
   while (g < groups) {
     // Datagrams joined before they came here (an echoed super-datagram) may meet a socket that cannot.
     uint32_t ready = g;
-    while (ready < groups && (s.groups[ready].segments == 1 || socket.gso.allows(s.groups[ready].segment_size))) ready++;
+    while (ready < groups &&
+           (s.groups[ready].segments == 1 || socket.gso.allows(s.groups[ready].segment_size)))
+      ready++;
     int sent = 0;
     if (ready > g) {
       sent = engine.send(socket.fd, std::span(s.messages + g, ready - g));
@@ -179,7 +183,8 @@ bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, 
     }
     for (int k = 0; k < sent; k++, g++) {
       const Group& group = s.groups[g];
-      for (uint16_t i = group.first; i != kNone; i = s.next[i]) chunk[i].result = static_cast<int32_t>(chunk[i].length);
+      for (uint16_t i = group.first; i != kNone; i = s.next[i])
+        chunk[i].result = static_cast<int32_t>(chunk[i].length);
       datagrams += group.segments;
       bytes += group.bytes;
       if (group.segments > 1) joined++, segments += group.segments;
@@ -234,7 +239,8 @@ bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, 
   return all_settled;
 }
 
-// The datagrams of one group, a message each. False when the kernel wants us to wait: the rest is marked deferred.
+// The datagrams of one group, a message each. False when the kernel wants us to wait: the rest is marked
+// deferred.
 bool TxFlush::send_singly(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk,
                           const Group& group) {
   for (uint16_t i = group.first; i != kNone; i = scratch_->next[i]) {

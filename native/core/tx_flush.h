@@ -4,8 +4,8 @@
 //   descriptors  a0 b0 a1 c0 b1 a2      (destinations a, b, c)
 //   messages     [a0 a1 a2] [b0 b1] [c0]   one sendmmsg; a joined message is one UDP_SEGMENT super-datagram
 //
-// Each destination's datagrams keep their order; GSO wants segments of one size, of which only the last may be
-// shorter.
+// Each destination's datagrams keep their order; GSO wants segments of one size, of which only the last may
+// be shorter.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,9 @@ struct TxSocket {
   uint8_t family;
   Counters counters;
   GsoPolicy gso;
-  // An ECONNREFUSED is an ICMP answer to an earlier datagram of a connected socket, and the kernel did not send
-  // this one because of it. A responder just sends again; a user's socket reports it, as node:dgram does.
+  // An ECONNREFUSED is an ICMP answer to an earlier datagram of a connected socket, and the kernel did not
+  // send this one because of it. A responder just sends again; a user's socket reports it, as node:dgram
+  // does.
   bool retry_refused = false;
 };
 

@@ -1,5 +1,5 @@
-// The narrow waist: everything the loops ask of the kernel's data path. An engine calls the kernel and returns
-// its answer; it decides nothing (core/errno_policy.h does).
+// The narrow waist: everything the loops ask of the kernel's data path. An engine calls the kernel and
+// returns its answer; it decides nothing (core/errno_policy.h does).
 #pragma once
 
 #include <sys/socket.h>
@@ -35,8 +35,8 @@ class Engine {
   virtual int change(int fd, uint64_t token, uint32_t interest) = 0;
   virtual void unwatch(int fd) = 0;
 
-  // Blocks until something is ready, wake() was called, or the time is over (-1: never). The number of events,
-  // or -errno. Called by one thread only.
+  // Blocks until something is ready, wake() was called, or the time is over (-1: never). The number of
+  // events, or -errno. Called by one thread only.
   virtual int wait(std::span<Event> events, int timeout_ms) = 0;
   // Makes a wait(), the present or the next one, return. From any thread.
   virtual void wake() = 0;

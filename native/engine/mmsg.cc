@@ -17,9 +17,13 @@ namespace {
 constexpr uint64_t kWakeToken = UINT64_MAX;
 constexpr size_t kEventsMax = 64;
 
-mmsghdr* as_mmsghdr(std::span<Message> messages) { return reinterpret_cast<mmsghdr*>(messages.data()); }
+mmsghdr* as_mmsghdr(std::span<Message> messages) {
+  return reinterpret_cast<mmsghdr*>(messages.data());
+}
 
-int or_errno(int result) { return result < 0 ? -errno : result; }
+int or_errno(int result) {
+  return result < 0 ? -errno : result;
+}
 
 }  // namespace
 
@@ -46,7 +50,9 @@ int MmsgEngine::change(int fd, uint64_t token, uint32_t interest) {
   return control(EPOLL_CTL_MOD, fd, token, interest);
 }
 
-void MmsgEngine::unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+void MmsgEngine::unwatch(int fd) {
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
 
 int MmsgEngine::wait(std::span<Event> events, int timeout_ms) {
   epoll_event ready[kEventsMax];
@@ -73,7 +79,8 @@ void MmsgEngine::wake() {
 }
 
 int MmsgEngine::receive(int fd, std::span<Message> messages) {
-  return or_errno(recvmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr));
+  return or_errno(
+      recvmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr));
 }
 
 int MmsgEngine::send(int fd, std::span<Message> messages) {

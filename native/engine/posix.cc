@@ -61,7 +61,8 @@ int PosixEngine::wait(std::span<Event> events, int timeout_ms) {
       polled_ = watched_;
       polls_.assign(1, {wake_read_.get(), POLLIN, 0});
       for (const Watched& w : polled_) {
-        short wanted = static_cast<short>((w.interest & kReadable ? POLLIN : 0) | (w.interest & kWritable ? POLLOUT : 0));
+        short wanted = static_cast<short>((w.interest & kReadable ? POLLIN : 0) |
+                                          (w.interest & kWritable ? POLLOUT : 0));
         polls_.push_back({w.interest == kNothing ? -1 : w.fd, wanted, 0});
       }
     }

@@ -1,4 +1,5 @@
-// poll(2), recvmsg(2), sendmsg(2) and pipe(2), as POSIX has them: where a sandbox or an old kernel refuses more.
+// poll(2), recvmsg(2), sendmsg(2) and pipe(2), as POSIX has them: where a sandbox or an old kernel refuses
+// more.
 #pragma once
 
 #include <poll.h>

@@ -35,7 +35,8 @@ std::string upper(const char* constant) {
 int main() {
   std::printf(
       "// Generated from native/core/layout_fields.h by `npm run generate`. Do not edit.\n"
-      "// Names that start with D_ and C_ are byte offsets in a descriptor and in the ring's control block.\n\n");
+      "// Names that start with D_ and C_ are byte offsets in a descriptor and in the ring's control "
+      "block.\n\n");
 #define X(name, value) std::printf("export const " #name " = %lld;\n", static_cast<long long>(value));
   KSOCKET_LAYOUT(X)
 #undef X
@@ -47,13 +48,14 @@ int main() {
 #undef X
 
   std::printf("\n// Rows of the native table of socket options.\nexport const SocketOption = {\n");
-#define X(name, ...) std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(SocketOption::name));
+#define X(name, ...) \
+  std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(SocketOption::name));
   KSOCKET_OPTIONS(X)
 #undef X
   std::printf("} as const;\n");
 
   std::printf("\n// Where each counter stands in its row.\nexport const counterIndex = {\n");
-#define X(name, doc)                       \
+#define X(name, doc)                 \
   std::printf("  /** %s */\n", doc); \
   std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(Counter::name));
   KSOCKET_RX_COUNTERS(X)
