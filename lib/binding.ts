@@ -15,6 +15,9 @@ export interface ThreadMemory {
 export interface NativeIoThreadOptions extends ThreadMemory {
   engine: string;
   busyPoll: number;
+  rxUsecs: number;
+  rxFrames: number;
+  adaptiveRx: boolean;
   onWake: () => void;
 }
 
@@ -47,7 +50,10 @@ export interface NativeIoThread {
   deliver(id: number, wanted: boolean): void;
   backlog(id: number): [datagrams: number, bytes: number];
 
-  send(count: number): void;
+  /** Returns how many datagrams have to wait. */
+  send(count: number): number;
+  /** Asks for a `drained` record once nothing waits any more. False when nothing does. */
+  notifyDrained(id: number): boolean;
   resume(): void;
   ref(): void;
   unref(): void;

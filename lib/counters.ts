@@ -1,15 +1,16 @@
 // The counters that the threads keep in shared memory, read without a call.
-import { COUNTER_ROWS_PER_PAGE, COUNTERS_PER_ROW, counterIndex } from './layout.js';
+import { COUNTER_ROWS_PER_PAGE, COUNTERS_PER_ROW, counterIndex, threadCounterIndex } from './layout.js';
 
 export type CounterName = keyof typeof counterIndex;
+export type ThreadCounterName = keyof typeof threadCounterIndex;
+/** Counters of a socket's I/O thread; a shared thread counts for all its sockets. */
+export type ThreadStats = Record<ThreadCounterName, number>;
 
-/** One number for each counter, all since the socket (or the thread) began. Names that begin with `rx` are about
- * receiving, with `tx` about sending; what each counts stands in `counterIndex`. */
-export type Stats = Record<CounterName, number>;
+/** What has been counted since the socket was bound. Names that begin with `rx` are about receiving, with `tx` about
+ * sending. */
+export type Stats = Record<CounterName, number> & { thread: ThreadStats };
 
-const names = Object.entries(counterIndex) as [CounterName, number][];
-
-/** Rows of counters, a page of memory at a time. */
+/** Rows of counters, a page of memory at a time. Row 0 is the thread's own. */
 export class CounterPages {
   readonly #pages: BigUint64Array[] = [];
   readonly #onPage: (page: ArrayBuffer) => void;
@@ -28,18 +29,38 @@ export class CounterPages {
     }
   }
 
+  /** Counts what JavaScript does: `rxQueueDrops` is the only counter that no thread writes. */
+  add(slot: number, name: 'rxQueueDrops', n: number): void {
+    this.#page(slot)[this.#row(slot) + counterIndex[name]] += BigInt(n);
+  }
+
   read(slot: number): Stats {
-    const page = this.#pages[Math.floor(slot / COUNTER_ROWS_PER_PAGE)];
-    const row = (slot % COUNTER_ROWS_PER_PAGE) * COUNTERS_PER_ROW;
-    const out = {} as Stats;
-    for (const [name, index] of names) out[name] = Number(page[row + index]);
+    return {
+      ...this.#named(slot, counterIndex),
+      thread: this.#named(0, threadCounterIndex),
+    };
+  }
+
+  #named<Name extends string>(slot: number, names: Record<Name, number>): Record<Name, number> {
+    const page = this.#page(slot);
+    const row = this.#row(slot);
+    const out = {} as Record<Name, number>;
+    for (const name in names) out[name] = Number(page[row + names[name]]);
     return out;
+  }
+
+  #page(slot: number): BigUint64Array {
+    return this.#pages[Math.floor(slot / COUNTER_ROWS_PER_PAGE)];
+  }
+
+  #row(slot: number): number {
+    return (slot % COUNTER_ROWS_PER_PAGE) * COUNTERS_PER_ROW;
   }
 }
 
 /** What a socket that never had a descriptor has counted. */
 export function zeroStats(): Stats {
-  const out = {} as Stats;
-  for (const [name] of names) out[name] = 0;
-  return out;
+  const pages = new CounterPages(() => {});
+  pages.reserve(0);
+  return pages.read(0);
 }

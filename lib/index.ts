@@ -3,9 +3,11 @@
  *
  * @module
  */
+export type { Batch, BatchDatagram } from './batch.js';
 export type { KernelFeatures } from './binding.js';
-export type { CounterName, Stats } from './counters.js';
+export type { CounterName, Stats, ThreadCounterName, ThreadStats } from './counters.js';
 export { type Features, features } from './features.js';
+export type { ReceivedDatagram } from './message-iterator.js';
 export type { SocketOptions, SocketType } from './options.js';
 export type { RemoteInfo } from './receiver.js';
 export { createServer, type ReplyTarget, Server, type ServerEvents, type ServerOptions } from './server.js';

@@ -14,9 +14,19 @@ export interface IoThreadOptions {
   ringBytes: number;
   /** Microseconds that the thread looks for datagrams without sleeping. */
   busyPoll: number;
+  /** How the thread waits for fuller batches: native/core/moderation.h. */
+  rxUsecs: number;
+  rxFrames: number;
+  adaptiveRx: boolean;
 }
 
-export const defaultThreadOptions: IoThreadOptions = { ringBytes: 16 * 1024 * 1024, busyPoll: 0 };
+export const defaultThreadOptions: IoThreadOptions = {
+  ringBytes: 16 * 1024 * 1024,
+  busyPoll: 0,
+  rxUsecs: 100,
+  rxFrames: 64,
+  adaptiveRx: true,
+};
 
 const SLOTS_MAX = 1 << SOCKET_SLOT_BITS;
 const GENERATIONS = 1 << (32 - SOCKET_SLOT_BITS);
@@ -58,6 +68,9 @@ export class IoThread {
       ...memory,
       engine: engineWanted,
       busyPoll: options.busyPoll,
+      rxUsecs: options.rxUsecs,
+      rxFrames: options.rxFrames,
+      adaptiveRx: options.adaptiveRx,
       onWake: () => this.#receiver.drain(),
     });
     this.#counters = new CounterPages((page) => this.native.addCounters(page));
@@ -127,9 +140,9 @@ export class IoThread {
     return this.#counters.read(id & (SLOTS_MAX - 1));
   }
 
-  /** Counters of the thread itself. */
-  threadStats(): Stats {
-    return this.#counters.read(0);
+  /** Counts a datagram that JavaScript had no place for. */
+  countQueueDrop(id: number): void {
+    this.#counters.add(id & (SLOTS_MAX - 1), 'rxQueueDrops', 1);
   }
 
   /** Returns when the thread has ended and every descriptor is closed. */

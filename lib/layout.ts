@@ -24,6 +24,7 @@ export const D_LOCAL_ADDRESS_ID = 62;
 export const KIND_DATAGRAM = 0;
 export const KIND_ERROR = 1;
 export const KIND_SENT = 2;
+export const KIND_DRAINED = 3;
 export const FLAG_NEW_PEER = 1;
 export const FLAG_TRUNCATED = 2;
 export const CONTROL_BYTES = 256;
@@ -38,7 +39,7 @@ export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 32;
 export const COUNTER_ROWS_PER_PAGE = 128;
-export const LAYOUT_HASH = 2955049001;
+export const LAYOUT_HASH = 867478059;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -85,18 +86,10 @@ export const counterIndex = {
   rxKernelDrops: 8,
   /** datagrams read and dropped, ring full */
   rxRingDrops: 9,
+  /** datagrams dropped because an async iterator fell behind */
+  rxQueueDrops: 10,
   /** times that receiving stopped because the ring was full */
-  rxPauses: 10,
-  /** datagrams read after close and thrown away */
-  rxDiscarded: 11,
-  /** wake-ups of JavaScript */
-  wakeups: 12,
-  /** times the thread waited for the kernel */
-  waits: 13,
-  /** addresses that lost their place in the peer table */
-  peerEvictions: 14,
-  /** times the thread waited for a fuller batch */
-  moderations: 15,
+  rxPauses: 11,
   /** datagrams the kernel took */
   txDatagrams: 16,
   /** payload bytes the kernel took */
@@ -115,4 +108,16 @@ export const counterIndex = {
   txDeferred: 23,
   /** datagrams dropped: backlog full, or closed while waiting */
   txDropped: 24,
+} as const;
+
+// In the thread's own row.
+export const threadCounterIndex = {
+  /** wake-ups of JavaScript */
+  wakeups: 12,
+  /** times the thread waited for the kernel */
+  waits: 13,
+  /** addresses that lost their place in the peer table */
+  peerEvictions: 14,
+  /** times the thread waited for a fuller batch */
+  moderations: 15,
 } as const;

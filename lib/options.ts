@@ -31,7 +31,8 @@ export interface SocketOptions {
   signal?: AbortSignal;
 
   /** `shared` (the default): one thread for all such sockets of this environment. `dedicated`: a thread and a ring
-   * of its own. `ringBytes` and `busyPoll` ask for a dedicated thread by themselves. */
+   * of its own. The options of a thread (`ringBytes`, `busyPoll`, `rxUsecs`, `rxFrames`, `adaptiveRx`) ask for a
+   * dedicated one by themselves. */
   thread?: 'shared' | 'dedicated';
   /** UDP_GRO, udp(7): let the kernel join datagrams on the way in; they are split again before anybody sees
    * them. On by default where the kernel has it. */
@@ -44,6 +45,13 @@ export interface SocketOptions {
   /** Microseconds (0 to 1 000 000) that the dedicated thread looks for datagrams before it sleeps: lowest latency,
    * at the price of a busy core. */
   busyPoll?: number;
+  /** Interrupt moderation: how many microseconds (0 to 10 000) the dedicated thread may wait for a fuller batch;
+   * 100 by default, 0 never waits. */
+  rxUsecs?: number;
+  /** How many datagrams (1 to 1024) are enough for a batch; 64 by default. */
+  rxFrames?: number;
+  /** Wait only at a high rate, and only as long as waiting gathers more (the default); else after every batch. */
+  adaptiveRx?: boolean;
   /** When the ring is full: `block` (the default) leaves datagrams in the kernel's buffer, which drops and counts
    * (`rxKernelDrops`) once it is full too; `drop` reads, drops and counts (`rxRingDrops`). */
   onFull?: 'block' | 'drop';
@@ -52,6 +60,8 @@ export interface SocketOptions {
 const RING_BYTES_MIN = 256 * 1024;
 const RING_BYTES_MAX = 1024 * 1024 * 1024;
 const BUSY_POLL_MAX = 1_000_000;
+const RX_USECS_MAX = 10_000;
+const RX_FRAMES_MAX = 1024;
 
 /** A Node port: an integer, or text of one, from 0 (or 1) to 65535. */
 export function validatePort(value: unknown, name: string, allowZero: boolean): number {
@@ -135,17 +145,19 @@ export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSo
 }
 
 function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | undefined {
-  const { thread, ringBytes, busyPoll } = options;
+  const { thread, ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx } = options;
   if (thread !== undefined) validateOneOf(thread, 'options.thread', ['shared', 'dedicated']);
   if (ringBytes !== undefined) validateInteger(ringBytes, 'options.ringBytes', RING_BYTES_MIN, RING_BYTES_MAX);
   if (busyPoll !== undefined) validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_MAX);
-  const ofThread = ringBytes !== undefined || busyPoll !== undefined;
-  if (thread === 'shared' && ofThread) {
-    throw errors.invalidArgValue('options.thread', thread, "must be 'dedicated' with ringBytes or busyPoll");
+  if (rxUsecs !== undefined) validateInteger(rxUsecs, 'options.rxUsecs', 0, RX_USECS_MAX);
+  if (rxFrames !== undefined) validateInteger(rxFrames, 'options.rxFrames', 1, RX_FRAMES_MAX);
+  if (adaptiveRx !== undefined) validateBoolean(adaptiveRx, 'options.adaptiveRx');
+  const given = Object.entries({ ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (thread === 'shared' && given.length > 0) {
+    throw errors.invalidArgValue('options.thread', thread, `must be 'dedicated' with ${given[0][0]}`);
   }
-  if (thread !== 'dedicated' && !ofThread) return undefined;
-  return {
-    ringBytes: ringBytes ?? defaultThreadOptions.ringBytes,
-    busyPoll: busyPoll ?? defaultThreadOptions.busyPoll,
-  };
+  if (thread !== 'dedicated' && given.length === 0) return undefined;
+  return { ...defaultThreadOptions, ...Object.fromEntries(given) };
 }

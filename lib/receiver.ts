@@ -1,7 +1,7 @@
 // The consumer's half of the receive ring (native/core/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
-
 import { PeerNames } from './address.js';
+import { Batch, FastBuffer, type Replier, type RingViews, recordAt } from './batch.js';
 import type { ThreadMemory } from './binding.js';
 import {
   C_BASE,
@@ -24,6 +24,7 @@ import {
   DESCRIPTOR_BYTES,
   FLAG_TRUNCATED,
   KIND_DATAGRAM,
+  KIND_DRAINED,
   KIND_ERROR,
   KIND_SENT,
   SOCKET_SLOT_BITS,
@@ -43,24 +44,29 @@ export interface RemoteInfo {
 export interface Endpoint {
   /** Slot and generation, as in the records. */
   readonly id: number;
+  /** Does it take batches, or single datagrams? */
+  readonly wantsBatches: boolean;
   onDatagram(data: Buffer, rinfo: RemoteInfo): void;
+  onBatch(batch: Batch): void;
+  /** How it answers a record of its own, for `batch.reply`. */
+  readonly reply: Replier;
   onReceiveError(errno: number): void;
   /** A deferred send has ended: `result` is bytes or -errno. */
   onSent(number: number, result: number): void;
+  /** Nothing waits to be sent any more. */
+  onDrained(): void;
 }
 
-// Node's own Buffer class; `new` on it is the cheapest way to a Buffer, by half.
-const FastBuffer = (
-  Buffer as unknown as { [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer }
-)[Symbol.species];
 /** Bytes of one allocation that small datagrams share. */
 const CHUNK_BYTES = 64 * 1024;
+/** Payload bytes that are copied at once, ahead of the events. */
+const RUN_BYTES = CHUNK_BYTES / 2;
 /** One drain's share of the event loop: then timers and other I/O get their turn. */
-const BUDGET_DATAGRAMS = 1024;
 const BUDGET_MS = 4;
+/** How many events between two looks at the clock, a power of two. */
+const CLOCK_EVERY = 64;
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
-const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 
 // Runs nextTicks and microtasks, as Node's timers do between two callbacks; it costs next to nothing when none is
 // queued. Where it is missing every datagram gets a turn of the event loop of its own.
@@ -68,22 +74,26 @@ const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCal
 
 export class Receiver {
   readonly #control: Int32Array;
-  readonly #words: Uint32Array;
-  readonly #halves: Uint16Array;
-  readonly #bytes: Uint8Array;
+  readonly #ring: RingViews;
   readonly #arena: Uint8Array;
-  readonly #mask: number;
   readonly #peers = new PeerNames();
+  readonly #batch: Batch;
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #resume: () => void;
   readonly #afterDrain: () => void;
   readonly #drain = () => this.drain();
 
   #tail = 0;
-  #segmentAt = 0; // how far into the record at #tail, when a drain ended between two segments
-  #chunk: ArrayBuffer = new ArrayBuffer(CHUNK_BYTES);
+  #segmentAt = 0; // bytes of the record at #tail that were handed out already
+
+  // Owned payloads: a stretch of records whose payloads lie back to back is copied at once, up to #copiedUntil; the
+  // byte at `offset` in the arena is then at `offset + #copiedShift` in the chunk.
+  #chunk: ArrayBuffer = new ArrayBuffer(0);
   #chunkBytes = new Uint8Array(this.#chunk);
   #chunkUsed = 0;
+  #copiedUntil = 0;
+  #copiedShift = 0;
+
   #immediate: NodeJS.Immediate | undefined;
   #draining = false;
 
@@ -91,11 +101,15 @@ export class Receiver {
    * `afterDrain` runs when a drain has called its last listener. */
   constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], resume: () => void, afterDrain: () => void) {
     this.#control = new Int32Array(memory.control);
-    this.#words = new Uint32Array(memory.descriptors);
-    this.#halves = new Uint16Array(memory.descriptors);
-    this.#bytes = new Uint8Array(memory.descriptors);
+    this.#ring = {
+      words: new Uint32Array(memory.descriptors),
+      halves: new Uint16Array(memory.descriptors),
+      bytes: new Uint8Array(memory.descriptors),
+      arena: memory.arena,
+      mask: memory.descriptors.byteLength / DESCRIPTOR_BYTES - 1,
+    };
     this.#arena = new Uint8Array(memory.arena);
-    this.#mask = memory.descriptors.byteLength / DESCRIPTOR_BYTES - 1;
+    this.#batch = new Batch(this.#ring, this.#peers);
     this.#endpoints = endpoints;
     this.#resume = resume;
     this.#afterDrain = afterDrain;
@@ -114,16 +128,15 @@ export class Receiver {
     // Cleared before the head is read: what is published from here on wakes us again.
     Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);
     const head = Atomics.load(this.#control, C_HEAD >> 2);
-    const base = this.#control[C_BASE >> 2];
     try {
-      this.#consume(head, base);
+      this.#consume(head, this.#control[C_BASE >> 2]);
     } finally {
       this.#draining = false;
       this.#release();
       if (this.#tail !== head) {
         // No need to be woken for what is published meanwhile either.
         Atomics.store(this.#control, C_WAKE_PENDING >> 2, 1);
-        this.#immediate = setImmediate(this.#drain);
+        this.#immediate ??= setImmediate(this.#drain);
       }
       this.#afterDrain();
     }
@@ -135,108 +148,115 @@ export class Receiver {
     this.#immediate = undefined;
   }
 
+  // Between two events nextTicks and microtasks run; what they do (close a socket, throw) finds the next record
+  // untouched.
   #consume(head: number, base: number): void {
-    const words = this.#words;
+    const { words, bytes } = this.#ring;
     const deadline = performance.now() + BUDGET_MS;
-    let left = runTicks === undefined ? 1 : BUDGET_DATAGRAMS;
-    let first = true;
-    while (this.#tail !== head) {
-      const at = ((this.#tail - base) & this.#mask) * RECORD_WORDS;
-      const endpoint = this.#endpointOf(words[at + (D_SOCKET_ID >> 2)]);
-      const kind = this.#bytes[(at << 2) + D_KIND];
-      if (endpoint === undefined) {
-        this.#next();
-        continue;
-      }
-      if (kind !== KIND_DATAGRAM) {
-        this.#next();
-        if (!first) runTicks?.();
-        first = false;
-        if (kind === KIND_ERROR) endpoint.onReceiveError(words[at + (D_RESULT >> 2)] | 0);
-        if (kind === KIND_SENT) endpoint.onSent(words[at + (D_USER_DATA >> 2)], words[at + (D_RESULT >> 2)] | 0);
-        continue;
-      }
-      const length = words[at + (D_LENGTH >> 2)];
-      const segment = this.#halves[(at << 1) + (D_SEGMENT_SIZE >> 1)];
-      if (segment === 0) {
-        if (!first) {
-          runTicks?.();
-          if (this.#endpointOf(words[at + (D_SOCKET_ID >> 2)]) === undefined) continue; // a tick closed it
+    for (let events = 0; this.#tail !== head; events++) {
+      if (events > 0) {
+        if (runTicks === undefined) return;
+        runTicks();
+        if ((events & (CLOCK_EVERY - 1)) === 0) {
+          this.#release(); // the thread can go on while we work
+          if (performance.now() >= deadline) return;
         }
-        first = false;
-        const from = this.#copy(words[at + (D_OFFSET >> 2)], length);
-        const data = new FastBuffer(this.#chunk, from, length);
-        const rinfo = this.#rinfo(at, this.#truncated(at) ? words[at + (D_SIZE >> 2)] : length);
+      }
+      const at = recordAt(this.#ring, this.#tail, base);
+      const id = words[at + (D_SOCKET_ID >> 2)];
+      const endpoint = this.#endpoints[id & SLOT_MASK];
+      if (endpoint === undefined || endpoint.id !== id) {
         this.#next();
-        endpoint.onDatagram(data, rinfo);
-        left--;
-      } else {
-        left -= this.#consumeSegments(endpoint, at, length, segment, first);
-        first = false;
+        continue;
       }
-      if (left <= 0 || ((left & 63) === 0 && performance.now() >= deadline)) return;
+      const kind = bytes[(at << 2) + D_KIND];
+      if (kind !== KIND_DATAGRAM) this.#notify(endpoint, kind, at);
+      else if (endpoint.wantsBatches) this.#deliverBatch(endpoint, id, head, base);
+      else this.#deliver(endpoint, at, head, base);
     }
   }
 
-  // A super-datagram: one copy, a Buffer for each datagram in it. Returns how many were handed out.
-  #consumeSegments(endpoint: Endpoint, at: number, length: number, segment: number, first: boolean): number {
-    const offset = this.#words[at + (D_OFFSET >> 2)];
-    const start = this.#segmentAt;
-    const chunkAt = this.#copy(offset + start, length - start);
-    const chunk = this.#chunk;
-    let count = 0;
-    for (let from = start; from < length; from += segment) {
-      if (!first || count > 0) {
-        runTicks?.();
-        if (this.#endpoints[endpoint.id & SLOT_MASK] !== endpoint) break;
-      }
-      const bytes = Math.min(segment, length - from);
-      const rinfo = this.#rinfo(at, bytes);
-      this.#segmentAt = from + bytes; // before the listener runs: if it throws, the next drain goes on behind it
-      if (this.#segmentAt >= length) this.#next();
-      endpoint.onDatagram(new FastBuffer(chunk, chunkAt + from - start, bytes), rinfo);
-      count++;
-      if (runTicks === undefined && this.#segmentAt !== 0) return 1;
-    }
-    if (this.#segmentAt !== 0) this.#next();
-    return count;
+  #notify(endpoint: Endpoint, kind: number, at: number): void {
+    const { words } = this.#ring;
+    this.#next();
+    if (kind === KIND_ERROR) endpoint.onReceiveError(words[at + (D_RESULT >> 2)] | 0);
+    else if (kind === KIND_SENT) endpoint.onSent(words[at + (D_USER_DATA >> 2)], words[at + (D_RESULT >> 2)] | 0);
+    else if (kind === KIND_DRAINED) endpoint.onDrained();
   }
 
-  #endpointOf(id: number): Endpoint | undefined {
-    const endpoint = this.#endpoints[id & SLOT_MASK];
-    return endpoint !== undefined && endpoint.id === id ? endpoint : undefined;
+  // One datagram: the record at #tail, or the next segment of it.
+  #deliver(endpoint: Endpoint, at: number, head: number, base: number): void {
+    const { words, halves, bytes } = this.#ring;
+    const length = words[at + (D_LENGTH >> 2)];
+    const segment = halves[(at << 1) + (D_SEGMENT_SIZE >> 1)];
+    const position = this.#segmentAt;
+    const size = segment === 0 ? length : Math.min(segment, length - position);
+
+    if (this.#copiedUntil === this.#tail) this.#copyAhead(head, base);
+    const from = words[at + (D_OFFSET >> 2)] + position + this.#copiedShift;
+    const data = new FastBuffer(this.#chunk, from, size);
+    const family = bytes[(at << 2) + D_FAMILY];
+    const truncated = (halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_TRUNCATED) !== 0;
+    const rinfo: RemoteInfo = {
+      address: this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], family),
+      family: family === 6 ? 'IPv6' : 'IPv4',
+      port: halves[(at << 1) + (D_PORT >> 1)],
+      size: truncated ? words[at + (D_SIZE >> 2)] : size,
+    };
+    // Before the listener runs: if it throws, the next drain goes on behind this datagram.
+    if (position + size >= length) this.#next();
+    else this.#segmentAt = position + size;
+    endpoint.onDatagram(data, rinfo);
+  }
+
+  // As many records of this socket as there are in a row.
+  #deliverBatch(endpoint: Endpoint, id: number, head: number, base: number): void {
+    const { words, bytes } = this.#ring;
+    const batch = this.#batch;
+    batch.open(endpoint.reply);
+    while (this.#tail !== head) {
+      const at = recordAt(this.#ring, this.#tail, base);
+      if (words[at + (D_SOCKET_ID >> 2)] !== id || bytes[(at << 2) + D_KIND] !== KIND_DATAGRAM) break;
+      if (!batch.add(at, this.#segmentAt)) break;
+      this.#next();
+    }
+    try {
+      endpoint.onBatch(batch);
+    } finally {
+      batch.release();
+    }
   }
 
   #next(): void {
+    if (this.#copiedUntil === this.#tail) this.#copiedUntil = (this.#tail + 1) | 0;
     this.#tail = (this.#tail + 1) | 0;
     this.#segmentAt = 0;
   }
 
-  #truncated(at: number): boolean {
-    return (this.#halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_TRUNCATED) !== 0;
-  }
-
-  #rinfo(at: number, size: number): RemoteInfo {
-    const family = this.#bytes[(at << 2) + D_FAMILY];
-    return {
-      address: this.#peers.get(this.#words, at, this.#words[at + (D_PEER_ID >> 2)], family),
-      family: family === 6 ? 'IPv6' : 'IPv4',
-      port: this.#halves[(at << 1) + (D_PORT >> 1)],
-      size,
-    };
-  }
-
-  // Copies a payload into the current chunk (a fresh one if it does not fit) and returns where it lies.
-  #copy(offset: number, length: number): number {
-    if (this.#chunkUsed + length > this.#chunk.byteLength) {
-      this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, length)).buffer as ArrayBuffer;
+  // Copies the payloads of the record at #tail and of those behind it that lie back to back.
+  #copyAhead(head: number, base: number): void {
+    const { words, bytes } = this.#ring;
+    let n = this.#tail;
+    const first = recordAt(this.#ring, n, base);
+    const start = words[first + (D_OFFSET >> 2)] + this.#segmentAt;
+    let end = words[first + (D_OFFSET >> 2)] + words[first + (D_LENGTH >> 2)];
+    for (n = (n + 1) | 0; n !== head; n = (n + 1) | 0) {
+      const at = recordAt(this.#ring, n, base);
+      const length = words[at + (D_LENGTH >> 2)];
+      if (bytes[(at << 2) + D_KIND] !== KIND_DATAGRAM || words[at + (D_OFFSET >> 2)] !== end) break;
+      if (end + length - start > RUN_BYTES) break;
+      end += length;
+    }
+    const total = end - start;
+    if (this.#chunkUsed + total > this.#chunk.byteLength) {
+      this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
       this.#chunkBytes = new Uint8Array(this.#chunk);
       this.#chunkUsed = 0;
     }
-    const at = this.#chunkUsed;
-    this.#chunkBytes.set(this.#arena.subarray(offset, offset + length), at);
-    this.#chunkUsed = at + length;
-    return at;
+    this.#chunkBytes.set(this.#arena.subarray(start, end), this.#chunkUsed);
+    this.#copiedShift = this.#chunkUsed - start;
+    this.#copiedUntil = n;
+    this.#chunkUsed += total;
   }
 
   // Gives the consumed records back to the thread.

@@ -18,12 +18,16 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
+/** A string as UTF-8, a view as its bytes. `name` is the argument's in the error. */
+export function bytesOfPayload(payload: unknown, name: string): Uint8Array {
+  if (typeof payload === 'string') return Buffer.from(payload);
+  if (ArrayBuffer.isView(payload)) return bytesOf(payload);
+  throw errors.invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', payload);
+}
+
 /** `offset` and `length` count bytes of a string's UTF-8, too. */
 function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
-  let bytes: Uint8Array;
-  if (typeof payload === 'string') bytes = Buffer.from(payload);
-  else if (ArrayBuffer.isView(payload)) bytes = bytesOf(payload);
-  else throw invalidPayload('buffer', payload);
+  const bytes = bytesOfPayload(payload, 'buffer');
   const from = Number(offset) >>> 0;
   const count = Number(length) >>> 0;
   if (from > bytes.byteLength) throw errors.bufferOutOfBounds('offset');
@@ -31,19 +35,9 @@ function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
   return bytes.subarray(from, from + count);
 }
 
-function invalidPayload(name: string, value: unknown): Error {
-  return errors.invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', value);
-}
-
 function toPayload(given: unknown): Uint8Array | Uint8Array[] {
-  if (typeof given === 'string') return Buffer.from(given);
-  if (ArrayBuffer.isView(given)) return bytesOf(given);
-  if (!Array.isArray(given)) throw invalidPayload('buffer', given);
-  return given.map((part) => {
-    if (typeof part === 'string') return Buffer.from(part);
-    if (ArrayBuffer.isView(part)) return bytesOf(part);
-    throw invalidPayload('buffer list arguments', given);
-  });
+  if (!Array.isArray(given)) return bytesOfPayload(given, 'buffer');
+  return given.map((part) => bytesOfPayload(part, 'buffer list arguments'));
 }
 
 /** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]); on a connected socket

@@ -5,11 +5,11 @@ import type { ParsedAddress } from './address.js';
 import type { NativeIoThread, ThreadMemory } from './binding.js';
 import {
   D_ADDRESS,
-  D_FAMILY,
   D_LENGTH,
   D_OFFSET,
   D_PORT,
   D_RESULT,
+  D_SCOPE_ID,
   D_SEGMENT_SIZE,
   D_SOCKET_ID,
   D_USER_DATA,
@@ -27,12 +27,11 @@ export type SentListener = (result: number) => void;
 
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 const EMSGSIZE = -90;
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 export class Sender {
   readonly #native: NativeIoThread;
   readonly #words: Uint32Array;
-  readonly #halves: Uint16Array;
-  readonly #bytes: Uint8Array;
   readonly #arena: Buffer;
   readonly #deferFlush: () => boolean;
   readonly #flush = () => this.flush();
@@ -42,6 +41,7 @@ export class Sender {
   #scheduled = false;
   #listeners: (SentListener | undefined)[] = [];
   #anyListener = false;
+  #deferred = false; // did the latest flush leave something waiting?
   // Sends that the kernel would not take at once, by number.
   readonly #waiting = new Map<number, { id: number; listener: SentListener }>();
   #number = 0;
@@ -50,8 +50,6 @@ export class Sender {
   constructor(native: NativeIoThread, memory: ThreadMemory, deferFlush: () => boolean) {
     this.#native = native;
     this.#words = new Uint32Array(memory.txDescriptors);
-    this.#halves = new Uint16Array(memory.txDescriptors);
-    this.#bytes = new Uint8Array(memory.txDescriptors);
     this.#arena = Buffer.from(memory.txArena);
     this.#deferFlush = deferFlush;
   }
@@ -64,15 +62,52 @@ export class Sender {
     payload: Uint8Array | Uint8Array[],
     listener?: SentListener,
   ): void {
+    const at = this.#stage(id, payload, listener);
+    if (at < 0) return;
+    this.#address(at, to, port);
+    this.#schedule();
+  }
+
+  /** Stages the answer to a received record: the first word of it is `from[fromAt]`. */
+  reply(
+    id: number,
+    connected: boolean,
+    from: Uint32Array,
+    fromAt: number,
+    payload: Uint8Array,
+    listener?: SentListener,
+  ): void {
+    const at = this.#stage(id, payload, listener);
+    if (at < 0) return;
+    const words = this.#words;
+    // Port, family and kind share a word; the kind of a datagram is 0.
+    words[at + (D_PORT >> 2)] = connected ? 0 : from[fromAt + (D_PORT >> 2)];
+    for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
+    this.#schedule();
+  }
+
+  /** Sends one datagram of a run; false when the socket cannot take it now and nothing was staged. Ends with
+   * `flush`. */
+  sendOfRun(id: number, to: ParsedAddress | null, port: number, payload: Uint8Array): boolean {
+    if (this.#full(payload.byteLength)) {
+      this.flush();
+      if (this.#deferred) return false;
+    }
+    const at = this.#stage(id, payload, undefined);
+    if (at >= 0) this.#address(at, to, port);
+    return true;
+  }
+
+  // A staged record without a destination, as the place of its first word; -1 when the payload is too long for UDP.
+  #stage(id: number, payload: Uint8Array | Uint8Array[], listener: SentListener | undefined): number {
     const length = Array.isArray(payload)
       ? payload.reduce((sum, part) => sum + part.byteLength, 0)
       : payload.byteLength;
     if (length >= DATAGRAM_BYTES_MAX) {
-      // No UDP datagram is this long, as the kernel would say.
-      if (listener) process.nextTick(listener, EMSGSIZE);
-      return;
+      if (listener) process.nextTick(listener, EMSGSIZE); // as the kernel would say
+      return -1;
     }
-    if (this.#staged === STAGED_DATAGRAMS_MAX || this.#stagedBytes + length > STAGED_BYTES_MAX) this.flush();
+    if (this.#full(length)) this.flush();
 
     const offset = this.#stagedBytes;
     if (Array.isArray(payload)) {
@@ -91,30 +126,44 @@ export class Sender {
     words[at + (D_SOCKET_ID >> 2)] = id;
     words[at + (D_OFFSET >> 2)] = offset;
     words[at + (D_LENGTH >> 2)] = length;
-    this.#halves[(at << 1) + (D_SEGMENT_SIZE >> 1)] = 0;
-    this.#bytes[(at << 2) + D_FAMILY] = to === null ? 0 : to.family;
-    if (to !== null) {
-      this.#halves[(at << 1) + (D_PORT >> 1)] = port;
-      const from = to.words;
-      const first = at + (D_ADDRESS >> 2);
-      words[first] = from[0];
-      if (to.family === 6) {
-        words[first + 1] = from[1];
-        words[first + 2] = from[2];
-        words[first + 3] = from[3];
-        words[first + 4] = from[4];
-      }
+    words[at + (D_SEGMENT_SIZE >> 2)] = 0; // and no flags
+    if (listener !== undefined) {
+      words[at + (D_USER_DATA >> 2)] = this.#nextNumber();
+      this.#listeners[this.#staged] = listener;
+      this.#anyListener = true;
+    } else {
+      words[at + (D_USER_DATA >> 2)] = 0;
     }
-    words[at + (D_USER_DATA >> 2)] = listener === undefined ? 0 : this.#nextNumber();
     words[at + (D_USER_DATA >> 2) + 1] = 0;
-    this.#listeners[this.#staged] = listener;
-    if (listener !== undefined) this.#anyListener = true;
     this.#staged++;
+    return at;
+  }
 
-    if (!this.#scheduled && !this.#deferFlush()) {
-      this.#scheduled = true;
-      process.nextTick(this.#flush);
+  #full(length: number): boolean {
+    return this.#staged === STAGED_DATAGRAMS_MAX || this.#stagedBytes + length > STAGED_BYTES_MAX;
+  }
+
+  #address(at: number, to: ParsedAddress | null, port: number): void {
+    const words = this.#words;
+    if (to === null) {
+      words[at + (D_PORT >> 2)] = 0;
+      return;
     }
+    words[at + (D_PORT >> 2)] = littleEndian ? port | (to.family << 16) : (port << 16) | (to.family << 8);
+    const from = to.words;
+    const first = at + (D_ADDRESS >> 2);
+    words[first] = from[0];
+    if (to.family === 4) return;
+    words[first + 1] = from[1];
+    words[first + 2] = from[2];
+    words[first + 3] = from[3];
+    words[first + 4] = from[4];
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#deferFlush()) return;
+    this.#scheduled = true;
+    process.nextTick(this.#flush);
   }
 
   /** Hands everything staged to the kernel. */
@@ -122,7 +171,7 @@ export class Sender {
     this.#scheduled = false;
     const count = this.#staged;
     if (count === 0) return;
-    this.#native.send(count);
+    this.#deferred = this.#native.send(count) > 0;
     this.#staged = 0;
     this.#stagedBytes = 0;
     if (!this.#anyListener) return;

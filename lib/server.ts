@@ -195,7 +195,11 @@ export class Server extends EventEmitter<ServerEvents> {
     const { target } = this.#options;
     const local = await resolve(this.#options.address);
     const remote = target && (await resolve(target.address));
-    const thread = dedicatedThread({ ...defaultThreadOptions, busyPoll: this.#options.busyPoll });
+    const thread = dedicatedThread({
+      ...defaultThreadOptions,
+      busyPoll: this.#options.busyPoll,
+      rxUsecs: 0, // answers do not wait for a fuller batch
+    });
     const id = thread.reserve();
     try {
       this.#open(thread, id, local, remote && target && { ...remote, port: target.port });
@@ -205,6 +209,10 @@ export class Server extends EventEmitter<ServerEvents> {
     }
     this.#endpoint = {
       id,
+      wantsBatches: false,
+      onBatch: () => {},
+      reply: () => {},
+      onDrained: () => {},
       onDatagram: (data, source) => void this.emit('datagram', data, source),
       onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
       onSent: () => {},

@@ -4,10 +4,12 @@ import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import { isLiteral, parseLiteral } from './address.js';
+import type { Batch } from './batch.js';
 import { type Stats, zeroStats } from './counters.js';
 import * as errors from './errors.js';
 import { dedicatedThread, type IoThread, sharedThread } from './io-thread.js';
 import { DATAGRAM_BYTES_MAX, SocketOption } from './layout.js';
+import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import {
   type CheckedSocketOptions,
   checkSocketOptions,
@@ -18,6 +20,8 @@ import {
 } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import { type Payload, parseSendArguments, type SendCallback } from './send-arguments.js';
+import { sendRun } from './send-run.js';
+import type { SentListener } from './sender.js';
 
 export interface AddressInfo {
   address: string;
@@ -35,6 +39,8 @@ export interface BindOptions {
 
 export interface SocketEvents {
   message: [msg: Buffer, rinfo: RemoteInfo];
+  batch: [batch: Batch];
+  drain: [];
   listening: [];
   connect: [];
   error: [error: Error];
@@ -49,7 +55,8 @@ const EINVAL = -22;
 /**
  * A UDP socket with node:dgram's interface. Made by {@link createSocket}.
  *
- * Events: `'message'` (data, where from), `'listening'`, `'connect'`, `'error'`, `'close'`.
+ * Events: `'message'` (data, where from), `'listening'`, `'connect'`, `'error'`, `'close'`; beyond node:dgram `'batch'`
+ * (many datagrams in borrowed memory: while it has listeners there are no `'message'` events) and `'drain'`.
  */
 export class Socket extends EventEmitter<SocketEvents> {
   readonly type: SocketType;
@@ -72,12 +79,7 @@ export class Socket extends EventEmitter<SocketEvents> {
     this.type = this.#options.type;
     this.#family = this.type === 'udp6' ? 6 : 4;
     this.#lookup = this.#options.lookup ?? (dns.lookup as LookupFunction);
-    this.#endpoint = {
-      id: 0,
-      onDatagram: (data, rinfo) => void this.emit('message', data, rinfo),
-      onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
-      onSent: (number, result) => this.#thread?.sender.onSent(number, result),
-    };
+    this.#endpoint = this.#makeEndpoint();
     if (typeof listener === 'function') this.on('message', listener);
     this.#closeOnAbort(this.#options.signal);
   }
@@ -271,7 +273,64 @@ export class Socket extends EventEmitter<SocketEvents> {
     return this.#finalStats ?? this.#thread?.stats(this.#endpoint.id) ?? zeroStats();
   }
 
+  // ---- more than node:dgram
+
+  /**
+   * Sends many datagrams with as few system calls as the kernel allows: `[data, port, address, …]`, on a connected
+   * socket `[data, …]`; addresses are IP literals.
+   *
+   * @returns how many were taken. Fewer than given means that the kernel's send buffer is full (or the socket not
+   * bound yet): go on with the rest at `'drain'`. Taken ones that the kernel then refuses are in
+   * `stats().txErrors`.
+   * @throws ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT; what stands before the bad entry has been sent
+   */
+  sendMany(list: readonly (Payload | number)[]): number {
+    if (!Array.isArray(list)) throw errors.invalidArgType('list', 'an instance of Array', list);
+    const connected = this.#connectState === 'connected';
+    if (!connected && list.length % 3 !== 0) {
+      throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 3: data, port, address');
+    }
+    this.#checkRunning();
+    if (this.#bindState !== 'bound') {
+      this.#whenBound(() => this.emit('drain'));
+      return 0;
+    }
+    const thread = this.#running();
+    const { id } = this.#endpoint;
+    const taken = sendRun(thread.sender, id, this.#family, list, connected);
+    const all = connected ? list.length : list.length / 3;
+    if (taken < all && !thread.native.notifyDrained(id)) setImmediate(() => !this.#closed && this.emit('drain'));
+    return taken;
+  }
+
+  /** `for await (const { data, address, port } of socket)`. Ends when the socket closes; throws its error. A loop that
+   * falls more than 65 536 datagrams behind loses the newest, counted in `stats().rxQueueDrops`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedDatagram, undefined> {
+    return iterateMessages(this, this.#closed, () => this.#thread?.countQueueDrop(this.#endpoint.id));
+  }
+
   // ---- how it is done
+
+  #makeEndpoint(): Endpoint & { id: number } {
+    const socket = this;
+    return {
+      id: 0,
+      get wantsBatches() {
+        return socket.listenerCount('batch') > 0;
+      },
+      onDatagram: (data, rinfo) => void this.emit('message', data, rinfo),
+      onBatch: (batch) => void this.emit('batch', batch),
+      reply: (words, at, data, callback) => {
+        const payload = typeof data === 'string' ? Buffer.from(data) : data;
+        const listener = callback && this.#sentListener(callback, undefined, undefined);
+        const connected = this.#connectState === 'connected';
+        this.#running().sender.reply(this.#endpoint.id, connected, words, at, payload, listener);
+      },
+      onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
+      onSent: (number, result) => this.#thread?.sender.onSent(number, result),
+      onDrained: () => void this.emit('drain'),
+    };
+  }
 
   #checkRunning(): void {
     if (this.#closed) throw errors.notRunning();
@@ -451,17 +510,19 @@ export class Socket extends EventEmitter<SocketEvents> {
   ): void {
     const thread = this.#running();
     const to = port === undefined ? null : parseLiteral(this.#family, ip);
-    const listener =
-      callback &&
-      ((result: number) => {
-        if (result >= 0) callback(null, result);
-        else (callback as (error: Error) => void)(errors.exceptionWithHostPort(result, 'send', address, port));
-      });
+    const listener = callback && this.#sentListener(callback, address, port);
     if (port !== undefined && to === null) {
       if (listener) process.nextTick(listener, EINVAL); // an address of the other family
       return;
     }
     thread.sender.send(this.#endpoint.id, to, port ?? 0, payload, listener);
+  }
+
+  #sentListener(callback: SendCallback, address: string | undefined, port: number | undefined): SentListener {
+    return (result) => {
+      if (result >= 0) callback(null, result);
+      else (callback as (error: Error) => void)(errors.exceptionWithHostPort(result, 'send', address, port));
+    };
   }
 
   #name(peer: boolean): AddressInfo {

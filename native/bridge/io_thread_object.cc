@@ -47,13 +47,15 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::deliver>("deliver"),
                          InstanceMethod<&Self::backlog>("backlog"),
                          InstanceMethod<&Self::send>("send"),
+                         InstanceMethod<&Self::notify_drained>("notifyDrained"),
                          InstanceMethod<&Self::resume>("resume"),
                          InstanceMethod<&Self::ref>("ref"),
                          InstanceMethod<&Self::unref>("unref"),
                      });
 }
 
-// new IoThread({ control, descriptors, arena, txDescriptors, txArena, engine, busyPoll, onWake })
+// new IoThread({ control, descriptors, arena, txDescriptors, txArena, engine, busyPoll, rxUsecs,
+// rxFrames, adaptiveRx, onWake })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Object given = info[0].As<Napi::Object>();
   size_t descriptor_bytes, arena_bytes, tx_descriptor_bytes;
@@ -67,6 +69,8 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   tx_arena_ = pin(given.Get("txArena"));
   engine_wanted_ = given.Get("engine").As<Napi::String>().Utf8Value();
   options_.busy_poll_us = u32(given.Get("busyPoll"));
+  options_.moderation = {u32(given.Get("rxUsecs")), u32(given.Get("rxFrames")),
+                         given.Get("adaptiveRx").As<Napi::Boolean>().Value()};
   on_wake_ = Napi::Persistent(given.Get("onWake").As<Napi::Function>());
 }
 
@@ -294,9 +298,11 @@ Napi::Value IoThreadObject::backlog(const Napi::CallbackInfo& info) {
 
 // ---- the data path
 
-// send(count): the first `count` descriptors of txDescriptors, runs of one socket each
+// send(count): the first `count` descriptors of txDescriptors, runs of one socket each. Returns
+// how many have to wait.
 Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
-  if (!thread_) return info.Env().Undefined();
+  if (!thread_) return number(info.Env(), 0);
+  uint32_t deferred = 0;
   uint32_t count = std::min(u32(info[0]), tx_slots_);
   for (uint32_t first = 0; first < count;) {
     uint32_t id = tx_descriptors_[first].socket_id;
@@ -304,13 +310,19 @@ Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
     while (end < count && tx_descriptors_[end].socket_id == id) end++;
     std::span<Descriptor> run(tx_descriptors_ + first, end - first);
     if (auto endpoint = thread_->find(id)) {
-      thread_->send(*endpoint, tx_arena_, run);
+      deferred += thread_->send(*endpoint, tx_arena_, run);
     } else {
       for (Descriptor& descriptor : run) descriptor.result = -EBADF;
     }
     first = end;
   }
-  return info.Env().Undefined();
+  return number(info.Env(), static_cast<int>(deferred));
+}
+
+// notifyDrained(id) → will there be a `drained` record?
+Napi::Value IoThreadObject::notify_drained(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  return Napi::Boolean::New(info.Env(), endpoint && thread_->notify_drained(*endpoint));
 }
 
 Napi::Value IoThreadObject::resume(const Napi::CallbackInfo& info) {

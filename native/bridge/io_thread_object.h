@@ -44,6 +44,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value backlog(const Napi::CallbackInfo& info);
 
   Napi::Value send(const Napi::CallbackInfo& info);
+  Napi::Value notify_drained(const Napi::CallbackInfo& info);
   Napi::Value resume(const Napi::CallbackInfo& info);
   Napi::Value ref(const Napi::CallbackInfo& info);
   Napi::Value unref(const Napi::CallbackInfo& info);

@@ -18,7 +18,10 @@ namespace ksocket {
 RxControl decode_control(const msghdr& header) {
   RxControl out;
   msghdr* mutable_header = const_cast<msghdr*>(&header);  // CMSG_NXTHDR takes no const
+  const uint8_t* end = static_cast<const uint8_t*>(header.msg_control) + header.msg_controllen;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(mutable_header, c)) {
+    // The macros look whether the header fits into the buffer, not whether its data does.
+    if (c->cmsg_len > static_cast<size_t>(end - reinterpret_cast<const uint8_t*>(c))) break;
     if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO && c->cmsg_len >= CMSG_LEN(sizeof(uint16_t))) {
       // udp_cmsg_recv puts an int here.
       int size = 0;

@@ -22,11 +22,14 @@ namespace ksocket {
   X(rx_errors, "receive calls that failed")                                             \
   X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL)") \
   X(rx_ring_drops, "datagrams read and dropped, ring full")                             \
-  X(rx_pauses, "times that receiving stopped because the ring was full")                \
-  X(rx_discarded, "datagrams read after close and thrown away")                         \
-  X(wakeups, "wake-ups of JavaScript")                                                  \
-  X(waits, "times the thread waited for the kernel")                                    \
-  X(peer_evictions, "addresses that lost their place in the peer table")                \
+  X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")          \
+  X(rx_pauses, "times that receiving stopped because the ring was full")
+
+// Of the thread, in its own row.
+#define KSOCKET_THREAD_COUNTERS(X)                                       \
+  X(wakeups, "wake-ups of JavaScript")                                   \
+  X(waits, "times the thread waited for the kernel")                     \
+  X(peer_evictions, "addresses that lost their place in the peer table") \
   X(moderations, "times the thread waited for a fuller batch")
 
 #define KSOCKET_TX_COUNTERS(X)                                          \
@@ -42,7 +45,7 @@ namespace ksocket {
 
 enum class Counter : uint32_t {
 #define X(name, doc) name,
-  KSOCKET_RX_COUNTERS(X)
+  KSOCKET_RX_COUNTERS(X) KSOCKET_THREAD_COUNTERS(X)
 #undef X
       kTxBase = 16,
   kBeforeTx = kTxBase - 1,

@@ -53,6 +53,7 @@ struct Endpoint {
   TxSocket tx;                   // guarded by tx_mutex
   std::deque<Deferred> backlog;  // guarded by tx_mutex
   size_t backlog_bytes = 0;      // guarded by tx_mutex
+  bool tell_drained = false;     // guarded by tx_mutex: put a record into the ring once the backlog is empty
 
   std::mutex interest_mutex;
   bool watched = false;   // guarded by interest_mutex: does the engine know the descriptor?

@@ -29,7 +29,8 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
       counters_(counters),
       ring_(memory),
       peers_(options.peers_max, reinterpret_cast<uintptr_t>(this) ^ now_us()),
-      rx_(*engine_, ring_, peers_, flush_, counters_) {}
+      rx_(*engine_, ring_, peers_, flush_, counters_),
+      moderation_(options.moderation) {}
 
 IoThread::~IoThread() {
   stop();
@@ -115,19 +116,19 @@ int IoThread::set_interest(Endpoint& endpoint, uint32_t add, uint32_t remove) {
 
 // ---- sending, on the calling thread
 
-void IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
+uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
   std::lock_guard lock(endpoint.tx_mutex);
   if (endpoint.backlog.empty()) {
-    if (inline_flush_.send(*engine_, endpoint.tx, base, descriptors)) return;
+    if (inline_flush_.send(*engine_, endpoint.tx, base, descriptors)) return 0;
   } else {  // nobody overtakes what waits already
     for (Descriptor& descriptor : descriptors) descriptor.result = kResultDeferred;
   }
-  defer(endpoint, base, descriptors);
+  return defer(endpoint, base, descriptors);
 }
 
 // Copies what was not sent. The caller holds tx_mutex.
-void IoThread::defer(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
-  uint64_t deferred = 0, refused = 0;
+uint32_t IoThread::defer(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
+  uint32_t deferred = 0, refused = 0;
   for (Descriptor& descriptor : descriptors) {
     if (descriptor.result != kResultDeferred) continue;
     if (endpoint.backlog_bytes + descriptor.length > kBacklogBytesMax) {
@@ -146,6 +147,13 @@ void IoThread::defer(Endpoint& endpoint, const uint8_t* base, std::span<Descript
   endpoint.counters.add_shared(Counter::tx_deferred, deferred);
   if (refused > 0) endpoint.counters.add_shared(Counter::tx_dropped, refused);
   if (deferred > 0) set_interest(endpoint, kWritable, kNothing);
+  return deferred;
+}
+
+bool IoThread::notify_drained(Endpoint& endpoint) {
+  std::lock_guard lock(endpoint.tx_mutex);
+  endpoint.tell_drained = !endpoint.backlog.empty();
+  return endpoint.tell_drained;
 }
 
 void IoThread::resume() {
@@ -170,7 +178,18 @@ void IoThread::run() {
     if (resume_asked_.exchange(false)) unpause_all();
     if (!completions_.empty()) put_completions();
     publish();
+    moderate();
   }
+}
+
+void IoThread::moderate() {
+  uint32_t received = rx_.take_received();
+  if (options_.busy_poll_us > 0 || options_.moderation.usecs_max == 0) return;
+  uint32_t pause_us = moderation_.after(received, now_us());
+  if (pause_us == 0) return;
+  counters_.add(Counter::moderations, 1);
+  timespec pause{0, static_cast<long>(pause_us) * 1000};
+  nanosleep(&pause, nullptr);
 }
 
 int IoThread::wait(std::span<Event> events) {
@@ -243,6 +262,11 @@ void IoThread::send_backlog(Endpoint& endpoint) {
     completions_.push_back(done);
   }
   set_interest(endpoint, kNothing, kWritable);
+  if (!endpoint.tell_drained) return;
+  endpoint.tell_drained = false;
+  Descriptor& drained = completions_.emplace_back();
+  drained.socket_id = endpoint.id;
+  drained.kind = DescriptorKind::drained;
 }
 
 // False when the ring is full: the rest waits for room.

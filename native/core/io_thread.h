@@ -17,6 +17,7 @@
 
 #include "core/counters.h"
 #include "core/endpoint.h"
+#include "core/moderation.h"
 #include "core/peer_table.h"
 #include "core/rx_loop.h"
 #include "core/rx_ring.h"
@@ -28,7 +29,8 @@ class IoThread {
  public:
   struct Options {
     uint32_t peers_max = kPeersMax;  // a power of two
-    uint32_t busy_poll_us = 0;       // how long to look for datagrams without sleeping
+    Moderation::Options moderation;
+    uint32_t busy_poll_us = 0;  // how long to look for datagrams without sleeping
   };
 
   // `wake` is called on the I/O thread when JavaScript has something to read and does not know it yet.
@@ -52,8 +54,11 @@ class IoThread {
   std::shared_ptr<Endpoint> find(uint32_t id);
 
   // Sends now what the kernel takes now; what it does not take waits for the I/O thread. Sets each
-  // descriptor's result.
-  void send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
+  // descriptor's result; returns how many have to wait.
+  uint32_t send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
+
+  // Asks for a `drained` record once the backlog is empty. False when it is: there will be none.
+  bool notify_drained(Endpoint& endpoint);
 
   // The ring has room again.
   void resume();
@@ -70,8 +75,9 @@ class IoThread {
   void receive(const std::shared_ptr<Endpoint>& endpoint);
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
+  void moderate();
   void send_backlog(Endpoint& endpoint);
-  void defer(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
+  uint32_t defer(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
   bool put_completions();
   void publish();
   // Adds and removes interest bits. From any thread.
@@ -97,6 +103,7 @@ class IoThread {
   PeerTable peers_;
   TxFlush flush_;
   RxLoop rx_;
+  Moderation moderation_;
   std::vector<std::weak_ptr<Endpoint>> paused_;
   std::vector<Descriptor> completions_;  // results of deferred sends that the ring had no room for yet
 };

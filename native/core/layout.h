@@ -20,6 +20,7 @@ enum class DescriptorKind : uint8_t {
   datagram = 0,  // payload in the arena
   error = 1,     // a receive error: `result` is -errno
   sent = 2,      // a deferred send has ended: `user_data` names it, `result` is bytes or -errno
+  drained = 3,   // nothing waits to be sent any more, as somebody wanted to know
 };
 
 enum DescriptorFlags : uint16_t {

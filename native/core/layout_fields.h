@@ -37,6 +37,7 @@ namespace ksocket {
   X(KIND_DATAGRAM, static_cast<int>(DescriptorKind::datagram))   \
   X(KIND_ERROR, static_cast<int>(DescriptorKind::error))         \
   X(KIND_SENT, static_cast<int>(DescriptorKind::sent))           \
+  X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))     \
   X(FLAG_NEW_PEER, static_cast<int>(kNewPeer))                   \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                \
   X(CONTROL_BYTES, sizeof(RingControl))                          \
@@ -70,6 +71,7 @@ constexpr uint32_t layout_hash() {
   for (int64_t value : kLayoutValues) hash = fnv1a(hash, static_cast<uint64_t>(value));
 #define X(name, doc) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(Counter::name));
   KSOCKET_RX_COUNTERS(X)
+  KSOCKET_THREAD_COUNTERS(X)
   KSOCKET_TX_COUNTERS(X)
 #undef X
 #define X(name, ...) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(SocketOption::name));

@@ -35,6 +35,7 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   }
 
   uint32_t count = static_cast<uint32_t>(got);
+  received_ += count;
   decode(endpoint, count);
   if (endpoint.responder) {
     endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));

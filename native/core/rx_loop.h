@@ -2,6 +2,8 @@
 // into the ring if JavaScript wants it.
 #pragma once
 
+#include <utility>
+
 #include "core/counters.h"
 #include "core/endpoint.h"
 #include "core/peer_table.h"
@@ -26,6 +28,9 @@ class RxLoop {
   // The caller holds endpoint.rx_mutex.
   Outcome receive(Endpoint& endpoint);
 
+  // How many messages came in since the last call.
+  uint32_t take_received() { return std::exchange(received_, 0); }
+
  private:
   void decode(Endpoint& endpoint, uint32_t count);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
@@ -40,6 +45,7 @@ class RxLoop {
   Counters thread_counters_;
   RxBatch batch_;
   Incoming incoming_[RxBatch::kSlots];
+  uint32_t received_ = 0;
 };
 
 }  // namespace ksocket

@@ -31,15 +31,12 @@ class RxRing {
 
   // How many records of up to `bytes_each` are sure to fit, at most `wanted`.
   uint32_t room(uint32_t wanted, uint32_t bytes_each) {
-    if (head_ == tail_) start_over();
+    // Once a batch even when there is room without it: else a consumer that keeps up would go unnoticed until
+    // the whole arena has been walked through.
+    if (!tail_is_fresh_) look_at_tail();
     uint32_t n = room_cached(wanted, bytes_each);
     if (n == wanted) return n;
-    tail_ = cell(memory_.control->tail).load(std::memory_order_seq_cst);
-    if (head_ == tail_) {
-      start_over();
-    } else {
-      oldest_ = slot(tail_)->offset;
-    }
+    look_at_tail();
     return room_cached(wanted, bytes_each);
   }
 
@@ -64,6 +61,7 @@ class RxRing {
   // Makes the pushed records visible. True when the caller has to wake the consumer.
   bool publish() {
     published_ = head_;
+    tail_is_fresh_ = false;
     cell(memory_.control->base).store(base_, std::memory_order_relaxed);
     // Both accesses are sequentially consistent: the consumer clears the flag, then reads the head. Either it
     // sees this head, or this exchange sees its cleared flag.
@@ -84,6 +82,16 @@ class RxRing {
  private:
   static std::atomic_ref<uint32_t> cell(uint32_t& word) { return std::atomic_ref<uint32_t>(word); }
   Descriptor* slot(uint32_t n) { return &memory_.descriptors[(n - base_) & (memory_.slots - 1)]; }
+
+  void look_at_tail() {
+    tail_ = cell(memory_.control->tail).load(std::memory_order_seq_cst);
+    tail_is_fresh_ = true;
+    if (head_ == tail_) {
+      start_over();
+    } else {
+      oldest_ = slot(tail_)->offset;
+    }
+  }
 
   // The ring is empty, with nothing unpublished: the consumer holds no record, so the mapping may change.
   void start_over() {
@@ -120,9 +128,10 @@ class RxRing {
   }
 
   RingMemory memory_;
-  uint32_t head_ = 0;       // pushed
-  uint32_t published_ = 0;  // visible to the consumer
-  uint32_t tail_ = 0;       // the consumer's cursor when last looked at
+  uint32_t head_ = 0;           // pushed
+  uint32_t published_ = 0;      // visible to the consumer
+  uint32_t tail_ = 0;           // the consumer's cursor when last looked at
+  bool tail_is_fresh_ = false;  // looked at since the last publish()
   uint32_t base_ = 0;
   uint32_t write_ = 0;   // where the next payload goes
   uint32_t oldest_ = 0;  // where the oldest record's payload starts

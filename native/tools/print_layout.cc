@@ -54,13 +54,15 @@ int main() {
 #undef X
   std::printf("} as const;\n");
 
-  std::printf("\n// Where each counter stands in its row.\nexport const counterIndex = {\n");
 #define X(name, doc)                 \
   std::printf("  /** %s */\n", doc); \
   std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(Counter::name));
+  std::printf("\n// Where each counter stands in its row.\nexport const counterIndex = {\n");
   KSOCKET_RX_COUNTERS(X)
   KSOCKET_TX_COUNTERS(X)
-#undef X
+  std::printf("} as const;\n\n// In the thread's own row.\nexport const threadCounterIndex = {\n");
+  KSOCKET_THREAD_COUNTERS(X)
   std::printf("} as const;\n");
+#undef X
   return 0;
 }

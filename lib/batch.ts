@@ -1,0 +1,182 @@
+// What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
+import type { PeerNames } from './address.js';
+import { D_FAMILY, D_LENGTH, D_OFFSET, D_PEER_ID, D_PORT, D_SEGMENT_SIZE, DESCRIPTOR_BYTES } from './layout.js';
+import type { SendCallback } from './send-arguments.js';
+
+/** The datagrams of one batch at most. */
+export const BATCH_DATAGRAMS_MAX = 2048;
+const VIEWS_MAX = 8192; // a power of two
+
+const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
+const development = process.env.NODE_ENV === 'development';
+
+// Node's own Buffer class; `new` on it is the cheapest way to a Buffer, by half. (Buffer itself adds checks.)
+export const FastBuffer = (
+  Buffer as unknown as { [Symbol.species]: new (memory: ArrayBufferLike, at: number, length: number) => Buffer }
+)[Symbol.species];
+
+/** One datagram of a batch, for iteration. `data` is borrowed. */
+export interface BatchDatagram {
+  data: Buffer;
+  address: string;
+  port: number;
+}
+
+/** The ring's memory as typed arrays. */
+export interface RingViews {
+  words: Uint32Array;
+  halves: Uint16Array;
+  bytes: Uint8Array;
+  arena: ArrayBuffer;
+  mask: number;
+}
+
+/** How the batch's socket answers: `words[at]` is the first word of the record to answer. */
+export type Replier = (
+  words: Uint32Array,
+  at: number,
+  payload: Uint8Array | string,
+  callback: SendCallback | undefined,
+) => void;
+
+/**
+ * Datagrams received together, by index. **Everything in it is borrowed**: it is valid until the listener returns,
+ * then the memory is used again. Copy what you keep (`Buffer.from(batch.data(i))`). Touching a batch after its time
+ * throws; with `NODE_ENV=development` Buffers taken out of it also become empty.
+ *
+ * Reading by index allocates nothing in the long run; iterating makes an object for each datagram.
+ */
+export class Batch implements Iterable<BatchDatagram> {
+  readonly #ring: RingViews;
+  readonly #peers: PeerNames;
+  readonly #all: Uint8Array;
+  readonly #offsets = new Uint32Array(BATCH_DATAGRAMS_MAX);
+  readonly #sizes = new Uint32Array(BATCH_DATAGRAMS_MAX);
+  readonly #records = new Uint32Array(BATCH_DATAGRAMS_MAX);
+  // Views are made once and found again by place and size: the ring uses the same places over and over.
+  readonly #views: (Buffer | undefined)[] = new Array(VIEWS_MAX);
+  #length = 0;
+  #reply: Replier | undefined; // undefined: released
+  #lent: ArrayBuffer[] = []; // development mode: copies that are taken away at the end
+
+  constructor(ring: RingViews, peers: PeerNames) {
+    this.#ring = ring;
+    this.#peers = peers;
+    this.#all = new Uint8Array(ring.arena);
+  }
+
+  /** How many datagrams. */
+  get length(): number {
+    this.#check(0);
+    return this.#length;
+  }
+
+  /** The payload of datagram `i`. */
+  data(i: number): Buffer {
+    this.#check(i);
+    const offset = this.#offsets[i];
+    const size = this.#sizes[i];
+    if (development) return this.#lend(offset, size);
+    const slot = (Math.imul(offset ^ (size << 16), 0x9e3779b1) >>> 16) & (VIEWS_MAX - 1);
+    const known = this.#views[slot];
+    if (known !== undefined && known.byteOffset === offset && known.length === size) return known;
+    const view = new FastBuffer(this.#ring.arena, offset, size);
+    this.#views[slot] = view;
+    return view;
+  }
+
+  /** Its length in bytes. */
+  size(i: number): number {
+    this.#check(i);
+    return this.#sizes[i];
+  }
+
+  /** Its sender's address. */
+  address(i: number): string {
+    this.#check(i);
+    const at = this.#records[i];
+    const { words, bytes } = this.#ring;
+    return this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], bytes[(at << 2) + D_FAMILY]);
+  }
+
+  /** Its sender's port. */
+  port(i: number): number {
+    this.#check(i);
+    return this.#ring.halves[(this.#records[i] << 1) + (D_PORT >> 1)];
+  }
+
+  /** The memory all payloads of the batch lie in, at `offset(i)`, `size(i)` bytes long. */
+  get bytes(): Uint8Array {
+    this.#check(0);
+    return this.#all;
+  }
+
+  /** Where in `bytes` the payload begins. */
+  offset(i: number): number {
+    this.#check(i);
+    return this.#offsets[i];
+  }
+
+  /** Answers the sender of datagram `i`. Leaves with all other answers when the listener has returned. */
+  reply(i: number, data: Uint8Array | string, callback?: SendCallback): void {
+    this.#check(i);
+    (this.#reply as Replier)(this.#ring.words, this.#records[i], data, callback);
+  }
+
+  *[Symbol.iterator](): Iterator<BatchDatagram> {
+    for (let i = 0; i < this.length; i++) yield { data: this.data(i), address: this.address(i), port: this.port(i) };
+  }
+
+  /** @internal Adds the record whose first word is `at`; false when it has no place. Segments already consumed are
+   * left out. */
+  add(at: number, from: number): boolean {
+    const { words, halves } = this.#ring;
+    const length = words[at + (D_LENGTH >> 2)];
+    const offset = words[at + (D_OFFSET >> 2)];
+    const segment = halves[(at << 1) + (D_SEGMENT_SIZE >> 1)] || length || 1;
+    let n = this.#length;
+    if (n + Math.ceil((length - from) / segment) > BATCH_DATAGRAMS_MAX || n === BATCH_DATAGRAMS_MAX) return false;
+    let position = from;
+    do {
+      this.#offsets[n] = offset + position;
+      this.#sizes[n] = position + segment <= length ? segment : length - position;
+      this.#records[n] = at;
+      n++;
+      position += segment;
+    } while (position < length);
+    this.#length = n;
+    return true;
+  }
+
+  /** @internal */
+  open(reply: Replier): void {
+    this.#length = 0;
+    this.#reply = reply;
+  }
+
+  /** @internal */
+  release(): void {
+    this.#reply = undefined;
+    if (!development) return;
+    for (const memory of this.#lent) structuredClone(memory, { transfer: [memory] });
+    this.#lent = [];
+  }
+
+  #check(i: number): void {
+    if (this.#reply === undefined)
+      throw new Error('This batch is over: its memory was only lent until the listener returned');
+    if (i < 0 || (i >= this.#length && i !== 0))
+      throw new RangeError(`The batch has ${this.#length} datagrams, none at ${i}`);
+  }
+
+  #lend(offset: number, size: number): Buffer {
+    const memory = this.#ring.arena.slice(offset, offset + size);
+    this.#lent.push(memory);
+    return new FastBuffer(memory, 0, size);
+  }
+}
+
+/** @internal */
+export function recordAt(ring: RingViews, n: number, base: number): number {
+  return ((n - base) & ring.mask) * RECORD_WORDS;
+}
