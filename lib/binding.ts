@@ -47,6 +47,9 @@ export interface NativeIoThread {
   name(id: number, peer: boolean): [address: string, port: number] | number;
   setOption(id: number, option: number, value: number): number;
   getOption(id: number, option: number): number;
+  /** Empty texts where not given. */
+  membership(id: number, join: boolean, group: string, networkInterface: string, source: string): number;
+  multicastInterface(id: number, address: string): number;
   deliver(id: number, wanted: boolean): void;
   backlog(id: number): [datagrams: number, bytes: number];
 

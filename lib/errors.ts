@@ -64,6 +64,11 @@ export function badPort(name: string, value: unknown, allowZero: boolean): Error
   return coded(RangeError, 'ERR_SOCKET_BAD_PORT', `${name} should be ${operator} 0 and < 65536.${received(value)}.`);
 }
 
+export const missingArgument = define(
+  TypeError,
+  'ERR_MISSING_ARGS',
+  (name: string) => `The "${name}" argument must be specified`,
+);
 export const badType = define(
   TypeError,
   'ERR_SOCKET_BAD_TYPE',

@@ -4,6 +4,7 @@
 import { setTimeout } from 'node:timers';
 import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from './binding.js';
 import { CounterPages, type Stats } from './counters.js';
+import { EMFILE } from './errno.js';
 import { errnoException } from './errors.js';
 import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from './layout.js';
 import { type Endpoint, Receiver } from './receiver.js';
@@ -103,7 +104,7 @@ export class IoThread {
   reserve(): number {
     let slot = this.#free.pop();
     if (slot === undefined) {
-      if (this.#generations.length === SLOTS_MAX) throw errnoException(-24, 'socket'); // EMFILE
+      if (this.#generations.length === SLOTS_MAX) throw errnoException(EMFILE, 'socket');
       slot = this.#generations.push(0) - 1;
       this.#counters.reserve(slot);
     }

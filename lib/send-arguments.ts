@@ -42,8 +42,15 @@ function toPayload(given: unknown): Uint8Array | Uint8Array[] {
 
 /** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]); on a connected socket
  * (msg[, callback]) or (msg, offset, length[, callback]). */
-export function parseSendArguments(connected: boolean, args: readonly unknown[]): SendArguments {
-  let [payload, offset, length, port, address, callback] = args;
+export function parseSendArguments(
+  connected: boolean,
+  payload: unknown,
+  offset: unknown,
+  length: unknown,
+  port: unknown,
+  address: unknown,
+  callback: unknown,
+): SendArguments {
   if (connected) {
     if (typeof length === 'number') {
       payload = slice(payload, offset, length);

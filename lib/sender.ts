@@ -3,6 +3,7 @@
 
 import type { ParsedAddress } from './address.js';
 import type { NativeIoThread, ThreadMemory } from './binding.js';
+import { EMSGSIZE } from './errno.js';
 import {
   D_ADDRESS,
   D_LENGTH,
@@ -26,7 +27,6 @@ export const STAGED_BYTES_MAX = 512 * 1024;
 export type SentListener = (result: number) => void;
 
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
-const EMSGSIZE = -90;
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 export class Sender {

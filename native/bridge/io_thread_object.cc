@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/multicast.h"
 #include "core/open_flags.h"
 #include "core/options.h"
 #include "engine/choose.h"
@@ -44,6 +45,8 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::name>("name"),
                          InstanceMethod<&Self::set_option>("setOption"),
                          InstanceMethod<&Self::get_option>("getOption"),
+                         InstanceMethod<&Self::membership>("membership"),
+                         InstanceMethod<&Self::multicast_interface>("multicastInterface"),
                          InstanceMethod<&Self::deliver>("deliver"),
                          InstanceMethod<&Self::backlog>("backlog"),
                          InstanceMethod<&Self::send>("send"),
@@ -272,6 +275,23 @@ Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
   int error = ksocket::get_option(endpoint->fd.get(), endpoint->family,
                                   static_cast<SocketOption>(u32(info[1])), &value);
   return number(info.Env(), error != 0 ? error : value);
+}
+
+// membership(id, join: boolean, group, interface, source): empty texts where not given
+Napi::Value IoThreadObject::membership(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  return number(info.Env(),
+                set_membership(endpoint->fd.get(), info[1].As<Napi::Boolean>().Value(),
+                               info[2].As<Napi::String>().Utf8Value(), info[3].As<Napi::String>().Utf8Value(),
+                               info[4].As<Napi::String>().Utf8Value()));
+}
+
+Napi::Value IoThreadObject::multicast_interface(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  return number(info.Env(),
+                set_multicast_interface(endpoint->fd.get(), info[1].As<Napi::String>().Utf8Value()));
 }
 
 // deliver(id, wanted: boolean): put this socket's datagrams into the ring at all?

@@ -40,6 +40,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);
   Napi::Value get_option(const Napi::CallbackInfo& info);
+  Napi::Value membership(const Napi::CallbackInfo& info);
+  Napi::Value multicast_interface(const Napi::CallbackInfo& info);
   Napi::Value deliver(const Napi::CallbackInfo& info);
   Napi::Value backlog(const Napi::CallbackInfo& info);
 

@@ -55,6 +55,13 @@ Action on_send_error(int error, bool joined) {
   return action == Action::report && joined ? find(kSendJoined, error, Action::report) : action;
 }
 
+bool answers_earlier_datagram(int error) {
+  // Of icmp_err_convert and arp_error_report what a super-datagram is not refused for anyway. sock_error()
+  // hands it to the next call, whichever that is, and forgets it.
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
+         error == ENONET || error == EPROTO;
+}
+
 bool means_unsupported(int error) {
   // seccomp sandboxes answer EPERM or EACCES where an old kernel answers ENOSYS.
   return error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP;

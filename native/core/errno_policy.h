@@ -16,6 +16,9 @@ enum class Action {
 Action on_receive_error(int error);
 // `joined`: the refused message was a GSO super-datagram.
 Action on_send_error(int error, bool joined);
+// Does this errno of a send answer an earlier datagram (an ICMP message came back) and not the one it
+// refused?
+bool answers_earlier_datagram(int error);
 // Does this errno of a probe say that the kernel, or the sandbox around us, lacks the call?
 bool means_unsupported(int error);
 

@@ -211,7 +211,15 @@ bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, 
         socket.gso.refused(group.segment_size, -sent);
         socket.counters.add_shared(Counter::tx_gso_fallbacks, 1);
       }
-      if (!send_singly(engine, socket, base, chunk, group)) {
+      uint16_t first = group.first;
+      if (sent < 0 && answers_earlier_datagram(-sent) && group.first != group.last) {
+        // What the first datagram would have met alone. The kernel says it only once: nobody else would
+        // report it.
+        chunk[first].result = sent;
+        errors++;
+        first = s.next[first];
+      }
+      if (!send_singly(engine, socket, base, chunk, first)) {
         g++;  // its own descriptors are marked already
         all_settled = false;
         break;
@@ -239,11 +247,11 @@ bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, 
   return all_settled;
 }
 
-// The datagrams of one group, a message each. False when the kernel wants us to wait: the rest is marked
-// deferred.
+// The datagrams of one group from `first` on, a message each. False when the kernel wants us to wait: the
+// rest is marked deferred.
 bool TxFlush::send_singly(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk,
-                          const Group& group) {
-  for (uint16_t i = group.first; i != kNone; i = scratch_->next[i]) {
+                          uint16_t first) {
+  for (uint16_t i = first; i != kNone; i = scratch_->next[i]) {
     if (send_segments(engine, socket, base, &chunk[i])) continue;
     for (i = scratch_->next[i]; i != kNone; i = scratch_->next[i]) chunk[i].result = kResultDeferred;
     return false;

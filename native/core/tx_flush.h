@@ -56,7 +56,7 @@ class TxFlush {
   void lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups);
   bool send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk);
   bool send_singly(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk,
-                   const Group& group);
+                   uint16_t first);
   bool send_segments(Engine& engine, TxSocket& socket, const uint8_t* base, Descriptor* descriptor);
 
   std::unique_ptr<Scratch> scratch_;

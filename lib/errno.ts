@@ -1,0 +1,8 @@
+// The few errnos that JavaScript decides by itself, as -errno.
+import { constants } from 'node:os';
+
+export const EBADF = -constants.errno.EBADF;
+export const ECANCELED = -constants.errno.ECANCELED;
+export const EINVAL = -constants.errno.EINVAL;
+export const EMFILE = -constants.errno.EMFILE;
+export const EMSGSIZE = -constants.errno.EMSGSIZE;

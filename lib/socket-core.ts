@@ -1,0 +1,420 @@
+// What is behind a Socket: its states, its descriptor on an I/O thread, and dgram's contract of what happens when.
+// The public face, with the documentation, is socket.ts.
+import { AsyncResource } from 'node:async_hooks';
+import dns from 'node:dns';
+import { EventEmitter } from 'node:events';
+import type { LookupFunction } from 'node:net';
+import { isLiteral, parseLiteral } from './address.js';
+import type { Batch } from './batch.js';
+import { type Stats, zeroStats } from './counters.js';
+import { EBADF, ECANCELED, EINVAL } from './errno.js';
+import * as errors from './errors.js';
+import { dedicatedThread, type IoThread, sharedThread } from './io-thread.js';
+import { DATAGRAM_BYTES_MAX, SocketOption } from './layout.js';
+import type { CheckedSocketOptions } from './options.js';
+import type { Endpoint, RemoteInfo } from './receiver.js';
+import type { SendArguments, SendCallback } from './send-arguments.js';
+import { sendRun } from './send-run.js';
+import type { SentListener } from './sender.js';
+import type { AddressInfo, Socket } from './socket.js';
+
+// A program may replace dns.lookup (for a cache, say) and means literals, too; the original has nothing to say of them.
+const originalLookup = dns.lookup;
+
+// dgram calls it with the family as a number, which net.LookupFunction's type does not know.
+type Lookup = (host: string, family: 4 | 6, done: (error: Error | null, address: string) => void) => void;
+
+function emitMessage(this: Socket, data: Buffer, rinfo: RemoteInfo): void {
+  this.emit('message', data, rinfo);
+}
+
+function emitBatch(this: Socket, batch: Batch): void {
+  this.emit('batch', batch);
+}
+
+export class SocketCore implements Endpoint {
+  /** Slot and generation on the thread. */
+  id = 0;
+  bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
+  connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
+  closed = false;
+  readonly options: CheckedSocketOptions;
+
+  readonly #socket: Socket;
+  readonly #family: 4 | 6;
+  readonly #lookup: Lookup | undefined; // undefined: dns.lookup, and literals need none
+  readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
+  #thread: IoThread | undefined; // set while there is a descriptor
+  #holding = false;
+  #refd = true;
+  #queue: (() => void)[] | undefined; // what waits for the bind
+  #finalStats: Stats | undefined;
+
+  constructor(socket: Socket, options: CheckedSocketOptions) {
+    this.#socket = socket;
+    this.options = options;
+    this.#family = options.type === 'udp6' ? 6 : 4;
+    const lookup = options.lookup ?? (dns.lookup === originalLookup ? undefined : (dns.lookup as LookupFunction));
+    this.#lookup = lookup as Lookup | undefined;
+    this.#closeOnAbort(options.signal);
+  }
+
+  // ---- what the receiver calls
+
+  get wantsBatches(): boolean {
+    return this.#socket.listenerCount('batch') > 0;
+  }
+
+  // Listeners run in the async context in which the socket was made, as node:dgram's do.
+  onDatagram(data: Buffer, rinfo: RemoteInfo): void {
+    this.#resource.runInAsyncScope(emitMessage, this.#socket, data, rinfo);
+  }
+
+  onBatch(batch: Batch): void {
+    this.#resource.runInAsyncScope(emitBatch, this.#socket, batch);
+  }
+
+  onReceiveError(errno: number): void {
+    const error = errors.errnoException(errno, 'recvmsg');
+    this.#resource.runInAsyncScope(() => this.#socket.emit('error', error));
+  }
+
+  onSent(number: number, result: number): void {
+    this.#thread?.sender.onSent(number, result);
+  }
+
+  onDrained(): void {
+    this.#resource.runInAsyncScope(() => this.#socket.emit('drain'));
+  }
+
+  reply(words: Uint32Array, at: number, data: Uint8Array | string, callback: SendCallback | undefined): void {
+    const payload = typeof data === 'string' ? Buffer.from(data) : data;
+    const listener = callback && this.#sentListener(callback, undefined, undefined);
+    this.#running().sender.reply(this.id, this.connectState === 'connected', words, at, payload, listener);
+  }
+
+  // ---- life
+
+  checkRunning(): void {
+    if (this.closed) throw errors.notRunning();
+  }
+
+  /** The caller has checked that the socket is unbound. */
+  bind(host: string | undefined, port: unknown): void {
+    this.bindState = 'binding';
+    this.#resolve(host || (this.#family === 6 ? '::' : '0.0.0.0'), (error, ip) => {
+      if (this.closed) return;
+      const failure = error ?? this.#bindNow(ip, Number(port ?? 0) & 0xffff);
+      if (failure !== undefined) {
+        this.bindState = 'unbound';
+        this.#socket.emit('error', failure);
+        return;
+      }
+      this.#socket.emit('listening');
+    });
+  }
+
+  /** True when the close has to wait for what waits for the bind. */
+  deferClose(close: () => void): boolean {
+    this.#queue?.push(close);
+    return this.#queue !== undefined;
+  }
+
+  close(): void {
+    this.checkRunning();
+    this.closed = true;
+    const canceled = this.#release();
+    process.nextTick(() => {
+      this.#socket.emit('close');
+      for (const listener of canceled) listener(ECANCELED);
+      this.#resource.emitDestroy();
+    });
+  }
+
+  ref(on: boolean): void {
+    this.#refd = on;
+    this.#hold(on && this.bindState === 'bound');
+  }
+
+  /** Runs the action now, or behind 'listening', binding the socket to any port if nobody has. When that bind fails,
+   * what waited is dropped. */
+  whenBound(action: () => void): void {
+    this.checkRunning();
+    if (this.bindState === 'bound') {
+      action();
+      return;
+    }
+    if (this.bindState === 'unbound') this.#socket.bind({ port: 0, exclusive: true }, null);
+    if (this.#queue !== undefined) {
+      this.#queue.push(action);
+      return;
+    }
+    this.#queue = [action];
+    const socket = this.#socket;
+    const onListening = () => {
+      socket.removeListener(EventEmitter.errorMonitor, onError);
+      const waiting = this.#queue ?? [];
+      this.#queue = undefined;
+      for (const each of waiting) each();
+    };
+    const onError = () => {
+      socket.removeListener('listening', onListening);
+      this.#queue = undefined;
+    };
+    socket.once(EventEmitter.errorMonitor, onError);
+    socket.once('listening', onListening);
+  }
+
+  // ---- peer
+
+  connect(port: number, host: string, callback: ((error?: Error) => void) | undefined): void {
+    const socket = this.#socket;
+    if (callback) socket.once('connect', callback);
+    const fail = (error: Error) => {
+      this.connectState = 'disconnected';
+      process.nextTick(() => {
+        if (callback === undefined) {
+          socket.emit('error', error);
+          return;
+        }
+        socket.removeListener('connect', callback);
+        callback(error);
+      });
+    };
+    this.#resolve(host || this.#loopback(), (error, ip) => {
+      if (this.#thread === undefined) return;
+      if (error) return fail(error);
+      const errno = this.#thread.native.connect(this.id, ip, port);
+      if (errno !== 0) return fail(errors.exceptionWithHostPort(errno, 'connect', host, port));
+      this.connectState = 'connected';
+      process.nextTick(() => socket.emit('connect'));
+    });
+  }
+
+  disconnect(): void {
+    if (this.connectState !== 'connected') throw errors.notConnected();
+    const thread = this.#running();
+    thread.sender.flush(); // what was sent before goes to the old peer
+    const errno = thread.native.disconnect(this.id);
+    if (errno !== 0) throw errors.errnoException(errno, 'connect');
+    this.connectState = 'disconnected';
+  }
+
+  name(peer: boolean): AddressInfo {
+    const syscall = peer ? 'getpeername' : 'getsockname';
+    const name = this.#thread === undefined ? EBADF : this.#thread.native.name(this.id, peer);
+    if (typeof name === 'number') throw errors.errnoException(name, syscall);
+    return { address: name[0], family: this.#family === 6 ? 'IPv6' : 'IPv4', port: name[1] };
+  }
+
+  // ---- sending
+
+  send({ payload, port, address, callback }: SendArguments): void {
+    if (port === undefined || this.#needsNoLookup(address || this.#loopback())) {
+      this.#stage(payload, port, address || this.#loopback(), address, callback);
+      return;
+    }
+    this.#resolve(address || this.#loopback(), (error, ip) => {
+      if (this.#thread === undefined) return;
+      if (error === undefined) this.#stage(payload, port, ip, address, callback);
+      else if (callback) process.nextTick(callback, error);
+      else process.nextTick(() => this.#socket.emit('error', error));
+    });
+  }
+
+  sendMany(list: readonly unknown[]): number {
+    const connected = this.connectState === 'connected';
+    if (!connected && list.length % 3 !== 0) {
+      throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 3: data, port, address');
+    }
+    this.checkRunning();
+    if (this.bindState !== 'bound') {
+      this.whenBound(() => this.#socket.emit('drain'));
+      return 0;
+    }
+    const thread = this.#running();
+    const taken = sendRun(thread.sender, this.id, this.#family, list, connected);
+    const all = connected ? list.length : list.length / 3;
+    if (taken < all && !thread.native.notifyDrained(this.id)) {
+      setImmediate(() => !this.closed && this.#socket.emit('drain'));
+    }
+    return taken;
+  }
+
+  /** Datagrams and bytes that wait because the kernel's send buffer is full. */
+  backlog(): [datagrams: number, bytes: number] {
+    return this.#thread?.native.backlog(this.id) ?? [0, 0];
+  }
+
+  // ---- options
+
+  setOption(syscall: string, option: number, value: number): void {
+    this.checkRunning();
+    const errno = this.#thread === undefined ? EBADF : this.#thread.native.setOption(this.id, option, value);
+    if (errno !== 0) throw errors.errnoException(errno, syscall);
+  }
+
+  setHops(syscall: string, option: number, hops: number, min: number): number {
+    if (typeof hops !== 'number') throw errors.invalidArgType('ttl', 'of type number', hops);
+    this.checkRunning();
+    if (!(hops >= min && hops <= 255)) throw errors.errnoException(EINVAL, syscall);
+    this.setOption(syscall, option, hops);
+    return hops;
+  }
+
+  bufferSize(which: 'recv' | 'send', size: number): number {
+    if (size >>> 0 !== size) throw errors.badBufferSize();
+    const option = which === 'recv' ? SocketOption.receiveBufferBytes : SocketOption.sendBufferBytes;
+    const native = this.#thread?.native;
+    let result = EBADF;
+    if (native !== undefined) {
+      if (size > 0x7fffffff) result = EINVAL;
+      else result = size === 0 ? native.getOption(this.id, option) : native.setOption(this.id, option, size);
+    }
+    if (result < 0) throw errors.bufferSizeError(result, `uv_${which}_buffer_size`);
+    return result;
+  }
+
+  membership(syscall: string, join: boolean, group: string, networkInterface: string, source: string): void {
+    this.checkRunning();
+    const errno =
+      this.#descriptor() ?? this.#running().native.membership(this.id, join, group, networkInterface, source);
+    if (errno !== 0) throw errors.errnoException(errno, syscall);
+  }
+
+  multicastInterface(address: string): void {
+    const errno = this.#thread?.native.multicastInterface(this.id, address) ?? EBADF;
+    if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
+  }
+
+  stats(): Stats {
+    return this.#finalStats ?? this.#thread?.stats(this.id) ?? zeroStats();
+  }
+
+  countQueueDrop(): void {
+    this.#thread?.countQueueDrop(this.id);
+  }
+
+  // ---- how it is done
+
+  #running(): IoThread {
+    if (this.#thread === undefined) throw errors.notRunning();
+    return this.#thread;
+  }
+
+  #closeOnAbort(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const onAbort = () => {
+      if (!this.closed) this.#socket.close();
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#socket.once('close', () => signal.removeEventListener('abort', onAbort));
+  }
+
+  #hold(on: boolean): void {
+    if (on === this.#holding) return;
+    this.#holding = on;
+    if (on) this.#thread?.hold();
+    else this.#thread?.unhold();
+  }
+
+  #needsNoLookup(host: string): boolean {
+    return this.#lookup === undefined && isLiteral(host);
+  }
+
+  #loopback(): string {
+    return this.#family === 6 ? '::1' : '127.0.0.1';
+  }
+
+  // To an IP literal. Never synchronous, unless the user's own lookup is.
+  #resolve(host: string, done: (error: Error | undefined, ip: string) => void): void {
+    if (this.#needsNoLookup(host)) {
+      process.nextTick(done, undefined, host);
+      return;
+    }
+    const lookup = this.#lookup ?? (originalLookup as unknown as Lookup);
+    lookup(host, this.#family, (error, ip) => done(error ?? undefined, ip));
+  }
+
+  // Makes the descriptor on first use. Undefined when there is one now, else -errno.
+  #descriptor(): number | undefined {
+    if (this.#thread !== undefined) return undefined;
+    const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
+    const id = thread.reserve();
+    const errno = thread.native.open(id, this.#family, this.options.flags);
+    if (errno !== 0) {
+      thread.release(id);
+      return errno;
+    }
+    this.id = id;
+    this.#thread = thread;
+    return undefined;
+  }
+
+  #bindNow(ip: string, port: number): Error | undefined {
+    try {
+      const errno = this.#descriptor() ?? this.#running().native.bind(this.id, ip, port);
+      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
+      if (this.options.recvBufferSize) this.bufferSize('recv', this.options.recvBufferSize);
+      if (this.options.sendBufferSize) this.bufferSize('send', this.options.sendBufferSize);
+      const thread = this.#running();
+      const watched = thread.native.watch(this.id, DATAGRAM_BYTES_MAX);
+      if (watched !== 0) throw errors.exceptionWithHostPort(watched, 'bind', ip, port);
+      thread.attach(this);
+      this.bindState = 'bound';
+      this.#hold(this.#refd);
+      return undefined;
+    } catch (error) {
+      this.#thread?.release(this.id);
+      this.#thread = undefined;
+      return error as Error;
+    }
+  }
+
+  // Lets go of the descriptor; returns the listeners of sends that now never happen. What the present tick has sent is
+  // not sent any more, as in node:dgram.
+  #release(): SentListener[] {
+    const thread = this.#thread;
+    if (thread === undefined) return [];
+    thread.sender.discard(this.id);
+    this.#finalStats = thread.stats(this.id);
+    const canceled = thread.sender.takeWaiting(this.id);
+    this.#hold(false);
+    this.#thread = undefined;
+    thread.release(this.id);
+    return canceled;
+  }
+
+  #stage(
+    payload: Uint8Array | Uint8Array[],
+    port: number | undefined,
+    ip: string,
+    address: string | undefined,
+    callback: SendCallback | undefined,
+  ): void {
+    const to = port === undefined ? null : parseLiteral(this.#family, ip);
+    const listener = callback && this.#sentListener(callback, address, port);
+    if (port !== undefined && to === null) {
+      if (listener) process.nextTick(listener, EINVAL); // an address of the other family
+      return;
+    }
+    this.#running().sender.send(this.id, to, port ?? 0, payload, listener);
+  }
+
+  // The callback runs in the async context of its send().
+  #sentListener(callback: SendCallback, address: string | undefined, port: number | undefined): SentListener {
+    const resource = new AsyncResource('UDPSENDWRAP');
+    return (result) => {
+      if (result >= 0) {
+        resource.runInAsyncScope(callback, undefined, null, result);
+        return;
+      }
+      const error = errors.exceptionWithHostPort(result, 'send', address, port);
+      resource.runInAsyncScope(callback as (error: Error) => void, undefined, error);
+    };
+  }
+}
