@@ -31,13 +31,11 @@ export interface RingViews {
   mask: number;
 }
 
-/** How the batch's socket answers: `words[at]` is the first word of the record to answer. */
-export type Replier = (
-  words: Uint32Array,
-  at: number,
-  payload: Uint8Array | string,
-  callback: SendCallback | undefined,
-) => void;
+/** Who answers for a batch: its socket. */
+export interface Replier {
+  /** `words[at]` is the first word of the record to answer. */
+  reply(words: Uint32Array, at: number, payload: Uint8Array | string, callback: SendCallback | undefined): void;
+}
 
 /**
  * Datagrams received together, by index. **Everything in it is borrowed**: it is valid until the listener returns,
@@ -56,7 +54,7 @@ export class Batch implements Iterable<BatchDatagram> {
   // Views are made once and found again by place and size: the ring uses the same places over and over.
   readonly #views: (Buffer | undefined)[] = new Array(VIEWS_MAX);
   #length = 0;
-  #reply: Replier | undefined; // undefined: released
+  #replier: Replier | undefined; // undefined: released
   #lent: ArrayBuffer[] = []; // development mode: copies that are taken away at the end
 
   constructor(ring: RingViews, peers: PeerNames) {
@@ -120,7 +118,7 @@ export class Batch implements Iterable<BatchDatagram> {
   /** Answers the sender of datagram `i`. Leaves with all other answers when the listener has returned. */
   reply(i: number, data: Uint8Array | string, callback?: SendCallback): void {
     this.#check(i);
-    (this.#reply as Replier)(this.#ring.words, this.#records[i], data, callback);
+    (this.#replier as Replier).reply(this.#ring.words, this.#records[i], data, callback);
   }
 
   *[Symbol.iterator](): Iterator<BatchDatagram> {
@@ -149,21 +147,21 @@ export class Batch implements Iterable<BatchDatagram> {
   }
 
   /** @internal */
-  open(reply: Replier): void {
+  open(replier: Replier): void {
     this.#length = 0;
-    this.#reply = reply;
+    this.#replier = replier;
   }
 
   /** @internal */
   release(): void {
-    this.#reply = undefined;
+    this.#replier = undefined;
     if (!development) return;
     for (const memory of this.#lent) structuredClone(memory, { transfer: [memory] });
     this.#lent = [];
   }
 
   #check(i: number): void {
-    if (this.#reply === undefined)
+    if (this.#replier === undefined)
       throw new Error('This batch is over: its memory was only lent until the listener returned');
     if (i < 0 || (i >= this.#length && i !== 0))
       throw new RangeError(`The batch has ${this.#length} datagrams, none at ${i}`);

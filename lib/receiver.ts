@@ -41,15 +41,13 @@ export interface RemoteInfo {
 }
 
 /** What a socket does with what arrives for it. */
-export interface Endpoint {
+export interface Endpoint extends Replier {
   /** Slot and generation, as in the records. */
   readonly id: number;
   /** Does it take batches, or single datagrams? */
   readonly wantsBatches: boolean;
   onDatagram(data: Buffer, rinfo: RemoteInfo): void;
   onBatch(batch: Batch): void;
-  /** How it answers a record of its own, for `batch.reply`. */
-  readonly reply: Replier;
   onReceiveError(errno: number): void;
   /** A deferred send has ended: `result` is bytes or -errno. */
   onSent(number: number, result: number): void;
@@ -213,7 +211,7 @@ export class Receiver {
   #deliverBatch(endpoint: Endpoint, id: number, head: number, base: number): void {
     const { words, bytes } = this.#ring;
     const batch = this.#batch;
-    batch.open(endpoint.reply);
+    batch.open(endpoint);
     while (this.#tail !== head) {
       const at = recordAt(this.#ring, this.#tail, base);
       if (words[at + (D_SOCKET_ID >> 2)] !== id || bytes[(at << 2) + D_KIND] !== KIND_DATAGRAM) break;
