@@ -29,6 +29,11 @@ export interface NativeIoThread {
   addCounters(page: ArrayBuffer): void;
 
   open(id: number, family: number, flags: number): number;
+  /** Takes a bound UDP descriptor made elsewhere, or a copy of it. */
+  adopt(id: number, fd: number, copy: boolean, flags: number): number;
+  fd(id: number): number;
+  /** A duplicate, for the caller to close. */
+  copyFd(id: number): number;
   bind(id: number, address: string, port: number): number;
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
@@ -84,6 +89,8 @@ interface Binding {
   IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
   parseAddress(family: number, text: string, out: Uint8Array): number;
   formatAddress(family: number, bytes: Uint8Array): string;
+  /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
+  fdType(fd: number): string;
   features(): KernelFeatures;
   layoutHash: number;
 }

@@ -69,6 +69,8 @@ export const missingArgument = define(
   'ERR_MISSING_ARGS',
   (name: string) => `The "${name}" argument must be specified`,
 );
+export const invalidFdType = define(TypeError, 'ERR_INVALID_FD_TYPE', (type: string) => `Unsupported fd type: ${type}`);
+export const ipBlocked = define(Error, 'ERR_IP_BLOCKED', (ip: string) => `IP(${ip}) is blocked by net.BlockList`);
 export const badType = define(
   TypeError,
   'ERR_SOCKET_BAD_TYPE',

@@ -137,6 +137,11 @@ export class IoThread {
     if (--this.#holds === 0) this.native.unref();
   }
 
+  /** Is this descriptor one of this thread's sockets? */
+  owns(fd: number): boolean {
+    return this.#endpoints.some((endpoint) => endpoint !== undefined && this.native.fd(endpoint.id) === fd);
+  }
+
   stats(id: number): Stats {
     return this.#counters.read(id & (SLOTS_MAX - 1));
   }
@@ -170,6 +175,11 @@ const live = new Set<IoThread>();
 let watchingExit = false;
 function flushAll(): void {
   for (const thread of live) thread.sender.flush();
+}
+
+/** Is this descriptor a ksocket's already? */
+export function isOurs(fd: number): boolean {
+  return [...live].some((thread) => thread.owns(fd));
 }
 
 let shared: IoThread | undefined;

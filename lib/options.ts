@@ -1,5 +1,5 @@
 // What users may ask for, checked. Messages and codes are node:dgram's where the option is.
-import type { LookupFunction } from 'node:net';
+import { BlockList, type LookupFunction } from 'node:net';
 import * as errors from './errors.js';
 import { defaultThreadOptions, type IoThreadOptions } from './io-thread.js';
 import {
@@ -27,6 +27,10 @@ export interface SocketOptions {
   sendBufferSize?: number;
   /** Resolves host names. The default is `dns.lookup`, which literal addresses do not touch. */
   lookup?: LookupFunction;
+  /** Datagrams from these addresses are dropped. */
+  receiveBlockList?: BlockList;
+  /** Sending or connecting to these addresses fails with ERR_IP_BLOCKED. */
+  sendBlockList?: BlockList;
   /** Closes the socket when aborted. */
   signal?: AbortSignal;
 
@@ -34,6 +38,9 @@ export interface SocketOptions {
    * of its own. The options of a thread (`ringBytes`, `busyPoll`, `rxUsecs`, `rxFrames`, `adaptiveRx`) ask for a
    * dedicated one by themselves. */
   thread?: 'shared' | 'dedicated';
+  /** May the Buffers of several messages share one ArrayBuffer of up to 64 KiB? It is what makes them cheap, and on by
+   * default, except under `ksocket/register`. A Buffer that is kept keeps its ArrayBuffer. */
+  pooled?: boolean;
   /** UDP_GRO, udp(7): let the kernel join datagrams on the way in; they are split again before anybody sees
    * them. On by default where the kernel has it. */
   gro?: boolean;
@@ -96,6 +103,9 @@ export function validateOneOf<T>(value: unknown, name: string, allowed: readonly
   }
 }
 
+/** What holds where a program says nothing; `ksocket/register` changes it. */
+export const defaults = { pooled: true };
+
 /** What a socket keeps of its options. */
 export interface CheckedSocketOptions {
   type: SocketType;
@@ -105,6 +115,9 @@ export interface CheckedSocketOptions {
   sendBufferSize: number;
   lookup: LookupFunction | undefined;
   signal: AbortSignal | undefined;
+  receiveBlockList: BlockList | undefined;
+  sendBlockList: BlockList | undefined;
+  pooled: boolean;
   /** Undefined: the shared thread. */
   thread: IoThreadOptions | undefined;
 }
@@ -122,7 +135,13 @@ export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSo
     throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
   if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
-  for (const name of ['gro', 'gso'] as const) {
+  for (const name of ['receiveBlockList', 'sendBlockList'] as const) {
+    const value = options[name];
+    if (value && !BlockList.isBlockList?.(value) && !(value instanceof BlockList)) {
+      throw errors.invalidArgType(`options.${name}`, 'an instance of net.BlockList', value);
+    }
+  }
+  for (const name of ['gro', 'gso', 'pooled'] as const) {
     if (options[name] !== undefined) validateBoolean(options[name], `options.${name}`);
   }
 
@@ -140,6 +159,9 @@ export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSo
     sendBufferSize: options.sendBufferSize ?? 0,
     lookup,
     signal,
+    receiveBlockList: options.receiveBlockList,
+    sendBlockList: options.sendBlockList,
+    pooled: options.pooled ?? defaults.pooled,
     thread: checkThreadOptions(options),
   };
 }

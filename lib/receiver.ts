@@ -44,6 +44,8 @@ export interface RemoteInfo {
 export interface Endpoint extends Replier {
   /** Slot and generation, as in the records. */
   readonly id: number;
+  /** May its Buffers share an ArrayBuffer? */
+  readonly pooled: boolean;
   /** Does it take batches, or single datagrams? */
   readonly wantsBatches: boolean;
   onDatagram(data: Buffer, rinfo: RemoteInfo): void;
@@ -190,9 +192,15 @@ export class Receiver {
     const position = this.#segmentAt;
     const size = segment === 0 ? length : Math.min(segment, length - position);
 
-    if (this.#copiedUntil === this.#tail) this.#copyAhead(head, base);
-    const from = words[at + (D_OFFSET >> 2)] + position + this.#copiedShift;
-    const data = new FastBuffer(this.#chunk, from, size);
+    const from = words[at + (D_OFFSET >> 2)] + position;
+    let data: Buffer;
+    if (endpoint.pooled) {
+      if (this.#copiedUntil === this.#tail) this.#copyAhead(head, base);
+      data = new FastBuffer(this.#chunk, from + this.#copiedShift, size);
+    } else {
+      data = Buffer.allocUnsafeSlow(size);
+      data.set(this.#arena.subarray(from, from + size));
+    }
     const family = bytes[(at << 2) + D_FAMILY];
     const truncated = (halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_TRUNCATED) !== 0;
     const rinfo: RemoteInfo = {

@@ -209,6 +209,7 @@ export class Server extends EventEmitter<ServerEvents> {
     }
     this.#endpoint = {
       id,
+      pooled: true,
       wantsBatches: false,
       onBatch: () => {},
       reply: () => {},

@@ -3,14 +3,15 @@
 import { AsyncResource } from 'node:async_hooks';
 import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
-import type { LookupFunction } from 'node:net';
+import { type BlockList, isIPv6, type LookupFunction } from 'node:net';
 import { isLiteral, parseLiteral } from './address.js';
 import type { Batch } from './batch.js';
 import { type Stats, zeroStats } from './counters.js';
-import { EBADF, ECANCELED, EINVAL } from './errno.js';
+import { EBADF, ECANCELED, EEXIST, EINVAL } from './errno.js';
 import * as errors from './errors.js';
-import { dedicatedThread, type IoThread, sharedThread } from './io-thread.js';
-import { DATAGRAM_BYTES_MAX, SocketOption } from './layout.js';
+import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
+import { dedicatedThread, type IoThread, isOurs, sharedThread } from './io-thread.js';
+import { DATAGRAM_BYTES_MAX, OPEN_REUSE_PORT, SocketOption } from './layout.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { SendArguments, SendCallback } from './send-arguments.js';
@@ -23,6 +24,10 @@ const originalLookup = dns.lookup;
 
 // dgram calls it with the family as a number, which net.LookupFunction's type does not know.
 type Lookup = (host: string, family: 4 | 6, done: (error: Error | null, address: string) => void) => void;
+
+function isBlocked(list: BlockList, ip: string): boolean {
+  return list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
+}
 
 function emitMessage(this: Socket, data: Buffer, rinfo: RemoteInfo): void {
   this.emit('message', data, rinfo);
@@ -47,6 +52,7 @@ export class SocketCore implements Endpoint {
   #thread: IoThread | undefined; // set while there is a descriptor
   #holding = false;
   #refd = true;
+  #shared: UvHandle | undefined; // from a cluster's primary
   #queue: (() => void)[] | undefined; // what waits for the bind
   #finalStats: Stats | undefined;
 
@@ -65,8 +71,13 @@ export class SocketCore implements Endpoint {
     return this.#socket.listenerCount('batch') > 0;
   }
 
+  get pooled(): boolean {
+    return this.options.pooled;
+  }
+
   // Listeners run in the async context in which the socket was made, as node:dgram's do.
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
+    if (this.options.receiveBlockList && isBlocked(this.options.receiveBlockList, rinfo.address)) return;
     this.#resource.runInAsyncScope(emitMessage, this.#socket, data, rinfo);
   }
 
@@ -99,19 +110,29 @@ export class SocketCore implements Endpoint {
     if (this.closed) throw errors.notRunning();
   }
 
-  /** The caller has checked that the socket is unbound. */
-  bind(host: string | undefined, port: unknown): void {
+  /** The caller has checked that the socket is unbound. `exclusive`: do not share the port with a cluster's other
+   * workers. */
+  bind(host: string | undefined, port: unknown, exclusive: boolean): void {
     this.bindState = 'binding';
     this.#resolve(host || (this.#family === 6 ? '::' : '0.0.0.0'), (error, ip) => {
       if (this.closed) return;
-      const failure = error ?? this.#bindNow(ip, Number(port ?? 0) & 0xffff);
-      if (failure !== undefined) {
-        this.bindState = 'unbound';
-        this.#socket.emit('error', failure);
-        return;
-      }
-      this.#socket.emit('listening');
+      const number = Number(port ?? 0) & 0xffff;
+      const alone = exclusive || (this.options.flags & OPEN_REUSE_PORT) !== 0;
+      if (error === undefined && sharesPorts() && !alone) this.#bindShared(ip, number);
+      else this.#bound(error ?? this.#bindNow(ip, number));
     });
+  }
+
+  /** Takes a bound descriptor. 'listening' comes before this returns. */
+  adopt(fd: number, copy: boolean): void {
+    this.bindState = 'binding';
+    const thread = this.#reserve();
+    const errno = isOurs(fd) ? EEXIST : thread.native.adopt(this.id, fd, copy, this.options.flags);
+    if (errno !== 0) {
+      this.#abandon();
+      throw errors.errnoException(errno, 'open');
+    }
+    this.#bound(this.#listen('', 0));
   }
 
   /** True when the close has to wait for what waits for the bind. */
@@ -184,6 +205,8 @@ export class SocketCore implements Endpoint {
     this.#resolve(host || this.#loopback(), (error, ip) => {
       if (this.#thread === undefined) return;
       if (error) return fail(error);
+      const { sendBlockList } = this.options;
+      if (sendBlockList && isBlocked(sendBlockList, ip)) return fail(errors.ipBlocked(ip));
       const errno = this.#thread.native.connect(this.id, ip, port);
       if (errno !== 0) return fail(errors.exceptionWithHostPort(errno, 'connect', host, port));
       this.connectState = 'connected';
@@ -287,6 +310,12 @@ export class SocketCore implements Endpoint {
     if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
   }
 
+  /** A new descriptor for the same open socket; the caller closes it. */
+  descriptorCopy(): number | undefined {
+    const fd = this.#thread?.native.copyFd(this.id);
+    return fd !== undefined && fd >= 0 ? fd : undefined;
+  }
+
   stats(): Stats {
     return this.#finalStats ?? this.#thread?.stats(this.id) ?? zeroStats();
   }
@@ -340,39 +369,75 @@ export class SocketCore implements Endpoint {
     lookup(host, this.#family, (error, ip) => done(error ?? undefined, ip));
   }
 
+  // A place on a thread, still without a descriptor.
+  #reserve(): IoThread {
+    const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
+    this.id = thread.reserve();
+    this.#thread = thread;
+    return thread;
+  }
+
+  // Back to unbound, with nothing open.
+  #abandon(): void {
+    this.#thread?.release(this.id);
+    this.#thread = undefined;
+    this.bindState = 'unbound';
+  }
+
   // Makes the descriptor on first use. Undefined when there is one now, else -errno.
   #descriptor(): number | undefined {
     if (this.#thread !== undefined) return undefined;
-    const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
-    const id = thread.reserve();
-    const errno = thread.native.open(id, this.#family, this.options.flags);
-    if (errno !== 0) {
-      thread.release(id);
-      return errno;
-    }
-    this.id = id;
-    this.#thread = thread;
-    return undefined;
+    const errno = this.#reserve().native.open(this.id, this.#family, this.options.flags);
+    if (errno === 0) return undefined;
+    this.#abandon();
+    return errno;
   }
 
   #bindNow(ip: string, port: number): Error | undefined {
     try {
       const errno = this.#descriptor() ?? this.#running().native.bind(this.id, ip, port);
-      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
+      if (errno === 0) return this.#listen(ip, port);
+      return errors.exceptionWithHostPort(errno, 'bind', ip, port);
+    } catch (error) {
+      return error as Error; // no thread to be had
+    }
+  }
+
+  // The bound descriptor starts to receive.
+  #listen(ip: string, port: number): Error | undefined {
+    const thread = this.#running();
+    try {
       if (this.options.recvBufferSize) this.bufferSize('recv', this.options.recvBufferSize);
       if (this.options.sendBufferSize) this.bufferSize('send', this.options.sendBufferSize);
-      const thread = this.#running();
-      const watched = thread.native.watch(this.id, DATAGRAM_BYTES_MAX);
-      if (watched !== 0) throw errors.exceptionWithHostPort(watched, 'bind', ip, port);
-      thread.attach(this);
-      this.bindState = 'bound';
-      this.#hold(this.#refd);
-      return undefined;
     } catch (error) {
-      this.#thread?.release(this.id);
-      this.#thread = undefined;
       return error as Error;
     }
+    const errno = thread.native.watch(this.id, DATAGRAM_BYTES_MAX);
+    if (errno !== 0) return errors.exceptionWithHostPort(errno, 'bind', ip, port);
+    thread.attach(this);
+    this.bindState = 'bound';
+    this.#hold(this.#refd);
+    return undefined;
+  }
+
+  // The end of every bind.
+  #bound(failure: Error | undefined): void {
+    if (failure !== undefined) this.#abandon();
+    if (failure !== undefined) this.#socket.emit('error', failure);
+    else this.#socket.emit('listening');
+  }
+
+  // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
+  #bindShared(ip: string, port: number): void {
+    bindThroughPrimary(this.#socket, this.options, ip, port, (errno, handle) => {
+      if (this.closed || errno !== 0 || handle === null) {
+        handle?.close();
+        if (!this.closed) this.#bound(errors.exceptionWithHostPort(errno, 'bind', ip, port));
+        return;
+      }
+      this.#shared = handle; // the primary counts who uses it
+      this.adopt(handle.fd, true);
+    });
   }
 
   // Lets go of the descriptor; returns the listeners of sends that now never happen. What the present tick has sent is
@@ -386,6 +451,7 @@ export class SocketCore implements Endpoint {
     this.#hold(false);
     this.#thread = undefined;
     thread.release(this.id);
+    this.#shared?.close();
     return canceled;
   }
 
@@ -396,6 +462,11 @@ export class SocketCore implements Endpoint {
     address: string | undefined,
     callback: SendCallback | undefined,
   ): void {
+    const { sendBlockList } = this.options;
+    if (sendBlockList && port !== undefined && isBlocked(sendBlockList, ip)) {
+      if (callback) process.nextTick(callback, errors.ipBlocked(ip), 0);
+      return;
+    }
     const to = port === undefined ? null : parseLiteral(this.#family, ip);
     const listener = callback && this.#sentListener(callback, address, port);
     if (port !== undefined && to === null) {

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { Batch } from './batch.js';
 import type { Stats } from './counters.js';
 import * as errors from './errors.js';
+import { fdOf, isUvHandle, type UvHandle } from './inherited.js';
 import { SocketOption } from './layout.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions, type SocketType, validatePort, validateString } from './options.js';
@@ -22,7 +23,10 @@ export interface BindOptions {
   port?: number;
   /** The default is every address of the machine. */
   address?: string;
+  /** In a cluster's worker: a port of its own, instead of one shared by all workers. */
   exclusive?: boolean;
+  /** A bound UDP descriptor to use instead; it is closed with the socket. */
+  fd?: number;
 }
 
 export interface SocketEvents {
@@ -169,12 +173,9 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
     const callback = [port, address, ...rest].findLast((argument) => typeof argument === 'function');
     if (callback) onceListening(this, callback as () => void);
-    if (port !== null && typeof port === 'object') {
-      const options = port as BindOptions;
-      core.bind(options.address, options.port);
-    } else {
-      core.bind(typeof address === 'function' ? undefined : (address as string), typeof port === 'function' ? 0 : port);
-    }
+    if (port !== null && typeof port === 'object') bindWith(core, port);
+    else
+      core.bind(typeof address === 'function' ? '' : (address as string), typeof port === 'function' ? 0 : port, false);
     return this;
   },
 
@@ -320,6 +321,17 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 };
 Object.assign(Socket.prototype, methods);
 
+function bindWith(core: SocketCore, options: BindOptions | UvHandle): void {
+  if (isUvHandle(options)) {
+    core.adopt(options.fd, true);
+    options.close();
+    return;
+  }
+  const fd = fdOf(options);
+  if (fd !== undefined) core.adopt(fd, false);
+  else core.bind(options.address, options.port, Boolean(options.exclusive));
+}
+
 // A bind callback is a 'listening' listener that a failed bind takes back. That it listens to 'error' for this makes
 // the error a handled one, as in node:dgram.
 function onceListening(socket: Socket, callback: () => void): void {
@@ -360,6 +372,11 @@ function sourceMembership(
   validateString(group, 'groupAddress');
   // An empty source would mean any source to native code.
   socket[kCore].membership(syscall, join, group, multicastInterface ?? '', source || 'none');
+}
+
+/** @internal A copy of the socket's descriptor, for whoever can do without ksocket. */
+export function descriptorOf(socket: Socket): number | undefined {
+  return socket[kCore].descriptorCopy();
 }
 
 /**

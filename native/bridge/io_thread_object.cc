@@ -1,8 +1,11 @@
 #include "bridge/io_thread_object.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 
+#include "core/fd_type.h"
 #include "core/multicast.h"
 #include "core/open_flags.h"
 #include "core/options.h"
@@ -36,6 +39,9 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::engine_name>("engineName"),
                          InstanceMethod<&Self::add_counters>("addCounters"),
                          InstanceMethod<&Self::open>("open"),
+                         InstanceMethod<&Self::adopt>("adopt"),
+                         InstanceMethod<&Self::fd>("fd"),
+                         InstanceMethod<&Self::copy_fd>("copyFd"),
                          InstanceMethod<&Self::bind>("bind"),
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
@@ -149,7 +155,7 @@ std::shared_ptr<Endpoint> IoThreadObject::find(const Napi::Value& id) const {
 // open(id, family, flags): makes the descriptor. flags: OpenFlags.
 Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
   if (!thread_) return number(info.Env(), -EBADF);
-  uint32_t id = u32(info[0]), flags = u32(info[2]);
+  uint32_t flags = u32(info[2]);
   uint8_t family = static_cast<uint8_t>(u32(info[1]));
   Fd fd;
   if (int error = open_udp(family, &fd)) return number(info.Env(), error);
@@ -165,6 +171,24 @@ Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
     if (int error = ksocket::set_option(fd.get(), family, request.option, 1))
       return number(info.Env(), error);
   }
+  add_endpoint(u32(info[0]), family, flags, std::move(fd));
+  return number(info.Env(), 0);
+}
+
+// adopt(id, fd, copy: boolean, flags): takes a bound UDP descriptor that somebody else made, or a copy of it.
+Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
+  if (!thread_) return number(info.Env(), -EBADF);
+  int given = info[1].As<Napi::Number>().Int32Value();
+  int family = fd_family(given);
+  if (family == 0) return number(info.Env(), -EINVAL);
+  Fd fd(info[2].As<Napi::Boolean>().Value() ? fcntl(given, F_DUPFD_CLOEXEC, 0) : given);
+  if (!fd) return number(info.Env(), -errno);
+  if (fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK) < 0) return number(info.Env(), -errno);
+  add_endpoint(u32(info[0]), static_cast<uint8_t>(family), u32(info[3]), std::move(fd));
+  return number(info.Env(), 0);
+}
+
+void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
   // Where the kernel lacks these we do without.
   bool offloads = thread_->engine().offloads();
   ksocket::set_option(fd.get(), family, SocketOption::report_kernel_drops, 1);
@@ -176,7 +200,19 @@ Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
   endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
   endpoint->tx.gso.enabled = offloads && (flags & kOpenGso) != 0;
   thread_->add(std::move(endpoint));
-  return number(info.Env(), 0);
+}
+
+// fd(id) → the descriptor, or -EBADF
+Napi::Value IoThreadObject::fd(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  return number(info.Env(), endpoint ? endpoint->fd.get() : -EBADF);
+}
+
+// copyFd(id) → a duplicate for the caller to close, or -errno
+Napi::Value IoThreadObject::copy_fd(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  int copy = endpoint ? fcntl(endpoint->fd.get(), F_DUPFD_CLOEXEC, 0) : -1;
+  return number(info.Env(), copy >= 0 ? copy : -errno);
 }
 
 // bind(id, address, port)

@@ -30,6 +30,9 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value add_counters(const Napi::CallbackInfo& info);
 
   Napi::Value open(const Napi::CallbackInfo& info);
+  Napi::Value adopt(const Napi::CallbackInfo& info);
+  Napi::Value fd(const Napi::CallbackInfo& info);
+  Napi::Value copy_fd(const Napi::CallbackInfo& info);
   Napi::Value bind(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value disconnect(const Napi::CallbackInfo& info);
@@ -54,6 +57,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   static void on_environment_end(void* self);
   void tear_down();
   uint8_t* pin(const Napi::Value& array_buffer, size_t* bytes = nullptr);
+  void add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
   Counters counters_of(uint32_t slot) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/address.h"
+#include "core/fd_type.h"
 #include "core/features.h"
 #include "core/layout_fields.h"
 
@@ -34,6 +35,11 @@ Napi::Value format_address_bytes(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), format_address(address));
 }
 
+// fdType(fd) → as fd_type()
+Napi::Value fd_type_name(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), fd_type(info[0].As<Napi::Number>().Int32Value()));
+}
+
 Napi::Value features_object(const Napi::CallbackInfo& info) {
   Napi::Object out = Napi::Object::New(info.Env());
   Features features = probe_features();
@@ -52,6 +58,7 @@ Napi::Value features_object(const Napi::CallbackInfo& info) {
 void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
+  exports.Set("fdType", Napi::Function::New<fd_type_name>(env));
   exports.Set("features", Napi::Function::New<features_object>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));
 }

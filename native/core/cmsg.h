@@ -13,6 +13,9 @@ namespace ksocket {
 // boundaries.
 inline constexpr size_t kControlBytes = 256;
 
+// UDP_GRO_CNT_MAX: the kernel joins no more datagrams than this.
+inline constexpr uint32_t kGroSegmentsMax = 64;
+
 struct RxControl {
   uint16_t segment_size = 0;  // UDP_GRO; 0: not joined
   bool has_kernel_drops = false;

@@ -227,7 +227,7 @@ void IoThread::receive(const std::shared_ptr<Endpoint>& endpoint) {
 // The ring is full: leave the datagrams to the kernel's buffer until JavaScript asks for more.
 void IoThread::pause(const std::shared_ptr<Endpoint>& endpoint) {
   publish();
-  if (!ring_.wait_for_room(kDatagramBytesMax)) return;
+  if (!ring_.wait_for_room([&] { return rx_.room_for(*endpoint) > 0; })) return;
   endpoint->paused = true;
   endpoint->counters.add(Counter::rx_pauses, 1);
   set_interest(*endpoint, kNothing, kReadable);
@@ -284,7 +284,7 @@ bool IoThread::put_completions() {
   if (completions_.empty()) return true;
   publish();
   // No socket may be paused, so nobody else asks for the wake-up.
-  if (!ring_.wait_for_room(1)) resume();
+  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();
   return false;
 }
 

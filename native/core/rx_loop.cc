@@ -13,7 +13,7 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
   if (deliver && !endpoint.drop_when_full) {
     // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
-    wanted = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
+    wanted = room_for(endpoint);
     if (wanted == 0) return Outcome::full;
   }
 
@@ -45,6 +45,13 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   }
   batch_.recycle(count);
   return count < wanted ? Outcome::drained : Outcome::more;
+}
+
+uint32_t RxLoop::room_for(const Endpoint& endpoint) {
+  uint32_t messages = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
+  if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;
+  // Cut, each datagram of a super-datagram is a record of its own.
+  return std::min(messages, ring_.room(RxBatch::kSlots * kGroSegmentsMax, 1) / kGroSegmentsMax);
 }
 
 // From the kernel's messages to incoming_, and into the counters.

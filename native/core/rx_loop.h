@@ -27,6 +27,8 @@ class RxLoop {
 
   // The caller holds endpoint.rx_mutex.
   Outcome receive(Endpoint& endpoint);
+  // How many messages may be read of this socket without a chance that the ring cannot take them.
+  uint32_t room_for(const Endpoint& endpoint);
 
   // How many messages came in since the last call.
   uint32_t take_received() { return std::exchange(received_, 0); }

@@ -20,7 +20,7 @@ namespace ksocket {
 struct RingMemory {
   RingControl* control = nullptr;
   Descriptor* descriptors = nullptr;
-  uint32_t slots = 0;  // a power of two
+  uint32_t slots = 0;  // a power of two; enough for the datagrams of one cut super-datagram
   uint8_t* arena = nullptr;
   uint32_t arena_bytes = 0;
 };
@@ -69,11 +69,13 @@ class RxRing {
     return cell(memory_.control->wake_pending).exchange(1, std::memory_order_seq_cst) == 0;
   }
 
-  // Says that the producer sleeps until the consumer asks for more. False when room turned up meanwhile (the
-  // consumer looks at the flag only after it has moved the tail, so one of the two notices the other).
-  bool wait_for_room(uint32_t bytes_each) {
+  // Says that the producer sleeps until the consumer asks for more. False when `has_room`, which looks at
+  // room(), finds some meanwhile (the consumer looks at the flag only after it has moved the tail, so one of
+  // the two notices the other).
+  template <typename HasRoom>
+  bool wait_for_room(HasRoom&& has_room) {
     cell(memory_.control->producer_waiting).store(1, std::memory_order_seq_cst);
-    if (room(1, bytes_each) == 0) return true;
+    if (!has_room()) return true;
     stop_waiting();
     return false;
   }

@@ -34,6 +34,10 @@ struct Ring {
   }
   int64_t put(uint32_t bytes, char fill = 'x') { return put(std::string(bytes, fill)); }
 
+  bool wait_for_room(uint32_t bytes) {
+    return producer.wait_for_room([&] { return producer.room(1, bytes) > 0; });
+  }
+
   std::vector<std::string> take(uint32_t budget = RingReader::kNoLimit) {
     std::vector<std::string> out;
     consumer.drain(
@@ -217,10 +221,10 @@ TEST(RxRing, reports_no_more_room_than_was_asked_for) {
 TEST(RxRing, waits_for_room_only_while_there_is_none) {
   Ring ring(2, 64);
   ring.put("a");
-  EXPECT_FALSE(ring.producer.wait_for_room(8));
+  EXPECT_FALSE(ring.wait_for_room(8));
   EXPECT_EQ(ring.buffers.control().producer_waiting, 0u);
   ring.put("b");
-  EXPECT_TRUE(ring.producer.wait_for_room(8));
+  EXPECT_TRUE(ring.wait_for_room(8));
   EXPECT_EQ(ring.buffers.control().producer_waiting, 1u);
 
   auto ignore = [](const Descriptor&, std::span<const uint8_t>) {};
@@ -234,7 +238,7 @@ TEST(RxRing, notices_room_that_turned_up_before_it_went_to_sleep) {
   ring.put("a");
   EXPECT_EQ(ring.producer.room(1, 8), 0u);
   ring.take();
-  EXPECT_FALSE(ring.producer.wait_for_room(8));
+  EXPECT_FALSE(ring.wait_for_room(8));
   EXPECT_EQ(ring.put("b"), 0);
 }
 
@@ -347,7 +351,7 @@ TEST(RxRing, carries_millions_of_records_between_two_sleeping_threads) {
     for (uint32_t next = 0; next < kTotal;) {
       uint32_t room = ring.room(16, 1500);
       if (room == 0) {
-        if (ring.wait_for_room(1500) && !resume.wait()) {
+        if (ring.wait_for_room([&] { return ring.room(1, 1500) > 0; }) && !resume.wait()) {
           producer_starved = true;
           return;
         }

@@ -1,0 +1,61 @@
+// Binding to what somebody else opened: a descriptor number, a libuv handle that came over IPC, a port that a cluster's
+// primary shares among its workers.
+import cluster from 'node:cluster';
+import { binding } from './binding.js';
+import * as errors from './errors.js';
+import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS } from './layout.js';
+import type { CheckedSocketOptions } from './options.js';
+
+/** The part of libuv's UDP handle, as Node wraps it, that matters here. */
+export interface UvHandle {
+  readonly fd: number;
+  recvStart(): number;
+  close(): void;
+}
+
+export function isUvHandle(value: unknown): value is UvHandle {
+  return value !== null && typeof value === 'object' && typeof (value as UvHandle).recvStart === 'function';
+}
+
+/** A positive 32-bit `fd` in bind's options, else undefined. @throws ERR_INVALID_FD_TYPE */
+export function fdOf(options: object): number | undefined {
+  const { fd } = options as { fd?: unknown };
+  if (typeof fd !== 'number' || (fd | 0) !== fd || fd <= 0) return undefined;
+  const type = binding.fdType(fd);
+  if (type !== 'UDP') throw errors.invalidFdType(type);
+  return fd;
+}
+
+interface SharedBind {
+  address: string | null;
+  port: number | null;
+  addressType: string;
+  fd: number;
+  flags: number | null;
+}
+
+type GetServer = (socket: object, options: SharedBind, done: (error: number, handle: UvHandle | null) => void) => void;
+
+// libuv's flags, which the primary binds with.
+const UV_UDP_IPV6ONLY = 1;
+const UV_UDP_REUSEADDR = 4;
+
+/** Does a bind without `exclusive` go through a cluster's primary? */
+export function sharesPorts(): boolean {
+  return cluster.isWorker;
+}
+
+/** Asks the primary for the one socket that all workers share. `done` gets -errno, or 0 and the handle. */
+export function bindThroughPrimary(
+  socket: object,
+  options: CheckedSocketOptions,
+  address: string,
+  port: number,
+  done: (errno: number, handle: UvHandle | null) => void,
+): void {
+  let flags = 0;
+  if (options.flags & OPEN_REUSE_ADDRESS) flags |= UV_UDP_REUSEADDR;
+  if (options.flags & OPEN_IPV6_ONLY) flags |= UV_UDP_IPV6ONLY;
+  const request: SharedBind = { address, port, addressType: options.type, fd: -1, flags };
+  (cluster as unknown as { _getServer: GetServer })._getServer(socket, request, done);
+}
