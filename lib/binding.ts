@@ -18,6 +18,8 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;
+  /** May the event loop receive by itself while it is idle (native/core/loop_share.h)? */
+  shareLoop: boolean;
   onWake: () => void;
 }
 

@@ -21,24 +21,30 @@ function coded<T extends Error>(
   void error.stack; // is formatted now, with that name
   delete (error as { name?: string }).name;
   error.code = code;
+  Object.defineProperty(error, 'toString', { value: toStringWithCode, configurable: true, writable: true });
   return error;
+}
+
+function toStringWithCode(this: Error & { code: string }): string {
+  return `${this.name} [${this.code}]: ${this.message}`;
 }
 
 function define(Class: ErrorClass, code: string, message: (...args: never[]) => string) {
   return (...args: unknown[]) => coded(Class, code, (message as (...args: unknown[]) => string)(...args));
 }
 
-/** The end of ERR_INVALID_ARG_TYPE's message: " Received type number (5)". */
+/** The end of ERR_INVALID_ARG_TYPE's message: " Received type number (5)". Node words it differently from version to
+ * version, so Node says it: the one function here refuses what is no function, the other what is one. */
 export function received(value: unknown): string {
-  if (value === null || value === undefined) return ` Received ${value}`;
-  if (typeof value === 'function') return ` Received function ${value.name}`;
-  if (typeof value === 'object') {
-    const name = value.constructor?.name;
-    return name ? ` Received an instance of ${name}` : ` Received ${inspect(value, { depth: -1 })}`;
+  try {
+    if (typeof value === 'function') Buffer.byteLength(value as never);
+    else process.nextTick(value as never);
+  } catch (error) {
+    const { message } = error as Error;
+    const at = message.indexOf(' Received ');
+    if (at >= 0) return message.slice(at);
   }
-  let text = inspect(value, { colors: false });
-  if (text.length > 28) text = `${text.slice(0, 25)}...`;
-  return ` Received type ${typeof value} (${text})`;
+  return ` Received ${inspect(value, { depth: -1 })}`; // not Node
 }
 
 export function invalidArgType(name: string, expected: string, value: unknown): Error {
@@ -115,11 +121,11 @@ export function exceptionWithHostPort(
   errno: number,
   syscall: string,
   address: string | undefined,
-  port?: number,
+  port?: unknown,
 ): SystemCallError {
   const code = errnoName(errno);
   let details = '';
-  if (port && port > 0) details = ` ${address}:${port}`;
+  if (port && (port as number) > 0) details = ` ${address}:${port}`;
   else if (address) details = ` ${address}`;
   const error: SystemCallError = Object.assign(new Error(`${syscall} ${code}${details}`), {
     errno,
@@ -127,7 +133,7 @@ export function exceptionWithHostPort(
     syscall,
     address,
   });
-  if (port) error.port = port;
+  if (port) error.port = port as number;
   return error;
 }
 

@@ -29,6 +29,8 @@ export const defaultThreadOptions: IoThreadOptions = {
   adaptiveRx: true,
 };
 
+// Only Node's own event loop is one that native code can join: others have a libuv in name only.
+const hasLibuv = process.release.name === 'node' && !('bun' in process.versions) && !('deno' in process.versions);
 const SLOTS_MAX = 1 << SOCKET_SLOT_BITS;
 const GENERATIONS = 1 << (32 - SOCKET_SLOT_BITS);
 /** An idle thread waits this long for the next socket before it ends: programs that use a socket for one query
@@ -72,6 +74,7 @@ export class IoThread {
       rxUsecs: options.rxUsecs,
       rxFrames: options.rxFrames,
       adaptiveRx: options.adaptiveRx,
+      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && options.busyPoll === 0,
       onWake: () => this.#receiver.drain(),
     });
     this.#counters = new CounterPages((page) => this.native.addCounters(page));

@@ -37,9 +37,9 @@ export const SOCKET_SLOT_BITS = 20;
 export const DATAGRAM_BYTES_MAX = 65536;
 export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
-export const COUNTERS_PER_ROW = 32;
+export const COUNTERS_PER_ROW = 40;
 export const COUNTER_ROWS_PER_PAGE = 128;
-export const LAYOUT_HASH = 867478059;
+export const LAYOUT_HASH = 4122473979;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -91,23 +91,23 @@ export const counterIndex = {
   /** times that receiving stopped because the ring was full */
   rxPauses: 11,
   /** datagrams the kernel took */
-  txDatagrams: 16,
+  txDatagrams: 24,
   /** payload bytes the kernel took */
-  txBytes: 17,
+  txBytes: 25,
   /** send system calls */
-  txCalls: 18,
+  txCalls: 26,
   /** super-datagrams sent (GSO) */
-  txGsoBatches: 19,
+  txGsoBatches: 27,
   /** datagrams that left in super-datagrams */
-  txGsoSegments: 20,
+  txGsoSegments: 28,
   /** super-datagrams refused and sent one by one */
-  txGsoFallbacks: 21,
+  txGsoFallbacks: 29,
   /** datagrams the kernel refused */
-  txErrors: 22,
+  txErrors: 30,
   /** datagrams that waited for the socket to be writable */
-  txDeferred: 23,
+  txDeferred: 31,
   /** datagrams dropped: backlog full, or closed while waiting */
-  txDropped: 24,
+  txDropped: 32,
 } as const;
 
 // In the thread's own row.
@@ -120,4 +120,6 @@ export const threadCounterIndex = {
   peerEvictions: 14,
   /** times the thread waited for a fuller batch */
   moderations: 15,
+  /** times the event loop received by itself */
+  loopRounds: 16,
 } as const;

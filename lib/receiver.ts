@@ -96,6 +96,7 @@ export class Receiver {
 
   #immediate: NodeJS.Immediate | undefined;
   #draining = false;
+  #deadline = 0;
 
   /** `endpoints`: by slot, shared with the thread's owner. `resume` tells the thread that the ring has room,
    * `afterDrain` runs when a drain has called its last listener. */
@@ -122,22 +123,30 @@ export class Receiver {
 
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
-    if (this.#draining) return; // a listener that runs the event loop by hand
+    if (this.#draining) {
+      this.#immediate ??= setImmediate(this.#drain); // a listener that runs the event loop by hand
+      return;
+    }
     this.#immediate = undefined;
     this.#draining = true;
-    // Cleared before the head is read: what is published from here on wakes us again.
-    Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);
-    const head = Atomics.load(this.#control, C_HEAD >> 2);
+    const control = this.#control;
+    let ended = false;
+    this.#deadline = performance.now() + BUDGET_MS;
     try {
-      this.#consume(head, this.#control[C_BASE >> 2]);
+      // The flag stays set while there is something to read: nobody has to wake us then. (Node calls a thread-safe
+      // function up to a thousand times in a row: a wake-up a drain would keep timers waiting for seconds.)
+      do {
+        Atomics.store(control, C_WAKE_PENDING >> 2, 1);
+        ended = this.#consume(Atomics.load(control, C_HEAD >> 2), control[C_BASE >> 2]);
+        this.#release();
+        if (!ended) break;
+        // Cleared before the head is looked at again: what is published from here on wakes us.
+        Atomics.store(control, C_WAKE_PENDING >> 2, 0);
+      } while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);
     } finally {
       this.#draining = false;
       this.#release();
-      if (this.#tail !== head) {
-        // No need to be woken for what is published meanwhile either.
-        Atomics.store(this.#control, C_WAKE_PENDING >> 2, 1);
-        this.#immediate ??= setImmediate(this.#drain);
-      }
+      if (!ended) this.#immediate ??= setImmediate(this.#drain);
       this.#afterDrain();
     }
   }
@@ -148,18 +157,19 @@ export class Receiver {
     this.#immediate = undefined;
   }
 
+  // True when everything up to `head` is consumed, false when the time is up.
+  //
   // Between two events nextTicks and microtasks run; what they do (close a socket, throw) finds the next record
   // untouched.
-  #consume(head: number, base: number): void {
+  #consume(head: number, base: number): boolean {
     const { words, bytes } = this.#ring;
-    const deadline = performance.now() + BUDGET_MS;
     for (let events = 0; this.#tail !== head; events++) {
       if (events > 0) {
-        if (runTicks === undefined) return;
+        if (runTicks === undefined) return false;
         runTicks();
         if ((events & (CLOCK_EVERY - 1)) === 0) {
           this.#release(); // the thread can go on while we work
-          if (performance.now() >= deadline) return;
+          if (performance.now() >= this.#deadline) return false;
         }
       }
       const at = recordAt(this.#ring, this.#tail, base);
@@ -174,6 +184,7 @@ export class Receiver {
       else if (endpoint.wantsBatches) this.#deliverBatch(endpoint, id, head, base);
       else this.#deliver(endpoint, at, head, base);
     }
+    return true;
   }
 
   #notify(endpoint: Endpoint, kind: number, at: number): void {

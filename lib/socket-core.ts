@@ -116,20 +116,21 @@ export class SocketCore implements Endpoint {
     this.bindState = 'binding';
     this.#resolve(host || (this.#family === 6 ? '::' : '0.0.0.0'), (error, ip) => {
       if (this.closed) return;
-      const number = Number(port ?? 0) & 0xffff;
       const alone = exclusive || (this.options.flags & OPEN_REUSE_PORT) !== 0;
-      if (error === undefined && sharesPorts() && !alone) this.#bindShared(ip, number);
-      else this.#bound(error ?? this.#bindNow(ip, number));
+      if (error === undefined && sharesPorts() && !alone) this.#bindShared(ip, port);
+      else this.#bound(error ?? this.#bindNow(ip, port));
     });
   }
 
   /** Takes a bound descriptor. 'listening' comes before this returns. */
   adopt(fd: number, copy: boolean): void {
+    this.#abandon(); // what a failed bind or a membership has opened
     this.bindState = 'binding';
     const thread = this.#reserve();
     const errno = isOurs(fd) ? EEXIST : thread.native.adopt(this.id, fd, copy, this.options.flags);
     if (errno !== 0) {
       this.#abandon();
+      this.bindState = 'unbound';
       throw errors.errnoException(errno, 'open');
     }
     this.#bound(this.#listen('', 0));
@@ -207,7 +208,7 @@ export class SocketCore implements Endpoint {
       if (error) return fail(error);
       const { sendBlockList } = this.options;
       if (sendBlockList && isBlocked(sendBlockList, ip)) return fail(errors.ipBlocked(ip));
-      const errno = this.#thread.native.connect(this.id, ip, port);
+      const errno = this.#thread.native.connect(this.id, String(ip), port);
       if (errno !== 0) return fail(errors.exceptionWithHostPort(errno, 'connect', host, port));
       this.connectState = 'connected';
       process.nextTick(() => socket.emit('connect'));
@@ -238,10 +239,13 @@ export class SocketCore implements Endpoint {
       return;
     }
     this.#resolve(address || this.#loopback(), (error, ip) => {
-      if (this.#thread === undefined) return;
-      if (error === undefined) this.#stage(payload, port, ip, address, callback);
-      else if (callback) process.nextTick(callback, error);
-      else process.nextTick(() => this.#socket.emit('error', error));
+      if (error === undefined) {
+        if (!this.closed) this.#stage(payload, port, ip, address, callback);
+      } else if (callback) {
+        process.nextTick(callback, error);
+      } else {
+        process.nextTick(() => this.#socket.emit('error', error));
+      }
     });
   }
 
@@ -266,6 +270,7 @@ export class SocketCore implements Endpoint {
 
   /** Datagrams and bytes that wait because the kernel's send buffer is full. */
   backlog(): [datagrams: number, bytes: number] {
+    this.checkRunning();
     return this.#thread?.native.backlog(this.id) ?? [0, 0];
   }
 
@@ -287,6 +292,7 @@ export class SocketCore implements Endpoint {
 
   bufferSize(which: 'recv' | 'send', size: number): number {
     if (size >>> 0 !== size) throw errors.badBufferSize();
+    this.checkRunning();
     const option = which === 'recv' ? SocketOption.receiveBufferBytes : SocketOption.sendBufferBytes;
     const native = this.#thread?.native;
     let result = EBADF;
@@ -377,11 +383,10 @@ export class SocketCore implements Endpoint {
     return thread;
   }
 
-  // Back to unbound, with nothing open.
+  // Nothing is open any more.
   #abandon(): void {
     this.#thread?.release(this.id);
     this.#thread = undefined;
-    this.bindState = 'unbound';
   }
 
   // Makes the descriptor on first use. Undefined when there is one now, else -errno.
@@ -393,9 +398,11 @@ export class SocketCore implements Endpoint {
     return errno;
   }
 
-  #bindNow(ip: string, port: number): Error | undefined {
+  // Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.
+  #bindNow(ip: string, port: unknown): Error | undefined {
     try {
-      const errno = this.#descriptor() ?? this.#running().native.bind(this.id, ip, port);
+      const errno =
+        this.#descriptor() ?? this.#running().native.bind(this.id, String(ip), Number(port || 0) & 0xffff);
       if (errno === 0) return this.#listen(ip, port);
       return errors.exceptionWithHostPort(errno, 'bind', ip, port);
     } catch (error) {
@@ -404,16 +411,17 @@ export class SocketCore implements Endpoint {
   }
 
   // The bound descriptor starts to receive.
-  #listen(ip: string, port: number): Error | undefined {
+  #listen(ip: string, port: unknown): Error | undefined {
     const thread = this.#running();
     try {
       if (this.options.recvBufferSize) this.bufferSize('recv', this.options.recvBufferSize);
       if (this.options.sendBufferSize) this.bufferSize('send', this.options.sendBufferSize);
+      const errno = thread.native.watch(this.id, DATAGRAM_BYTES_MAX);
+      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
     } catch (error) {
+      this.#abandon();
       return error as Error;
     }
-    const errno = thread.native.watch(this.id, DATAGRAM_BYTES_MAX);
-    if (errno !== 0) return errors.exceptionWithHostPort(errno, 'bind', ip, port);
     thread.attach(this);
     this.bindState = 'bound';
     this.#hold(this.#refd);
@@ -422,14 +430,17 @@ export class SocketCore implements Endpoint {
 
   // The end of every bind.
   #bound(failure: Error | undefined): void {
-    if (failure !== undefined) this.#abandon();
-    if (failure !== undefined) this.#socket.emit('error', failure);
-    else this.#socket.emit('listening');
+    if (failure !== undefined) {
+      this.bindState = 'unbound';
+      this.#socket.emit('error', failure);
+    } else {
+      this.#socket.emit('listening');
+    }
   }
 
   // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
-  #bindShared(ip: string, port: number): void {
-    bindThroughPrimary(this.#socket, this.options, ip, port, (errno, handle) => {
+  #bindShared(ip: string, port: unknown): void {
+    bindThroughPrimary(this.#socket, this.options, ip, Number(port || 0) & 0xffff, (errno, handle) => {
       if (this.closed || errno !== 0 || handle === null) {
         handle?.close();
         if (!this.closed) this.#bound(errors.exceptionWithHostPort(errno, 'bind', ip, port));
@@ -467,7 +478,7 @@ export class SocketCore implements Endpoint {
       if (callback) process.nextTick(callback, errors.ipBlocked(ip), 0);
       return;
     }
-    const to = port === undefined ? null : parseLiteral(this.#family, ip);
+    const to = port === undefined ? null : parseLiteral(this.#family, String(ip));
     const listener = callback && this.#sentListener(callback, address, port);
     if (port !== undefined && to === null) {
       if (listener) process.nextTick(listener, EINVAL); // an address of the other family

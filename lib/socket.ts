@@ -171,8 +171,9 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     const core = this[kCore];
     core.checkRunning();
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
-    const callback = [port, address, ...rest].findLast((argument) => typeof argument === 'function');
-    if (callback) onceListening(this, callback as () => void);
+    // biome-ignore lint/complexity/noArguments: only the last argument is a callback, though it be undefined
+    const callback = [port, address, ...rest][arguments.length - 1];
+    if (typeof callback === 'function') onceListening(this, callback as () => void);
     if (port !== null && typeof port === 'object') bindWith(core, port);
     else
       core.bind(typeof address === 'function' ? '' : (address as string), typeof port === 'function' ? 0 : port, false);

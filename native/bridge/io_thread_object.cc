@@ -64,7 +64,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
 }
 
 // new IoThread({ control, descriptors, arena, txDescriptors, txArena, engine, busyPoll, rxUsecs,
-// rxFrames, adaptiveRx, onWake })
+// rxFrames, adaptiveRx, shareLoop, onWake })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Object given = info[0].As<Napi::Object>();
   size_t descriptor_bytes, arena_bytes, tx_descriptor_bytes;
@@ -80,6 +80,7 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   options_.busy_poll_us = u32(given.Get("busyPoll"));
   options_.moderation = {u32(given.Get("rxUsecs")), u32(given.Get("rxFrames")),
                          given.Get("adaptiveRx").As<Napi::Boolean>().Value()};
+  share_loop_ = given.Get("shareLoop").As<Napi::Boolean>().Value();
   on_wake_ = Napi::Persistent(given.Get("onWake").As<Napi::Function>());
 }
 
@@ -106,6 +107,10 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
   thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
                                        [this] { waker_.wake(); });
+  if (share_loop_ && thread_->engine().exclusive() &&
+      loop_watch_.open(env_, on_wake_.Value(), [this] { thread_->receive_on_loop(); })) {
+    thread_->share(loop_watch_.poll());
+  }
   int error = thread_->start();
   if (error != 0) tear_down();
   return number(info.Env(), error);
@@ -124,6 +129,7 @@ void IoThreadObject::tear_down() {
   if (thread_) {
     napi_remove_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
     thread_->stop();
+    loop_watch_.close();
     waker_.close();
     thread_.reset();
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/loop_watch.h"
 #include "bridge/waker.h"
 #include "core/io_thread.h"
 
@@ -71,7 +72,9 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   std::string engine_wanted_;
   IoThread::Options options_;
   Napi::FunctionReference on_wake_;
+  bool share_loop_;
   Waker waker_;
+  LoopWatch loop_watch_;
   std::unique_ptr<IoThread> thread_;  // declared last: gone before the memory it works on
 };
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "bridge/exception.h"
+
 namespace ksocket {
 
 napi_status Waker::open(napi_env env, napi_value on_wake) {
@@ -24,10 +26,7 @@ void Waker::call(napi_env env, napi_value on_wake, void*, void*) {
   napi_value undefined;
   napi_get_undefined(env, &undefined);
   if (napi_call_function(env, undefined, on_wake, 0, nullptr, nullptr) != napi_pending_exception) return;
-  // A listener threw. Before Node-API 10 the runtime only warns of exceptions in these callbacks (DEP0168);
-  // an event handler's has to become an 'uncaughtException'.
-  napi_value error;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  rethrow_as_uncaught(env);
 }
 
 }  // namespace ksocket

@@ -9,7 +9,7 @@
 
 namespace ksocket {
 
-// X(name, what it counts). The first sixteen are written by the receiving thread only, the rest by whichever
+// X(name, what it counts). The first ones are written by the receiving thread only, the rest by whichever
 // thread sends, so that the two never share a cache line.
 #define KSOCKET_RX_COUNTERS(X)                                                          \
   X(rx_datagrams, "datagrams received, after GRO was split")                            \
@@ -30,7 +30,8 @@ namespace ksocket {
   X(wakeups, "wake-ups of JavaScript")                                   \
   X(waits, "times the thread waited for the kernel")                     \
   X(peer_evictions, "addresses that lost their place in the peer table") \
-  X(moderations, "times the thread waited for a fuller batch")
+  X(moderations, "times the thread waited for a fuller batch")           \
+  X(loop_rounds, "times the event loop received by itself")
 
 #define KSOCKET_TX_COUNTERS(X)                                          \
   X(tx_datagrams, "datagrams the kernel took")                          \
@@ -47,7 +48,7 @@ enum class Counter : uint32_t {
 #define X(name, doc) name,
   KSOCKET_RX_COUNTERS(X) KSOCKET_THREAD_COUNTERS(X)
 #undef X
-      kTxBase = 16,
+      kTxBase = 24,
   kBeforeTx = kTxBase - 1,
 #define X(name, doc) name,
   KSOCKET_TX_COUNTERS(X)

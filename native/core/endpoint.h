@@ -55,6 +55,9 @@ struct Endpoint {
   size_t backlog_bytes = 0;      // guarded by tx_mutex
   bool tell_drained = false;     // guarded by tx_mutex: put a record into the ring once the backlog is empty
 
+  // May the event loop receive from it, too? Written by the JavaScript thread.
+  std::atomic<bool> shared{false};
+
   std::mutex interest_mutex;
   bool watched = false;   // guarded by interest_mutex: does the engine know the descriptor?
   uint32_t interest = 0;  // guarded by interest_mutex: what the engine watches for

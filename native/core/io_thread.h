@@ -17,6 +17,7 @@
 
 #include "core/counters.h"
 #include "core/endpoint.h"
+#include "core/loop_share.h"
 #include "core/moderation.h"
 #include "core/peer_table.h"
 #include "core/rx_loop.h"
@@ -44,6 +45,12 @@ class IoThread {
   void stop();
   bool running() const { return running_; }
 
+  // Lets this event loop receive, too, from now on; before start(). It has to call receive_on_loop() when the
+  // kernel says so, and stop() ends it.
+  void share(const LoopPoll& loop);
+  // One round on the JavaScript thread, which then reads the ring without being woken.
+  void receive_on_loop();
+
   // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
   void add(std::shared_ptr<Endpoint> endpoint);
   // Starts receiving. 0 or -errno.
@@ -68,14 +75,24 @@ class IoThread {
  private:
   static constexpr size_t kEventsMax = 64;
 
+  // At most so many sockets take part in sharing: a round on the loop looks at each.
+  static constexpr size_t kSharedMax = 4;
+
+  // Holds work_mutex_ on the JavaScript thread. The I/O thread, which would take the lock again before a
+  // sleeper wakes up, steps back for it.
+  class LoopLock;
+
   static void* entry(void* self);
   void run();
   int wait(std::span<Event> events);
   void serve(const Event& event);
+  bool leave_to_loop(std::span<const Event> events);
   void receive(const std::shared_ptr<Endpoint>& endpoint);
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
-  void moderate();
+  uint32_t next_pause();
+  void enter_loop_mode();
+  void leave_loop_mode();
   void send_backlog(Endpoint& endpoint);
   uint32_t defer(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
   bool put_completions();
@@ -98,7 +115,16 @@ class IoThread {
 
   TxFlush inline_flush_;  // the JavaScript thread's
 
-  // The I/O thread's own from here on.
+  LoopPoll loop_;                        // constant after start()
+  std::atomic<bool> loop_stuck_{false};  // we waited for the loop, and it has not received since
+
+  // Guarded by work_mutex_ from here on: the I/O thread holds it except while it waits.
+  std::mutex work_mutex_;
+  std::atomic<uint32_t> loop_wants_work_{0};
+  std::vector<std::shared_ptr<Endpoint>> shared_;
+  std::atomic<bool> loop_mode_{
+      false};  // written under the lock: are the shared sockets in the event loop's epoll instance?
+  LoopPolicy loop_policy_;
   RxRing ring_;
   PeerTable peers_;
   TxFlush flush_;

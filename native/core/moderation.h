@@ -27,8 +27,10 @@ class Moderation {
     if (options_.usecs_max == 0 || frames == 0) return 0;
     if (!options_.adaptive) return options_.usecs_max;
     observe(frames, now_us);
+    futile_ = false;
     if (waited_) {
       waited_ = false;
+      futile_ = frames <= 1;
       backoff_ = frames > 1 ? 0 : std::min(backoff_ * 2 + 1, kBackoffMax);
       skip_ = backoff_;
     }
@@ -43,11 +45,12 @@ class Moderation {
     return std::clamp(options_.frames * 1000u / std::max(per_ms_, 1u), 1u, options_.usecs_max);
   }
 
- private:
-  static constexpr uint32_t kBackoffMax = 1023;
-  static constexpr uint32_t kWorthFrames = 1;
-
+  // Did the wait before the latest round gather nothing?
+  bool futile() const { return futile_; }
   // The rate of the last 32 datagrams or so, datagrams a millisecond.
+  uint32_t per_ms() const { return per_ms_; }
+
+  // For rounds that nobody would wait after.
   void observe(uint32_t frames, uint64_t now_us) {
     frames_ += frames;
     uint64_t elapsed = now_us - since_us_;
@@ -57,12 +60,17 @@ class Moderation {
     since_us_ = now_us;
   }
 
+ private:
+  static constexpr uint32_t kBackoffMax = 1023;
+  static constexpr uint32_t kWorthFrames = 1;
+
   const Options options_;
   uint64_t since_us_ = 0;
   uint32_t frames_ = 0;
   uint32_t per_ms_ = 0;
   uint32_t backoff_ = 0;
   uint32_t skip_ = 0;
+  bool futile_ = false;
   bool waited_ = false;
 };
 

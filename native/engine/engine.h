@@ -29,6 +29,9 @@ class Engine {
   virtual const char* name() const = 0;
   // May sockets of this engine use GRO and GSO?
   virtual bool offloads() const = 0;
+  // Does it wait with exclusive entries of an epoll instance, so that an event loop can take part
+  // (core/loop_share.h)?
+  virtual bool exclusive() const { return false; }
 
   // Which descriptors wait() watches, level-triggered; from any thread. 0 or -errno.
   virtual int watch(int fd, uint64_t token, uint32_t interest) = 0;

@@ -37,7 +37,10 @@ int MmsgEngine::init() {
 
 int MmsgEngine::control(int operation, int fd, uint64_t token, uint32_t interest) {
   epoll_event event{};
-  event.events = (interest & kReadable ? EPOLLIN : 0u) | (interest & kWritable ? EPOLLOUT : 0u);
+  event.events =
+      (interest & kReadable ? EPOLLIN : 0u) | (interest & kWritable ? EPOLLOUT : 0u) | EPOLLEXCLUSIVE;
+  // EPOLLERR comes unasked, and would again and again while nobody reads the error: once is enough.
+  if (interest == kNothing) event.events = EPOLLONESHOT;
   event.data.u64 = token;
   return or_errno(epoll_ctl(epoll_.get(), operation, fd, &event));
 }
@@ -47,7 +50,9 @@ int MmsgEngine::watch(int fd, uint64_t token, uint32_t interest) {
 }
 
 int MmsgEngine::change(int fd, uint64_t token, uint32_t interest) {
-  return control(EPOLL_CTL_MOD, fd, token, interest);
+  // An exclusive entry cannot be modified; the new one is checked for readiness as it is added.
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  return control(EPOLL_CTL_ADD, fd, token, interest);
 }
 
 void MmsgEngine::unwatch(int fd) {

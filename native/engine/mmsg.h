@@ -13,6 +13,7 @@ class MmsgEngine final : public Engine {
 
   const char* name() const override { return "mmsg"; }
   bool offloads() const override { return true; }
+  bool exclusive() const override { return true; }
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   void unwatch(int fd) override;

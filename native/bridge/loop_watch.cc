@@ -1,0 +1,112 @@
+#include "bridge/loop_watch.h"
+
+#include <dlfcn.h>
+#include <sys/eventfd.h>
+#include <uv.h>
+
+#include <utility>
+
+#include "bridge/exception.h"
+#include "core/socket.h"
+
+namespace ksocket {
+
+namespace {
+
+// Looked up by name: other runtimes load this addon too, and have no libuv.
+struct Libuv {
+  decltype(&uv_poll_init) poll_init;
+  decltype(&uv_poll_start) poll_start;
+  decltype(&uv_close) close;
+  decltype(&uv_unref) unref;
+  decltype(&uv_backend_fd) backend_fd;
+
+  bool complete() const { return poll_init && poll_start && close && unref && backend_fd; }
+};
+
+template <typename Function>
+void look_up(const char* name, Function* out) {
+  *out = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+}
+
+const Libuv& libuv() {
+  static const Libuv found = [] {
+    Libuv uv{};
+    look_up("uv_poll_init", &uv.poll_init);
+    look_up("uv_poll_start", &uv.poll_start);
+    look_up("uv_close", &uv.close);
+    look_up("uv_unref", &uv.unref);
+    look_up("uv_backend_fd", &uv.backend_fd);
+    return uv;
+  }();
+  return found;
+}
+
+uv_handle_t* as_handle(uv_poll_t* poll) {
+  return reinterpret_cast<uv_handle_t*>(poll);
+}
+
+}  // namespace
+
+struct LoopWatch::Handle {
+  uv_poll_t poll;
+  Fd event;
+  LoopWatch* owner;
+};
+
+bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<void()> receive) {
+  const Libuv& uv = libuv();
+  uv_loop_t* loop = nullptr;
+  if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
+  int epoll_fd = uv.backend_fd(loop);
+  Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (epoll_fd < 0 || !event) return false;
+
+  auto* handle = new Handle{{}, std::move(event), this};
+  if (uv.poll_init(loop, &handle->poll, handle->event.get()) != 0) {
+    delete handle;
+    return false;
+  }
+  handle->poll.data = handle;
+  uv.unref(as_handle(&handle->poll));  // whether the loop goes on is the waker's business
+  uv.poll_start(&handle->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    LoopWatch* owner = static_cast<Handle*>(poll->data)->owner;
+    if (owner != nullptr) owner->ready();
+  });
+
+  napi_value name;
+  napi_create_string_utf8(env, "ksocket", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, nullptr, name, &context_);
+  napi_create_reference(env, on_ready, 1, &on_ready_);
+  env_ = env;
+  receive_ = std::move(receive);
+  handle_ = handle;
+  poll_ = {epoll_fd, handle->event.get()};
+  return true;
+}
+
+void LoopWatch::close() {
+  Handle* handle = std::exchange(handle_, nullptr);
+  if (handle == nullptr) return;
+  poll_ = {};
+  handle->owner = nullptr;
+  libuv().close(as_handle(&handle->poll),
+                [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
+  napi_delete_reference(env_, on_ready_);
+  napi_async_destroy(env_, context_);
+}
+
+void LoopWatch::ready() {
+  receive_();
+  napi_handle_scope scope;
+  napi_open_handle_scope(env_, &scope);
+  napi_value on_ready, receiver;
+  napi_get_reference_value(env_, on_ready_, &on_ready);
+  napi_get_global(env_, &receiver);
+  napi_env env = env_;  // the listener may close us
+  napi_status status = napi_make_callback(env, context_, receiver, on_ready, 0, nullptr, nullptr);
+  if (status == napi_pending_exception) rethrow_as_uncaught(env);
+  napi_close_handle_scope(env, scope);
+}
+
+}  // namespace ksocket
