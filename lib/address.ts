@@ -36,20 +36,22 @@ const KEY_WORDS = 6;
 /** The text of each peer's address, by the thread's peer id. An id can come to stand for another address, even
  * between two records of one batch, so an entry is used only if its bytes are the record's. */
 export class PeerNames {
-  readonly #names: string[] = [];
-  readonly #keys: Uint32Array[] = [];
+  // Full size from the start: V8 would make a sparse array a hash table. Only what is used costs memory.
+  readonly #names: string[] = new Array(PEERS_MAX);
+  readonly #keys = new Uint32Array(PEERS_MAX * KEY_WORDS);
 
   /** `at`: the record's first word in `words`. */
   get(words: Uint32Array, at: number, id: number, family: number): string {
-    const key = this.#keys[id];
+    const keys = this.#keys;
+    const key = id * KEY_WORDS;
     const first = at + WORD;
-    if (key !== undefined && key[0] === words[first] && key[5] === family) {
+    if (keys[key] === words[first] && keys[key + 5] === family) {
       if (family === 4) return this.#names[id];
       if (
-        key[1] === words[first + 1] &&
-        key[2] === words[first + 2] &&
-        key[3] === words[first + 3] &&
-        key[4] === words[first + 4]
+        keys[key + 1] === words[first + 1] &&
+        keys[key + 2] === words[first + 2] &&
+        keys[key + 3] === words[first + 3] &&
+        keys[key + 4] === words[first + 4]
       ) {
         return this.#names[id];
       }
@@ -61,12 +63,9 @@ export class PeerNames {
     scratchWords.set(words.subarray(first, first + 5));
     const name =
       family === 4 ? `${scratch[0]}.${scratch[1]}.${scratch[2]}.${scratch[3]}` : binding.formatAddress(family, scratch);
-    if (id < PEERS_MAX) {
-      this.#keys[id] ??= new Uint32Array(KEY_WORDS);
-      this.#keys[id].set(scratchWords);
-      this.#keys[id][5] = family;
-      this.#names[id] = name;
-    }
+    this.#keys.set(scratchWords, id * KEY_WORDS);
+    this.#keys[id * KEY_WORDS + 5] = family;
+    this.#names[id] = name;
     return name;
   }
 }

@@ -401,8 +401,7 @@ export class SocketCore implements Endpoint {
   // Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.
   #bindNow(ip: string, port: unknown): Error | undefined {
     try {
-      const errno =
-        this.#descriptor() ?? this.#running().native.bind(this.id, String(ip), Number(port || 0) & 0xffff);
+      const errno = this.#descriptor() ?? this.#running().native.bind(this.id, String(ip), Number(port || 0) & 0xffff);
       if (errno === 0) return this.#listen(ip, port);
       return errors.exceptionWithHostPort(errno, 'bind', ip, port);
     } catch (error) {

@@ -35,7 +35,6 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   }
 
   uint32_t count = static_cast<uint32_t>(got);
-  received_ += count;
   decode(endpoint, count);
   if (endpoint.responder) {
     endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));
@@ -76,6 +75,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
   const Counters& counters = endpoint.counters;
   counters.add(Counter::rx_batches, 1);
   counters.add(Counter::rx_datagrams, datagrams);
+  received_ += static_cast<uint32_t>(datagrams);
   counters.add(Counter::rx_bytes, bytes);
   if (joined > 0) {
     counters.add(Counter::rx_gro_batches, joined);

@@ -30,7 +30,7 @@ class RxLoop {
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
-  // How many messages came in since the last call.
+  // How many datagrams came in since the last call.
   uint32_t take_received() { return std::exchange(received_, 0); }
 
  private:

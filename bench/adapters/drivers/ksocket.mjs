@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { Unavailable } from '../unavailable.mjs';
+import { dgramRoles } from './dgram-roles.mjs';
+
+// By path and not by name: the copy that was just built is measured, whatever is installed.
+// KSOCKET_DIR names another build, for --also-ksocket.
+const dir = process.env.KSOCKET_DIR ?? join(import.meta.dirname, '../../..');
+const entry = join(dir, 'dist/index.js');
+if (!existsSync(entry)) throw new Unavailable(`${entry} is missing: run \`npm run build\``);
+const { createSocket } = await import(pathToFileURL(entry).href);
+
+const dgramLike = dgramRoles(createSocket);
+
+/** @param {object} socket */
+function requireMethod(socket, name) {
+  if (typeof socket[name] !== 'function') throw new Unavailable(`this build has no socket.${name}()`);
+}
+
+function receiveBatches(onBatch) {
+  return (options, tally) =>
+    dgramLike.openReceivers(options, tally, (socket) => {
+      socket.on('batch', (batch) => onBatch(batch, tally));
+    });
+}
+
+export const roles = {
+  ...dgramLike.roles,
+
+  'receive-batch': receiveBatches((batch, tally) => {
+    tally.count += batch.length;
+    for (let i = 0; i < batch.length; i++) tally.bytes += batch.size(i);
+  }),
+
+  // Looks at each payload, where `receive-batch` reads only its size, as the C sink does.
+  'receive-batch-data': receiveBatches((batch, tally) => {
+    tally.count += batch.length;
+    for (let i = 0; i < batch.length; i++) tally.bytes += batch.data(i).length;
+  }),
+
+  'echo-batch': receiveBatches((batch, tally) => {
+    tally.count += batch.length;
+    for (let i = 0; i < batch.length; i++) {
+      tally.bytes += batch.size(i);
+      batch.reply(i, batch.data(i));
+    }
+  }),
+
+  async 'send-many'(options, tally) {
+    const { ports, size, batch, connected } = options;
+    const socket = await dgramLike.openSender(options, tally);
+    requireMethod(socket, 'sendMany');
+    const payload = Buffer.alloc(size, 'k');
+    const step = connected ? 1 : 3;
+    const list = [];
+    for (let i = 0; i < batch; i++) {
+      list.push(payload);
+      if (!connected) list.push(ports[i % ports.length], '127.0.0.1');
+    }
+    let rest = list;
+    setImmediate(function turn() {
+      const taken = socket.sendMany(rest);
+      tally.count += taken;
+      tally.bytes += taken * size;
+      if (taken * step === rest.length) {
+        rest = list;
+        setImmediate(turn);
+      } else {
+        // What was not taken goes first, or the first peers of the list would get more than the last.
+        rest = rest.slice(taken * step);
+        socket.once('drain', turn);
+      }
+    });
+    return { stats: () => socket.stats?.() };
+  },
+};

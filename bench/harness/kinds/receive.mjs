@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { watchMemory } from '../memory.mjs';
+import { coresOf, cpuNsOf, rateOf } from '../metrics.mjs';
+import { startNative, startProgram, withChildren } from '../start.mjs';
+
+/** The native generator sends, the compared program receives. */
+export function receive(scenario, entry, { seconds, warmupSeconds }) {
+  return withChildren(async (keep) => {
+    const { child: receiver, ready } = keep(await startProgram(entry, entry.role, entry.options));
+    const memory = scenario.watchMemory ? watchMemory(receiver.pid) : null;
+    const load = keep(await startLoad(scenario.load, ready.ports, seconds + warmupSeconds)).child;
+    await sleep(warmupSeconds * 1000);
+
+    const paced = scenario.load.command === 'paced';
+    await Promise.all([receiver.start(), paced ? null : load.start()]);
+    await sleep(seconds * 1000);
+    const used = memory?.stop();
+    const [result, sent] = await Promise.all([receiver.stop(), paced ? load.terminate() : load.stop()]);
+    const { lagWorstMs, lagMedianMs } = result.extra;
+    return {
+      ...receiveMetrics(result, sent),
+      lagWorstMs,
+      lagMedianMs,
+      ...used,
+      // A program that does not get to its stdin for seconds has starved everything else, too.
+      answerDelayS: result.seconds - seconds,
+      raw: { result, sent },
+    };
+  });
+}
+
+function startLoad({ command, ...options }, ports, seconds) {
+  // paced ends by itself, long after it will have been told to.
+  return startNative(command, {
+    ...options,
+    ports,
+    ...(command === 'paced' && { seconds: seconds * 2 + 10 }),
+  });
+}
+
+/** @returns {Record<string, number | null>} */
+export function receiveMetrics(result, sent) {
+  return {
+    rate: rateOf(result),
+    cpuNs: cpuNsOf(result),
+    cores: coresOf(result),
+    offered: rateOf(sent),
+    rssBytes: result.rss,
+  };
+}

@@ -1,0 +1,77 @@
+// Who is compared. A peer is a driver (how it uses UDP) in a runtime (what runs it).
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { adapter, benchDir, loadgen } from './paths.mjs';
+
+const modules = join(benchDir, 'node_modules');
+const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
+
+/** Binaries come straight from the platform packages: install scripts may be blocked, and only link them. */
+const runtimes = {
+  node: { command: process.execPath, args: [] },
+  'newest-node': { command: join(modules, `node-linux-${arch}/bin/node`), args: [] },
+  bun: {
+    command: join(modules, `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : 'x64'}/bin/bun`),
+    args: ['run'],
+  },
+  deno: {
+    command: join(modules, `@deno/linux-${arch}-glibc/deno`),
+    args: ['run', '--quiet', '--allow-all', '--unstable-net'],
+  },
+};
+
+/**
+ * @typedef {object} Peer
+ * @property {string} label
+ * @property {string} [runtime] none: the native load generator itself
+ * @property {string} [driver]
+ */
+
+/** @type {Record<string, Peer>} */
+export const peers = {
+  ksocket: { label: 'ksocket', runtime: 'node', driver: 'ksocket' },
+  dgram: { label: 'node:dgram', runtime: 'node', driver: 'dgram' },
+  'dgram-newest': { label: 'node:dgram, newest Node', runtime: 'newest-node', driver: 'dgram' },
+  bun: { label: 'Bun udpSocket', runtime: 'bun', driver: 'bun' },
+  deno: { label: 'Deno listenDatagram', runtime: 'deno', driver: 'deno' },
+  'deno-dgram': { label: 'Deno node:dgram', runtime: 'deno', driver: 'dgram' },
+  udx: { label: 'udx-native', runtime: 'node', driver: 'udx' },
+  c: { label: 'C' },
+};
+
+/** @returns {{ command: string, args: string[] }} how to start that peer in that role */
+export function commandOf(peerName, role, options) {
+  const peer = peers[peerName];
+  if (!peer.runtime) return { command: loadgen, args: nativeArgs(role, options) };
+  const runtime = runtimes[peer.runtime];
+  return {
+    command: runtime.command,
+    args: [...runtime.args, adapter, peer.driver, role, JSON.stringify(options)],
+  };
+}
+
+/** `{ gro: true, size: 64, ports: [1, 2] }` → `--gro --size 64 --port 1,2` */
+export function nativeArgs(command, options) {
+  const args = [command];
+  for (const [name, value] of Object.entries(options)) {
+    if (value === false || value === undefined) continue;
+    args.push(name === 'ports' ? '--port' : `--${name}`);
+    if (value !== true) args.push(Array.isArray(value) ? value.join(',') : String(value));
+  }
+  return args;
+}
+
+/** @returns {{ version?: string, reason?: string }} whether that peer can be started here at all */
+export function checkPeer(peerName) {
+  const { runtime } = peers[peerName];
+  if (!runtime) return existsSync(loadgen) ? { version: 'C++20' } : { reason: 'the load generator is not built' };
+  const { command } = runtimes[runtime];
+  if (!existsSync(command)) return { reason: `its npm package is not installed (${command})` };
+  try {
+    const version = execFileSync(command, ['--version'], { encoding: 'utf8', timeout: 20_000 });
+    return { version: version.split('\n')[0].trim() };
+  } catch (error) {
+    return { reason: `does not start: ${error.message.split('\n')[0]}` };
+  }
+}

@@ -1,0 +1,19 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { writeCharts } from './charts.mjs';
+import { markdownOf } from './markdown.mjs';
+import { printGoals, printScenarios } from './tables.mjs';
+
+/** Prints the tables and writes results.json, results.md and the charts. */
+export function report(results, outDir) {
+  const chartsDir = join(outDir, 'charts');
+  mkdirSync(chartsDir, { recursive: true });
+  writeFileSync(join(outDir, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(outDir, 'results.md'), markdownOf(results));
+  const charts = writeCharts(results, chartsDir);
+
+  printScenarios(results);
+  printGoals(results);
+  const here = (path) => relative(process.cwd(), path) || '.';
+  console.log(`${here(join(outDir, 'results.json'))}, results.md and ${charts} charts in ${here(chartsDir)}`);
+}

@@ -1,0 +1,17 @@
+// Every row of the table of goals, as data. How a kind is measured stands in ../harness/kinds/.
+import { latency } from './latency.mjs';
+import { paced } from './paced.mjs';
+import { receiving } from './receiving.mjs';
+import { sending } from './sending.mjs';
+import { series } from './series.mjs';
+
+/** @type {import('./entry.mjs').Scenario[]} */
+export const scenarios = [
+  ...receiving(),
+  ...sending(),
+  paced(20_000, 1.1),
+  paced(60_000, 1.1),
+  paced(150_000, 0.7),
+  ...latency(),
+  ...series,
+];

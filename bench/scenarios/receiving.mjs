@@ -1,0 +1,81 @@
+import { atLeast, atMost } from '../harness/goals.mjs';
+import { cWithGro, entry, gsoFlood, others, plainFlood } from './entry.mjs';
+
+/** @returns {import('./entry.mjs').Scenario[]} */
+export function receiving() {
+  const plainGoals = [
+    atLeast(2.5, 'rate', 'ksocket', 'node:dgram'),
+    atLeast(1, 'rate', 'ksocket', 'Bun'),
+    atMost(1, 'cpuNs', 'ksocket', 'Bun'),
+    atMost(1.7, 'cpuNs', 'ksocket', 'C'),
+  ];
+  return [
+    {
+      id: 'receive/flood-plain',
+      title: "flood to 'message', plain receive path (GRO off)",
+      kind: 'receive',
+      show: ['rate', 'cpuNs', 'offered'],
+      load: plainFlood,
+      entries: [
+        entry('ksocket', 'receive', { socketOptions: { gro: false } }),
+        ...others('receive'),
+        entry('deno-dgram', 'receive'),
+        entry('c', 'sink'),
+      ],
+      goals: plainGoals,
+    },
+    {
+      // On a machine where sending costs more than receiving, everybody receives all of a plain flood, and
+      // the row above compares nothing. Here the sender joins and the kernel splits before the socket: the
+      // receive path is the same, one buffer a datagram, and the receiver is what is at its limit.
+      id: 'receive/flood-split-by-kernel',
+      title: "flood to 'message', GRO off, sender uses GSO (the kernel splits)",
+      kind: 'receive',
+      show: ['rate', 'cpuNs', 'offered'],
+      load: gsoFlood(64),
+      entries: [
+        entry('ksocket', 'receive', { socketOptions: { gro: false } }),
+        ...others('receive'),
+        entry('c', 'sink'),
+      ],
+      goals: plainGoals,
+    },
+    {
+      id: 'receive/flood-gro',
+      title: "flood to 'message' with GRO (sender uses GSO)",
+      kind: 'receive',
+      show: ['rate', 'cpuNs', 'offered'],
+      load: gsoFlood(64),
+      entries: [entry('ksocket', 'receive'), ...others('receive'), cWithGro()],
+      goals: [atLeast(12, 'rate', 'ksocket', 'node:dgram')],
+    },
+    {
+      id: 'receive/batch-gro',
+      title: "flood to 'batch' with GRO",
+      kind: 'receive',
+      show: ['rate', 'cpuNs', 'offered'],
+      load: gsoFlood(64),
+      entries: [
+        entry('ksocket', 'receive-batch', {}, "ksocket 'batch'"),
+        entry('ksocket', 'receive-batch-data', {}, "ksocket 'batch', data(i)"),
+        entry('dgram', 'receive'),
+        cWithGro(),
+      ],
+      goals: [atLeast(0.7, 'rate', "ksocket 'batch'", 'C')],
+    },
+    {
+      id: 'receive/flood-1400-gro',
+      title: "1400 B with GRO, 'message'",
+      kind: 'receive',
+      show: ['rate', 'cpuNs', 'offered'],
+      load: gsoFlood(1400),
+      entries: [
+        entry('ksocket', 'receive'),
+        entry('ksocket', 'receive-batch', {}, "ksocket 'batch'"),
+        ...others('receive'),
+        cWithGro(),
+      ],
+      goals: [atLeast(8, 'rate', 'ksocket', 'node:dgram')],
+    },
+  ];
+}
