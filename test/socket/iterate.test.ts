@@ -1,0 +1,67 @@
+// for await (const datagram of socket)
+import assert from 'node:assert/strict';
+import { bound, Sockets, sent } from '../support/peer.js';
+import { test } from '../support/test.js';
+import { within } from '../support/wait.js';
+
+test('a loop over a socket gets every datagram with its source, and ends when the socket closes', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const peer = sockets.makePeer();
+  const peerPort = await bound(peer);
+  const got: string[] = [];
+  const loop = (async () => {
+    for await (const { data, address, port: from, size, family } of socket) {
+      assert.deepEqual([address, from, size, family], ['127.0.0.1', peerPort, data.length, 'IPv4']);
+      got.push(data.toString());
+      if (got.length === 3) socket.close();
+    }
+  })();
+  for (const text of ['one', 'two', 'three']) await sent(peer, text, port);
+  await within(loop, 'the end of the loop');
+  assert.deepEqual(got, ['one', 'two', 'three']);
+});
+
+test('what came before the loop asked waits for it', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const iterator = socket[Symbol.asyncIterator]();
+  const peer = sockets.makePeer();
+  for (const text of ['a', 'b']) await sent(peer, text, port);
+  const first = await within(iterator.next(), 'a datagram');
+  const second = await within(iterator.next(), 'a datagram');
+  assert.deepEqual([first.value?.data.toString(), second.value?.data.toString()], ['a', 'b']);
+});
+
+test('break lets go of the socket and leaves it open', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const peer = sockets.makePeer();
+  const loop = (async () => {
+    for await (const { data } of socket) return data.toString();
+  })();
+  await sent(peer, 'x', port);
+  assert.equal(await within(loop, 'the first datagram'), 'x');
+  assert.equal(socket.listenerCount('message'), 0);
+  assert.equal(socket.address().port, port);
+});
+
+test("the socket's error comes out of the loop", async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  await bound(socket);
+  const next = socket[Symbol.asyncIterator]().next();
+  socket.emit('error', new Error('made up'));
+  await assert.rejects(next, /made up/);
+});
+
+test('a loop over a closed socket ends at once', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  await bound(socket);
+  socket.close();
+  for await (const _ of socket) assert.fail('there is nothing to receive');
+});
