@@ -1,6 +1,6 @@
 // Errors as Node makes them: the same classes, codes, properties and wording, so that code which handles
 // node:dgram's errors handles these.
-import { getSystemErrorMap, inspect } from 'node:util';
+import { getSystemErrorMap, type InspectOptions, inspect } from 'node:util';
 
 type ErrorClass = new (message: string) => Error;
 
@@ -137,14 +137,35 @@ export function exceptionWithHostPort(
   return error;
 }
 
+class SystemError extends Error {
+  override name = 'SystemError';
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return inspect(this, { ...options, getters: true, customInspect: false });
+  }
+}
+
 /** What getting or setting a buffer size reports: Node's SystemError, with its `info`. */
 export function bufferSizeError(errno: number, syscall: string): Error {
   const [code, message] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
+  const info: Record<string, unknown> = { errno, code, message, syscall };
+  const accessor = (name: string): PropertyDescriptor => ({
+    get: () => info[name],
+    set: (value) => {
+      info[name] = value;
+    },
+    enumerable: true,
+    configurable: true,
+  });
   const error = coded(
-    Error,
+    SystemError,
     'ERR_SOCKET_BUFFER_SIZE',
     `Could not get or set buffer size: ${syscall} returned ${code} (${message})`,
   );
-  error.name = 'SystemError';
-  return Object.assign(error, { info: { errno, code, message, syscall }, errno, syscall });
+  return Object.defineProperties(error, {
+    name: { value: 'SystemError', configurable: true, writable: true },
+    info: { value: info, enumerable: true, configurable: true },
+    errno: accessor('errno'),
+    syscall: accessor('syscall'),
+  });
 }

@@ -70,13 +70,13 @@ const BUSY_POLL_MAX = 1_000_000;
 const RX_USECS_MAX = 10_000;
 const RX_FRAMES_MAX = 1024;
 
-/** A Node port: an integer, or text of one, from 0 (or 1) to 65535. */
+/** A Node port: an integer, or text of one, from 0 (or 1, but '0' always passes) to 65535. */
 export function validatePort(value: unknown, name: string, allowZero: boolean): number {
   const number = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : -1;
-  if (!Number.isInteger(number) || number < (allowZero ? 0 : 1) || number > 65535) {
+  if (number >>> 0 !== number || number > 65535 || (value === 0 && !allowZero)) {
     throw errors.badPort(name, value, allowZero);
   }
-  return number;
+  return number | 0;
 }
 
 export function validateString(value: unknown, name: string): asserts value is string {
@@ -125,22 +125,23 @@ export interface CheckedSocketOptions {
 export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSocketOptions {
   const options: Partial<SocketOptions> = given !== null && typeof given === 'object' ? given : { type: given };
   const { type, lookup, signal } = options;
-  if (type !== 'udp4' && type !== 'udp6') throw errors.badType();
-  if (lookup !== undefined) validateFunction(lookup, 'lookup');
   for (const name of ['recvBufferSize', 'sendBufferSize'] as const) {
     const value = options[name];
     if (value) validateInteger(value, `options.${name}`, 0, 0xffffffff);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-  }
-  if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
   for (const name of ['receiveBlockList', 'sendBlockList'] as const) {
     const value = options[name];
     if (value && !BlockList.isBlockList?.(value) && !(value instanceof BlockList)) {
       throw errors.invalidArgType(`options.${name}`, 'an instance of net.BlockList', value);
     }
   }
+  if (lookup !== undefined) validateFunction(lookup, 'lookup');
+  if (type !== 'udp4' && type !== 'udp6') throw errors.badType();
+  // Any implementation of AbortSignal will do.
+  if (signal !== undefined && (signal === null || typeof signal !== 'object' || !('aborted' in signal))) {
+    throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
+  }
+  if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
   for (const name of ['gro', 'gso', 'pooled'] as const) {
     if (options[name] !== undefined) validateBoolean(options[name], `options.${name}`);
   }

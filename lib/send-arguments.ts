@@ -18,18 +18,25 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
+function isPayload(value: unknown): value is Payload {
+  return typeof value === 'string' || ArrayBuffer.isView(value);
+}
+
+function badPayload(name: string, value: unknown): Error {
+  return errors.invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', value);
+}
+
 /** A string as UTF-8, a view as its bytes. `name` is the argument's in the error. */
 export function bytesOfPayload(payload: unknown, name: string): Uint8Array {
-  if (typeof payload === 'string') return Buffer.from(payload);
-  if (ArrayBuffer.isView(payload)) return bytesOf(payload);
-  throw errors.invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', payload);
+  if (!isPayload(payload)) throw badPayload(name, payload);
+  return typeof payload === 'string' ? Buffer.from(payload) : bytesOf(payload);
 }
 
 /** `offset` and `length` count bytes of a string's UTF-8, too. */
 function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
   const bytes = bytesOfPayload(payload, 'buffer');
-  const from = Number(offset) >>> 0;
-  const count = Number(length) >>> 0;
+  const from = (offset as number) >>> 0;
+  const count = (length as number) >>> 0;
   if (from > bytes.byteLength) throw errors.bufferOutOfBounds('offset');
   if (from + count > bytes.byteLength) throw errors.bufferOutOfBounds('length');
   return bytes.subarray(from, from + count);
@@ -37,7 +44,12 @@ function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
 
 function toPayload(given: unknown): Uint8Array | Uint8Array[] {
   if (!Array.isArray(given)) return bytesOfPayload(given, 'buffer');
-  return given.map((part) => bytesOfPayload(part, 'buffer list arguments'));
+  const parts: Uint8Array[] = [];
+  for (const part of given) {
+    if (!isPayload(part)) throw badPayload('buffer list arguments', given);
+    parts.push(bytesOfPayload(part, 'buffer'));
+  }
+  return parts;
 }
 
 /** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]); on a connected socket

@@ -23,7 +23,7 @@ import {
 export const STAGED_DATAGRAMS_MAX = 1024;
 export const STAGED_BYTES_MAX = 512 * 1024;
 
-/** Called once, on a later tick, with the bytes sent or a negative errno. */
+/** Called once, in the middle of things, with the bytes sent or a negative errno: it only takes a note. */
 export type SentListener = (result: number) => void;
 
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
@@ -35,9 +35,11 @@ export class Sender {
   readonly #arena: Buffer;
   readonly #deferFlush: () => boolean;
   readonly #flush = () => this.flush();
+  readonly #revocable = new Uint8Array(STAGED_DATAGRAMS_MAX); // of each that is staged: may close() take it back?
 
   #staged = 0;
   #stagedBytes = 0;
+  #earlier = 0; // how many of them were staged before the present event
   #scheduled = false;
   #listeners: (SentListener | undefined)[] = [];
   #anyListener = false;
@@ -54,21 +56,25 @@ export class Sender {
     this.#deferFlush = deferFlush;
   }
 
-  /** Stages one datagram. `to` is null on a connected socket. The payload is copied before this returns. */
+  /** Stages one datagram; 0, or -errno when it could not be. `to` is null on a connected socket. The payload is copied
+   * before this returns. `revocable`: `revoke` may take it back. */
   send(
     id: number,
     to: ParsedAddress | null,
     port: number,
     payload: Uint8Array | Uint8Array[],
+    revocable: boolean,
     listener?: SentListener,
-  ): void {
+  ): number {
     const at = this.#stage(id, payload, listener);
-    if (at < 0) return;
+    if (at < 0) return EMSGSIZE; // as the kernel would say
+    if (revocable) this.#revocable[this.#staged - 1] = 1;
     this.#address(at, to, port);
     this.#schedule();
+    return 0;
   }
 
-  /** Stages the answer to a received record: the first word of it is `from[fromAt]`. */
+  /** Stages the answer to a received record, as `send` does: the first word of it is `from[fromAt]`. */
   reply(
     id: number,
     connected: boolean,
@@ -76,14 +82,15 @@ export class Sender {
     fromAt: number,
     payload: Uint8Array,
     listener?: SentListener,
-  ): void {
+  ): number {
     const at = this.#stage(id, payload, listener);
-    if (at < 0) return;
+    if (at < 0) return EMSGSIZE;
     const words = this.#words;
     // Port, family and kind share a word; the kind of a datagram is 0.
     words[at + (D_PORT >> 2)] = connected ? 0 : from[fromAt + (D_PORT >> 2)];
     for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
     this.#schedule();
+    return 0;
   }
 
   /** Sends one datagram of a run; false when the socket cannot take it now and nothing was staged. Ends with
@@ -103,10 +110,7 @@ export class Sender {
     const length = Array.isArray(payload)
       ? payload.reduce((sum, part) => sum + part.byteLength, 0)
       : payload.byteLength;
-    if (length >= DATAGRAM_BYTES_MAX) {
-      if (listener) process.nextTick(listener, EMSGSIZE); // as the kernel would say
-      return -1;
-    }
+    if (length >= DATAGRAM_BYTES_MAX) return -1;
     if (this.#full(length)) this.flush();
 
     const offset = this.#stagedBytes;
@@ -135,6 +139,7 @@ export class Sender {
       words[at + (D_USER_DATA >> 2)] = 0;
     }
     words[at + (D_USER_DATA >> 2) + 1] = 0;
+    this.#revocable[this.#staged] = 0;
     this.#staged++;
     return at;
   }
@@ -174,6 +179,7 @@ export class Sender {
     this.#deferred = this.#native.send(count) > 0;
     this.#staged = 0;
     this.#stagedBytes = 0;
+    this.#earlier = 0;
     if (!this.#anyListener) return;
     this.#anyListener = false;
     for (let i = 0; i < count; i++) {
@@ -186,16 +192,37 @@ export class Sender {
         const number = this.#words[at + (D_USER_DATA >> 2)];
         this.#waiting.set(number, { id: this.#words[at + (D_SOCKET_ID >> 2)], listener });
       } else {
-        process.nextTick(listener, result);
+        listener(result);
       }
     }
   }
 
-  /** Takes back what the socket has staged: it will not be sent, and nobody is told. */
-  discard(id: number): void {
+  /** Flushes now what otherwise would leave at the end of the tick. */
+  hasten(): void {
+    if (!this.#deferFlush()) this.flush();
+  }
+
+  /** A listener of the receiver is about to run: what it sends, it can take back. */
+  beginEvent(): void {
+    this.#earlier = this.#staged;
+  }
+
+  /** Takes back what revocable datagrams the socket has staged in the present tick or event: they will not be sent, and
+   * their listeners get the errno, if there is one. Sends the others. */
+  revoke(id: number, errno?: number): void {
+    let others = false;
     for (let i = 0; i < this.#staged; i++) {
-      if (this.#words[i * RECORD_WORDS + (D_SOCKET_ID >> 2)] === id) this.#listeners[i] = undefined;
+      const at = i * RECORD_WORDS + (D_SOCKET_ID >> 2);
+      if (this.#words[at] !== id) continue;
+      if (i < this.#earlier || this.#revocable[i] === 0) {
+        others = true;
+      } else {
+        this.#words[at] = 0; // no socket's
+        if (errno !== undefined) this.#listeners[i]?.(errno);
+        this.#listeners[i] = undefined;
+      }
     }
+    if (others) this.flush();
   }
 
   /** A send that had to wait has ended. */

@@ -2,16 +2,16 @@
 // The public face, with the documentation, is socket.ts.
 import { AsyncResource } from 'node:async_hooks';
 import dns from 'node:dns';
-import { EventEmitter } from 'node:events';
+import { addAbortListener, EventEmitter } from 'node:events';
 import { type BlockList, isIPv6, type LookupFunction } from 'node:net';
 import { isLiteral, parseLiteral } from './address.js';
 import type { Batch } from './batch.js';
 import { type Stats, zeroStats } from './counters.js';
-import { EBADF, ECANCELED, EEXIST, EINVAL } from './errno.js';
+import { EBADF, ECANCELED, EDESTADDRREQ, EEXIST, EINVAL, EISCONN } from './errno.js';
 import * as errors from './errors.js';
 import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
 import { dedicatedThread, type IoThread, isOurs, sharedThread } from './io-thread.js';
-import { DATAGRAM_BYTES_MAX, OPEN_REUSE_PORT, SocketOption } from './layout.js';
+import { DATAGRAM_BYTES_MAX, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { SendArguments, SendCallback } from './send-arguments.js';
@@ -62,7 +62,6 @@ export class SocketCore implements Endpoint {
     this.#family = options.type === 'udp6' ? 6 : 4;
     const lookup = options.lookup ?? (dns.lookup === originalLookup ? undefined : (dns.lookup as LookupFunction));
     this.#lookup = lookup as Lookup | undefined;
-    this.#closeOnAbort(options.signal);
   }
 
   // ---- what the receiver calls
@@ -78,10 +77,12 @@ export class SocketCore implements Endpoint {
   // Listeners run in the async context in which the socket was made, as node:dgram's do.
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
     if (this.options.receiveBlockList && isBlocked(this.options.receiveBlockList, rinfo.address)) return;
+    this.#thread?.sender.beginEvent();
     this.#resource.runInAsyncScope(emitMessage, this.#socket, data, rinfo);
   }
 
   onBatch(batch: Batch): void {
+    this.#thread?.sender.beginEvent();
     this.#resource.runInAsyncScope(emitBatch, this.#socket, batch);
   }
 
@@ -100,8 +101,10 @@ export class SocketCore implements Endpoint {
 
   reply(words: Uint32Array, at: number, data: Uint8Array | string, callback: SendCallback | undefined): void {
     const payload = typeof data === 'string' ? Buffer.from(data) : data;
-    const listener = callback && this.#sentListener(callback, undefined, undefined);
-    this.#running().sender.reply(this.id, this.connectState === 'connected', words, at, payload, listener);
+    const connected = this.connectState === 'connected';
+    const listener = callback && this.#sentListener(callback, true, undefined, undefined);
+    const errno = this.#running().sender.reply(this.id, connected, words, at, payload, listener);
+    if (errno !== 0) listener?.(errno);
   }
 
   // ---- life
@@ -136,6 +139,18 @@ export class SocketCore implements Endpoint {
     this.#bound(this.#listen('', 0));
   }
 
+  closeOnAbort(signal: AbortSignal): void {
+    const onAbort = () => {
+      if (!this.closed) this.#socket.close();
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    const listening = addAbortListener(signal, onAbort);
+    this.#socket.once('close', () => listening[Symbol.dispose]());
+  }
+
   /** True when the close has to wait for what waits for the bind. */
   deferClose(close: () => void): boolean {
     this.#queue?.push(close);
@@ -162,11 +177,11 @@ export class SocketCore implements Endpoint {
    * what waited is dropped. */
   whenBound(action: () => void): void {
     this.checkRunning();
+    if (this.bindState === 'unbound') this.#socket.bind({ port: 0, exclusive: true }, null);
     if (this.bindState === 'bound') {
       action();
       return;
     }
-    if (this.bindState === 'unbound') this.#socket.bind({ port: 0, exclusive: true }, null);
     if (this.#queue !== undefined) {
       this.#queue.push(action);
       return;
@@ -210,6 +225,7 @@ export class SocketCore implements Endpoint {
       if (sendBlockList && isBlocked(sendBlockList, ip)) return fail(errors.ipBlocked(ip));
       const errno = this.#thread.native.connect(this.id, String(ip), port);
       if (errno !== 0) return fail(errors.exceptionWithHostPort(errno, 'connect', host, port));
+      this.#thread.sender.revoke(this.id, EISCONN); // what has an address of its own comes too late
       this.connectState = 'connected';
       process.nextTick(() => socket.emit('connect'));
     });
@@ -228,19 +244,20 @@ export class SocketCore implements Endpoint {
     const syscall = peer ? 'getpeername' : 'getsockname';
     const name = this.#thread === undefined ? EBADF : this.#thread.native.name(this.id, peer);
     if (typeof name === 'number') throw errors.errnoException(name, syscall);
-    return { address: name[0], family: this.#family === 6 ? 'IPv6' : 'IPv4', port: name[1] };
+    return { address: name[0], family: name[0].includes(':') ? 'IPv6' : 'IPv4', port: name[1] };
   }
 
   // ---- sending
 
   send({ payload, port, address, callback }: SendArguments): void {
-    if (port === undefined || this.#needsNoLookup(address || this.#loopback())) {
-      this.#stage(payload, port, address || this.#loopback(), address, callback);
+    const host = address || this.#loopback();
+    if (port === undefined || this.#needsNoLookup(host)) {
+      this.#stage(payload, port, host, address, port === undefined, callback);
       return;
     }
-    this.#resolve(address || this.#loopback(), (error, ip) => {
+    this.#resolve(host, (error, ip) => {
       if (error === undefined) {
-        if (!this.closed) this.#stage(payload, port, ip, address, callback);
+        if (!this.closed) this.#stage(payload, port, ip, address, true, callback);
       } else if (callback) {
         process.nextTick(callback, error);
       } else {
@@ -285,8 +302,9 @@ export class SocketCore implements Endpoint {
   setHops(syscall: string, option: number, hops: number, min: number): number {
     if (typeof hops !== 'number') throw errors.invalidArgType('ttl', 'of type number', hops);
     this.checkRunning();
-    if (!(hops >= min && hops <= 255)) throw errors.errnoException(EINVAL, syscall);
-    this.setOption(syscall, option, hops);
+    const value = hops | 0;
+    if (value < min || value > 255) throw errors.errnoException(EINVAL, syscall);
+    this.setOption(syscall, option, value);
     return hops;
   }
 
@@ -295,24 +313,32 @@ export class SocketCore implements Endpoint {
     this.checkRunning();
     const option = which === 'recv' ? SocketOption.receiveBufferBytes : SocketOption.sendBufferBytes;
     const native = this.#thread?.native;
-    let result = EBADF;
-    if (native !== undefined) {
-      if (size > 0x7fffffff) result = EINVAL;
-      else result = size === 0 ? native.getOption(this.id, option) : native.setOption(this.id, option, size);
-    }
+    let result: number;
+    if (size > 0x7fffffff) result = EINVAL;
+    else if (size === 0) result = native?.getOption(this.id, option) ?? EBADF;
+    else result = native?.setOption(this.id, option, size) ?? EBADF;
     if (result < 0) throw errors.bufferSizeError(result, `uv_${which}_buffer_size`);
     return result;
   }
 
-  membership(syscall: string, join: boolean, group: string, networkInterface: string, source: string): void {
-    this.checkRunning();
-    const errno =
-      this.#descriptor() ?? this.#running().native.membership(this.id, join, group, networkInterface, source);
+  /** Without a source: from any. */
+  membership(syscall: string, join: boolean, group: string, networkInterface: unknown, source?: string): void {
+    const family = parseLiteral(4, group) === null ? 6 : 4;
+    let errno = EINVAL;
+    if (parseLiteral(family, group) !== null && (source === undefined || parseLiteral(family, source) !== null)) {
+      // To native code the empty text is no interface; to dgram it is a wrong one.
+      const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
+      errno =
+        this.#groupDescriptor(family) ??
+        this.#running().native.membership(this.id, join, group, from, source ?? '');
+    }
     if (errno !== 0) throw errors.errnoException(errno, syscall);
   }
 
   multicastInterface(address: string): void {
-    const errno = this.#thread?.native.multicastInterface(this.id, address) ?? EBADF;
+    let errno = EBADF;
+    if (!isLiteral(address)) errno = EINVAL;
+    else if (this.#thread !== undefined) errno = this.#thread.native.multicastInterface(this.id, address);
     if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
   }
 
@@ -335,19 +361,6 @@ export class SocketCore implements Endpoint {
   #running(): IoThread {
     if (this.#thread === undefined) throw errors.notRunning();
     return this.#thread;
-  }
-
-  #closeOnAbort(signal: AbortSignal | undefined): void {
-    if (signal === undefined) return;
-    const onAbort = () => {
-      if (!this.closed) this.#socket.close();
-    };
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#socket.once('close', () => signal.removeEventListener('abort', onAbort));
   }
 
   #hold(on: boolean): void {
@@ -390,17 +403,27 @@ export class SocketCore implements Endpoint {
   }
 
   // Makes the descriptor on first use. Undefined when there is one now, else -errno.
-  #descriptor(): number | undefined {
+  #descriptor(family = this.#family, flags = this.options.flags): number | undefined {
     if (this.#thread !== undefined) return undefined;
-    const errno = this.#reserve().native.open(this.id, this.#family, this.options.flags);
+    const errno = this.#reserve().native.open(this.id, family, flags);
     if (errno === 0) return undefined;
     this.#abandon();
     return errno;
   }
 
+  // As #descriptor, of the group's family and with a port, which a later bind() then refuses to change.
+  #groupDescriptor(family: 4 | 6): number | undefined {
+    if (this.#thread !== undefined) return undefined;
+    const errno = this.#descriptor(family, this.options.flags | OPEN_REUSE_ADDRESS);
+    return errno ?? (this.#running().native.bind(this.id, family === 6 ? '::' : '0.0.0.0', 0) || undefined);
+  }
+
   // Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.
   #bindNow(ip: string, port: unknown): Error | undefined {
     try {
+      if (parseLiteral(this.#family, String(ip)) === null) {
+        return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
+      }
       const errno = this.#descriptor() ?? this.#running().native.bind(this.id, String(ip), Number(port || 0) & 0xffff);
       if (errno === 0) return this.#listen(ip, port);
       return errors.exceptionWithHostPort(errno, 'bind', ip, port);
@@ -450,12 +473,12 @@ export class SocketCore implements Endpoint {
     });
   }
 
-  // Lets go of the descriptor; returns the listeners of sends that now never happen. What the present tick has sent is
-  // not sent any more, as in node:dgram.
+  // Lets go of the descriptor; returns the listeners of sends that now never happen. What the present tick has sent to
+  // a literal address is not sent any more, as in node:dgram.
   #release(): SentListener[] {
     const thread = this.#thread;
     if (thread === undefined) return [];
-    thread.sender.discard(this.id);
+    thread.sender.revoke(this.id);
     this.#finalStats = thread.stats(this.id);
     const canceled = thread.sender.takeWaiting(this.id);
     this.#hold(false);
@@ -465,37 +488,64 @@ export class SocketCore implements Endpoint {
     return canceled;
   }
 
+  // `atOnce`: node:dgram would have handed the datagram to the kernel when this returns; else it does so in a tick
+  // that begins now. Callbacks come a tick behind that, and close() takes back what has not been handed over.
   #stage(
     payload: Uint8Array | Uint8Array[],
     port: number | undefined,
     ip: string,
     address: string | undefined,
+    atOnce: boolean,
     callback: SendCallback | undefined,
   ): void {
     const { sendBlockList } = this.options;
     if (sendBlockList && port !== undefined && isBlocked(sendBlockList, ip)) {
-      if (callback) process.nextTick(callback, errors.ipBlocked(ip), 0);
+      const refuse = () => {
+        if (callback && !this.closed) process.nextTick(callback as (error: Error) => void, errors.ipBlocked(ip));
+      };
+      if (atOnce) refuse();
+      else process.nextTick(refuse);
       return;
     }
+    const listener = callback && this.#sentListener(callback, atOnce, address, port);
     const to = port === undefined ? null : parseLiteral(this.#family, String(ip));
-    const listener = callback && this.#sentListener(callback, address, port);
-    if (port !== undefined && to === null) {
-      if (listener) process.nextTick(listener, EINVAL); // an address of the other family
-      return;
-    }
-    this.#running().sender.send(this.id, to, port ?? 0, payload, listener);
+    let errno: number;
+    if (port === 0) errno = EDESTADDRREQ;
+    else if (port !== undefined && to === null) errno = EINVAL;
+    else if (port !== undefined && this.connectState === 'connected') errno = EISCONN;
+    else errno = this.#running().sender.send(this.id, to, port ?? 0, payload, !atOnce, listener);
+    if (errno !== 0) listener?.(errno);
   }
 
-  // The callback runs in the async context of its send().
-  #sentListener(callback: SendCallback, address: string | undefined, port: number | undefined): SentListener {
+  // The callback runs in the async context of its send(), one tick after the datagram was handed over, or later if the
+  // kernel would not take it then.
+  #sentListener(
+    callback: SendCallback,
+    atOnce: boolean,
+    address: string | undefined,
+    port: number | undefined,
+  ): SentListener {
     const resource = new AsyncResource('UDPSENDWRAP');
-    return (result) => {
-      if (result >= 0) {
+    let result: number | undefined;
+    let late = false;
+    const report = () => {
+      if (result === undefined) {
+        late = true;
+      } else if (result >= 0) {
         resource.runInAsyncScope(callback, undefined, null, result);
-        return;
+      } else {
+        const error = errors.exceptionWithHostPort(result, 'send', address, port);
+        resource.runInAsyncScope(callback as (error: Error) => void, undefined, error);
       }
-      const error = errors.exceptionWithHostPort(result, 'send', address, port);
-      resource.runInAsyncScope(callback as (error: Error) => void, undefined, error);
+    };
+    process.nextTick(() => {
+      if (result === undefined) this.#thread?.sender.hasten();
+      if (atOnce) report();
+      else process.nextTick(report);
+    });
+    return (known) => {
+      result = known;
+      if (late) process.nextTick(report);
     };
   }
 }

@@ -160,6 +160,7 @@ export const Socket = function Socket(this: Socket, type: SocketType | SocketOpt
   (this as { type: SocketType }).type = options.type;
   Object.defineProperty(this, kCore, { value: new SocketCore(this, options) });
   if (typeof listener === 'function') this.on('message', listener);
+  if (options.signal) this[kCore].closeOnAbort(options.signal);
   if (socketChannel.hasSubscribers) socketChannel.publish({ socket: this });
 } as unknown as SocketConstructor;
 
@@ -357,7 +358,7 @@ function membership(
 ): void {
   socket[kCore].checkRunning();
   if (!group) throw errors.missingArgument('multicastAddress');
-  socket[kCore].membership(syscall, join, String(group), multicastInterface ?? '', '');
+  socket[kCore].membership(syscall, join, String(group), multicastInterface);
 }
 
 function sourceMembership(
@@ -371,8 +372,7 @@ function sourceMembership(
   socket[kCore].checkRunning();
   validateString(source, 'sourceAddress');
   validateString(group, 'groupAddress');
-  // An empty source would mean any source to native code.
-  socket[kCore].membership(syscall, join, group, multicastInterface ?? '', source || 'none');
+  socket[kCore].membership(syscall, join, group, multicastInterface, source);
 }
 
 /** @internal A copy of the socket's descriptor, for whoever can do without ksocket. */

@@ -16,7 +16,7 @@ namespace ksocket {
 Features probe_features() {
   Features out{};
   out.mmsg = probe_mmsg() == 0;
-  out.epoll = choose_engine("mmsg").engine != nullptr;
+  out.epoll = probe_epoll() == 0;
   Fd v6;
   out.ipv6 = open_udp(6, &v6) == 0;
   Fd v4;

@@ -21,6 +21,10 @@ int probe_mmsg() {
   return 0;
 }
 
+int probe_epoll() {
+  return MmsgEngine().init();
+}
+
 ChosenEngine choose_engine(std::string_view wanted) {
   if (wanted != "" && wanted != "mmsg" && wanted != "posix") return {nullptr, -EINVAL};
   if (wanted != "posix") {

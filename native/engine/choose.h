@@ -18,5 +18,7 @@ ChosenEngine choose_engine(std::string_view wanted);
 
 // 0, or -errno of the first of recvmmsg(2) and sendmmsg(2) that is refused.
 int probe_mmsg();
+// The same of epoll(7) and eventfd(2).
+int probe_epoll();
 
 }  // namespace ksocket

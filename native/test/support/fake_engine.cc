@@ -75,6 +75,12 @@ void FakeEngine::arrive(int fd, Arrival arrival) {
   changed_.notify_all();
 }
 
+void FakeEngine::arrive(std::vector<std::pair<int, Arrival>> arrivals) {
+  std::lock_guard lock(mutex_);
+  for (auto& [fd, arrival] : arrivals) arrivals_[fd].push_back(std::move(arrival));
+  changed_.notify_all();
+}
+
 size_t FakeEngine::waiting(int fd) {
   std::lock_guard lock(mutex_);
   return arrivals_[fd].size();

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/address.h"
@@ -43,6 +44,8 @@ class FakeEngine : public Engine {
   // ---- the test's side
 
   void arrive(int fd, Arrival arrival);
+  // At once: one wait() sees them all, in the order of the descriptors' numbers.
+  void arrive(std::vector<std::pair<int, Arrival>> arrivals);
   size_t waiting(int fd);  // arrivals not received yet
   void set_writable(int fd, bool writable);
   // Asked for each message before it is sent, in order: 0 lets it go, an errno refuses it.

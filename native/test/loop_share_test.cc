@@ -1,0 +1,296 @@
+// An event loop and the I/O thread that receive from the same sockets: whoever the kernel wakes, each
+// datagram comes once and in order.
+#include "core/loop_share.h"
+
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <atomic>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/options.h"
+#include "support/build.h"
+#include "support/engines.h"
+#include "support/io_rig.h"
+#include "support/loopback.h"
+#include "support/process.h"
+#include "support/waiting.h"
+
+namespace ksocket {
+namespace {
+
+using test::eventually;
+using test::IoRig;
+using test::name_of;
+using test::Peer;
+
+uint64_t get(const Endpoint& endpoint, Counter counter) {
+  return endpoint.counters.get(counter);
+}
+
+// The event loop of a JavaScript thread, as far as sockets are concerned: an epoll instance with the waker in
+// it, and a number that means "receive".
+class EventLoop {
+ public:
+  explicit EventLoop(std::unique_ptr<Engine> engine, IoRig::Options options = {})
+      : epoll_(epoll_create1(EPOLL_CLOEXEC)), waker_(make_event()), ready_(make_event()) {
+    add_waker();
+    options.on_wake = [this] { eventfd_write(waker_.get(), 1); };
+    rig = std::make_unique<IoRig>(std::move(engine), std::move(options));
+    rig->thread.share({epoll_.get(), ready_.get()});
+    EXPECT_EQ(rig->thread.start(), 0);
+  }
+
+  ~EventLoop() { rig.reset(); }  // its thread uses what is declared behind it
+
+  std::shared_ptr<Endpoint> socket() {
+    auto endpoint = rig->add(test::bound_socket());
+    set_option(endpoint->fd.get(), 4, SocketOption::report_kernel_drops, 1);
+    EXPECT_EQ(rig->thread.watch(*endpoint), 0);
+    return endpoint;
+  }
+
+  // One turn: sleeps until something happens, at most so long. How many events there were.
+  int turn(int timeout_ms) {
+    epoll_event events[8];
+    int n = epoll_wait(epoll_.get(), events, 8, timeout_ms);
+    bool received = false;
+    for (int i = 0; i < n; i++) {
+      if (events[i].data.fd == waker_.get()) {
+        eventfd_t count;
+        eventfd_read(waker_.get(), &count);
+        rig->drain();
+      } else if (events[i].data.fd == ready_.get() && !received) {
+        received = true;  // libuv too runs a watcher once, for whichever socket it was
+        rig->thread.receive_on_loop();
+        rig->drain();
+      }
+    }
+    return n;
+  }
+  [[nodiscard]] bool turn_until_records(size_t count) {
+    return eventually([&] {
+      turn(50);
+      return rig->records.size() >= count;
+    });
+  }
+
+  std::unique_ptr<IoRig> rig;
+
+ private:
+  static Fd make_event() { return Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+  void add_waker() {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = waker_.get();
+    EXPECT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, waker_.get(), &event), 0);
+  }
+
+  Fd epoll_, waker_, ready_;
+};
+
+class LoopShare : public test::OnEachEngine {};
+
+INSTANTIATE_TEST_SUITE_P(, LoopShare, test::both_engines(), test::engine_name);
+
+TEST_P(LoopShare, delivers_to_a_loop_that_sleeps) {
+  EventLoop loop(make_engine());
+  auto socket = loop.socket();
+  Address to = name_of(socket->fd.get());
+  std::atomic<bool> over{false};
+  std::atomic<size_t> wanted{0};
+  std::thread sender([&] {
+    Peer peer;
+    for (size_t sent = 0; !over;) {
+      if (sent < wanted && peer.send(to, std::to_string(sent))) sent++;
+      std::this_thread::yield();
+    }
+  });
+  for (size_t i = 0; i < 500; i++) {
+    wanted = i + 1;
+    ASSERT_TRUE(loop.turn_until_records(i + 1));
+    ASSERT_EQ(loop.rig->records[i].data, std::to_string(i));
+  }
+  over = true;
+  sender.join();
+  // Where the engine takes part, some of five hundred will have found the loop asleep.
+  EXPECT_EQ(loop.rig->thread_counters[Counter::loop_rounds] > 0, loop.rig->thread.engine().exclusive());
+}
+
+TEST_P(LoopShare, receives_in_the_thread_while_the_loop_is_stuck) {
+  EventLoop loop(make_engine());
+  auto socket = loop.socket();
+  Peer peer;
+  for (int round = 0; round < 5; round++) {
+    for (uint64_t i = 0; i < 50; i++) ASSERT_TRUE(peer.send(name_of(socket->fd.get()), std::to_string(i)));
+    // The loop does not turn.
+    ASSERT_TRUE(eventually([&] { return get(*socket, Counter::rx_datagrams) == (round + 1) * 50u; }));
+    ASSERT_TRUE(loop.turn_until_records((round + 1) * 50u));
+  }
+  for (size_t i = 0; i < 250; i++) EXPECT_EQ(loop.rig->records[i].data, std::to_string(i % 50));
+}
+
+// Light and heavy traffic, a loop that is now asleep, now busy: modes change all the time, and nothing is
+// lost, doubled or out of order.
+TEST_P(LoopShare, loses_nothing_whoever_receives) {
+  EventLoop loop(make_engine(), {.slots = 256, .thread = {.moderation = {.usecs_max = 50}}});
+  auto socket = loop.socket();
+  Address to = name_of(socket->fd.get());
+  constexpr size_t kTotal = test::kThreadSanitizer ? 20'000 : 60'000, kWindow = 60;
+  std::atomic<size_t> seen{0};
+  std::atomic<bool> over{false};
+  std::thread sender([&] {
+    Peer peer;
+    std::mt19937 random(1);
+    for (size_t sent = 0; sent < kTotal && !over;) {
+      if (sent - seen >= kWindow) {  // never more on the way than a receive buffer holds
+        std::this_thread::yield();
+        continue;
+      }
+      if (peer.send(to, std::to_string(sent))) sent++;
+      if (sent / 2000 % 2 == 0 && random() % 8 == 0)
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  });
+  std::mt19937 random(2);
+  bool done = eventually([&] {
+    // A turn, then work of some length. Not as a way to wait for anything: the lengths are what is tested.
+    loop.turn(20);
+    seen = loop.rig->records.size();
+    if (random() % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 2000));
+    return seen >= kTotal;
+  });
+  over = true;
+  sender.join();
+  ASSERT_TRUE(done) << seen << " of " << kTotal << ", kernel drops "
+                    << get(*socket, Counter::rx_kernel_drops);
+  for (size_t i = 0; i < kTotal; i++) ASSERT_EQ(loop.rig->records[i].data, std::to_string(i));
+  EXPECT_EQ(get(*socket, Counter::rx_datagrams), kTotal);
+}
+
+TEST_P(LoopShare, serves_more_sockets_than_can_be_shared) {
+  EventLoop loop(make_engine());
+  std::vector<std::shared_ptr<Endpoint>> sockets;
+  for (int i = 0; i < 12; i++) sockets.push_back(loop.socket());
+  Peer peer;
+  for (size_t round = 1; round <= 20; round++) {
+    for (const auto& socket : sockets) {
+      ASSERT_TRUE(peer.send(name_of(socket->fd.get()), std::to_string(socket->id)));
+    }
+    ASSERT_TRUE(loop.turn_until_records(round * sockets.size()));
+  }
+  for (const auto& record : loop.rig->records)
+    EXPECT_EQ(record.data, std::to_string(record.descriptor.socket_id));
+}
+
+TEST_P(LoopShare, pauses_and_resumes_on_a_full_ring) {
+  EventLoop loop(make_engine(), {.slots = 8});
+  auto socket = loop.socket();
+  Peer peer;
+  size_t sent = 0;
+  for (int round = 0; round < 20; round++) {
+    for (int i = 0; i < 50; i++) ASSERT_TRUE(peer.send(name_of(socket->fd.get()), std::to_string(sent++)));
+    if (round % 2 == 0) {
+      ASSERT_TRUE(eventually([&] { return get(*socket, Counter::rx_pauses) > 0; }));
+    }
+    ASSERT_TRUE(loop.turn_until_records(sent));
+  }
+  for (size_t i = 0; i < sent; i++) ASSERT_EQ(loop.rig->records[i].data, std::to_string(i));
+  EXPECT_EQ(get(*socket, Counter::rx_ring_drops) + get(*socket, Counter::rx_kernel_drops), 0u);
+}
+
+TEST_P(LoopShare, leaves_the_loop_alone_once_a_socket_is_closed_or_the_thread_stopped) {
+  size_t threads = test::threads_at_rest(), descriptors = test::open_descriptors();
+  {
+    EventLoop loop(make_engine());
+    auto one = loop.socket(), two = loop.socket();
+    Address to_one = name_of(one->fd.get()), to_two = name_of(two->fd.get());
+    Peer peer;
+    ASSERT_TRUE(peer.send(to_one, "x"));
+    ASSERT_TRUE(loop.turn_until_records(1));
+    loop.rig->thread.close(one->id);
+    peer.send(to_one, "nobody");
+    ASSERT_TRUE(peer.send(to_two, "y"));
+    ASSERT_TRUE(loop.turn_until_records(2));
+    EXPECT_EQ(loop.rig->records[1].data, "y");
+
+    ASSERT_TRUE(peer.send(to_two, "unread"));
+    loop.rig->thread.stop();
+    loop.turn(0);  // a wake-up may still be on its way
+    EXPECT_EQ(loop.turn(10), 0) << "the loop still watches a socket that is not its own any more";
+  }
+  EXPECT_TRUE(eventually([&] { return test::threads() == threads; }));
+  EXPECT_EQ(test::open_descriptors(), descriptors);
+}
+
+TEST_P(LoopShare, closes_and_opens_sockets_while_they_are_flooded) {
+  EventLoop loop(make_engine(), {.slots = 256});
+  for (int round = 0; round < 20; round++) {
+    auto socket = loop.socket();
+    Address to = name_of(socket->fd.get());
+    std::atomic<bool> over{false};
+    std::thread flood([&] {
+      Peer peer;
+      while (!over) {
+        peer.send(to, "flood");
+        if (test::kThreadSanitizer) std::this_thread::yield();
+      }
+    });
+    EXPECT_TRUE(eventually([&] {
+      loop.turn(1);
+      return get(*socket, Counter::rx_datagrams) > 300;
+    }));
+    loop.rig->thread.close(socket->id);
+    EXPECT_FALSE(socket->fd);
+    over = true;
+    flood.join();
+    loop.rig->drain();
+    loop.rig->records.clear();
+  }
+}
+
+// ---- the policy
+
+TEST(LoopPolicy, stays_in_the_loop_at_a_low_rate) {
+  LoopPolicy policy;
+  for (int i = 0; i < 100'000; i++) ASSERT_FALSE(policy.should_leave(1, 10));
+}
+
+TEST(LoopPolicy, leaves_the_loop_at_a_high_rate_or_when_datagrams_pile_up) {
+  auto rounds_until_leave = [](uint32_t frames, uint32_t per_ms) {
+    LoopPolicy policy;
+    int rounds = 1;
+    while (!policy.should_leave(frames, per_ms) && rounds < 10'000) rounds++;
+    return rounds;
+  };
+  EXPECT_LT(rounds_until_leave(1, 200), 200);
+  EXPECT_LT(rounds_until_leave(64, 10), 10);
+}
+
+TEST(LoopPolicy, returns_to_the_loop_when_the_rate_has_fallen) {
+  LoopPolicy policy;
+  EXPECT_FALSE(policy.should_return(8, 200, false));
+  EXPECT_TRUE(policy.should_return(1, 5, false));
+}
+
+// A fast ping-pong looks like a high rate, but hopping gathers nothing: each futile visit makes the next one
+// later.
+TEST(LoopPolicy, is_ever_more_patient_with_traffic_that_a_hop_does_not_help) {
+  LoopPolicy policy;
+  int before = 0;
+  for (int visit = 0; visit < 6; visit++) {
+    int rounds = 1;
+    while (!policy.should_leave(1, 100)) rounds++;
+    EXPECT_GE(rounds, before) << visit;
+    before = rounds;
+    ASSERT_TRUE(policy.should_return(1, 100, true));
+  }
+  EXPECT_GT(before, 10'000);
+}
+
+}  // namespace
+}  // namespace ksocket

@@ -1,0 +1,58 @@
+#include "support/loopback.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "support/fake_engine.h"
+#include "support/waiting.h"
+
+namespace ksocket::test {
+
+Fd bound_socket(uint8_t family) {
+  Fd fd;
+  if (open_udp(family, &fd) != 0) throw std::runtime_error("socket");
+  if (bind_socket(fd.get(), address_of(family == 6 ? "::1" : "127.0.0.1", 0)) != 0)
+    throw std::runtime_error("bind");
+  return fd;
+}
+
+Address name_of(int fd) {
+  Address name;
+  if (socket_name(fd, false, &name) != 0) throw std::runtime_error("getsockname");
+  return name;
+}
+
+bool has_ipv6() {
+  Fd fd;
+  return open_udp(6, &fd) == 0 && bind_socket(fd.get(), address_of("::1", 0)) == 0;
+}
+
+bool Peer::send(const Address& to, const std::string& data) {
+  SockAddr name = to_sockaddr(to);
+  return sendto(fd(), data.data(), data.size(), MSG_NOSIGNAL, &name.any, name.length) ==
+         static_cast<ssize_t>(data.size());
+}
+
+std::optional<std::string> Peer::receive(Address* from) {
+  pollfd poll_this{fd(), POLLIN, 0};
+  int milliseconds = static_cast<int>(std::chrono::milliseconds(kDeadline).count());
+  if (poll(&poll_this, 1, milliseconds) <= 0) return std::nullopt;
+  std::string data(65536, '\0');
+  SockAddr name;
+  name.length = sizeof name.v6;
+  ssize_t n = recvfrom(fd(), data.data(), data.size(), MSG_DONTWAIT, &name.any, &name.length);
+  if (n < 0) return std::nullopt;
+  data.resize(static_cast<size_t>(n));
+  if (from != nullptr) *from = from_sockaddr(&name.any);
+  return data;
+}
+
+bool Peer::quiet() {
+  char byte;
+  return recv(fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0;
+}
+
+}  // namespace ksocket::test

@@ -1,0 +1,17 @@
+// Every hand-written case, by name.
+import type { Script } from '../script.js';
+import { bindCases } from './bind.js';
+import { createCases } from './create.js';
+import { lookupCases, messageCases } from './message.js';
+import { optionCases } from './options.js';
+import { connectCases, sendCases } from './send.js';
+
+export const cases: Record<string, Script> = {
+  ...createCases,
+  ...bindCases,
+  ...sendCases,
+  ...connectCases,
+  ...messageCases,
+  ...lookupCases,
+  ...optionCases,
+};

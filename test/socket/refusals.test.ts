@@ -1,0 +1,250 @@
+// A kernel that refuses: sends that have to wait, super-datagrams it does not take, batches it takes a part of.
+// test/support/kernel_preload.cc is that kernel, so each case is a program of its own.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { features } from 'ksocket';
+import { runProgram } from '../support/child.js';
+import { kernelPreload } from '../support/programs.js';
+import { test } from '../support/test.js';
+
+class TemporaryDirectory {
+  readonly path = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true });
+  }
+}
+
+test('sends that the kernel does not take wait, in order, and call back with their own results', async () => {
+  using directory = new TemporaryDirectory();
+  const blocks = join(directory.path, 'blocks');
+  const { stdout, stderr, code } = await runProgram(
+    async (blocks) => {
+      const { createSocket } = await import('ksocket');
+      const { once } = await import('node:events');
+      const { rmSync, writeFileSync } = await import('node:fs');
+      const receiver = createSocket('udp4');
+      receiver.bind(0, '127.0.0.1');
+      await once(receiver, 'listening');
+      const { port } = receiver.address();
+      const received: string[] = [];
+      receiver.on('message', (data) => received.push(data.length > 20 ? `${data.length} bytes` : `${data}`));
+      const socket = createSocket('udp4');
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+
+      const results: string[] = [];
+      const send = (data: string | Buffer) =>
+        socket.send(data, port, '127.0.0.1', (error, bytes) => {
+          results.push(`${data.length}: ${error ? (error as NodeJS.ErrnoException).message : bytes}`);
+        });
+      send('before');
+      await new Promise(setImmediate);
+      writeFileSync(blocks, '');
+      for (let i = 1; i <= 5; i++) send('x'.repeat(i));
+      send(Buffer.alloc(65508));
+      send('last');
+      socket.send('nobody asks', port);
+      await new Promise(setImmediate);
+      const waiting = { results: [...results], size: socket.getSendQueueSize(), count: socket.getSendQueueCount() };
+      send('in a later tick');
+      await new Promise(setImmediate);
+      rmSync(blocks);
+      while (results.length < 9 || received.length < 9) await new Promise((resolve) => setTimeout(resolve, 5));
+      send('after');
+      while (received.length < 10) await new Promise((resolve) => setTimeout(resolve, 5));
+      const { txDatagrams, txDeferred, txErrors, txDropped } = socket.stats();
+      const left = [socket.getSendQueueSize(), socket.getSendQueueCount()];
+      socket.close();
+      receiver.close();
+      const stats = { txDatagrams, txDeferred, txErrors, txDropped };
+      console.log(JSON.stringify({ waiting, results, received, stats, left }).replaceAll(`:${port}`, ':PORT'));
+    },
+    [blocks],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_BLOCKS_WHILE: blocks } },
+  );
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  const { waiting, results, received, stats, left } = JSON.parse(stdout);
+  assert.deepEqual(waiting, { results: ['6: 6'], size: 15 + 65508 + 4 + 11, count: 8 });
+  assert.deepEqual(results.slice(0, 9), [
+    '6: 6',
+    '1: 1',
+    '2: 2',
+    '3: 3',
+    '4: 4',
+    '5: 5',
+    '65508: send EMSGSIZE 127.0.0.1:PORT',
+    '4: 4',
+    '15: 15',
+  ]);
+  assert.deepEqual(received, [
+    'before',
+    'x',
+    'xx',
+    'xxx',
+    'xxxx',
+    'xxxxx',
+    'last',
+    'nobody asks',
+    'in a later tick',
+    'after',
+  ]);
+  assert.deepEqual(stats, { txDatagrams: 10, txDeferred: 9, txErrors: 1, txDropped: 0 });
+  assert.deepEqual(left, [0, 0]);
+});
+
+test('closing while sends wait: their callbacks get ECANCELED, after close', async () => {
+  using directory = new TemporaryDirectory();
+  const blocks = join(directory.path, 'blocks');
+  writeFileSync(blocks, '');
+  const { stdout, stderr, code } = await runProgram(
+    async () => {
+      const { createSocket } = await import('ksocket');
+      const { once } = await import('node:events');
+      const socket = createSocket('udp4');
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+      const order: string[] = [];
+      for (let i = 0; i < 3; i++) {
+        socket.send('x', 9, '127.0.0.1', (error) => order.push(`${(error as NodeJS.ErrnoException).code}`));
+      }
+      await new Promise(setImmediate);
+      socket.close(() => order.push('close'));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      console.log(JSON.stringify([order, socket.stats().txDeferred, socket.stats().txDropped]));
+    },
+    [],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_BLOCKS_WHILE: blocks } },
+  );
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(stdout), [['close', 'ECANCELED', 'ECANCELED', 'ECANCELED'], 3, 3]);
+});
+
+test('a program whose sends wait for ever can be ended', async () => {
+  using directory = new TemporaryDirectory();
+  const blocks = join(directory.path, 'blocks');
+  writeFileSync(blocks, '');
+  for (const how of ['exit', 'unref']) {
+    const result = await runProgram(
+      async (how) => {
+        const { createSocket } = await import('ksocket');
+        const socket = createSocket('udp4');
+        for (let i = 0; i < 100; i++) socket.send('x', 9, '127.0.0.1', () => console.log('called'));
+        setTimeout(() => {
+          console.log(socket.getSendQueueCount());
+          if (how === 'exit') process.exit(3);
+          else socket.unref();
+        }, 50);
+      },
+      [how],
+      { env: { LD_PRELOAD: kernelPreload, KERNEL_BLOCKS_WHILE: blocks } },
+    );
+    assert.deepEqual(result, { code: how === 'exit' ? 3 : 0, signal: null, stdout: '100\n', stderr: '' });
+  }
+});
+
+for (const [name, errno] of [
+  ['EIO', 5],
+  ['EINVAL', 22],
+  ['EMSGSIZE', 90],
+  ['EOPNOTSUPP', 95],
+] as const) {
+  test(`when the kernel refuses super-datagrams with ${name} the same datagrams go out one by one`, async () => {
+    const { stdout, stderr, code } = await runProgram(
+      async () => {
+        const { createSocket } = await import('ksocket');
+        const { once } = await import('node:events');
+        const receiver = createSocket('udp4');
+        receiver.bind(0, '127.0.0.1');
+        await once(receiver, 'listening');
+        const received: string[] = [];
+        receiver.on('message', (data) => received.push(`${data}`));
+        const socket = createSocket('udp4');
+        socket.bind(0, '127.0.0.1');
+        await once(socket, 'listening');
+        let results = 0;
+        for (let round = 0; round < 5; round++) {
+          for (let i = 0; i < 20; i++) {
+            socket.send(`datagram ${round} ${i % 10}`, receiver.address().port, '127.0.0.1', (error, bytes) => {
+              if (error === null && bytes === 12) results++;
+            });
+          }
+          while (received.length < 20 * (round + 1)) await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+        const inOrder = received.every((text, i) => text === `datagram ${Math.floor(i / 20)} ${i % 10}`);
+        const { txDatagrams, txErrors, txGsoBatches, txGsoFallbacks } = socket.stats();
+        console.log(JSON.stringify({ results, inOrder, txDatagrams, txErrors, txGsoBatches, txGsoFallbacks }));
+        socket.close();
+        receiver.close();
+      },
+      [],
+      { env: { LD_PRELOAD: kernelPreload, KERNEL_GSO_ERRNO: `${errno}` } },
+    );
+    assert.equal(stderr, '');
+    assert.equal(code, 0);
+    const { txGsoFallbacks, ...rest } = JSON.parse(stdout);
+    assert.deepEqual(rest, { results: 100, inOrder: true, txDatagrams: 100, txErrors: 0, txGsoBatches: 0 });
+    // It is remembered: not every burst is tried as a super-datagram first.
+    const { engine, gso } = features();
+    if (engine === 'mmsg' && gso) assert.ok(txGsoFallbacks >= 1 && txGsoFallbacks < 5, `${txGsoFallbacks} refusals`);
+    else assert.equal(txGsoFallbacks, 0);
+  });
+}
+
+test('a kernel that takes a part of each batch gets the rest again, in order', async () => {
+  const { stdout, stderr, code } = await runProgram(
+    async () => {
+      const { createSocket } = await import('ksocket');
+      const { once } = await import('node:events');
+      const receivers: { texts: string[]; port: number; close(): void }[] = [];
+      for (let i = 0; i < 3; i++) {
+        const receiver = createSocket('udp4');
+        receiver.bind(0, '127.0.0.1');
+        await once(receiver, 'listening');
+        const texts: string[] = [];
+        receiver.on('message', (data) => texts.push(`${data}`));
+        receivers.push({ texts, port: receiver.address().port, close: () => receiver.close() });
+      }
+      const socket = createSocket({ type: 'udp4', gso: false });
+      let results = 0;
+      for (let i = 0; i < 150; i++) {
+        const big = i % 50 === 25;
+        socket.send(big ? Buffer.alloc(65508) : `${i}`, receivers[i % 3].port, '127.0.0.1', (error) => {
+          if ((error !== null) === big) results++;
+        });
+      }
+      while (receivers.reduce((sum, { texts }) => sum + texts.length, 0) < 147) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const inOrder = receivers.every(({ texts }) => texts.every((text, i) => i === 0 || +text > +texts[i - 1]));
+      const { txDatagrams, txErrors } = socket.stats();
+      console.log(JSON.stringify({ results, inOrder, txDatagrams, txErrors }));
+      socket.close();
+      for (const receiver of receivers) receiver.close();
+    },
+    [],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_TAKES: '3' } },
+  );
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(stdout), { results: 150, inOrder: true, txDatagrams: 147, txErrors: 3 });
+});
+
+test('an engine that does not exist is an error which says so', async () => {
+  const { code, stdout, stderr } = await runProgram(
+    async () => {
+      const { createSocket } = await import('ksocket');
+      const socket = createSocket('udp4');
+      socket.on('error', (error) => console.log(error.message));
+      socket.bind(0, '127.0.0.1');
+    },
+    [],
+    { env: { KSOCKET_ENGINE: 'nonsense' } },
+  );
+  assert.match(stdout + stderr, /KSOCKET_ENGINE/);
+  assert.match(stdout + stderr, /nonsense/);
+  assert.equal(stdout === '' ? code !== 0 : code === 0, true);
+});

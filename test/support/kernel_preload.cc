@@ -1,0 +1,68 @@
+// A kernel in a bad mood, for LD_PRELOAD: send calls on UDP sockets are refused as the environment says.
+//
+//   KERNEL_BLOCKS_WHILE=FILE   sends fail with EAGAIN as long as FILE exists
+//   KERNEL_GSO_ERRNO=N         super-datagrams (UDP_SEGMENT) fail with this errno
+//   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
+#include <dlfcn.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+namespace {
+
+template <typename Function>
+Function* next(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+bool is_joined(const msghdr& header) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
+    if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT) return true;
+  }
+  return false;
+}
+
+// 0: let it through.
+int refusal(int fd, const msghdr& header) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_DGRAM) return 0;
+  const char* file = std::getenv("KERNEL_BLOCKS_WHILE");
+  if (file && access(file, F_OK) == 0) return EAGAIN;
+  const char* gso = std::getenv("KERNEL_GSO_ERRNO");
+  if (gso && is_joined(header)) return std::atoi(gso);
+  return 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  if (int error = refusal(fd, *message)) return errno = error, -1;
+  return next<decltype(sendmsg)>("sendmsg")(fd, message, flags);
+}
+
+int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags) {
+  unsigned int accepted = 0;
+  const char* takes = std::getenv("KERNEL_TAKES");
+  if (takes) count = std::min(count, static_cast<unsigned>(std::atoi(takes)));
+  for (; accepted < count; accepted++) {
+    int error = refusal(fd, messages[accepted].msg_hdr);
+    if (error == 0) continue;
+    if (accepted == 0) return errno = error, -1;
+    break;
+  }
+  return next<decltype(sendmmsg)>("sendmmsg")(fd, messages, accepted, flags);
+}
+
+}

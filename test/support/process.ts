@@ -1,0 +1,63 @@
+// What this process, or another one, holds, as /proc says it.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { waitFor } from './wait.js';
+
+export function fdCount(pid: number | 'self' = 'self'): number {
+  // Reading the directory takes a descriptor itself.
+  return readdirSync(`/proc/${pid}/fd`).length - (pid === 'self' ? 1 : 0);
+}
+
+export function threadCount(pid: number | 'self' = 'self'): number {
+  return readdirSync(`/proc/${pid}/task`).length;
+}
+
+/** The native I/O threads, by the name they give themselves. */
+export function ioThreadCount(pid: number | 'self' = 'self'): number {
+  let count = 0;
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      if (readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim() === 'ksocket-io') count++;
+    } catch {} // ended meanwhile
+  }
+  return count;
+}
+
+/** What the descriptors refer to, for messages. */
+export function openFds(pid: number | 'self' = 'self'): string[] {
+  const names: string[] = [];
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      names.push(`${fd}: ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
+    } catch {} // the directory's own
+  }
+  return names;
+}
+
+export interface Held {
+  fds: number;
+  ioThreads: number;
+}
+
+/** What is held once the threads of earlier tests have ended. */
+export async function heldAtRest(): Promise<Held> {
+  await waitFor(
+    () => ioThreadCount() === 0,
+    () => `${ioThreadCount()} I/O threads of nobody`,
+  );
+  return held();
+}
+
+export function held(): Held {
+  return { fds: fdCount(), ioThreads: ioThreadCount() };
+}
+
+/** The idle shared thread lingers for 50 ms, so this waits. */
+export async function untilHeldIs(before: Held): Promise<void> {
+  await waitFor(
+    () => {
+      const now = held();
+      return now.fds === before.fds && now.ioThreads === before.ioThreads;
+    },
+    () => `holds ${JSON.stringify(held())} instead of ${JSON.stringify(before)}: ${openFds().join(', ')}`,
+  );
+}

@@ -1,0 +1,41 @@
+// The C++ programs beside this file, which scripts/test-ts.mjs compiles.
+import { join } from 'node:path';
+import { Child, root } from './child.js';
+
+const bin = join(root, 'build-test/bin');
+
+/** For LD_PRELOAD: see kernel_preload.cc. */
+export const kernelPreload = join(bin, 'kernel_preload.so');
+
+export interface Sending {
+  port: number;
+  /** 0: until killed. */
+  count: number;
+  bytes: number;
+  /** Datagrams a second; 0: as fast as it can. */
+  rate?: number;
+  /** Bytes that may lie in the receiver's kernel buffer: beyond, it waits. */
+  ahead?: number;
+}
+
+/** How far ahead of a receiver a sender may be so that a kernel buffer of the default size never overflows. */
+export const AHEAD_BYTES = 64 * 1024;
+
+export function senderCommand({ port, count, bytes, rate = 0, ahead = 0 }: Sending): [command: string, args: string[]] {
+  return [join(bin, 'sender'), [port, count, bytes, rate, ahead].map(String)];
+}
+
+/** Starts sender.cc: numbered datagrams from a process of its own. */
+export function startSender(sending: Sending): Child {
+  return new Child(...senderCommand(sending));
+}
+
+/** Throws unless `data` is what sender.cc sends; returns its number. */
+export function checkNumbered(data: Uint8Array, bytes: number): number {
+  if (data.length !== bytes) throw new Error(`${data.length} bytes instead of ${bytes}`);
+  const number = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
+  for (let i = 4; i < data.length; i++) {
+    if (data[i] !== ((number + i) & 255)) throw new Error(`datagram ${number} is damaged at byte ${i}`);
+  }
+  return number;
+}

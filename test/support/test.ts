@@ -1,0 +1,8 @@
+// node:test with a limit on every test: a hang is a failure with a name, not a run that never ends.
+import { test as nodeTest, type TestContext } from 'node:test';
+
+const LIMIT_MS = 90_000;
+
+export function test(name: string, body: (t: TestContext) => Promise<void> | void): void {
+  void nodeTest(name, { timeout: LIMIT_MS }, body);
+}
