@@ -29,9 +29,9 @@ export class CounterPages {
     }
   }
 
-  /** Counts what JavaScript does: `rxQueueDrops` is the only counter that no thread writes. */
-  add(slot: number, name: 'rxQueueDrops', n: number): void {
-    this.#page(slot)[this.#row(slot) + counterIndex[name]] += BigInt(n);
+  /** Counts what JavaScript decides by itself. Only counters that no thread writes without a locked instruction. */
+  add(slot: number, name: 'rxQueueDrops' | 'txErrors', n: number): void {
+    Atomics.add(this.#page(slot), this.#row(slot) + counterIndex[name], BigInt(n));
   }
 
   read(slot: number): Stats {

@@ -57,11 +57,17 @@ export function invalidArgValue(name: string, value: unknown, reason: string): E
   return coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The ${kind} '${name}' ${reason}. Received ${inspect(value)}`);
 }
 
+// Node writes large integers in groups of three digits: 1_099_511_627_776.
+function separated(value: unknown): string {
+  const large = typeof value === 'bigint' || (Number.isInteger(value) && Math.abs(value as number) > 2 ** 32);
+  return large ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : inspect(value);
+}
+
 export function outOfRange(name: string, range: string, value: unknown): Error {
   return coded(
     RangeError,
     'ERR_OUT_OF_RANGE',
-    `The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`,
+    `The value of "${name}" is out of range. It must be ${range}. Received ${separated(value)}`,
   );
 }
 
@@ -106,7 +112,7 @@ export interface SystemCallError extends Error {
   errno: number;
   code: string;
   syscall: string;
-  address?: string;
+  address?: string | null;
   port?: number;
 }
 
@@ -120,7 +126,7 @@ export function errnoException(errno: number, syscall: string): SystemCallError 
 export function exceptionWithHostPort(
   errno: number,
   syscall: string,
-  address: string | undefined,
+  address: string | null | undefined,
   port?: unknown,
 ): SystemCallError {
   const code = errnoName(errno);

@@ -4,8 +4,8 @@
 import { setTimeout } from 'node:timers';
 import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from './binding.js';
 import { CounterPages, type Stats } from './counters.js';
-import { EMFILE } from './errno.js';
-import { errnoException } from './errors.js';
+import { EINVAL, EMFILE } from './errno.js';
+import { errnoException, invalidArgValue } from './errors.js';
 import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from './layout.js';
 import { type Endpoint, Receiver } from './receiver.js';
 import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
@@ -79,7 +79,12 @@ export class IoThread {
     });
     this.#counters = new CounterPages((page) => this.native.addCounters(page));
     this.#counters.reserve(0); // slot 0 counts for the thread itself
-    this.sender = new Sender(this.native, memory, () => this.#receiver.draining);
+    this.sender = new Sender(
+      this.native,
+      memory,
+      () => this.#receiver.draining,
+      (id) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1),
+    );
     this.#receiver = new Receiver(
       memory,
       this.#endpoints,
@@ -88,6 +93,7 @@ export class IoThread {
     );
     this.#onIdle = onIdle;
     const error = this.native.start();
+    if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, "must be 'mmsg' or 'posix'");
     if (error !== 0) throw errnoException(error, 'pthread_create');
   }
 

@@ -5,12 +5,14 @@ import { validatePort, validateString } from './options.js';
 export type Payload = string | ArrayBufferView;
 export type SendCallback = (error: Error | null, bytes: number) => void;
 
+export type Address = string | null | undefined;
+
 export interface SendArguments {
   payload: Uint8Array | Uint8Array[];
   /** Undefined on a connected socket. */
   port: number | undefined;
   /** As given: undefined, null and '' mean the loopback address. */
-  address: string | undefined;
+  address: Address;
   callback: SendCallback | undefined;
 }
 
@@ -94,7 +96,7 @@ export function parseSendArguments(
   return {
     payload: checked,
     port: checkedPort,
-    address: (address as string | null | undefined) ?? undefined,
+    address: address as Address,
     callback: callback as SendCallback | undefined,
   };
 }

@@ -34,6 +34,7 @@ export class Sender {
   readonly #words: Uint32Array;
   readonly #arena: Buffer;
   readonly #deferFlush: () => boolean;
+  readonly #countRefused: (id: number) => void;
   readonly #flush = () => this.flush();
   readonly #revocable = new Uint8Array(STAGED_DATAGRAMS_MAX); // of each that is staged: may close() take it back?
 
@@ -48,12 +49,19 @@ export class Sender {
   readonly #waiting = new Map<number, { id: number; listener: SentListener }>();
   #number = 0;
 
-  /** `deferFlush`: true while somebody else promises to flush soon (the receiver, at the end of a drain). */
-  constructor(native: NativeIoThread, memory: ThreadMemory, deferFlush: () => boolean) {
+  /** `deferFlush`: true while somebody else promises to flush soon (the receiver, at the end of a drain).
+   * `countRefused` counts a datagram that is refused before the kernel sees it. */
+  constructor(
+    native: NativeIoThread,
+    memory: ThreadMemory,
+    deferFlush: () => boolean,
+    countRefused: (id: number) => void,
+  ) {
     this.#native = native;
     this.#words = new Uint32Array(memory.txDescriptors);
     this.#arena = Buffer.from(memory.txArena);
     this.#deferFlush = deferFlush;
+    this.#countRefused = countRefused;
   }
 
   /** Stages one datagram; 0, or -errno when it could not be. `to` is null on a connected socket. The payload is copied
@@ -110,7 +118,10 @@ export class Sender {
     const length = Array.isArray(payload)
       ? payload.reduce((sum, part) => sum + part.byteLength, 0)
       : payload.byteLength;
-    if (length >= DATAGRAM_BYTES_MAX) return -1;
+    if (length >= DATAGRAM_BYTES_MAX) {
+      this.#countRefused(id);
+      return -1;
+    }
     if (this.#full(length)) this.flush();
 
     const offset = this.#stagedBytes;
@@ -208,8 +219,8 @@ export class Sender {
   }
 
   /** Takes back what revocable datagrams the socket has staged in the present tick or event: they will not be sent, and
-   * their listeners get the errno, if there is one. Sends the others. */
-  revoke(id: number, errno?: number): void {
+   * nobody is told. Sends the others. */
+  revoke(id: number): void {
     let others = false;
     for (let i = 0; i < this.#staged; i++) {
       const at = i * RECORD_WORDS + (D_SOCKET_ID >> 2);
@@ -218,7 +229,6 @@ export class Sender {
         others = true;
       } else {
         this.#words[at] = 0; // no socket's
-        if (errno !== undefined) this.#listeners[i]?.(errno);
         this.#listeners[i] = undefined;
       }
     }

@@ -83,7 +83,7 @@ function checkServerOptions(options: ServerOptions): CheckedServerOptions {
   const { address = '0.0.0.0', port = DEFAULT_PORT, reply = DEFAULT_REPLY, busyPoll = 0 } = options;
   validateString(address, 'options.address');
   const echo = reply === 'echo';
-  const maxBytes = options.maxBytes ?? (echo ? MAX_BYTES_MAX : DEFAULT_MAX_BYTES);
+  const maxBytes = options.maxBytes === undefined ? (echo ? MAX_BYTES_MAX : DEFAULT_MAX_BYTES) : options.maxBytes;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
   validateInteger(busyPoll, 'options.busyPoll', 0, 1_000_000);
   return {
@@ -91,7 +91,10 @@ function checkServerOptions(options: ServerOptions): CheckedServerOptions {
     port: validatePort(port, 'options.port', true),
     echo,
     reply: checkReply(reply),
-    target: checkTarget(options.replyTo ?? (echo ? 'source' : DEFAULT_TARGET), 'options.replyTo'),
+    target: checkTarget(
+      options.replyTo === undefined ? (echo ? 'source' : DEFAULT_TARGET) : options.replyTo,
+      'options.replyTo',
+    ),
     maxBytes,
     busyPoll,
   };
@@ -115,16 +118,14 @@ export class Server extends EventEmitter<ServerEvents> {
   readonly #options: CheckedServerOptions;
   #thread: IoThread | undefined;
   #endpoint: (Endpoint & { id: number }) | undefined;
-  #starting: Promise<void> | undefined;
-  #stopping = false;
+  // Calls of start() and stop() take effect one after the other.
+  #latest: Promise<unknown> = Promise.resolve();
   #finalStats: Stats = zeroStats();
   #refd = true;
 
   constructor(options: ServerOptions = {}) {
     super();
     this.#options = checkServerOptions(options);
-    this.on('newListener', (event) => this.#wants(event as string, 1));
-    this.on('removeListener', (event) => this.#wants(event as string, 0));
   }
 
   /** Is the thread receiving? */
@@ -135,32 +136,23 @@ export class Server extends EventEmitter<ServerEvents> {
   /** Resolves when the socket is bound and the thread receives. Rejects with `code`, `syscall`, `address`, `port`
    * (EADDRINUSE, EACCES, EADDRNOTAVAIL, …) and leaves nothing open. A running server stays as it is. */
   start(): Promise<void> {
-    this.#starting ??= this.#start().catch((error) => {
-      this.#starting = undefined;
-      throw error;
+    return this.#afterwards(async () => {
+      if (this.#thread === undefined) await this.#start();
     });
-    return this.#starting;
   }
 
   /** Resolves when the thread has ended and its descriptors are closed. */
-  async stop(): Promise<void> {
-    if (this.#starting === undefined) return;
-    this.#stopping = true;
-    try {
-      await this.#starting;
-    } catch {
-      return; // start() has said so
-    } finally {
-      this.#stopping = false;
-    }
-    const thread = this.#thread;
-    if (thread === undefined || this.#endpoint === undefined) return;
-    this.#finalStats = this.stats();
-    this.#thread = undefined;
-    this.#starting = undefined;
-    if (this.#refd) thread.unhold();
-    thread.release(this.#endpoint.id);
-    this.emit('close');
+  stop(): Promise<void> {
+    return this.#afterwards(() => {
+      const thread = this.#thread;
+      if (thread === undefined || this.#endpoint === undefined) return;
+      const { id } = this.#endpoint;
+      this.#thread = undefined;
+      if (this.#refd) thread.unhold();
+      thread.release(id);
+      this.#finalStats = thread.stats(id);
+      this.emit('close');
+    });
   }
 
   /** Where the server listens, or null when it does not run. */
@@ -189,6 +181,12 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#refd) this.#thread?.unhold();
     this.#refd = false;
     return this;
+  }
+
+  #afterwards(action: () => void | Promise<void>): Promise<void> {
+    const done = this.#latest.then(action);
+    this.#latest = done.catch(() => {}); // whoever called has been told
+    return done;
   }
 
   async #start(): Promise<void> {
@@ -222,7 +220,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#refd) thread.hold();
     this.#thread = thread;
     this.#finalStats = zeroStats();
-    if (!this.#stopping) this.emit('listening');
+    this.emit('listening');
   }
 
   // The thread may receive when this returns; JavaScript sees nothing of it before it returns to the event loop.
@@ -248,10 +246,32 @@ export class Server extends EventEmitter<ServerEvents> {
     check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
   }
 
-  // Copies datagrams to JavaScript only while somebody listens. `coming`: listeners about to be added.
-  #wants(event: string, coming: number): void {
-    if (event !== 'datagram' || this.#thread === undefined || this.#endpoint === undefined) return;
-    this.#thread.native.deliver(this.#endpoint.id, this.listenerCount('datagram') + coming > 0);
+  // Datagrams are copied to JavaScript only while somebody listens, so whatever changes the listeners looks.
+  static {
+    for (const name of [
+      'on',
+      'addListener',
+      'prependListener',
+      'off',
+      'removeListener',
+      'removeAllListeners',
+    ] as const) {
+      const original = EventEmitter.prototype[name] as (...args: unknown[]) => unknown;
+      Object.defineProperty(Server.prototype, name, {
+        configurable: true,
+        writable: true,
+        value(this: Server, ...args: unknown[]) {
+          const result = original.apply(this, args);
+          this.#lookForListeners();
+          return result;
+        },
+      });
+    }
+  }
+
+  #lookForListeners(): void {
+    if (this.#thread === undefined || this.#endpoint === undefined) return;
+    this.#thread.native.deliver(this.#endpoint.id, this.listenerCount('datagram') > 0);
   }
 }
 

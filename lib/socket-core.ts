@@ -11,10 +11,10 @@ import { EBADF, ECANCELED, EDESTADDRREQ, EEXIST, EINVAL, EISCONN } from './errno
 import * as errors from './errors.js';
 import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
 import { dedicatedThread, type IoThread, isOurs, sharedThread } from './io-thread.js';
-import { DATAGRAM_BYTES_MAX, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
+import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
-import type { SendArguments, SendCallback } from './send-arguments.js';
+import type { Address, SendArguments, SendCallback } from './send-arguments.js';
 import { sendRun } from './send-run.js';
 import type { SentListener } from './sender.js';
 import type { AddressInfo, Socket } from './socket.js';
@@ -207,10 +207,11 @@ export class SocketCore implements Endpoint {
   connect(port: number, host: string, callback: ((error?: Error) => void) | undefined): void {
     const socket = this.#socket;
     if (callback) socket.once('connect', callback);
+    this.checkRunning(); // a close() may have waited for the bind, too
     const fail = (error: Error) => {
       this.connectState = 'disconnected';
       process.nextTick(() => {
-        if (callback === undefined) {
+        if (!callback) {
           socket.emit('error', error);
           return;
         }
@@ -223,9 +224,9 @@ export class SocketCore implements Endpoint {
       if (error) return fail(error);
       const { sendBlockList } = this.options;
       if (sendBlockList && isBlocked(sendBlockList, ip)) return fail(errors.ipBlocked(ip));
+      this.#thread.sender.flush(); // what was sent before goes out unconnected
       const errno = this.#thread.native.connect(this.id, String(ip), port);
       if (errno !== 0) return fail(errors.exceptionWithHostPort(errno, 'connect', host, port));
-      this.#thread.sender.revoke(this.id, EISCONN); // what has an address of its own comes too late
       this.connectState = 'connected';
       process.nextTick(() => socket.emit('connect'));
     });
@@ -250,8 +251,10 @@ export class SocketCore implements Endpoint {
   // ---- sending
 
   send({ payload, port, address, callback }: SendArguments): void {
+    this.checkRunning();
     const host = address || this.#loopback();
-    if (port === undefined || this.#needsNoLookup(host)) {
+    // While connect() is under way a send takes its turn, as its result depends on it.
+    if (port === undefined || (this.connectState !== 'connecting' && this.#needsNoLookup(host))) {
       this.#stage(payload, port, host, address, port === undefined, callback);
       return;
     }
@@ -327,10 +330,10 @@ export class SocketCore implements Endpoint {
     let errno = EINVAL;
     if (parseLiteral(family, group) !== null && (source === undefined || parseLiteral(family, source) !== null)) {
       // To native code the empty text is no interface; to dgram it is a wrong one.
-      const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
+      const from =
+        networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
       errno =
-        this.#groupDescriptor(family) ??
-        this.#running().native.membership(this.id, join, group, from, source ?? '');
+        this.#groupDescriptor(family) ?? this.#running().native.membership(this.id, join, group, from, source ?? '');
     }
     if (errno !== 0) throw errors.errnoException(errno, syscall);
   }
@@ -414,14 +417,16 @@ export class SocketCore implements Endpoint {
   // As #descriptor, of the group's family and with a port, which a later bind() then refuses to change.
   #groupDescriptor(family: 4 | 6): number | undefined {
     if (this.#thread !== undefined) return undefined;
-    const errno = this.#descriptor(family, this.options.flags | OPEN_REUSE_ADDRESS);
+    const flags = (this.options.flags & ~(OPEN_IPV6_ONLY | OPEN_REUSE_PORT)) | OPEN_REUSE_ADDRESS;
+    const errno = this.#descriptor(family, flags);
     return errno ?? (this.#running().native.bind(this.id, family === 6 ? '::' : '0.0.0.0', 0) || undefined);
   }
 
   // Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.
   #bindNow(ip: string, port: unknown): Error | undefined {
     try {
-      if (parseLiteral(this.#family, String(ip)) === null) {
+      const wrongFlag = this.#family === 4 && (this.options.flags & OPEN_IPV6_ONLY) !== 0;
+      if (wrongFlag || parseLiteral(this.#family, String(ip)) === null) {
         return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
       }
       const errno = this.#descriptor() ?? this.#running().native.bind(this.id, String(ip), Number(port || 0) & 0xffff);
@@ -479,11 +484,11 @@ export class SocketCore implements Endpoint {
     const thread = this.#thread;
     if (thread === undefined) return [];
     thread.sender.revoke(this.id);
-    this.#finalStats = thread.stats(this.id);
     const canceled = thread.sender.takeWaiting(this.id);
     this.#hold(false);
     this.#thread = undefined;
     thread.release(this.id);
+    this.#finalStats = thread.stats(this.id); // closing counts, too
     this.#shared?.close();
     return canceled;
   }
@@ -494,7 +499,7 @@ export class SocketCore implements Endpoint {
     payload: Uint8Array | Uint8Array[],
     port: number | undefined,
     ip: string,
-    address: string | undefined,
+    address: Address,
     atOnce: boolean,
     callback: SendCallback | undefined,
   ): void {
@@ -519,12 +524,7 @@ export class SocketCore implements Endpoint {
 
   // The callback runs in the async context of its send(), one tick after the datagram was handed over, or later if the
   // kernel would not take it then.
-  #sentListener(
-    callback: SendCallback,
-    atOnce: boolean,
-    address: string | undefined,
-    port: number | undefined,
-  ): SentListener {
+  #sentListener(callback: SendCallback, atOnce: boolean, address: Address, port: number | undefined): SentListener {
     const resource = new AsyncResource('UDPSENDWRAP');
     let result: number | undefined;
     let late = false;
@@ -539,6 +539,7 @@ export class SocketCore implements Endpoint {
       }
     };
     process.nextTick(() => {
+      if (this.closed && !atOnce) return; // too early for the datagram
       if (result === undefined) this.#thread?.sender.hasten();
       if (atOnce) report();
       else process.nextTick(report);

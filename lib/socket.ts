@@ -176,8 +176,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     const callback = [port, address, ...rest][arguments.length - 1];
     if (typeof callback === 'function') onceListening(this, callback as () => void);
     if (port !== null && typeof port === 'object') bindWith(core, port);
-    else
-      core.bind(typeof address === 'function' ? '' : (address as string), typeof port === 'function' ? 0 : port, false);
+    else core.bind(typeof address === 'function' ? '' : (address as string), port, false);
     return this;
   },
 
@@ -232,7 +231,6 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
   send(msg: unknown, offset?: unknown, length?: unknown, port?: unknown, address?: unknown, callback?: unknown) {
     const core = this[kCore];
     const parsed = parseSendArguments(core.connectState === 'connected', msg, offset, length, port, address, callback);
-    core.checkRunning();
     if (core.bindState === 'bound') core.send(parsed);
     else core.whenBound(() => core.send(parsed));
   },

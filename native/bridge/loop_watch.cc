@@ -90,8 +90,10 @@ void LoopWatch::close() {
   if (handle == nullptr) return;
   poll_ = {};
   handle->owner = nullptr;
+  // libuv stops watching within uv_close(); only the handle's memory is still its own for a while.
   libuv().close(as_handle(&handle->poll),
                 [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
+  handle->event.reset();
   napi_delete_reference(env_, on_ready_);
   napi_async_destroy(env_, context_);
 }

@@ -1,15 +1,17 @@
 // Compares ksocket with node:dgram. As a program, for the Node it runs on:
 //
-//   node build-test/dgram/differential.js [--scripts N] [--seed S] [CASE …]
+//   node build-test/dgram/differential.js [--scripts N] [--seed S] [--no-cases] [CASE …]
 //
 // runs the hand-written cases (those whose name has CASE in it) and N random scripts, and prints each difference.
 import dgram from 'node:dgram';
 import { parseArgs } from 'node:util';
+import fc from 'fast-check';
 import * as ksocket from 'ksocket';
 import { cases } from './cases/all.js';
 import { difference } from './difference.js';
 import { openPeers, type Peers, World } from './interpreter.js';
-import type { Script } from './script.js';
+import { scripts } from './random.js';
+import { print, type Script } from './script.js';
 
 export class Comparison implements AsyncDisposable {
   readonly #peers: Peers;
@@ -32,6 +34,22 @@ export class Comparison implements AsyncDisposable {
     return difference(await this.#dgram.run(script), await this.#ksocket.run(script));
   }
 
+  /** Runs random scripts; says what the smallest one is on which the two differ. `progress` is told how many are done,
+   * now and then. */
+  async randomDifference(count: number, seed: number, progress: (done: number) => void): Promise<string | undefined> {
+    const types = this.#peers.peer6 === undefined ? ['udp4'] : ['udp4', 'udp6'];
+    let done = 0;
+    const property = fc.asyncProperty(scripts(types), async (script) => {
+      const found = await this.differenceOf(script);
+      if (found !== undefined) throw new Error(found);
+      if (++done % 1000 === 0) progress(done);
+    });
+    const result = await fc.check(property, { numRuns: count, seed, endOnFailure: false });
+    if (!result.failed) return undefined;
+    const [smallest] = result.counterexample ?? [];
+    return `seed ${seed}, path ${result.counterexamplePath}\n${smallest && print(smallest)}\n${result.errorInstance}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dgram[Symbol.asyncDispose]();
     await this.#ksocket[Symbol.asyncDispose]();
@@ -43,16 +61,21 @@ export class Comparison implements AsyncDisposable {
 if (process.argv[1] === import.meta.filename) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { scripts: { type: 'string', default: '0' }, seed: { type: 'string', default: '1' } },
+    allowNegative: true,
+    options: {
+      scripts: { type: 'string', default: '0' },
+      seed: { type: 'string', default: '1' },
+      cases: { type: 'boolean', default: true },
+    },
   });
   process.on('warning', (warning) => {
     console.log(`a warning: ${warning.stack}`);
     process.exitCode = 1;
   });
   await using comparison = await Comparison.open();
-  let different = 0;
   let run = 0;
-  for (const [name, script] of Object.entries(cases)) {
+  let different = 0;
+  for (const [name, script] of Object.entries(values.cases ? cases : {})) {
     if (positionals.length > 0 && !positionals.some((part) => name.includes(part))) continue;
     run++;
     const found = await comparison.differenceOf(script).catch((error) => String(error));
@@ -60,7 +83,12 @@ if (process.argv[1] === import.meta.filename) {
     different++;
     console.log(`${name}: ${found}`);
   }
-  console.log(`${run} cases, ${different} differ`);
-  void values;
+  const count = Number(values.scripts);
+  const random = await comparison.randomDifference(count, Number(values.seed), (done) => console.log(`${done} scripts`));
+  if (random !== undefined) {
+    different++;
+    console.log(random);
+  }
+  console.log(`${run} cases and ${count} random scripts on node ${process.version}: ${different} differ`);
   if (different > 0) process.exitCode = 1;
 }

@@ -53,8 +53,7 @@ export type LookupKind =
   | 'other family'
   | 'undefined'
   | 'number'
-  | 'throwing'
-  | 'twice';
+  | 'throwing';
 
 export interface SocketPlan {
   /** createSocket's first argument, but for what is below. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, Server, type ServerOptions } from 'ksocket';
-import { bound, Inbox, Sockets, sent } from '../support/peer.js';
+import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { held, heldAtRest, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
 import { nextTurn, within } from '../support/wait.js';
@@ -77,14 +77,13 @@ test('start, stop, start: it answers again, and counts from nothing', async () =
 });
 
 test('the same port can be used again at once', async () => {
-  const first = createServer(local);
-  await first.start();
-  const port = first.address()?.port as number;
-  await first.stop();
-  const second = createServer({ ...local, port });
-  await second.start();
-  assert.equal(second.address()?.port, port);
-  await second.stop();
+  const port = await unusedPort();
+  for (let i = 0; i < 5; i++) {
+    const server = createServer({ ...local, port });
+    await server.start();
+    assert.equal(server.address()?.port, port);
+    await server.stop();
+  }
 });
 
 test('stop() while starting: it stops, and start() settles', async () => {
@@ -128,7 +127,8 @@ test('any sequence of start() and stop() ends as its last call says', async () =
 test('a port in use is EADDRINUSE with address and port, and nothing stays open', async () => {
   await using sockets = new Sockets();
   const holder = sockets.makePeer();
-  const port = await bound(holder);
+  const port = await unusedPort();
+  await new Promise<void>((resolve) => holder.bind(port, '127.0.0.1', resolve));
   const before = await heldAtRest();
   const server = createServer({ ...local, port });
   server.on('error', () => assert.fail('start() has told it'));
@@ -160,20 +160,15 @@ test('other failures of start() are clear, too, and leave nothing open', async (
       { ...local, reply: 'x', replyTo: { address: '255.255.255.255', port: 9 } },
       { code: 'EACCES', syscall: 'connect' },
     ],
-    [{ address: '127.0.0.300.invalid' }, { code: 'ENOTFOUND', syscall: 'getaddrinfo' }],
+    [{ address: 'a..b' }, { code: 'ENOTFOUND', syscall: 'getaddrinfo' }],
     [
-      { ...local, reply: 'x', replyTo: { address: '127.0.0.300.invalid', port: 9 } },
+      { ...local, reply: 'x', replyTo: { address: 'a..b', port: 9 } },
       { code: 'ENOTFOUND', syscall: 'getaddrinfo' },
     ],
   ];
   for (const [options, { code, syscall }] of failing) {
     const server = createServer(options);
-    await assert.rejects(server.start(), (error: NodeJS.ErrnoException) => {
-      assert.equal(error.syscall, syscall, JSON.stringify(options));
-      // Without a name server at hand a name is not found later.
-      assert.ok(error.code === code || (code === 'ENOTFOUND' && error.code === 'EAI_AGAIN'), `${error.code}`);
-      return true;
-    });
+    await assert.rejects(server.start(), { code, syscall }, JSON.stringify(options));
     await server.stop();
     assert.deepEqual(held(), before, JSON.stringify(options));
   }

@@ -158,7 +158,10 @@ test('a port in use is EADDRINUSE with address and port, and nothing stays open'
 test('a port in use by another ksocket is EADDRINUSE, and another try succeeds once it is free', async () => {
   await using sockets = new Sockets();
   const holder = sockets.make();
-  const port = await bound(holder, '0.0.0.0');
+  const port = await unusedPort();
+  const held = once(holder, 'listening');
+  holder.bind(port);
+  await held;
   const socket = sockets.make();
   let callbacks = 0;
   for (let i = 0; i < 20; i++) {
@@ -186,8 +189,7 @@ test('failed binds fail as node:dgram’s do', async () => {
   await sameBind('udp4', 0, '255.255.255.255');
   await sameBind('udp6', 0, '::ffff:127.0.0.1');
   await sameBind('udp6', 0, '::1%lo');
-  await sameBind('udp4', 0, 'not an address');
-  await sameBind('udp4', 0, '127.0.0.300');
+  await sameBind('udp4', 0, 'a..b'); // no name: nobody is asked for it
   await sameBind('udp4', 70000, '127.0.0.1');
   await sameBind('udp4', -1, '127.0.0.1');
   await sameBind('udp4', 'port', '127.0.0.1');

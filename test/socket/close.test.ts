@@ -42,7 +42,10 @@ test('close() twice throws, as node:dgram does', async () => {
 
 test('the descriptor is closed when close() returns: the port is free', async () => {
   const socket = createSocket('udp4');
-  const port = await bound(socket);
+  const port = await unusedPort();
+  const first = once(socket, 'listening');
+  socket.bind(port, '127.0.0.1');
+  await first;
   socket.close();
   const other = createSocket('udp4');
   const listening = once(other, 'listening');

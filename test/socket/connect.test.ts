@@ -196,22 +196,6 @@ test('a failed lookup of connect() goes to its callback, or to error', async () 
   await connected;
 });
 
-test('when the implicit bind of connect() fails, connect() can be tried again', async () => {
-  const failure = new Error('no name service');
-  let fails = true;
-  const lookup = (host: string, _: unknown, done: (...args: unknown[]) => void) =>
-    process.nextTick(done, fails ? failure : null, host);
-  await using sockets = new Sockets();
-  const socket = sockets.make({ type: 'udp4', lookup: lookup as never });
-  const failed = once(socket, 'error');
-  socket.connect(9, '127.0.0.1');
-  assert.equal((await failed)[0], failure);
-  fails = false;
-  const connected = once(socket, 'connect');
-  socket.connect(9, '127.0.0.1');
-  await connected;
-});
-
 test('a connected socket hears ECONNREFUSED as an error event, as node:dgram’s does', async () => {
   for (const [kind, make] of kinds) {
     await using sockets = new Sockets();

@@ -274,7 +274,7 @@ test('send errors have node:dgram’s message, code, address and port', async ()
     [Buffer.alloc(70000), 9, 'localhost'],
     ['to a broadcast address', 9, '255.255.255.255'],
     ['of the other family', 9, '::1'],
-    ['to a name that does not exist', 9, '127.0.0.300.invalid'],
+    ['to a name that does not exist', 9, 'a..b'],
   ];
   for (const args of destinations) {
     const [expected, actual] = await Promise.all(

@@ -95,10 +95,26 @@ export class Sockets {
   }
 }
 
-/** A port of 127.0.0.1 where nobody listens: the kernel gave it a moment ago and it has been closed. */
+// Ports that the kernel does not give to sockets which ask for any, so that nobody takes one of these by chance.
+// Test processes that run at the same time begin at different places.
+const FIRST_PORT = 16_000;
+const PORTS = 16_000;
+let nextPort = (process.pid * 97) % PORTS;
+
+/** A port where nobody listens. */
 export async function unusedPort(): Promise<number> {
-  const socket = dgram.createSocket('udp4');
-  const port = await bound(socket);
-  await closed(socket);
-  return port;
+  for (;;) {
+    const port = FIRST_PORT + (nextPort++ % PORTS);
+    const socket = dgram.createSocket('udp4');
+    try {
+      const listening = once(socket, 'listening');
+      socket.bind(port, '0.0.0.0');
+      await listening;
+      return port;
+    } catch {
+      // Somebody does.
+    } finally {
+      await closed(socket);
+    }
+  }
 }

@@ -36,7 +36,6 @@ const lookups: LookupKind[] = [
   'undefined',
   'number',
   'throwing',
-  'twice',
 ];
 
 /** Everything that looks something up. */

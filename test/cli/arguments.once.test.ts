@@ -1,0 +1,91 @@
+// Help and wrong arguments.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, runCli } from '../support/child.js';
+import { test } from '../support/test.js';
+
+test('help of the program names its commands', async () => {
+  for (const args of [['--help'], ['-h'], ['help']]) {
+    const { code, stdout, stderr } = await runCli(args);
+    assert.equal(code, 0, args[0]);
+    assert.equal(stderr, '');
+    for (const command of ['serve', 'send', 'info']) assert.match(stdout, new RegExp(`^  ${command}\\b`, 'm'));
+  }
+});
+
+test('every command’s help has its options and examples', async () => {
+  const options: Record<string, string[]> = {
+    serve: ['--port', '--address', '--reply', '--echo', '--reply-to', '--max-bytes', '--quiet'],
+    send: ['--to', '--wait'],
+    info: ['--json'],
+  };
+  for (const [command, names] of Object.entries(options)) {
+    for (const args of [
+      [command, '--help'],
+      ['help', command],
+    ]) {
+      const { code, stdout, stderr } = await runCli(args);
+      assert.equal(code, 0, command);
+      assert.equal(stderr, '');
+      for (const name of names) assert.match(stdout, new RegExp(`${name}\\b`), `${command} ${name}`);
+      assert.match(stdout, /^Examples:\n {2}.*ksocket /m, command);
+    }
+  }
+  const { stdout } = await runCli(['serve', '--help']);
+  for (const fact of ['2325', 'testing...', '127.0.0.1:23', '10']) assert.ok(stdout.includes(fact), fact);
+});
+
+test('--version is the package’s', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const option of ['--version', '-V']) {
+    assert.deepEqual(await runCli([option]), { code: 0, signal: null, stdout: `${version}\n`, stderr: '' });
+  }
+});
+
+test('wrong arguments: a message that names them, on stderr, and exit code 1', async () => {
+  const wrong: [string[], RegExp][] = [
+    [['nonsense'], /nonsense/],
+    [['serve', '--nonsense'], /--nonsense/],
+    [['serve', 'surplus'], /too many arguments|surplus/],
+    [['serve', '--port'], /--port/],
+    [['serve', '--port', 'http'], /--port.*http/s],
+    [['serve', '--port', '65536'], /--port.*65536/s],
+    [['serve', '--port', '-1'], /--port/],
+    [['serve', '--port', '1.5'], /--port.*1\.5/s],
+    [['serve', '--port', ''], /--port/],
+    [['serve', '--max-bytes', '0'], /--max-bytes/],
+    [['serve', '--max-bytes', '65536'], /--max-bytes/],
+    [['serve', '--max-bytes', 'many'], /--max-bytes/],
+    [['serve', '--reply-to', 'nowhere'], /--reply-to.*nowhere/s],
+    [['serve', '--reply-to', '127.0.0.1'], /--reply-to/],
+    [['serve', '--reply-to', '127.0.0.1:0'], /--reply-to/],
+    [['serve', '--reply-to', '127.0.0.1:65536'], /--reply-to/],
+    [['serve', '--reply-to', '::1:23'], /--reply-to/],
+    [['serve', '--reply-to', ':23'], /--reply-to/],
+    [['serve', '--port', '0', '--echo', '--reply', 'both'], /--reply.*--echo|--echo.*--reply/s],
+    [['send'], /text/],
+    [['send', 'x'], /--to/],
+    [['send', '--to', '127.0.0.1:9'], /text/],
+    [['send', 'x', '--to', '127.0.0.1'], /--to/],
+    [['send', 'x', '--to', '127.0.0.1:port'], /--to/],
+    [['send', 'x', '--to', '127.0.0.1:9', '--wait', '0'], /--wait/],
+    [['send', 'x', '--to', '127.0.0.1:9', '--wait', '-1'], /--wait/],
+    [['send', 'x', '--to', '127.0.0.1:9', '--wait', 'long'], /--wait/],
+    [['send', 'x', 'y', '--to', '127.0.0.1:9'], /too many arguments/],
+    [['info', '--nonsense'], /--nonsense/],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, signal, stdout, stderr } = await runCli(args, { deadlineMs: 15_000 });
+    assert.deepEqual([code, signal], [1, null], `ksocket ${args.join(' ')}: ${stdout} ${stderr}`);
+    assert.match(stderr, message, `ksocket ${args.join(' ')}`);
+    assert.equal(stdout, '', `ksocket ${args.join(' ')}`);
+    assert.doesNotMatch(stderr, /\n {4}at /, `no stack: ksocket ${args.join(' ')}`);
+  }
+});
+
+test('without a command it shows its help and fails', async () => {
+  const { code, stdout, stderr } = await runCli([]);
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /serve/);
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { features } from 'ksocket';
+import { root, runCli } from '../support/child.js';
+import { test } from '../support/test.js';
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+test('info shows version, engine and features', async () => {
+  const { code, stdout, stderr } = await runCli(['info']);
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  const facts = Object.fromEntries(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/\s+/, 2)),
+  );
+  assert.equal(facts.ksocket, version);
+  assert.equal(facts.node, process.version);
+  assert.equal(facts.kernel, release());
+  const { engine, ...kernel } = features();
+  assert.equal(facts.engine, engine);
+  assert.equal(engine, process.env.KSOCKET_ENGINE, 'the engine that the tests ask for');
+  for (const [name, has] of Object.entries(kernel)) assert.equal(facts[name], has ? 'yes' : 'no', name);
+});
+
+test('info --json is JSON with the same facts', async () => {
+  const { code, stdout } = await runCli(['info', '--json']);
+  assert.equal(code, 0);
+  const facts = JSON.parse(stdout);
+  const { engine, ...kernel } = features();
+  assert.equal(facts.ksocket, version);
+  assert.equal(facts.engine, engine);
+  assert.deepEqual(facts.features, kernel);
+});

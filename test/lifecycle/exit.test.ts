@@ -1,0 +1,233 @@
+// The program ends, in every way a program can, while datagrams pour in. No crash, no hang, no noise.
+import assert from 'node:assert/strict';
+import { type ChildOptions, type ChildResult, runProgram, startProgram } from '../support/child.js';
+import { bound, Inbox, Sockets, unusedPort } from '../support/peer.js';
+import { startSender } from '../support/programs.js';
+import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
+
+/** What holds a thread while the program ends. */
+type Kind = 'socket' | 'dedicated' | 'busyPoll' | 'server' | 'silent server';
+const kinds: Kind[] = ['socket', 'dedicated', 'busyPoll', 'server', 'silent server'];
+
+/** Runs `ending` when the flood has begun. It is given the socket or server. */
+async function floodedProgram(kind: Kind, ending: string) {
+  const { createServer, createSocket } = await import('ksocket');
+  // biome-ignore lint/suspicious/noExplicitAny: a socket or a server
+  let receiver: any;
+  let received = 0;
+  const count = () => {
+    received++;
+    if (received === 2000) end('in a listener');
+  };
+  if (kind === 'server' || kind === 'silent server') {
+    receiver = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+    if (kind === 'server') receiver.on('datagram', count);
+    await receiver.start();
+  } else {
+    receiver = createSocket({
+      type: 'udp4',
+      ...(kind === 'dedicated' ? { thread: 'dedicated' as const } : {}),
+      ...(kind === 'busyPoll' ? { busyPoll: 100 } : {}),
+    });
+    receiver.on('message', count);
+    await new Promise<void>((resolve) => receiver.bind(0, '127.0.0.1', resolve));
+  }
+  console.log(`port ${receiver.address().port}`);
+  const end = (where: string) => {
+    if (ending === 'process.exit()' && where !== 'in a listener') process.exit(7);
+    if (ending === 'process.exit() in a listener' && where === 'in a listener') process.exit(7);
+    if (ending === 'an uncaught exception' && where !== 'in a listener') throw new Error('uncaught');
+    if (ending === 'an uncaught exception in a listener' && where === 'in a listener') throw new Error('uncaught');
+    if (ending === 'a rejection in a listener' && where === 'in a listener') void Promise.reject(new Error('uncaught'));
+    if (ending === 'unref' && where !== 'in a listener') receiver.unref();
+    if (ending === 'close' && where !== 'in a listener') (receiver.close ?? receiver.stop).call(receiver);
+    if (ending === 'close in a listener' && where === 'in a listener') (receiver.close ?? receiver.stop).call(receiver);
+    if (ending === 'close, then process.exit()' && where !== 'in a listener') {
+      (receiver.close ?? receiver.stop).call(receiver);
+      process.exit(7);
+    }
+  };
+  const timer = setInterval(() => {
+    if (receiver.stats().rxDatagrams < 2000) return;
+    clearInterval(timer);
+    end('in a timer');
+  }, 1);
+  process.on('exit', () => console.log('exit'));
+}
+
+async function runFlooded(kind: Kind, ending: string, options: ChildOptions = {}): Promise<ChildResult> {
+  await using child = startProgram(floodedProgram, [kind, ending], options);
+  const [, port] = await child.line(/^port (\d+)$/);
+  await using _sender = startSender({ port: Number(port), count: 0, bytes: 64 });
+  return await child.end();
+}
+
+const endings: [ending: string, code: number, stderr: RegExp][] = [
+  ['process.exit()', 7, /^$/],
+  ['process.exit() in a listener', 7, /^$/],
+  ['an uncaught exception', 1, /Error: uncaught/],
+  ['an uncaught exception in a listener', 1, /Error: uncaught/],
+  ['a rejection in a listener', 1, /Error: uncaught/],
+  ['unref', 0, /^$/],
+  ['close', 0, /^$/],
+  ['close in a listener', 0, /^$/],
+  ['close, then process.exit()', 7, /^$/],
+];
+
+for (const [ending, code, stderr] of endings) {
+  test(`${ending} while datagrams pour in`, async () => {
+    for (const kind of kinds) {
+      if (kind === 'silent server' && ending.includes('in a listener')) continue; // it has none
+      const result = await runFlooded(kind, ending);
+      const what = `${kind}: ${JSON.stringify(result)}`;
+      assert.equal(result.signal, null, what);
+      assert.equal(result.code, code, what);
+      assert.match(result.stderr, stderr, what);
+      assert.doesNotMatch(result.stderr, /warning|deprecat|assert|abort|fatal/i, what);
+      assert.match(result.stdout, /^port \d+\nexit\n$/, what);
+    }
+  });
+}
+
+test('SIGTERM and SIGINT without a handler end it as any program', async () => {
+  for (const kind of kinds) {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      await using child = startProgram(floodedProgram, [kind, 'never']);
+      const [, port] = await child.line(/^port (\d+)$/);
+      await using _sender = startSender({ port: Number(port), count: 0, bytes: 64 });
+      await waitFor(() => child.lines.length > 0, 'start');
+      child.kill(signal);
+      const result = await child.end();
+      assert.deepEqual([result.code, result.signal, result.stderr], [null, signal, ''], kind);
+    }
+  }
+});
+
+test('a signal handler runs under flood, closes, and the program ends by itself', async () => {
+  const program = async () => {
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket('udp4', () => {});
+    process.on('SIGTERM', () => {
+      console.log('handler');
+      socket.close();
+    });
+    socket.bind(0, '127.0.0.1', () => console.log(`port ${socket.address().port}`));
+  };
+  await using child = startProgram(program, []);
+  const [, port] = await child.line(/^port (\d+)$/);
+  await using _sender = startSender({ port: Number(port), count: 0, bytes: 64 });
+  child.kill('SIGTERM');
+  const result = await child.end();
+  assert.deepEqual(result, { code: 0, signal: null, stdout: `port ${port}\nhandler\n`, stderr: '' });
+});
+
+test('what was sent in the last tick before process.exit() goes out', async () => {
+  await using sockets = new Sockets();
+  const receiver = sockets.makePeer();
+  const inbox = new Inbox(receiver);
+  const port = await bound(receiver);
+  const result = await runProgram(
+    async (port) => {
+      const { createSocket } = await import('ksocket');
+      const socket = createSocket('udp4');
+      socket.bind(0, '127.0.0.1', () => {
+        socket.connect(port, '127.0.0.1', () => {
+          for (let i = 0; i < 10; i++) socket.send(`${i}`);
+          process.exit(0);
+        });
+      });
+    },
+    [port],
+  );
+  assert.deepEqual(result, { code: 0, signal: null, stdout: '', stderr: '' });
+  await inbox.take(10);
+  assert.equal(inbox.texts.join(''), '0123456789');
+});
+
+test('an exception while a module loads, with sockets in every state', async () => {
+  for (const state of ['unbound', 'binding', 'bound', 'sending', 'dedicated', 'server starting', 'server running']) {
+    const result = await runProgram(
+      async (state) => {
+        const { createServer, createSocket } = await import('ksocket');
+        const socket = createSocket({ type: 'udp4', ...(state === 'dedicated' ? { busyPoll: 100 } : {}) }, () => {});
+        const server = createServer({ port: 0, reply: 'echo' });
+        if (state === 'server starting') void server.start();
+        if (state === 'server running') await server.start();
+        if (state !== 'unbound' && !state.startsWith('server')) socket.bind(0, '127.0.0.1');
+        if (state === 'bound' || state === 'dedicated')
+          await new Promise<void>((resolve) => socket.on('listening', resolve));
+        if (state === 'sending') socket.send('x', 9, '127.0.0.1');
+        throw new Error('while loading');
+      },
+      [state],
+    );
+    assert.deepEqual([result.code, result.signal, result.stdout], [1, null, ''], state);
+    assert.match(result.stderr, /Error: while loading/);
+    assert.equal(result.stderr.match(/Error:/g)?.length, 1, result.stderr);
+  }
+});
+
+test('a program that only imports ksocket ends at once', async () => {
+  const result = await runProgram(async () => {
+    await import('ksocket');
+  }, []);
+  assert.deepEqual(result, { code: 0, signal: null, stdout: '', stderr: '' });
+});
+
+test('closing and opening in exit handlers is harmless', async () => {
+  const result = await runProgram(async () => {
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket('udp4', () => {});
+    socket.bind(0, '127.0.0.1', () => process.exit(5));
+    process.on('exit', () => {
+      socket.send('late', socket.address().port, '127.0.0.1');
+      socket.close();
+      createSocket('udp4').bind(0, '127.0.0.1');
+      console.log('exit');
+    });
+  }, []);
+  assert.deepEqual(result, { code: 5, signal: null, stdout: 'exit\n', stderr: '' });
+});
+
+test('child processes inherit no descriptor of ksocket', async () => {
+  const result = await runProgram(async () => {
+    const { createServer, createSocket } = await import('ksocket');
+    const { spawnSync } = await import('node:child_process');
+    const list = () => spawnSync('ls', ['/proc/self/fd'], { encoding: 'utf8' }).stdout;
+    const before = list();
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const server = createServer({ port: 0, reply: 'x', replyTo: { address: '127.0.0.1', port: 9 } });
+    await server.start();
+    console.log(list() === before);
+    socket.close();
+    await server.stop();
+  }, []);
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'true\n', stderr: '' });
+});
+
+test('sockets that are closed in listeners, and replaced, under flood', async () => {
+  const port = await unusedPort();
+  const program = async (port: number) => {
+    const { createSocket } = await import('ksocket');
+    let opened = 0;
+    const open = () => {
+      opened++;
+      let got = 0;
+      const socket = createSocket({ type: 'udp4', ...(opened % 5 === 0 ? { thread: 'dedicated' as const } : {}) });
+      socket.on('message', () => {
+        got++;
+        if (got > 10) console.log('a message after close');
+        if (got === 10) socket.close(opened < 200 ? open : () => console.log(opened));
+      });
+      socket.bind(port, '127.0.0.1', () => opened === 1 && console.log('ready'));
+    };
+    open();
+  };
+  await using child = startProgram(program, [port]);
+  await child.line(/^ready$/);
+  await using _sender = startSender({ port, count: 0, bytes: 64 });
+  const result = await child.end();
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'ready\n200\n', stderr: '' });
+});
