@@ -279,7 +279,11 @@ void IoThread::leave_loop_mode() {
   loop_mode_ = false;
   for (const auto& endpoint : shared_) {
     std::lock_guard lock(endpoint->interest_mutex);
-    if (endpoint->fd) unshare(loop_, endpoint->fd.get());
+    if (!endpoint->fd || !endpoint->watched) continue;
+    unshare(loop_, endpoint->fd.get());
+    // Of what made the loop wake up our own epoll instance was never told, and the loop may not have read it
+    // all: added anew, the entry is checked for readiness.
+    engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
   }
 }
 
