@@ -3,7 +3,6 @@ import { constants } from 'node:os';
 
 export const EBADF = -constants.errno.EBADF;
 export const ECANCELED = -constants.errno.ECANCELED;
-export const EDESTADDRREQ = -constants.errno.EDESTADDRREQ;
 export const EEXIST = -constants.errno.EEXIST;
 export const EINVAL = -constants.errno.EINVAL;
 export const EISCONN = -constants.errno.EISCONN;

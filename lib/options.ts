@@ -70,10 +70,10 @@ const BUSY_POLL_MAX = 1_000_000;
 const RX_USECS_MAX = 10_000;
 const RX_FRAMES_MAX = 1024;
 
-/** A Node port: an integer, or text of one, from 0 (or 1, but '0' always passes) to 65535. */
+/** A Node port: an integer, or text of one, from 0 (or 1) to 65535. */
 export function validatePort(value: unknown, name: string, allowZero: boolean): number {
   const number = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : -1;
-  if (number >>> 0 !== number || number > 65535 || (value === 0 && !allowZero)) {
+  if (number >>> 0 !== number || number > 65535 || (number === 0 && !allowZero)) {
     throw errors.badPort(name, value, allowZero);
   }
   return number | 0;
@@ -81,6 +81,12 @@ export function validatePort(value: unknown, name: string, allowZero: boolean): 
 
 export function validateString(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
+}
+
+export function validateObject(value: unknown, name: string): asserts value is object {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw errors.invalidArgType(name, 'of type object', value);
+  }
 }
 
 export function validateFunction(value: unknown, name: string): asserts value is (...args: never[]) => unknown {
@@ -132,7 +138,7 @@ export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSo
   for (const name of ['receiveBlockList', 'sendBlockList'] as const) {
     const value = options[name];
     if (value && !BlockList.isBlockList?.(value) && !(value instanceof BlockList)) {
-      throw errors.invalidArgType(`options.${name}`, 'an instance of net.BlockList', value);
+      throw errors.invalidArgType(`options.${name}`, 'an net.BlockList', value);
     }
   }
   if (lookup !== undefined) validateFunction(lookup, 'lookup');

@@ -93,10 +93,14 @@ export class Sender {
   ): number {
     const at = this.#stage(id, payload, listener);
     if (at < 0) return EMSGSIZE;
-    const words = this.#words;
-    // Port, family and kind share a word; the kind of a datagram is 0.
-    words[at + (D_PORT >> 2)] = connected ? 0 : from[fromAt + (D_PORT >> 2)];
-    for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
+    if (connected) {
+      this.#address(at, null, 0);
+    } else {
+      const words = this.#words;
+      // Port, family and kind share a word; the kind of a datagram is 0.
+      words[at + (D_PORT >> 2)] = from[fromAt + (D_PORT >> 2)];
+      for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
+    }
     this.#schedule();
     return 0;
   }
@@ -162,7 +166,9 @@ export class Sender {
   #address(at: number, to: ParsedAddress | null, port: number): void {
     const words = this.#words;
     if (to === null) {
+      // All of it: datagrams that go to one place have one address, else they could overtake each other.
       words[at + (D_PORT >> 2)] = 0;
+      words.fill(0, at + (D_ADDRESS >> 2), at + (D_SCOPE_ID >> 2) + 1);
       return;
     }
     words[at + (D_PORT >> 2)] = littleEndian ? port | (to.family << 16) : (port << 16) | (to.family << 8);

@@ -7,7 +7,7 @@ import { type BlockList, isIPv6, type LookupFunction } from 'node:net';
 import { isLiteral, parseLiteral } from './address.js';
 import type { Batch } from './batch.js';
 import { type Stats, zeroStats } from './counters.js';
-import { EBADF, ECANCELED, EDESTADDRREQ, EEXIST, EINVAL, EISCONN } from './errno.js';
+import { EBADF, ECANCELED, EEXIST, EINVAL, EISCONN } from './errno.js';
 import * as errors from './errors.js';
 import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
 import { dedicatedThread, type IoThread, isOurs, sharedThread } from './io-thread.js';
@@ -125,6 +125,17 @@ export class SocketCore implements Endpoint {
     });
   }
 
+  /** As `bind`, to a literal: bound when this returns, or throws. 'listening' comes on the next tick. */
+  bindSync(ip: string, port: number): void {
+    this.bindState = 'binding';
+    const failure = this.#bindNow(ip, port);
+    if (failure !== undefined) {
+      this.bindState = 'unbound';
+      throw failure;
+    }
+    process.nextTick(() => !this.closed && this.#socket.emit('listening'));
+  }
+
   /** Takes a bound descriptor. 'listening' comes before this returns. */
   adopt(fd: number, copy: boolean): void {
     this.#abandon(); // what a failed bind or a membership has opened
@@ -222,14 +233,17 @@ export class SocketCore implements Endpoint {
     this.#resolve(host || this.#loopback(), (error, ip) => {
       if (this.#thread === undefined) return;
       if (error) return fail(error);
-      const { sendBlockList } = this.options;
-      if (sendBlockList && isBlocked(sendBlockList, ip)) return fail(errors.ipBlocked(ip));
-      this.#thread.sender.flush(); // what was sent before goes out unconnected
-      const errno = this.#thread.native.connect(this.id, String(ip), port);
-      if (errno !== 0) return fail(errors.exceptionWithHostPort(errno, 'connect', host, port));
-      this.connectState = 'connected';
+      const failure = this.#connectNow(ip, port, host);
+      if (failure !== undefined) return fail(failure);
       process.nextTick(() => socket.emit('connect'));
     });
+  }
+
+  /** As `connect`, to a literal: connected when this returns, or throws. The socket is bound. */
+  connectSync(port: number, ip: string): void {
+    const failure = this.#connectNow(ip, port, ip);
+    if (failure !== undefined) throw failure;
+    process.nextTick(() => !this.closed && this.#socket.emit('connect'));
   }
 
   disconnect(): void {
@@ -455,6 +469,18 @@ export class SocketCore implements Endpoint {
     return undefined;
   }
 
+  // `host`: what the user calls it.
+  #connectNow(ip: string, port: number, host: string): Error | undefined {
+    const { sendBlockList } = this.options;
+    if (sendBlockList && isBlocked(sendBlockList, ip)) return errors.ipBlocked(ip);
+    const thread = this.#running();
+    thread.sender.flush(); // what was sent before goes out unconnected
+    const errno = thread.native.connect(this.id, String(ip), port);
+    if (errno !== 0) return errors.exceptionWithHostPort(errno, 'connect', host, port);
+    this.connectState = 'connected';
+    return undefined;
+  }
+
   // The end of every bind.
   #bound(failure: Error | undefined): void {
     if (failure !== undefined) {
@@ -515,8 +541,7 @@ export class SocketCore implements Endpoint {
     const listener = callback && this.#sentListener(callback, atOnce, address, port);
     const to = port === undefined ? null : parseLiteral(this.#family, String(ip));
     let errno: number;
-    if (port === 0) errno = EDESTADDRREQ;
-    else if (port !== undefined && to === null) errno = EINVAL;
+    if (port !== undefined && to === null) errno = EINVAL;
     else if (port !== undefined && this.connectState === 'connected') errno = EISCONN;
     else errno = this.#running().sender.send(this.id, to, port ?? 0, payload, !atOnce, listener);
     if (errno !== 0) listener?.(errno);

@@ -1,13 +1,22 @@
 // The public socket: node:dgram's interface, and more. How it does it is in socket-core.ts.
 import { channel } from 'node:diagnostics_channel';
+import dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
+import { isIP } from 'node:net';
 import type { Batch } from './batch.js';
 import type { Stats } from './counters.js';
 import * as errors from './errors.js';
 import { fdOf, isUvHandle, type UvHandle } from './inherited.js';
 import { SocketOption } from './layout.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
-import { checkSocketOptions, type SocketOptions, type SocketType, validatePort, validateString } from './options.js';
+import {
+  checkSocketOptions,
+  type SocketOptions,
+  type SocketType,
+  validateObject,
+  validatePort,
+  validateString,
+} from './options.js';
 import type { RemoteInfo } from './receiver.js';
 import { type Payload, parseSendArguments, type SendCallback } from './send-arguments.js';
 import { SocketCore } from './socket-core.js';
@@ -65,6 +74,14 @@ export interface Socket extends EventEmitter<SocketEvents> {
   bind(callback?: () => void): this;
   bind(options: BindOptions, callback?: (() => void) | null): this;
 
+  /**
+   * As `bind`, to an IP literal, and done when this returns; 'listening' comes on the next tick. In a cluster's worker
+   * the port is its own.
+   * @returns where the socket is bound
+   * @throws ERR_SOCKET_ALREADY_BOUND, ERR_INVALID_ARG_VALUE for a name, EADDRINUSE, …
+   */
+  bindSync(options?: { port?: number; address?: string }): AddressInfo;
+
   /** Stops receiving and closes the descriptor, at once; `'close'` comes a tick later. What was sent in this very tick
    * is not sent any more, without a callback: close in the last callback instead. */
   close(callback?: () => void): this;
@@ -79,6 +96,9 @@ export interface Socket extends EventEmitter<SocketEvents> {
    * 'error'. @throws ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED */
   connect(port: number, address?: string, callback?: (error?: Error) => void): void;
   connect(port: number, callback: (error?: Error) => void): void;
+  /** As `connect`, to an IP literal, and done when this returns; 'connect' comes on the next tick.
+   * @throws ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED, ERR_INVALID_ARG_VALUE for a name */
+  connectSync(port: number, address?: string): void;
   /** @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
   disconnect(): void;
   /** Where the socket is connected to, getpeername(2). @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
@@ -180,6 +200,18 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     return this;
   },
 
+  bindSync(options = {}) {
+    const core = this[kCore];
+    core.checkRunning();
+    validateObject(options, 'options');
+    if (core.bindState !== 'unbound') throw errors.alreadyBound();
+    const port = validatePort(options.port ?? 0, 'options.port', true);
+    const address = options.address || (this.type === 'udp4' ? '0.0.0.0' : '::');
+    validateLiteral(address, 'options.address', 'bindSync');
+    core.bindSync(address, port);
+    return this.address();
+  },
+
   close(callback) {
     if (typeof callback === 'function') this.on('close', callback);
     if (!this[kCore].deferClose(() => this.close())) this[kCore].close();
@@ -210,6 +242,18 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     if (core.connectState !== 'disconnected') throw errors.isConnected();
     core.connectState = 'connecting';
     core.whenBound(() => core.connect(checkedPort, host, done));
+  },
+
+  connectSync(port: number, address?: string | null) {
+    const core = this[kCore];
+    core.checkRunning();
+    const checkedPort = validatePort(port, 'Port', false);
+    if (core.connectState !== 'disconnected') throw errors.isConnected();
+    const host = address === undefined || address === null || address === '' ? loopback(this) : address;
+    validateLiteral(host, 'address', 'connectSync');
+    if (core.bindState === 'unbound') this.bindSync();
+    else if (core.bindState === 'binding') throw errors.alreadyBound();
+    core.connectSync(checkedPort, host);
   },
 
   disconnect() {
@@ -321,6 +365,18 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 };
 Object.assign(Socket.prototype, methods);
 
+function loopback(socket: Socket): string {
+  return socket.type === 'udp4' ? '127.0.0.1' : '::1';
+}
+
+function validateLiteral(address: unknown, name: string, method: string): asserts address is string {
+  validateString(address, name);
+  if (isIP(address) === 0) {
+    const reason = `must be a numeric IP address; ${method} does not perform DNS resolution`;
+    throw errors.invalidArgValue(name, address, reason);
+  }
+}
+
 function bindWith(core: SocketCore, options: BindOptions | UvHandle): void {
   if (isUvHandle(options)) {
     core.adopt(options.fd, true);
@@ -332,18 +388,20 @@ function bindWith(core: SocketCore, options: BindOptions | UvHandle): void {
   else core.bind(options.address, options.port, Boolean(options.exclusive));
 }
 
-// A bind callback is a 'listening' listener that a failed bind takes back. That it listens to 'error' for this makes
-// the error a handled one, as in node:dgram.
+// A bind callback is a 'listening' listener that a failed bind takes back. In older Nodes that makes the error a handled
+// one, in newer ones it does not: https://github.com/nodejs/node/pull/62602. We do as the running one.
+const bindError = String(dgram.Socket.prototype.bind).includes('errorMonitor') ? EventEmitter.errorMonitor : 'error';
+
 function onceListening(socket: Socket, callback: () => void): void {
   const remove = () => {
-    socket.removeListener('error', remove);
+    socket.removeListener(bindError, remove);
     socket.removeListener('listening', onListening);
   };
   const onListening = () => {
     remove();
     callback.call(socket);
   };
-  socket.on('error', remove);
+  socket.on(bindError, remove);
   socket.on('listening', onListening);
 }
 

@@ -36,6 +36,7 @@ async function send(
   options: { to: { address: string; port: number }; wait?: number | true },
 ): Promise<void> {
   const { address, port } = options.to;
+  let timer: NodeJS.Timeout | undefined;
   try {
     const family = isIP(address) || (await dns.lookup(address)).family;
     await using socket = createSocket(family === 6 ? 'udp6' : 'udp4');
@@ -43,9 +44,8 @@ async function send(
       socket.on('error', reject);
       if (options.wait !== undefined) {
         const seconds = options.wait === true ? DEFAULT_WAIT_S : options.wait;
-        const timer = setTimeout(() => reject(new Error(`no answer within ${seconds} s`)), seconds * 1000);
+        timer = setTimeout(() => reject(new Error(`no answer within ${seconds} s`)), seconds * 1000);
         socket.on('message', (msg, rinfo) => {
-          clearTimeout(timer);
           process.stdout.write(`${rinfo.address}:${rinfo.port} ${msg.length} bytes: ${printable(msg)}\n`);
           resolve();
         });
@@ -58,5 +58,7 @@ async function send(
   } catch (error) {
     process.stderr.write(`ksocket: ${(error as Error).message}\n`);
     process.exitCode = 1;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,5 +1,5 @@
 // `ksocket serve`: the original kernel module as a command, with its log lines.
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { createServer, type ReplyTarget, type ServerOptions } from '../server.js';
 import { parseEndpoint, parsePort, printable } from './endpoint.js';
 
@@ -34,7 +34,7 @@ export function defineServe(program: Command): void {
     .option('-p, --port <port>', 'port to listen on, 0 for any free one', parsePort, 2325)
     .option('-a, --address <address>', 'address to listen on', '0.0.0.0')
     .option('-r, --reply <text>', 'what to answer (default: "testing...")')
-    .option('-e, --echo', 'answer with the datagram itself, to its sender')
+    .addOption(new Option('-e, --echo', 'answer with the datagram itself, to its sender').conflicts('reply'))
     .option('-t, --reply-to <target>', '"source", or HOST:PORT (default: 127.0.0.1:23)', (text) =>
       text === 'source' ? 'source' : parseEndpoint(text),
     )

@@ -41,21 +41,25 @@ int PosixEngine::change(int fd, uint64_t token, uint32_t interest) {
   return 0;
 }
 
+// The kernel keeps a descriptor's socket alive, and its port taken, while poll() waits on it: close() after
+// this has to find it free, so the waiting thread is made to let go first.
 void PosixEngine::unwatch(int fd) {
-  {
-    std::lock_guard lock(mutex_);
-    auto at = std::find_if(watched_.begin(), watched_.end(), [&](const Watched& w) { return w.fd == fd; });
-    if (at == watched_.end()) return;
-    *at = watched_.back();
-    watched_.pop_back();
-    changed_ = true;
-  }
+  std::unique_lock lock(mutex_);
+  auto at = std::find_if(watched_.begin(), watched_.end(), [&](const Watched& w) { return w.fd == fd; });
+  if (at == watched_.end()) return;
+  *at = watched_.back();
+  watched_.pop_back();
+  changed_ = true;
+  if (!polling_) return;
+  uint64_t round = rounds_;
   wake();
+  left_poll_.wait(lock, [&] { return rounds_ != round; });
 }
 
 int PosixEngine::wait(std::span<Event> events, int timeout_ms) {
   {
     std::lock_guard lock(mutex_);
+    polling_ = true;
     if (changed_) {
       changed_ = false;
       polled_ = watched_;
@@ -68,7 +72,14 @@ int PosixEngine::wait(std::span<Event> events, int timeout_ms) {
     }
   }
   int n = poll(polls_.data(), polls_.size(), timeout_ms);
-  if (n < 0) return -errno;
+  int error = errno;
+  {
+    std::lock_guard lock(mutex_);
+    polling_ = false;
+    rounds_++;
+  }
+  left_poll_.notify_all();
+  if (n < 0) return -error;
   if (polls_[0].revents != 0) {
     char bytes[64];
     while (read(wake_read_.get(), bytes, sizeof bytes) == sizeof bytes) {

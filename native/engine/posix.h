@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include <condition_variable>
 #include <mutex>
 #include <vector>
 
@@ -38,7 +39,10 @@ class PosixEngine final : public Engine {
   Fd wake_write_;
   std::mutex mutex_;
   std::vector<Watched> watched_;  // guarded by mutex_
-  bool changed_ = true;           // guarded by mutex_: the waiting thread's copy below is stale
+  bool polling_ = false;          // guarded by mutex_: is the waiting thread in poll()?
+  uint64_t rounds_ = 0;           // guarded by mutex_: how often it has been
+  std::condition_variable left_poll_;
+  bool changed_ = true;  // guarded by mutex_: the waiting thread's copy below is stale
 
   // The waiting thread's own.
   std::vector<Watched> polled_;

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import * as ksocket from 'ksocket';
 import { cases } from './cases/all.js';
-import { difference } from './difference.js';
+import { difference, withoutEarly, withoutOrder } from './difference.js';
 import { openPeers, type Peers, World } from './interpreter.js';
 import { scripts } from './random.js';
 import { print, type Script } from './script.js';
@@ -17,6 +17,8 @@ export class Comparison implements AsyncDisposable {
   readonly #peers: Peers;
   readonly #dgram: World;
   readonly #ksocket: World;
+  /** Differences in order that did not come again. */
+  readonly reordered: string[] = [];
 
   private constructor(peers: Peers, ofDgram: World, ofKsocket: World) {
     this.#peers = peers;
@@ -40,7 +42,7 @@ export class Comparison implements AsyncDisposable {
     const types = this.#peers.peer6 === undefined ? ['udp4'] : ['udp4', 'udp6'];
     let done = 0;
     const property = fc.asyncProperty(scripts(types), async (script) => {
-      const found = await this.differenceOf(script);
+      const found = await this.#randomDifferenceOf(script);
       if (found !== undefined) throw new Error(found);
       if (++done % 1000 === 0) progress(done);
     });
@@ -48,6 +50,25 @@ export class Comparison implements AsyncDisposable {
     if (!result.failed) return undefined;
     const [smallest] = result.counterexample ?? [];
     return `seed ${seed}, path ${result.counterexamplePath}\n${smallest && print(smallest)}\n${result.errorInstance}`;
+  }
+
+  async #randomDifferenceOf(script: Script): Promise<string | undefined> {
+    const expected = await this.#dgram.run(script);
+    const actual = await this.#ksocket.run(script);
+    let found = difference(expected, actual);
+    if (found === undefined) return undefined;
+    const text = JSON.stringify(script.steps, (_, value) => (typeof value === 'bigint' ? `${value}n` : value));
+    if (/"close"|"abort"/.test(text)) {
+      // Where listeners react to messages, one too many would be a fault.
+      found = difference(expected, withoutEarly(expected, actual, !text.includes('"feed"')));
+    }
+    if (found === undefined || difference(withoutOrder(expected), withoutOrder(actual)) !== undefined) return found;
+    // Only the order on the network differs. Does it always?
+    for (let again = 0; again < 20; again++) {
+      if ((await this.differenceOf(script)) !== undefined) return found;
+    }
+    this.reordered.push(found);
+    return undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,6 +110,7 @@ if (process.argv[1] === import.meta.filename) {
     different++;
     console.log(random);
   }
+  for (const once of comparison.reordered) console.log(`in another order, once: ${once}`);
   console.log(`${run} cases and ${count} random scripts on node ${process.version}: ${different} differ`);
   if (different > 0) process.exitCode = 1;
 }

@@ -32,18 +32,26 @@ export interface Peers {
   peer6: nodeDgram.Socket | undefined;
 }
 
+// Ports that the kernel gives to nobody: a socket under test never has the peers'.
+async function openPeer(type: 'udp4' | 'udp6', address: string): Promise<nodeDgram.Socket> {
+  for (;;) {
+    const peer = nodeDgram.createSocket(type);
+    try {
+      peer.bind(20_000 + Math.floor(Math.random() * 10_000), address);
+      await once(peer, 'listening');
+      return peer;
+    } catch (error) {
+      peer.close();
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
+}
+
 /** The plain sockets on the other side; 6 only where the machine has IPv6. */
 export async function openPeers(): Promise<Peers> {
-  const peer4 = nodeDgram.createSocket('udp4').bind(0, '127.0.0.1');
-  await once(peer4, 'listening');
-  const peer6 = nodeDgram.createSocket('udp6').bind(0, '::1');
-  try {
-    await once(peer6, 'listening');
-    return { peer4, peer6 };
-  } catch {
-    peer6.close();
-    return { peer4, peer6: undefined };
-  }
+  const peer4 = await openPeer('udp4', '127.0.0.1');
+  const peer6 = await openPeer('udp6', '::1').catch(() => undefined);
+  return { peer4, peer6 };
 }
 
 /** One implementation of dgram, and what is needed to run scripts against it. */

@@ -221,6 +221,7 @@ test('sockets that are closed in listeners, and replaced, under flood', async ()
         if (got > 10) console.log('a message after close');
         if (got === 10) socket.close(opened < 200 ? open : () => console.log(opened));
       });
+      socket.on('error', (error) => console.log(error.message));
       socket.bind(port, '127.0.0.1', () => opened === 1 && console.log('ready'));
     };
     open();

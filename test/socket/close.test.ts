@@ -4,6 +4,7 @@ import { createSocket } from 'ksocket';
 import { runProgram } from '../support/child.js';
 import { bound, closed, Inbox, kinds, Sockets, sent, unusedPort } from '../support/peer.js';
 import { heldAtRest, untilHeldIs } from '../support/process.js';
+import { startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { nextTurn, waitFor, within } from '../support/wait.js';
 
@@ -41,17 +42,29 @@ test('close() twice throws, as node:dgram does', async () => {
 });
 
 test('the descriptor is closed when close() returns: the port is free', async () => {
-  const socket = createSocket('udp4');
   const port = await unusedPort();
-  const first = once(socket, 'listening');
-  socket.bind(port, '127.0.0.1');
-  await first;
-  socket.close();
-  const other = createSocket('udp4');
-  const listening = once(other, 'listening');
-  other.bind(port, '127.0.0.1');
-  await listening;
-  await closed(other);
+  // With this lookup bind() binds before it returns.
+  const lookup = (host: string, _: unknown, done: (...args: unknown[]) => void) => done(null, host, 4);
+  await using _flood = startSender({ port, count: 0, bytes: 64 });
+  await using sockets = new Sockets();
+  for (let i = 0; i < 200; i++) {
+    const socket = sockets.make({ type: 'udp4', lookup: lookup as never });
+    let failure: Error | undefined;
+    socket.once('error', (error) => {
+      failure = error;
+    });
+    socket.bind(port, '127.0.0.1');
+    assert.equal(failure, undefined, `bind number ${i}`);
+    // While the thread receives, and in the middle of a burst.
+    await within(
+      new Promise<void>((resolve) => {
+        let got = 0;
+        socket.on('message', () => ++got === 10 && resolve());
+      }),
+      'datagrams',
+    );
+    socket.close();
+  }
 });
 
 test('close() while the bind is under way: neither listening nor error comes', async () => {

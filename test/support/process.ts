@@ -1,6 +1,6 @@
 // What this process, or another one, holds, as /proc says it.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { waitFor } from './wait.js';
+import { nextTurn, waitFor } from './wait.js';
 
 export function fdCount(pid: number | 'self' = 'self'): number {
   // Reading the directory takes a descriptor itself.
@@ -38,12 +38,17 @@ export interface Held {
   ioThreads: number;
 }
 
-/** What is held once the threads of earlier tests have ended. */
+/** What is held once the threads of earlier tests have ended, and the event loop has closed what it closes later. */
 export async function heldAtRest(): Promise<Held> {
   await waitFor(
     () => ioThreadCount() === 0,
     () => `${ioThreadCount()} I/O threads of nobody`,
   );
+  let before: number;
+  do {
+    before = fdCount();
+    for (let i = 0; i < 5; i++) await nextTurn();
+  } while (fdCount() !== before);
   return held();
 }
 

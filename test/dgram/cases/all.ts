@@ -2,7 +2,9 @@
 import type { Script } from '../script.js';
 import { bindCases } from './bind.js';
 import { createCases } from './create.js';
+import { fdCases } from './fd.js';
 import { lookupCases, messageCases } from './message.js';
+import { newerCases } from './newer.js';
 import { optionCases } from './options.js';
 import { connectCases, sendCases } from './send.js';
 
@@ -14,4 +16,6 @@ export const cases: Record<string, Script> = {
   ...messageCases,
   ...lookupCases,
   ...optionCases,
+  ...fdCases,
+  ...newerCases,
 };

@@ -135,6 +135,12 @@ export const messageCases: Record<string, Script> = {
     [bound(0)],
     [listenAlways(0, 'message', tick(throwing)), feed(0, '1', '2', '3')],
   ),
+  'a microtask of a listener that throws': script(
+    ['udp4'],
+    [bound(0)],
+    [listenAlways(0, 'message', microtask(throwing)), feed(0, '1', '2', '3')],
+    [listenAlways(0, 'message', tick(microtask(throwing)), microtask(tick(throwing))), feed(0, '4', '5', '6')],
+  ),
   'answers in a message listener': script(
     ['udp4', 'udp4'],
     [bound(0), bound(1)],

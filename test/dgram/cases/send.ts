@@ -36,7 +36,6 @@ const destinations: Value[][] = [
   [''],
   [' '],
   ['port'],
-  ['0'],
   ['65536'],
   [true],
   [10n],

@@ -1,0 +1,139 @@
+// What `import 'ksocket'` does and does not do.
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root, runCli, runProgram } from '../support/child.js';
+import { test } from '../support/test.js';
+
+class Installation {
+  /** A project with ksocket in its node_modules, and nothing else. */
+  readonly project = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  readonly path = join(this.project, 'node_modules/ksocket');
+
+  constructor() {
+    mkdirSync(this.path, { recursive: true });
+    for (const part of ['dist', 'prebuilds', 'package.json']) {
+      cpSync(join(root, part), join(this.path, part), { recursive: true });
+    }
+    writeFileSync(join(this.project, 'package.json'), '{}');
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.project, { recursive: true });
+  }
+}
+
+/** One datagram to itself. */
+async function selfTest(specifier: string) {
+  const { createSocket, features } = (await import(specifier)) as typeof import('ksocket');
+  const socket = createSocket('udp4', (data) => {
+    console.log(`${data} ${features().engine}`);
+    socket.close();
+  });
+  socket.bind(0, '127.0.0.1', () => socket.send('hello', socket.address().port, '127.0.0.1'));
+}
+
+const anyEngine = { env: { KSOCKET_ENGINE: undefined } };
+
+test('it needs no other package', async () => {
+  using installation = new Installation();
+  const result = await runProgram(selfTest, ['ksocket'], { ...anyEngine, cwd: installation.project });
+  assert.deepEqual([result.code, result.stderr], [0, '']);
+  assert.match(result.stdout, /^hello (mmsg|posix)\n$/);
+});
+
+test('require() loads it as well', async () => {
+  using installation = new Installation();
+  writeFileSync(
+    join(installation.project, 'program.cjs'),
+    "const { createSocket } = require('ksocket'); console.log(typeof createSocket, typeof require('ksocket/package.json').version);",
+  );
+  const { Child } = await import('../support/child.js');
+  await using child = new Child(process.execPath, ['program.cjs'], { ...anyEngine, cwd: installation.project });
+  const { code, stdout, stderr } = await child.end();
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, 'function string\n');
+  assert.doesNotMatch(stderr, /Error/);
+});
+
+test('it loads only its own modules and Node’s, though others are installed', async () => {
+  // The hooks thread tells of every module by writing to standard error.
+  const hooks = `data:text/javascript,${encodeURIComponent(`
+    import { writeSync } from 'node:fs';
+    export async function load(url, context, next) {
+      writeSync(2, url + '\\n');
+      return next(url, context);
+    }
+  `)}`;
+  const register = `data:text/javascript,${encodeURIComponent(
+    `import { register } from 'node:module'; register(${JSON.stringify(hooks)});`,
+  )}`;
+  const result = await runProgram(selfTest, ['ksocket'], {
+    ...anyEngine,
+    execArgv: ['--no-warnings', '--import', register],
+  });
+  assert.equal(result.code, 0, result.stderr);
+  const loaded = result.stderr.trim().split('\n');
+  const own = loaded.filter((url) => url.includes('/dist/'));
+  assert.ok(own.some((url) => url.endsWith('/dist/index.js')) && own.length > 3, `the hook works: ${result.stderr}`);
+  assert.deepEqual(
+    loaded.filter((url) => !url.startsWith('node:') && !url.startsWith('data:') && !/\/dist\/[\w-]+\.js$/.test(url)),
+    [],
+  );
+});
+
+test('a missing addon is an error that says what to do', async () => {
+  using installation = new Installation();
+  renameSync(join(installation.path, 'prebuilds'), join(installation.path, 'elsewhere'));
+  const { code, stderr } = await runProgram(selfTest, ['ksocket'], { ...anyEngine, cwd: installation.project });
+  assert.equal(code, 1);
+  assert.match(stderr, new RegExp(`Error: ksocket has no addon for ${process.platform}-${process.arch}`));
+  assert.match(stderr, /build:native/);
+});
+
+test('an addon that does not fit the JavaScript is refused', async () => {
+  using installation = new Installation();
+  const layout = join(installation.path, 'dist/layout.js');
+  const { readFileSync } = await import('node:fs');
+  const source = readFileSync(layout, 'utf8');
+  const changed = source.replace(/LAYOUT_HASH = \d+/, 'LAYOUT_HASH = 1');
+  assert.notEqual(changed, source);
+  writeFileSync(layout, changed);
+  const { code, stderr } = await runProgram(selfTest, ['ksocket'], { ...anyEngine, cwd: installation.project });
+  assert.equal(code, 1);
+  assert.match(stderr, /Error: ksocket: the addon was built from other sources/);
+});
+
+test('the command works through a link, as npm makes it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    const link = join(directory, 'ksocket');
+    symlinkSync(join(root, 'dist/cli/main.js'), link);
+    const { Child } = await import('../support/child.js');
+    await using child = new Child(link, ['--version']); // by its first line, so it is executable
+    const direct = await runCli(['--version']);
+    assert.deepEqual(await child.end(), direct);
+    assert.equal(direct.code, 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('nothing happens at import: no thread, no descriptor, no global, no listener', async () => {
+  const result = await runProgram(async () => {
+    const { readdirSync } = await import('node:fs');
+    const state = () =>
+      JSON.stringify([
+        readdirSync('/proc/self/fd').length,
+        readdirSync('/proc/self/task').length,
+        Object.getOwnPropertyNames(globalThis).sort(),
+        process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
+      ]);
+    const before = state();
+    await import('ksocket');
+    const after = state();
+    console.log(before === after ? 'nothing' : `${before}\n${after}`);
+  }, []);
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'nothing\n', stderr: '' });
+});
