@@ -1,6 +1,7 @@
 // The public socket: node:dgram's interface, and more. How it does it is in socket-core.ts.
-import { channel } from 'node:diagnostics_channel';
+
 import dgram from 'node:dgram';
+import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import type { Batch } from './batch.js';

@@ -4,10 +4,16 @@ import { dirname } from 'node:path';
 
 const root = dirname(import.meta.dirname);
 const check = process.argv.includes('--check');
-const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.cc', '*.h', '*.c'], { cwd: root, encoding: 'utf8' })
+const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.cc', '*.h', '*.c'], {
+  cwd: root,
+  encoding: 'utf8',
+})
   .split('\n')
   .filter(Boolean);
-const done = spawnSync('clang-format', [...(check ? ['--dry-run', '--Werror'] : ['-i']), ...files], { cwd: root, stdio: 'inherit' });
+const done = spawnSync('clang-format', [...(check ? ['--dry-run', '--Werror'] : ['-i']), ...files], {
+  cwd: root,
+  stdio: 'inherit',
+});
 if (done.error) {
   process.stderr.write('clang-format is missing: install it (apt-get install clang-format)\n');
   process.exit(1);

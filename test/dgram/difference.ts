@@ -22,19 +22,6 @@ export function withoutEarly(expected: Trace, actual: Trace, messagesToo: boolea
   });
 }
 
-/** With what came from the network in an order that does not depend on the network: on a busy machine even the loopback
- * device changes it now and then. */
-export function withoutOrder(trace: Trace): Trace {
-  const sorted = <T>(list: readonly T[]) => [...list].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  return trace.map((step) => ({
-    ...step,
-    byStream: Object.fromEntries(
-      Object.entries(step.byStream).map(([name, entries]) => [name, name.startsWith('message ') ? sorted(entries) : entries]),
-    ),
-    sent: sorted(step.sent.map(sorted)),
-  }));
-}
-
 /** Those of `all` that are, in this order, in `wanted`, too. */
 function common<T>(wanted: readonly T[], all: readonly T[]): T[] {
   let at = 0;

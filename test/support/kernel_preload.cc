@@ -64,5 +64,4 @@ int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags) {
   }
   return next<decltype(sendmmsg)>("sendmmsg")(fd, messages, accepted, flags);
 }
-
 }

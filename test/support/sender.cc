@@ -1,9 +1,10 @@
 // sender PORT COUNT BYTES [RATE [AHEAD]]
 //
-// Sends COUNT numbered datagrams of BYTES bytes to 127.0.0.1:PORT (0: until killed), RATE a second (0: as fast as it
-// can), in bursts a few times a millisecond. The first four bytes are the number (little endian), byte i > 3 is the low byte
-// of number + i. With AHEAD it waits while more than so many bytes lie in the receiver's kernel buffer, as
-// /proc/net/udp says: then what is lost is not the kernel's loss, however busy the machine is.
+// Sends COUNT numbered datagrams of BYTES bytes to 127.0.0.1:PORT (0: until killed), RATE a second (0: as
+// fast as it can), in bursts a few times a millisecond. The first four bytes are the number (little endian),
+// byte i > 3 is the low byte of number + i. With AHEAD it waits while more than so many bytes lie in the
+// receiver's kernel buffer, as /proc/net/udp says: then what is lost is not the kernel's loss, however busy
+// the machine is.
 #include <arpa/inet.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -65,12 +66,15 @@ int main(int argc, char** argv) {
     if (rate > 0) {
       std::this_thread::sleep_for(std::chrono::microseconds(400));
       double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-      due = std::min(static_cast<uint64_t>(elapsed * rate), sent + 100);  // late is late: no bursts to catch up
+      due =
+          std::min(static_cast<uint64_t>(elapsed * rate), sent + 100);  // late is late: no bursts to catch up
     }
     if (ahead > 0) {
       while (buffered_bytes(port) > ahead) std::this_thread::sleep_for(std::chrono::microseconds(200));
-      // The kernel charges a buffer for more than the payload; at most about as much again as `ahead` at once.
-      due = std::min(due, sent + std::max<uint64_t>(1, static_cast<uint64_t>(ahead) / (2 * payload.size() + 768)));
+      // The kernel charges a buffer for more than the payload; at most about as much again as `ahead` at
+      // once.
+      due = std::min(due,
+                     sent + std::max<uint64_t>(1, static_cast<uint64_t>(ahead) / (2 * payload.size() + 768)));
     }
     for (due = std::min(due, count); sent < due; sent++) {
       uint32_t number = static_cast<uint32_t>(sent);

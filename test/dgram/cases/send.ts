@@ -311,6 +311,13 @@ export const sendCases: Record<string, Script> = {
       call(1, 'send', `c${i % 7}${'x'.repeat(i % 4)}`, ...(i % 4 === 0 ? [cb()] : [])),
     ]).flat(),
   ),
+  // Empty datagrams are not joined with others, and sends of before leave addresses behind.
+  'a connected socket keeps the order': script(
+    ['udp4', 'udp4'],
+    [call(0, 'bind', 0), call(1, 'connect', peer, here)],
+    [here, '127.0.0.2', here, '127.0.0.3'].map((address) => call(0, 'send', 'x', peer, address)),
+    ['bc', '', 'a', 'bc', '', '', 'bc', 'bc', 'a'].map((text) => call(1, 'send', text)),
+  ),
   'send() to itself and to another': script(
     ['udp4', 'udp4', 'udp6'],
     [bound(0), bound(1), bound(2, '::1')],
