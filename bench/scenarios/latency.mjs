@@ -35,6 +35,15 @@ export function latency() {
       goals: [atMost(0.4, 'p50Us', 'ksocket', 'node:dgram')],
     },
     {
+      id: 'echo/server',
+      title: "echo from the server's own thread",
+      kind: 'echo',
+      show: columns,
+      load: { size: 64 },
+      entries: [entry('ksocket', 'echo-server', {}, 'ksocket Server'), entry('c', 'echo'), entry('dgram', 'echo')],
+      goals: [atMost(1.25, 'p50Us', 'ksocket Server', 'C')],
+    },
+    {
       id: 'timers/flood',
       title: 'a 10 ms timer during a flood',
       kind: 'receive',

@@ -10,7 +10,7 @@ import { dgramRoles } from './dgram-roles.mjs';
 const dir = process.env.KSOCKET_DIR ?? join(import.meta.dirname, '../../..');
 const entry = join(dir, 'dist/index.js');
 if (!existsSync(entry)) throw new Unavailable(`${entry} is missing: run \`npm run build\``);
-const { createSocket } = await import(pathToFileURL(entry).href);
+const { createServer, createSocket } = await import(pathToFileURL(entry).href);
 
 const dgramLike = dgramRoles(createSocket);
 
@@ -47,6 +47,17 @@ export const roles = {
       batch.reply(i, batch.data(i));
     }
   }),
+
+  // The server's own thread answers; JavaScript takes no part.
+  async 'echo-server'(options, tally) {
+    const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo', ...options.serverOptions });
+    await server.start();
+    Object.defineProperties(tally, {
+      count: { get: () => server.stats().rxDatagrams },
+      bytes: { get: () => server.stats().rxBytes },
+    });
+    return { ports: [server.address().port], stats: () => server.stats() };
+  },
 
   async 'send-many'(options, tally) {
     const { ports, size, batch, connected } = options;
