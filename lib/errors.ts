@@ -143,6 +143,14 @@ export function exceptionWithHostPort(
   return error;
 }
 
+/** What Node's permission model says to a bind without --allow-net. */
+export function accessDenied(syscall: string, address: string): Error {
+  const code = 'ERR_ACCESS_DENIED';
+  const message = 'Access to this API has been restricted. Use --allow-net to manage permissions.';
+  const errno = Object.assign(new Error(message), { code, permission: 'Net', resource: address });
+  return Object.assign(new Error(`${syscall} ${code} ${message}`), { errno, code, syscall, address });
+}
+
 class SystemError extends Error {
   override name = 'SystemError';
 

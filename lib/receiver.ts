@@ -1,5 +1,6 @@
 // The consumer's half of the receive ring (native/core/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
+import { markAsUntransferable } from 'node:worker_threads';
 import { PeerNames } from './address.js';
 import { Batch, FastBuffer, type Replier, type RingViews, recordAt } from './batch.js';
 import type { ThreadMemory } from './binding.js';
@@ -267,6 +268,7 @@ export class Receiver {
     const total = end - start;
     if (this.#chunkUsed + total > this.#chunk.byteLength) {
       this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
+      markAsUntransferable(this.#chunk); // as Node does with its own pool: it is not one message's to give away
       this.#chunkBytes = new Uint8Array(this.#chunk);
       this.#chunkUsed = 0;
     }

@@ -29,6 +29,12 @@ function isBlocked(list: BlockList, ip: string): boolean {
   return list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
 }
 
+// The permission model, in the Nodes that have it for sockets.
+function netIsDenied(): boolean {
+  const { permission } = process;
+  return permission !== undefined && process.allowedNodeEnvironmentFlags.has('--allow-net') && !permission.has('net');
+}
+
 function emitMessage(this: Socket, data: Buffer, rinfo: RemoteInfo): void {
   this.emit('message', data, rinfo);
 }
@@ -439,6 +445,7 @@ export class SocketCore implements Endpoint {
   // Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.
   #bindNow(ip: string, port: unknown): Error | undefined {
     try {
+      if (netIsDenied()) return errors.accessDenied('bind', ip);
       const wrongFlag = this.#family === 4 && (this.options.flags & OPEN_IPV6_ONLY) !== 0;
       if (wrongFlag || parseLiteral(this.#family, String(ip)) === null) {
         return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
@@ -550,21 +557,28 @@ export class SocketCore implements Endpoint {
   // The callback runs in the async context of its send(), one tick after the datagram was handed over, or later if the
   // kernel would not take it then.
   #sentListener(callback: SendCallback, atOnce: boolean, address: Address, port: number | undefined): SentListener {
-    const resource = new AsyncResource('UDPSENDWRAP');
+    let resource: AsyncResource;
     let result: number | undefined;
     let late = false;
     const report = () => {
       if (result === undefined) {
         late = true;
-      } else if (result >= 0) {
-        resource.runInAsyncScope(callback, undefined, null, result);
-      } else {
-        const error = errors.exceptionWithHostPort(result, 'send', address, port);
-        resource.runInAsyncScope(callback as (error: Error) => void, undefined, error);
+        return;
+      }
+      try {
+        if (result >= 0) {
+          resource.runInAsyncScope(callback, undefined, null, result);
+        } else {
+          const error = errors.exceptionWithHostPort(result, 'send', address, port);
+          resource.runInAsyncScope(callback as (error: Error) => void, undefined, error);
+        }
+      } finally {
+        resource.emitDestroy();
       }
     };
     process.nextTick(() => {
       if (this.closed && !atOnce) return; // too early for the datagram
+      resource = new AsyncResource('UDPSENDWRAP', { requireManualDestroy: true });
       if (result === undefined) this.#thread?.sender.hasten();
       if (atOnce) report();
       else process.nextTick(report);

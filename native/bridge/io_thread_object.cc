@@ -304,6 +304,8 @@ Napi::Value IoThreadObject::name(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
   if (!endpoint) return number(info.Env(), -EBADF);
+  if (u32(info[1]) == static_cast<uint32_t>(SocketOption::receive_buffer_bytes))
+    endpoint->may_grow.store(false);
   return number(info.Env(), ksocket::set_option(endpoint->fd.get(), endpoint->family,
                                                 static_cast<SocketOption>(u32(info[1])),
                                                 info[2].As<Napi::Number>().Int32Value()));

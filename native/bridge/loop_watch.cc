@@ -76,7 +76,10 @@ bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<void()> re
 
   napi_value name;
   napi_create_string_utf8(env, "ksocket", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, nullptr, name, &context_);
+  napi_value resource;
+  napi_create_object(env, &resource);
+  napi_create_reference(env, resource, 1, &resource_);
+  napi_async_init(env, resource, name, &context_);
   napi_create_reference(env, on_ready, 1, &on_ready_);
   env_ = env;
   receive_ = std::move(receive);
@@ -95,20 +98,29 @@ void LoopWatch::close() {
                 [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
   handle->event.reset();
   napi_delete_reference(env_, on_ready_);
+  napi_delete_reference(env_, resource_);
   napi_async_destroy(env_, context_);
 }
 
 void LoopWatch::ready() {
   receive_();
-  napi_handle_scope scope;
-  napi_open_handle_scope(env_, &scope);
-  napi_value on_ready, receiver;
-  napi_get_reference_value(env_, on_ready_, &on_ready);
-  napi_get_global(env_, &receiver);
   napi_env env = env_;  // the listener may close us
-  napi_status status = napi_make_callback(env, context_, receiver, on_ready, 0, nullptr, nullptr);
-  if (status == napi_pending_exception) rethrow_as_uncaught(env);
-  napi_close_handle_scope(env, scope);
+  napi_handle_scope handles;
+  napi_open_handle_scope(env, &handles);
+  napi_value on_ready, receiver, resource;
+  napi_get_reference_value(env, on_ready_, &on_ready);
+  napi_get_reference_value(env, resource_, &resource);
+  napi_get_global(env, &receiver);
+  // Not napi_make_callback: what a listener threw has to be reported while the scope is open, as reporting it
+  // unwinds the async contexts that the scope's end would otherwise find in disorder.
+  napi_callback_scope scope;
+  if (napi_open_callback_scope(env, resource, context_, &scope) == napi_ok) {
+    if (napi_call_function(env, receiver, on_ready, 0, nullptr, nullptr) == napi_pending_exception) {
+      rethrow_as_uncaught(env);
+    }
+    napi_close_callback_scope(env, scope);
+  }
+  napi_close_handle_scope(env, handles);
 }
 
 }  // namespace ksocket

@@ -33,6 +33,7 @@ class LoopWatch {
 
   napi_env env_ = nullptr;
   napi_ref on_ready_ = nullptr;
+  napi_ref resource_ = nullptr;
   napi_async_context context_ = nullptr;
   std::function<void()> receive_;
   LoopPoll poll_;

@@ -46,6 +46,10 @@ struct Endpoint {
       false};  // set first by close(), so that the I/O thread does not contend for the locks
   std::atomic<bool> deliver{true};  // does JavaScript want the datagrams?
 
+  // May the kernel's receive buffer grow when datagrams come faster than they are read? Not once somebody has
+  // chosen its size.
+  std::atomic<bool> may_grow{true};
+
   std::mutex rx_mutex;
   uint32_t kernel_drops_seen = 0;  // guarded by rx_mutex
 

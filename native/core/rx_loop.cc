@@ -5,8 +5,17 @@
 #include <cstring>
 
 #include "core/errno_policy.h"
+#include "core/options.h"
 
 namespace ksocket {
+
+namespace {
+
+// So many in one call: they come faster than we look.
+constexpr uint32_t kGrowAtMessages = 24;
+constexpr int kGrownBytes = 4 << 20;
+
+}  // namespace
 
 RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   uint32_t wanted = RxBatch::kSlots;
@@ -35,6 +44,12 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   }
 
   uint32_t count = static_cast<uint32_t>(got);
+  if (count >= kGrowAtMessages && endpoint.may_grow.load(std::memory_order_relaxed)) {
+    // The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine
+    // can keep a thread waiting. The kernel caps the size at net.core.rmem_max.
+    endpoint.may_grow.store(false, std::memory_order_relaxed);
+    set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
+  }
   decode(endpoint, count);
   if (endpoint.responder) {
     endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));

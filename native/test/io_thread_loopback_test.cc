@@ -479,6 +479,23 @@ TEST_P(IoThreadLoopback, closes_a_flooded_socket_promptly) {
   }
 }
 
+// The thread sleeps in the kernel on the very socket that is closed.
+TEST_P(IoThreadLoopback, frees_the_port_before_close_returns) {
+  auto rig = start();
+  auto socket = listen(*rig);
+  Address name = name_of(socket->fd.get());
+  for (int round = 0; round < 200; round++) {
+    rig->thread.close(socket->id);
+    Fd again;
+    ASSERT_EQ(open_udp(4, &again), 0);
+    ASSERT_EQ(bind_socket(again.get(), name), 0) << "round " << round;
+    socket = watch(*rig, rig->add(std::move(again)));
+  }
+  Peer peer;
+  ASSERT_TRUE(peer.send(name, "still here"));
+  ASSERT_TRUE(rig->read_records(1));
+}
+
 TEST_P(IoThreadLoopback, stops_while_it_receives) {
   size_t descriptors = test::open_descriptors(), threads = test::threads_at_rest();
   for (int round = 0; round < 20; round++) {

@@ -5,8 +5,12 @@
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -72,6 +76,11 @@ class EventLoop {
     }
     return n;
   }
+  // Sleeps until something happens, and does nothing about it.
+  int sleep() {
+    epoll_event event;
+    return epoll_wait(epoll_.get(), &event, 1, 60'000);
+  }
   [[nodiscard]] bool turn_until_records(size_t count) {
     return eventually([&] {
       turn(50);
@@ -93,11 +102,11 @@ class EventLoop {
   Fd epoll_, waker_, ready_;
 };
 
-class LoopShare : public test::OnEachEngine {};
+class LoopShareOn : public test::OnEachEngine {};
 
-INSTANTIATE_TEST_SUITE_P(, LoopShare, test::both_engines(), test::engine_name);
+INSTANTIATE_TEST_SUITE_P(, LoopShareOn, test::both_engines(), test::engine_name);
 
-TEST_P(LoopShare, delivers_to_a_loop_that_sleeps) {
+TEST_P(LoopShareOn, delivers_to_a_loop_that_sleeps) {
   EventLoop loop(make_engine());
   auto socket = loop.socket();
   Address to = name_of(socket->fd.get());
@@ -121,7 +130,7 @@ TEST_P(LoopShare, delivers_to_a_loop_that_sleeps) {
   EXPECT_EQ(loop.rig->thread_counters[Counter::loop_rounds] > 0, loop.rig->thread.engine().exclusive());
 }
 
-TEST_P(LoopShare, receives_in_the_thread_while_the_loop_is_stuck) {
+TEST_P(LoopShareOn, receives_in_the_thread_while_the_loop_is_stuck) {
   EventLoop loop(make_engine());
   auto socket = loop.socket();
   Peer peer;
@@ -136,7 +145,7 @@ TEST_P(LoopShare, receives_in_the_thread_while_the_loop_is_stuck) {
 
 // Light and heavy traffic, a loop that is now asleep, now busy: modes change all the time, and nothing is
 // lost, doubled or out of order.
-TEST_P(LoopShare, loses_nothing_whoever_receives) {
+TEST_P(LoopShareOn, loses_nothing_whoever_receives) {
   EventLoop loop(make_engine(), {.slots = 256, .thread = {.moderation = {.usecs_max = 50}}});
   auto socket = loop.socket();
   Address to = name_of(socket->fd.get());
@@ -172,7 +181,7 @@ TEST_P(LoopShare, loses_nothing_whoever_receives) {
   EXPECT_EQ(get(*socket, Counter::rx_datagrams), kTotal);
 }
 
-TEST_P(LoopShare, serves_more_sockets_than_can_be_shared) {
+TEST_P(LoopShareOn, serves_more_sockets_than_can_be_shared) {
   EventLoop loop(make_engine());
   std::vector<std::shared_ptr<Endpoint>> sockets;
   for (int i = 0; i < 12; i++) sockets.push_back(loop.socket());
@@ -187,7 +196,7 @@ TEST_P(LoopShare, serves_more_sockets_than_can_be_shared) {
     EXPECT_EQ(record.data, std::to_string(record.descriptor.socket_id));
 }
 
-TEST_P(LoopShare, pauses_and_resumes_on_a_full_ring) {
+TEST_P(LoopShareOn, pauses_and_resumes_on_a_full_ring) {
   EventLoop loop(make_engine(), {.slots = 8});
   auto socket = loop.socket();
   Peer peer;
@@ -203,7 +212,7 @@ TEST_P(LoopShare, pauses_and_resumes_on_a_full_ring) {
   EXPECT_EQ(get(*socket, Counter::rx_ring_drops) + get(*socket, Counter::rx_kernel_drops), 0u);
 }
 
-TEST_P(LoopShare, leaves_the_loop_alone_once_a_socket_is_closed_or_the_thread_stopped) {
+TEST_P(LoopShareOn, leaves_the_loop_alone_once_a_socket_is_closed_or_the_thread_stopped) {
   size_t threads = test::threads_at_rest(), descriptors = test::open_descriptors();
   {
     EventLoop loop(make_engine());
@@ -227,7 +236,7 @@ TEST_P(LoopShare, leaves_the_loop_alone_once_a_socket_is_closed_or_the_thread_st
   EXPECT_EQ(test::open_descriptors(), descriptors);
 }
 
-TEST_P(LoopShare, closes_and_opens_sockets_while_they_are_flooded) {
+TEST_P(LoopShareOn, closes_and_opens_sockets_while_they_are_flooded) {
   EventLoop loop(make_engine(), {.slots = 256});
   for (int round = 0; round < 20; round++) {
     auto socket = loop.socket();
@@ -251,6 +260,79 @@ TEST_P(LoopShare, closes_and_opens_sockets_while_they_are_flooded) {
     loop.rig->drain();
     loop.rig->records.clear();
   }
+}
+
+// A real engine that does not look at the kernel until it is allowed to: its thread is as good as busy.
+class GatedEngine : public Engine {
+ public:
+  explicit GatedEngine(std::unique_ptr<Engine> real) : real_(std::move(real)) {}
+  void open() {
+    std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+
+  const char* name() const override { return real_->name(); }
+  bool offloads() const override { return real_->offloads(); }
+  bool exclusive() const override { return real_->exclusive(); }
+  int watch(int fd, uint64_t token, uint32_t interest) override { return real_->watch(fd, token, interest); }
+  int change(int fd, uint64_t token, uint32_t interest) override {
+    return real_->change(fd, token, interest);
+  }
+  void unwatch(int fd) override { real_->unwatch(fd); }
+  int wait(std::span<Event> events, int timeout_ms) override {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return open_; });
+    }
+    return real_->wait(events, timeout_ms);
+  }
+  void wake() override { real_->wake(); }
+  int receive(int fd, std::span<Message> messages) override { return real_->receive(fd, messages); }
+  int send(int fd, std::span<Message> messages) override { return real_->send(fd, messages); }
+
+ private:
+  std::unique_ptr<Engine> real_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;  // guarded by mutex_
+};
+
+// Is this thread of ours asleep in the kernel?
+bool sleeps(pid_t tid) {
+  std::ifstream stat("/proc/self/task/" + std::to_string(tid) + "/stat");
+  std::string line;
+  std::getline(stat, line);
+  size_t at = line.rfind(')');  // the name before it may hold anything
+  return at != std::string::npos && line.size() > at + 2 && line[at + 2] == 'S';
+}
+
+// The kernel told the loop, and only the loop, of a datagram that then found the ring full. When the loop
+// hands over to the thread nobody else knows of it.
+TEST(LoopShare, hands_over_what_the_loop_was_told_of_and_has_not_read) {
+  auto* gated = new GatedEngine(test::make_engine("mmsg"));
+  EventLoop loop(std::unique_ptr<Engine>(gated), {.slots = 64});
+  auto flooded = loop.socket(), single = loop.socket();
+  Address to_flooded = name_of(flooded->fd.get()), to_single = name_of(single->fd.get());
+  Peer peer;
+  pid_t tid = gettid();
+  std::thread sender([&] {
+    EXPECT_TRUE(eventually([&] { return sleeps(tid); }));
+    EXPECT_TRUE(peer.send(to_single, "single"));
+  });
+  EXPECT_GT(loop.sleep(), 0);
+  sender.join();
+  for (int i = 0; i < 64; i++) EXPECT_TRUE(peer.send(to_flooded, "flood"));
+
+  // One round: the flood fills the ring, and is reason enough to leave.
+  loop.rig->thread.receive_on_loop();
+  EXPECT_EQ(get(*flooded, Counter::rx_datagrams), 64u);
+  EXPECT_EQ(get(*single, Counter::rx_datagrams), 0u);
+  gated->open();
+  EXPECT_TRUE(eventually([&] {
+    loop.rig->drain();
+    return loop.rig->records.size() == 65;
+  }));
 }
 
 // ---- the policy

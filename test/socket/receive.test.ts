@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'ksocket';
-import { runProgram } from '../support/child.js';
+import { runProgram, startProgram } from '../support/child.js';
 import { type AnySocket, bound, Inbox, kinds, Sockets, sent } from '../support/peer.js';
-import { startSender } from '../support/programs.js';
+import { AHEAD_BYTES, checkNumbered, startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -170,6 +170,44 @@ test('a listener that throws loses no datagram behind it', async () => {
   }
 });
 
+test('a tick or a promise that throws between two messages is an uncaught exception of an idle program too', async () => {
+  // An idle event loop may receive by itself: bursts of another process, joined by the kernel, find it idle.
+  const program = async () => {
+    const { createSocket } = await import('ksocket');
+    let received = 0;
+    let caught = 0;
+    process.on('uncaughtException', () => caught++);
+    const socket = createSocket('udp4', (data) => {
+      const throws = () => {
+        throw new Error('thrown');
+      };
+      const kind = received++ % 4;
+      if (kind === 0) process.nextTick(throws);
+      if (kind === 1) queueMicrotask(throws);
+      if (kind === 2) void Promise.reject(new Error('rejected'));
+      if (`${data}` !== 'last') return;
+      socket.close();
+      setImmediate(() => console.log(JSON.stringify({ received, caught })));
+    });
+    process.on('exit', (code) => console.log(`exit ${code}`));
+    socket.bind(0, '127.0.0.1', () => console.log(`port ${socket.address().port}`));
+  };
+  await using child = startProgram(program, []);
+  const port = Number((await child.line(/^port (\d+)$/))[1]);
+  await using sockets = new Sockets();
+  const sender = sockets.make();
+  await bound(sender);
+  for (let round = 0; round < 30; round++) {
+    for (let i = 0; i < 8; i++) sender.send('datagram', port);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  for (let i = 0; i < 8; i++) sender.send('last', port);
+  const { code, signal, stdout, stderr } = await child.end();
+  assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+  const [received, caught] = [241, 181];
+  assert.deepEqual(stdout.split('\n').slice(1), [JSON.stringify({ received, caught }), 'exit 0', '']);
+});
+
 test('a listener that throws ends the program when nobody catches, with its own error', async () => {
   const result = await runProgram(async () => {
     const { createSocket } = await import('ksocket');
@@ -224,19 +262,84 @@ test('message buffers stay as they were, however many come behind and however on
   }
 });
 
-test('a message can be transferred to another thread without harm to the others', async () => {
+test('transferring a message’s memory does no harm to the others, nor to what comes later', async () => {
+  // A program of its own: a receiver whose memory is taken away might never come to rest.
+  const program = async (pooled: boolean) => {
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket({ type: 'udp4', pooled });
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const { port } = socket.address();
+    const kept: Buffer[] = [];
+    const copies: string[] = [];
+    process.on('uncaughtException', (error) => {
+      console.log(`uncaught: ${error.message}`);
+      process.exit(1);
+    });
+    await new Promise<void>((resolve) => {
+      socket.on('message', (data) => {
+        // Each third is given away, as to a worker; memory that is not its own may refuse.
+        if (kept.length % 3 === 1) {
+          try {
+            copies.push(`${Buffer.from(structuredClone(data, { transfer: [data.buffer as ArrayBuffer] }))}`);
+          } catch (error) {
+            copies.push((error as Error).name);
+          }
+        }
+        kept.push(data);
+        if (kept.length % 10 === 0 && kept.length < 100) burst();
+        if (kept.length === 100) resolve();
+      });
+      const burst = () => {
+        for (let i = kept.length; i < kept.length + 10; i++) socket.send(`datagram ${i}`, port, '127.0.0.1');
+      };
+      burst();
+    });
+    socket.close();
+    const wrong = kept.filter((data, i) => i % 3 !== 1 && `${data}` !== `datagram ${i}`).length;
+    const wrongCopies = copies.filter((text, i) => text !== `datagram ${3 * i + 1}` && text !== 'DataCloneError');
+    console.log(JSON.stringify({ wrong, wrongCopies }));
+  };
+  for (const pooled of [false, true]) {
+    const { stdout, stderr, code } = await runProgram(program, [pooled]);
+    assert.deepEqual(
+      { pooled, stdout, stderr, code },
+      { pooled, stdout: '{"wrong":0,"wrongCopies":[]}\n', stderr: '', code: 0 },
+    );
+  }
+});
+
+test('order and content hold while receiving moves between the event loop and the thread', async () => {
   await using sockets = new Sockets();
-  const socket = sockets.make();
-  const inbox = new Inbox(socket);
-  const port = await bound(socket);
-  for (let i = 0; i < 10; i++) socket.send(`datagram ${i}`, port);
-  await inbox.take(10);
-  const copy = structuredClone(inbox.all[3].data);
-  assert.equal(Buffer.from(copy).toString(), 'datagram 3');
-  assert.deepEqual(
-    inbox.texts,
-    Array.from({ length: 10 }, (_, i) => `datagram ${i}`),
-  );
+  for (const [rate, block] of [
+    [500, 0],
+    [5_000, 1],
+    [20_000, 0],
+    [20_000, 5],
+    [60_000, 2],
+    [0, 1],
+  ]) {
+    const socket = sockets.make();
+    let next = 0;
+    const wrong: number[] = [];
+    socket.on('message', (data) => {
+      const number = checkNumbered(data, 32);
+      if (number !== next++) wrong.push(number);
+      // Now and then the loop is busy, and finds the thread's datagrams before those it would read itself.
+      if (block > 0 && number % 97 === 0) {
+        const until = performance.now() + block;
+        while (performance.now() < until);
+      }
+    });
+    const port = await bound(socket);
+    const count = Math.max(200, Math.min(10_000, rate));
+    await using _sender = startSender({ port, count, bytes: 32, rate, ahead: AHEAD_BYTES });
+    await waitFor(
+      () => next >= count,
+      () => `${next} of ${count} at ${rate}/s: ${JSON.stringify(socket.stats())}`,
+    );
+    assert.deepEqual(wrong, [], `${rate}/s, blocked for ${block} ms`);
+    assert.equal(socket.stats().rxDatagrams, count);
+  }
 });
 
 test('timers and other I/O get their turn during a flood', async () => {

@@ -1,7 +1,7 @@
 // For programs of several environments: workers that receive, and what the process holds. test/lifecycle/ runs them.
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { fdCount, ioThreadCount } from './process.js';
+import { fdCount, ioThreadCount, openFds } from './process.js';
 import { waitFor } from './wait.js';
 
 export interface WorkerData {
@@ -55,7 +55,7 @@ export async function startWorker(workerData: WorkerData): Promise<{ worker: Wor
 export async function settled(fdsBefore: number): Promise<void> {
   await waitFor(
     () => fdCount() === fdsBefore && ioThreadCount() === 0,
-    () => `${fdCount()} descriptors, not ${fdsBefore}; ${ioThreadCount()} I/O threads`,
+    () => `${fdCount()} descriptors, not ${fdsBefore}; ${ioThreadCount()} I/O threads. ${openFds().join(', ')}`,
   );
 }
 

@@ -16,13 +16,16 @@ export interface Sending {
   rate?: number;
   /** Bytes that may lie in the receiver's kernel buffer: beyond, it waits. */
   ahead?: number;
+  /** The number of the first. */
+  first?: number;
 }
 
 /** How far ahead of a receiver a sender may be so that a kernel buffer of the default size never overflows. */
 export const AHEAD_BYTES = 64 * 1024;
 
-export function senderCommand({ port, count, bytes, rate = 0, ahead = 0 }: Sending): [command: string, args: string[]] {
-  return [join(bin, 'sender'), [port, count, bytes, rate, ahead].map(String)];
+export function senderCommand(sending: Sending): [command: string, args: string[]] {
+  const { port, count, bytes, rate = 0, ahead = 0, first = 0 } = sending;
+  return [join(bin, 'sender'), [port, count, bytes, rate, ahead, first].map(String)];
 }
 
 /** Starts sender.cc: numbered datagrams from a process of its own. */

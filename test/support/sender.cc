@@ -1,4 +1,4 @@
-// sender PORT COUNT BYTES [RATE [AHEAD]]
+// sender PORT COUNT BYTES [RATE [AHEAD [FIRST]]]
 //
 // Sends COUNT numbered datagrams of BYTES bytes to 127.0.0.1:PORT (0: until killed), RATE a second (0: as
 // fast as it can), in bursts a few times a millisecond. The first four bytes are the number (little endian),
@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
   std::vector<uint8_t> payload(static_cast<size_t>(argument(3)));
   const double rate = static_cast<double>(argument(4));
   const long ahead = argument(5);
+  const uint32_t first = static_cast<uint32_t>(argument(6));
 
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
   sockaddr_in to{};
@@ -77,7 +78,7 @@ int main(int argc, char** argv) {
                      sent + std::max<uint64_t>(1, static_cast<uint64_t>(ahead) / (2 * payload.size() + 768)));
     }
     for (due = std::min(due, count); sent < due; sent++) {
-      uint32_t number = static_cast<uint32_t>(sent);
+      uint32_t number = first + static_cast<uint32_t>(sent);
       for (size_t i = 4; i < payload.size(); i++) payload[i] = static_cast<uint8_t>(number + i);
       std::memcpy(payload.data(), &number, std::min<size_t>(4, payload.size()));
       sendto(fd, payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to);

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <stdexcept>
@@ -11,10 +12,17 @@
 
 namespace ksocket::test {
 
+std::string loopback_address() {
+  auto pid =
+      static_cast<uint32_t>(getpid());  // 22 bits at most, and all of 127.0.0.0/8 is ours to choose from
+  auto part = [&](int shift, uint32_t mask) { return std::to_string(pid >> shift & mask); };
+  return "127." + std::to_string(64 + (pid >> 16 & 63)) + "." + part(8, 255) + "." + part(0, 255);
+}
+
 Fd bound_socket(uint8_t family) {
   Fd fd;
   if (open_udp(family, &fd) != 0) throw std::runtime_error("socket");
-  if (bind_socket(fd.get(), address_of(family == 6 ? "::1" : "127.0.0.1", 0)) != 0)
+  if (bind_socket(fd.get(), address_of(family == 6 ? "::1" : loopback_address().c_str(), 0)) != 0)
     throw std::runtime_error("bind");
   return fd;
 }

@@ -9,7 +9,11 @@
 
 namespace ksocket::test {
 
-// A UDP socket bound to a port of the kernel's choice on 127.0.0.1 or ::1; throws when that fails.
+// An IPv4 loopback address that is this process's alone: whoever still sends to a port of 127.0.0.1 that is
+// now ours (another test of this suite, another program) does not disturb us.
+std::string loopback_address();
+
+// A UDP socket bound to a port of the kernel's choice on loopback_address() or ::1; throws when that fails.
 Fd bound_socket(uint8_t family = 4);
 Address name_of(int fd);
 bool has_ipv6();
