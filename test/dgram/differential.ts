@@ -94,7 +94,9 @@ if (process.argv[1] === import.meta.filename) {
     console.log(`${name}: ${found}`);
   }
   const count = Number(values.scripts);
-  const random = await comparison.randomDifference(count, Number(values.seed), (done) => console.log(`${done} scripts`));
+  const random = await comparison.randomDifference(count, Number(values.seed), (done) =>
+    console.log(`${done} scripts`),
+  );
   if (random !== undefined) {
     different++;
     console.log(random);

@@ -142,32 +142,32 @@ class Run implements Context {
       for (let i = 0; i < this.#script.steps.length; i++) {
         trace.push(
           await this.#runStep(() => {
-            if (i === 0) this.#script.sockets.forEach((plan, number) => this.#create(plan, number));
+            if (i === 0) for (const [number, plan] of this.#script.sockets.entries()) this.#create(plan, number);
             this.#do(this.#script.steps[i], `${i}`, 'script');
           }),
         );
       }
       trace.push(
         await this.#runStep(() => {
-          this.sockets.forEach((_, on) => this.#do([{ call: 'close', on, args: [] }], `end${on}`, 'script'));
+          for (const on of this.sockets.keys()) this.#do([{ call: 'close', on, args: [] }], `end${on}`, 'script');
         }),
       );
-      for (const after of this.#afters) after();
       return trace;
     } finally {
+      for (const after of this.#afters) after();
       process.setUncaughtExceptionCaptureCallback(null);
       peer4.off('message', onPeer);
       peer6?.off('message', onPeer);
     }
   }
 
-  // ---- Context
+  // ---- Context (functions, as operations take it apart)
 
-  log(...entry: unknown[]): void {
+  readonly log = (...entry: unknown[]): void => {
     this.#log(this.#stream, entry);
-  }
+  };
 
-  until(condition: () => boolean): void {
+  readonly until = (condition: () => boolean): void => {
     this.#pending++;
     const timer = setInterval(() => {
       if (!condition()) return;
@@ -175,24 +175,22 @@ class Run implements Context {
       this.#pending--;
     }, 1);
     this.after(() => clearInterval(timer));
-  }
+  };
 
-  count(socket: number, event: string): number {
-    return this.#counts.get(`${socket} ${event}`) ?? 0;
-  }
+  readonly count = (socket: number, event: string): number => this.#counts.get(`${socket} ${event}`) ?? 0;
 
-  port(of: number | 'peer4' | 'peer6'): number {
+  readonly port = (of: number | 'peer4' | 'peer6'): number => {
     if (typeof of === 'string') return this.#world.peers[of]?.address().port ?? 9;
     try {
       return this.sockets[of].address().port;
     } catch {
       return 9;
     }
-  }
+  };
 
-  after(body: () => void): void {
+  readonly after = (body: () => void): void => {
     this.#afters.push(body);
-  }
+  };
 
   // ---- steps
 
@@ -243,7 +241,10 @@ class Run implements Context {
     this.#entries++;
     const described = entry.map((part) => describeValue(part, this.sockets, this.#known));
     if (this.#ordered && stream === 'script') this.#step.inOrder.push(described);
-    else (this.#step.byStream[stream] ??= []).push(described);
+    else {
+      this.#step.byStream[stream] ??= [];
+      this.#step.byStream[stream].push(described);
+    }
   }
 
   // ---- sockets

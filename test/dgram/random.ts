@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { events, type LookupKind, type Op, type Script, type SocketPlan, type Value, viewKinds } from './script.js';
 
-/** `feed`: the peers send, and listeners react. `self`: sockets send to each other, and only record. `timers`: nothing
+/** `feed`: the peers send, and listeners react. `self`: sockets send to themselves, and only record. `timers`: nothing
  * is received, but lookups and operations may wait for the next turn. */
 type Kind = 'feed' | 'self' | 'timers';
 
@@ -11,7 +11,22 @@ const SOCKETS_MAX = 3;
 
 const constants = (...values: Value[]): fc.Arbitrary<Value> => fc.constantFrom<Value>(...values);
 
-const numbers = constants(0, 1, -1, 1.5, 2, 64, 255, 256, 4096, 65536, 2 ** 31, 2 ** 32, Number.NaN, Number.POSITIVE_INFINITY);
+const numbers = constants(
+  0,
+  1,
+  -1,
+  1.5,
+  2,
+  64,
+  255,
+  256,
+  4096,
+  65536,
+  2 ** 31,
+  2 ** 32,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+);
 const oddities = fc.oneof(
   numbers,
   constants(undefined, null, true, false, '', 'x', '5', 5n, { $: 'object', of: {} }, { $: 'list', of: [] }),
@@ -84,8 +99,10 @@ interface Shape {
 
 function callbacks(shape: Shape): fc.Arbitrary<Value> {
   // What a 'message' listener sends leaves behind the messages of its batch, and so calls back later than in node:dgram.
-  const then = shape.inMessageOf === undefined ? operations({ ...shape, depth: shape.depth + 1 }, 2) : fc.constant<Op[]>([]);
+  const then =
+    shape.inMessageOf === undefined ? operations({ ...shape, depth: shape.depth + 1 }, 2) : fc.constant<Op[]>([]);
   return fc.oneof(
+    // biome-ignore lint/suspicious/noThenProperty: a step of a script, not a promise
     { weight: 5, arbitrary: then.map((ops): Value => ({ $: 'callback', then: ops })) },
     // A text could be an address, and one that has to be looked up.
     { weight: 1, arbitrary: oddities.filter((value) => typeof value !== 'string') },
@@ -94,12 +111,10 @@ function callbacks(shape: Shape): fc.Arbitrary<Value> {
 
 function sends(shape: Shape, on: number): fc.Arbitrary<Op> {
   const type = shape.types[on];
-  // Each socket hears of one other at most: which of two comes first is nobody's business.
-  const listener = type !== shape.types[1 - on] ? on : 1;
-  const alone = type === shape.types[1 - on] && on === 1;
+  // Not to another socket: what one tick sends leaves together, so whether that socket has connected before is open.
   const port =
-    shape.kind === 'self' && shape.inMessageOf === undefined && !alone
-      ? fc.oneof(peerPort(type), fc.constant<Value>({ $: 'port', of: on > 1 ? on : listener }))
+    shape.kind === 'self' && shape.inMessageOf === undefined
+      ? fc.oneof(peerPort(type), fc.constant<Value>({ $: 'port', of: on }))
       : peerPort(type);
   const to = fc.oneof({ weight: 10, arbitrary: port }, { weight: 1, arbitrary: badPorts });
   const noText = oddities.filter((value) => typeof value !== 'string');
@@ -124,7 +139,8 @@ function binds(shape: Shape, on: number): fc.Arbitrary<Op> {
     { weight: 10, arbitrary: constants(0, undefined, null, '0', 65536) },
     { weight: 1, arbitrary: peerPort(type) },
   );
-  const address = type === 'udp6' ? constants('::1', '::', undefined, '') : constants('127.0.0.1', '0.0.0.0', undefined, '');
+  const address =
+    type === 'udp6' ? constants('::1', '::', undefined, '') : constants('127.0.0.1', '0.0.0.0', undefined, '');
   const badAddress = constants('192.0.2.77', '2001:db8::77', 5);
   const place = fc.oneof({ weight: 12, arbitrary: address }, { weight: 1, arbitrary: badAddress });
   const callback = callbacks(shape).filter((value) => typeof value !== 'bigint');
@@ -195,13 +211,28 @@ function simple(shape: Shape, on: number): fc.Arbitrary<Op> {
       arbitrary: fc.oneof(
         op('addMembership', fc.tuple(groups(type), interfaces)),
         op('dropMembership', fc.tuple(groups(type), interfaces)),
-        op('addSourceSpecificMembership', fc.tuple(constants('127.0.0.1', '::1', 'x', undefined), groups(type), interfaces)),
-        op('dropSourceSpecificMembership', fc.tuple(constants('127.0.0.1', '::1', 'x', undefined), groups(type), interfaces)),
+        op(
+          'addSourceSpecificMembership',
+          fc.tuple(constants('127.0.0.1', '::1', 'x', undefined), groups(type), interfaces),
+        ),
+        op(
+          'dropSourceSpecificMembership',
+          fc.tuple(constants('127.0.0.1', '::1', 'x', undefined), groups(type), interfaces),
+        ),
       ),
     },
     { weight: 1, arbitrary: op('disconnect', fc.constant([])) },
     { weight: 1, arbitrary: fc.constant<Op>({ abort: on }) },
-    { weight: 2, arbitrary: fc.oneof(op('close', fc.constant([])), op('close', callbacks(shape).map((cb) => [cb]))) },
+    {
+      weight: 2,
+      arbitrary: fc.oneof(
+        op('close', fc.constant([])),
+        op(
+          'close',
+          callbacks(shape).map((cb) => [cb]),
+        ),
+      ),
+    },
   );
 }
 
@@ -216,12 +247,16 @@ function operation(shape: Shape): fc.Arbitrary<Op> {
       { weight: 2, arbitrary: connects(shape, n) },
     ];
     if (shape.depth < 2) {
-      const defers = shape.kind === 'timers' ? (['tick', 'microtask', 'immediate'] as const) : (['tick', 'microtask'] as const);
+      const defers =
+        shape.kind === 'timers' ? (['tick', 'microtask', 'immediate'] as const) : (['tick', 'microtask'] as const);
       choices.push({
         weight: 3,
         arbitrary: fc.record({ defer: fc.constantFrom(...defers), ops: operations(deeper, 3) }),
       });
-      const listened = shape.kind === 'feed' ? ['message', 'message', 'message', 'listening', 'close', 'connect'] : ['listening', 'close', 'connect', 'error'];
+      const listened =
+        shape.kind === 'feed'
+          ? ['message', 'message', 'message', 'listening', 'close', 'connect']
+          : ['listening', 'close', 'connect', 'error'];
       if (shape.inMessageOf === undefined) {
         choices.push({
           weight: 3,

@@ -1,34 +1,24 @@
-// dgram-contract.md, "bind": descriptors and handles that somebody else has opened. They are made with node:dgram's
-// own handles, which only node:dgram's sockets have.
-import nodeDgram from 'node:dgram';
+// dgram-contract.md, "bind": descriptors and handles that somebody else has opened.
 import { closeSync, openSync } from 'node:fs';
 import net from 'node:net';
-import { call, cb, type Context, feed, js, listen, made, portOf, type Script, script, tick, type Value } from '../script.js';
-
-interface Handle {
-  fd: number;
-  bind(address: string, port: number, flags: number): number;
-  bind6(address: string, port: number, flags: number): number;
-  close(): void;
-}
-
-/** A UDP handle of libuv's, that nobody watches. */
-function makeHandle(type: 'udp4' | 'udp6'): Handle {
-  const socket = nodeDgram.createSocket(type) as unknown as Record<symbol, { handle: Handle }>;
-  const key = Object.getOwnPropertySymbols(socket).find((symbol) => symbol.description === 'state symbol');
-  if (key === undefined) throw new Error('node:dgram has changed');
-  return socket[key].handle;
-}
-
-function boundHandle(type: 'udp4' | 'udp6'): Handle {
-  const handle = makeHandle(type);
-  const error = handle.bind(type === 'udp4' ? '127.0.0.1' : '::1', 0, 0);
-  if (error !== 0) throw new Error(`bind: ${error}`);
-  return handle;
-}
+import { boundHandle } from '../handles.js';
+import {
+  type Context,
+  call,
+  cb,
+  feed,
+  js,
+  listen,
+  made,
+  portOf,
+  type Script,
+  script,
+  tick,
+  type Value,
+} from '../script.js';
 
 // Kept, so that no collection closes the descriptor of a handle whose descriptor a socket has.
-const kept: Handle[] = [];
+const kept: unknown[] = [];
 
 /** { fd } of a bound socket. */
 const boundFd = (type: 'udp4' | 'udp6', more: Record<string, unknown> = {}): Value =>
@@ -64,10 +54,24 @@ export const fdCases: Record<string, Script> = {
   'bind(handle)': script(
     ['udp4', 'udp6', 'udp4'].map((type) => ({ options: { type }, events: ['listening', 'error', 'close'] })),
     [
-      call(0, 'bind', made(() => boundHandle('udp4')), cb()),
-      call(1, 'bind', made(() => boundHandle('udp6')), cb()),
+      call(
+        0,
+        'bind',
+        made(() => boundHandle('udp4')),
+        cb(),
+      ),
+      call(
+        1,
+        'bind',
+        made(() => boundHandle('udp6')),
+        cb(),
+      ),
       call(2, 'unref'),
-      call(2, 'bind', made(() => boundHandle('udp4'))),
+      call(
+        2,
+        'bind',
+        made(() => boundHandle('udp4')),
+      ),
     ],
     [
       js('listen', ({ sockets, log }) => {
@@ -102,12 +106,16 @@ export const fdCases: Record<string, Script> = {
           return fd;
         }),
       ),
-      call(2, 'bind', wrong(() => 2 ** 31 - 1)),
+      call(
+        2,
+        'bind',
+        wrong(() => 2 ** 31 - 1),
+      ),
       call(
         3,
         'bind',
         wrong(({ after }) => {
-          const server = net.createServer().listen(0, '127.0.0.1');
+          const server = net.createServer().listen(0);
           after(() => server.close());
           return (server as unknown as { _handle: { fd: number } })._handle.fd;
         }),

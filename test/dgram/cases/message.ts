@@ -7,9 +7,9 @@ import {
   feed,
   immediate,
   js,
+  type LookupKind,
   listen,
   listenAlways,
-  type LookupKind,
   microtask,
   type Op,
   portOf,
@@ -57,7 +57,9 @@ export const lookupCases: Record<string, Script> = Object.fromEntries(
       `a lookup that is ${lookup}, ${type}`,
       script(
         [0, 1, 2, 3, 4].map(() => ({ options: { type }, lookup })),
-        ...(type === 'udp4' ? lookingUp : lookingUp.map((ops) => JSON.parse(JSON.stringify(ops).replaceAll(here, '::1'), six))),
+        ...(type === 'udp4'
+          ? lookingUp
+          : lookingUp.map((ops) => JSON.parse(JSON.stringify(ops).replaceAll(here, '::1'), six))),
       ),
     ]),
   ),
@@ -77,7 +79,12 @@ export const messageCases: Record<string, Script> = {
       js('a Buffer of its own', ({ sockets, log }) => {
         for (const socket of sockets) {
           socket.once('message', (data: Buffer, rinfo: object) => {
-            log(Buffer.isBuffer(data), data.length, Object.keys(rinfo), Object.getPrototypeOf(rinfo) === Object.prototype);
+            log(
+              Buffer.isBuffer(data),
+              data.length,
+              Object.keys(rinfo),
+              Object.getPrototypeOf(rinfo) === Object.prototype,
+            );
             log(Object.getOwnPropertyNames(rinfo), Object.isFrozen(rinfo));
           });
         }
@@ -179,7 +186,10 @@ export const messageCases: Record<string, Script> = {
   'connect() and disconnect() in a message listener': script(
     ['udp4'],
     [bound(0)],
-    [listen(0, 'message', call(0, 'connect', peer, here, cb(call(0, 'send', 'x', cb(call(0, 'disconnect')))))), feed(0, '1')],
+    [
+      listen(0, 'message', call(0, 'connect', peer, here, cb(call(0, 'send', 'x', cb(call(0, 'disconnect')))))),
+      feed(0, '1'),
+    ],
     [feed(0, '2'), call(0, 'remoteAddress')],
   ),
   'listeners come and go': script(
@@ -207,6 +217,11 @@ export const messageCases: Record<string, Script> = {
       }),
       bound(0),
     ],
-    [js('a listener that rejects', ({ sockets }) => [sockets[0].getMaxListeners(), isIPv6(sockets[0].address().address)])],
+    [
+      js('a listener that rejects', ({ sockets }) => [
+        sockets[0].getMaxListeners(),
+        isIPv6(sockets[0].address().address),
+      ]),
+    ],
   ),
 };

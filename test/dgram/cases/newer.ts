@@ -54,10 +54,7 @@ const syncCases: Record<string, Script> = {
       call(1, 'bindSync', object({ address: undefined, port: '0' })),
     ],
   ),
-  'close() behind bindSync()': script(
-    ['udp4'],
-    [call(0, 'bindSync'), call(0, 'close', cb()), tick()],
-  ),
+  'close() behind bindSync()': script(['udp4'], [call(0, 'bindSync'), call(0, 'close', cb()), tick()]),
   'connectSync()': script(
     ['udp4', 'udp4', 'udp6', 'udp4', 'udp4'],
     [
@@ -97,7 +94,7 @@ const blocking = (...addresses: string[]): Value =>
   });
 
 const blockListCases: Record<string, Script> = {
-  'sendBlockList': script(
+  sendBlockList: script(
     [
       { type: 'udp4', sendBlockList: blocking(here) },
       { type: 'udp4', sendBlockList: blocking(here) },
@@ -118,7 +115,7 @@ const blockListCases: Record<string, Script> = {
     [call(1, 'connect', peer, '127.0.0.2', cb())],
     [call(2, 'send', 'x', portOf('peer6'), cb()), call(2, 'connect', portOf('peer6'), cb())],
   ),
-  'receiveBlockList': script(
+  receiveBlockList: script(
     [
       { type: 'udp4', receiveBlockList: blocking(here) },
       { type: 'udp6', receiveBlockList: blocking('::1') },
@@ -147,7 +144,7 @@ const blockListCases: Record<string, Script> = {
 };
 
 const reusePortCases: Record<string, Script> = {
-  'reusePort': script(
+  reusePort: script(
     [{ type: 'udp4', reusePort: true }, { type: 'udp4', reusePort: true }, 'udp4'],
     [bound(0)],
     [call(1, 'bind', portOf(0), here), call(2, 'bind', portOf(0), here)],

@@ -1,5 +1,18 @@
 // dgram-contract.md, "Options on a live socket".
-import { bound, call, cb, js, list, made, object, type Op, portOf, type Script, script, type Value } from '../script.js';
+import {
+  bound,
+  call,
+  cb,
+  js,
+  list,
+  made,
+  type Op,
+  object,
+  portOf,
+  type Script,
+  script,
+  type Value,
+} from '../script.js';
 
 const loop4 = '127.0.0.1';
 const numbers: Value[] = [
@@ -124,7 +137,13 @@ export const optionCases: Record<string, Script> = {
   ...Object.fromEntries(
     types.flatMap((type) =>
       ['addMembership', 'dropMembership'].flatMap((method) => [
-        [`${method}() on a fresh ${type}`, fresh(type, groups.map((group) => call(0, method, group)))],
+        [
+          `${method}() on a fresh ${type}`,
+          fresh(
+            type,
+            groups.map((group) => call(0, method, group)),
+          ),
+        ],
         [
           `${method}() on a fresh ${type} with an interface`,
           fresh(
@@ -221,7 +240,7 @@ export const optionCases: Record<string, Script> = {
     [call(0, 'dropMembership', 'ff02::114', '::%lo')],
     [call(1, 'send', 'again', 7442, 'ff02::114', cb())],
   ),
-  'broadcast': script(
+  broadcast: script(
     ['udp4'],
     [call(0, 'bind', 0)],
     [call(0, 'send', 'x', 9, '255.255.255.255', cb())],
@@ -237,7 +256,11 @@ export const optionCases: Record<string, Script> = {
       call(0, 'getRecvBufferSize'),
       call(0, 'setRecvBufferSize', 0),
       call(0, 'getRecvBufferSize'),
-      call(0, 'setSendBufferSize', made(() => 1)),
+      call(
+        0,
+        'setSendBufferSize',
+        made(() => 1),
+      ),
       call(0, 'getSendBufferSize'),
     ],
   ),

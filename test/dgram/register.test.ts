@@ -1,0 +1,160 @@
+// ksocket/register: the sockets of a program that knows nothing of ksocket.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { Child, type ChildResult, root } from '../support/child.js';
+import { test } from '../support/test.js';
+import { within } from '../support/wait.js';
+import { boundHandle } from './handles.js';
+
+const programs = join(import.meta.dirname, 'programs');
+const ways: Record<string, string[]> = {
+  '--import': ['--import', 'ksocket/register'],
+  '--require': ['--require', 'ksocket/register'],
+};
+
+interface Run {
+  /** For node. */
+  flags?: string[];
+  args?: string[];
+  env?: Record<string, string>;
+}
+
+async function run(program: string, { flags = [], args = [], env = {} }: Run): Promise<ChildResult> {
+  const path = join(programs, `${program}.js`);
+  await using child = new Child(process.execPath, [...flags, path, ...args], { env: { NODE_OPTIONS: '', ...env } });
+  return await child.end();
+}
+
+/** Runs it, and expects nothing but output. */
+async function output(program: string, options: Run): Promise<string> {
+  const { code, signal, stdout, stderr } = await run(program, options);
+  assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' }, stdout);
+  return stdout;
+}
+
+interface Found {
+  found: Record<string, boolean>;
+  same: boolean;
+  instance: boolean;
+}
+
+function assertAll(text: string, ksocket: boolean): void {
+  const { found, same, instance } = JSON.parse(text) as Found;
+  for (const [name, is] of Object.entries(found)) assert.equal(is, ksocket, name);
+  assert.ok(Object.keys(found).length >= 11);
+  assert.ok(same);
+  assert.ok(instance);
+}
+
+test('without it nothing is changed', async () => {
+  assertAll(await output('imports', {}), false);
+});
+
+for (const [way, flags] of Object.entries(ways)) {
+  test(`${way} changes dgram for whoever asks for it`, async () => {
+    assertAll(await output('imports', { flags }), true);
+  });
+
+  test(`${way} changes it for modules that were imported before`, async () => {
+    const early = `data:text/javascript,import { createSocket } from 'node:dgram'; globalThis.early = () => createSocket('udp4')`;
+    // Node runs every --require before every --import.
+    const first = way === '--import' ? ['--import', early, ...flags] : [...flags, '--import', early];
+    const text = await output('imports', { flags: first });
+    assertAll(text, true);
+    assert.match(text, /a module of before/);
+  });
+
+  test(`an ordinary program under ${way} prints what it prints without`, async () => {
+    assert.equal(await output('use', { flags }), await output('use', {}));
+  });
+
+  test(`${way} reaches worker threads`, async () => {
+    assert.equal(
+      await output('worker', { flags }),
+      `${JSON.stringify({ data: 'hello', ksocket: true, instance: true })}\nexit 0\n`,
+    );
+  });
+
+  test(`NODE_OPTIONS with ${way} reaches the children of children`, async () => {
+    assertAll(await output('spawn', { env: { NODE_OPTIONS: flags.join(' ') } }), true);
+  });
+
+  test(`child.send(message, socket) under ${way}`, async () => {
+    const seen = { text: 'a socket', instance: true, address: '127.0.0.1', ksocket: true, parent: true };
+    assert.equal(await output('ipc', { flags }), `${JSON.stringify(seen)}\nchild got hello true\nexit 0\n`);
+  });
+
+  test(`cluster workers under ${way} share a port`, async () => {
+    const plain = await output('cluster', {});
+    assert.match(plain, /one port 1\nports of their own 2\n/);
+    assert.equal(await output('cluster', { flags }), plain);
+    assert.match(await output('cluster', { flags, args: ['whose'] }), /ksocket true true/);
+  });
+
+  test(`bind({ fd }) under ${way}`, async () => {
+    const plain = await bindInheritedFds([]);
+    assert.match(plain, /listening within bind true 127\.0\.0\.1 IPv4/);
+    assert.match(plain, /3 Error: open EEXIST code EEXIST/);
+    assert.equal(await bindInheritedFds(flags), plain);
+  });
+}
+
+test('child.send(message, socket) as the first message, under --require', async () => {
+  const text = await output('ipc', { flags: ways['--require'], args: ['at once'] });
+  assert.match(text, /"ksocket":true/);
+});
+
+test('both ways at once do it once', async () => {
+  assertAll(await output('imports', { flags: [...ways['--import'], ...ways['--require']] }), true);
+});
+
+test('a message is pooled when ksocket is imported, and is not under ksocket/register', async () => {
+  const program = `
+    const { createSocket } = await import(process.argv[1]);
+    const socket = createSocket('udp4');
+    socket.on('message', (data) => { console.log(data.buffer.byteLength === data.length); socket.close(); });
+    socket.bind(0, '127.0.0.1', () => socket.send('hello', socket.address().port, '127.0.0.1'));`;
+  for (const [flags, module, owned] of [
+    [[], 'ksocket', false],
+    [ways['--import'], 'ksocket', true],
+    [ways['--import'], 'node:dgram', true],
+  ] as const) {
+    await using child = new Child(process.execPath, [...flags, '--input-type=module', '-e', program, module]);
+    assert.equal((await child.end()).stdout, `${owned}\n`);
+  }
+});
+
+/** Descriptors as programs/fds.ts expects them. */
+async function bindInheritedFds(flags: string[]): Promise<string> {
+  const udp = boundHandle('udp4');
+  const tcp = createServer().listen(0);
+  const file = openSync(join(root, 'package.json'), 'r');
+  const tcpFd = (tcp as unknown as { _handle: { fd: number } })._handle.fd;
+  const child = spawn(process.execPath, [...flags, join(programs, 'fds.js')], {
+    cwd: root,
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    stdio: ['ignore', 'pipe', 'pipe', udp.fd, tcpFd, 'pipe', file],
+  });
+  try {
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.setEncoding('utf8').on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text) => {
+      stderr += text;
+    });
+    const [code] = await within(once(child, 'close'), 'fds.js ends');
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, stdout);
+    return stdout;
+  } finally {
+    child.kill('SIGKILL');
+    udp.close();
+    tcp.close();
+    closeSync(file);
+  }
+}
