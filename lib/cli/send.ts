@@ -45,7 +45,7 @@ async function send(
       if (options.wait !== undefined) {
         const seconds = options.wait === true ? DEFAULT_WAIT_S : options.wait;
         timer = setTimeout(() => reject(new Error(`no answer within ${seconds} s`)), seconds * 1000);
-        socket.on('message', (msg, rinfo) => {
+        socket.once('message', (msg, rinfo) => {
           process.stdout.write(`${rinfo.address}:${rinfo.port} ${msg.length} bytes: ${printable(msg)}\n`);
           resolve();
         });
