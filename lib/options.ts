@@ -1,5 +1,6 @@
 // What users may ask for, checked. Messages and codes are node:dgram's where the option is.
-import { BlockList, type LookupFunction } from 'node:net';
+import type { LookupOneOptions } from 'node:dns';
+import { BlockList } from 'node:net';
 import * as errors from './errors.js';
 import { defaultThreadOptions, type IoThreadOptions } from './io-thread.js';
 import {
@@ -12,6 +13,13 @@ import {
 } from './layout.js';
 
 export type SocketType = 'udp4' | 'udp6';
+
+/** As dns.lookup, when it is asked for one address. */
+export type LookupFunction = (
+  hostname: string,
+  options: LookupOneOptions,
+  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+) => void;
 
 export interface SocketOptions {
   type: SocketType;

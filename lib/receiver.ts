@@ -138,6 +138,7 @@ export class Receiver {
       // function up to a thousand times in a row: a wake-up a drain would keep timers waiting for seconds.)
       do {
         Atomics.store(control, C_WAKE_PENDING >> 2, 1);
+        ended = false; // also when a listener throws in a later round
         ended = this.#consume(Atomics.load(control, C_HEAD >> 2), control[C_BASE >> 2]);
         this.#release();
         if (!ended) break;

@@ -3,7 +3,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import dns from 'node:dns';
 import { addAbortListener, EventEmitter } from 'node:events';
-import { type BlockList, isIPv6, type LookupFunction } from 'node:net';
+import { type BlockList, isIPv6 } from 'node:net';
 import { isLiteral, parseLiteral } from './address.js';
 import type { Batch } from './batch.js';
 import { type Stats, zeroStats } from './counters.js';
@@ -12,7 +12,7 @@ import * as errors from './errors.js';
 import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
 import { dedicatedThread, type IoThread, isOurs, sharedThread } from './io-thread.js';
 import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
-import type { CheckedSocketOptions } from './options.js';
+import type { CheckedSocketOptions, LookupFunction } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { Address, SendArguments, SendCallback } from './send-arguments.js';
 import { sendRun } from './send-run.js';
@@ -22,7 +22,7 @@ import type { AddressInfo, Socket } from './socket.js';
 // A program may replace dns.lookup (for a cache, say) and means literals, too; the original has nothing to say of them.
 const originalLookup = dns.lookup;
 
-// dgram calls it with the family as a number, which net.LookupFunction's type does not know.
+// dgram calls it with the family as a number, which the types do not know.
 type Lookup = (host: string, family: 4 | 6, done: (error: Error | null, address: string) => void) => void;
 
 function isBlocked(list: BlockList, ip: string): boolean {
@@ -36,7 +36,7 @@ function netIsDenied(): boolean {
 }
 
 function emitMessage(this: Socket, data: Buffer, rinfo: RemoteInfo): void {
-  this.emit('message', data, rinfo);
+  this.emit('message', data as Buffer<ArrayBuffer>, rinfo);
 }
 
 function emitBatch(this: Socket, batch: Batch): void {

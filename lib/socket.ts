@@ -40,7 +40,7 @@ export interface BindOptions {
 }
 
 export interface SocketEvents {
-  message: [msg: Buffer, rinfo: RemoteInfo];
+  message: [msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo];
   batch: [batch: Batch];
   drain: [];
   listening: [];
@@ -50,7 +50,7 @@ export interface SocketEvents {
   [EventEmitter.errorMonitor]: [error: Error];
 }
 
-type MessageListener = (msg: Buffer, rinfo: RemoteInfo) => void;
+type MessageListener = (msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo) => void;
 
 const kCore = Symbol('ksocket');
 

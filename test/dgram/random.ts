@@ -221,7 +221,8 @@ function simple(shape: Shape, on: number): fc.Arbitrary<Op> {
         ),
       ),
     },
-    { weight: 1, arbitrary: op('disconnect', fc.constant([])) },
+    // A socket without a port of its own loses it in disconnect(), until it sends. So not where it hears of itself.
+    { weight: shape.kind === 'self' ? 0 : 1, arbitrary: op('disconnect', fc.constant([])) },
     { weight: 1, arbitrary: fc.constant<Op>({ abort: on }) },
     {
       weight: 2,

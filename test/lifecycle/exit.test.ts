@@ -1,6 +1,6 @@
 // The program ends, in every way a program can, while datagrams pour in. No crash, no hang, no noise.
 import assert from 'node:assert/strict';
-import { type ChildOptions, type ChildResult, runProgram, startProgram } from '../support/child.js';
+import { type ChildResult, runProgram, startProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, unusedPort } from '../support/peer.js';
 import { startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -10,15 +10,15 @@ import { waitFor } from '../support/wait.js';
 type Kind = 'socket' | 'dedicated' | 'busyPoll' | 'server' | 'silent server';
 const kinds: Kind[] = ['socket', 'dedicated', 'busyPoll', 'server', 'silent server'];
 
-/** Runs `ending` when the flood has begun. It is given the socket or server. */
-async function floodedProgram(kind: Kind, ending: string) {
+/** Ends in the way that `ending` says when it has received so many datagrams. */
+async function floodedProgram(kind: Kind, ending: string, after: number) {
   const { createServer, createSocket } = await import('ksocket');
   // biome-ignore lint/suspicious/noExplicitAny: a socket or a server
   let receiver: any;
   let received = 0;
   const count = () => {
     received++;
-    if (received === 2000) end('in a listener');
+    if (received === after) end('in a listener');
   };
   if (kind === 'server' || kind === 'silent server') {
     receiver = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
@@ -49,17 +49,18 @@ async function floodedProgram(kind: Kind, ending: string) {
     }
   };
   const timer = setInterval(() => {
-    if (receiver.stats().rxDatagrams < 2000) return;
+    if (receiver.stats().rxDatagrams < after) return;
     clearInterval(timer);
     end('in a timer');
   }, 1);
   process.on('exit', () => console.log('exit'));
 }
 
-async function runFlooded(kind: Kind, ending: string, options: ChildOptions = {}): Promise<ChildResult> {
-  await using child = startProgram(floodedProgram, [kind, ending], options);
+/** `rate`: datagrams a second, 0 for a flood. */
+async function runFlooded(kind: Kind, ending: string, rate: number): Promise<ChildResult> {
+  await using child = startProgram(floodedProgram, [kind, ending, rate === 0 ? 2000 : 20]);
   const [, port] = await child.line(/^port (\d+)$/);
-  await using _sender = startSender({ port: Number(port), count: 0, bytes: 64 });
+  await using _sender = startSender({ port: Number(port), count: 0, bytes: 64, rate });
   return await child.end();
 }
 
@@ -79,7 +80,13 @@ for (const [ending, code, stderr] of endings) {
   test(`${ending} while datagrams pour in`, async () => {
     for (const kind of kinds) {
       if (kind === 'silent server' && ending.includes('in a listener')) continue; // it has none
-      const result = await runFlooded(kind, ending);
+      const result = await runFlooded(kind, ending, 0);
+      check(result, kind);
+    }
+    // What trickles in an idle event loop receives by itself.
+    for (const kind of ['socket', 'dedicated'] as const) check(await runFlooded(kind, ending, 300), kind);
+
+    function check(result: ChildResult, kind: Kind): void {
       const what = `${kind}: ${JSON.stringify(result)}`;
       assert.equal(result.signal, null, what);
       assert.equal(result.code, code, what);
@@ -93,7 +100,7 @@ for (const [ending, code, stderr] of endings) {
 test('SIGTERM and SIGINT without a handler end it as any program', async () => {
   for (const kind of kinds) {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      await using child = startProgram(floodedProgram, [kind, 'never']);
+      await using child = startProgram(floodedProgram, [kind, 'never', 1]);
       const [, port] = await child.line(/^port (\d+)$/);
       await using _sender = startSender({ port: Number(port), count: 0, bytes: 64 });
       await waitFor(() => child.lines.length > 0, 'start');

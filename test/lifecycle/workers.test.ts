@@ -9,7 +9,11 @@ const environments = new URL('../support/environments.js', import.meta.url).href
 
 /** Runs a program whose first argument is where `environments` is, with a flood for every `port N` that it says.
  * Returns the other lines. */
-async function runWithFlood(program: (...args: string[]) => Promise<void>, args: string[] = []): Promise<string[]> {
+async function runWithFlood(
+  program: (...args: string[]) => Promise<void>,
+  args: string[] = [],
+  rate = 20_000, // no more: the senders are many and the processors few
+): Promise<string[]> {
   await using child = startProgram(program, [environments, ...args], { deadlineMs: 60_000 });
   const senders = new Map<string, ReturnType<typeof startSender>>();
   let ended = false;
@@ -20,9 +24,8 @@ async function runWithFlood(program: (...args: string[]) => Promise<void>, args:
     while (!ended) {
       for (const line of child.lines) {
         const port = /^port (\d+)$/.exec(line)?.[1];
-        // No faster than that: the senders are many and the processors few.
         if (port && !senders.has(port)) {
-          senders.set(port, startSender({ port: Number(port), count: 0, bytes: 64, rate: 20_000 }));
+          senders.set(port, startSender({ port: Number(port), count: 0, bytes: 64, rate }));
         }
       }
       await Promise.race([ending, new Promise((resolve) => setTimeout(resolve, 5))]);
@@ -61,6 +64,27 @@ for (const [name, data] of Object.entries({
     assert.deepEqual(lines, ['1', '1', '1', '1', '1', 'settled']);
   });
 }
+
+test('worker.terminate() while datagrams trickle in, which an idle event loop receives by itself', async () => {
+  const lines = await runWithFlood(
+    async (environments) => {
+      const { once, startWorker, fdCount, settled } = (await import(environments)) as Environments;
+      console.log('output'); // the first output opens a descriptor
+      const before = fdCount();
+      for (let i = 0; i < 10; i++) {
+        const { worker, port } = await startWorker({ every: 5 + i });
+        console.log(`port ${port}`);
+        await once(worker, 'message');
+        await worker.terminate();
+      }
+      await settled(before);
+      console.log('settled');
+    },
+    [],
+    300,
+  );
+  assert.deepEqual(lines, ['settled']);
+});
 
 test('a worker that exits, throws, closes or unrefs while it receives', async () => {
   for (const [does, outcome] of [

@@ -108,6 +108,30 @@ for (const [from, makeSender] of kinds) {
   }
 }
 
+test('small rings that are never empty wrap as they should', async () => {
+  for (const options of [{ ringBytes: 256 * 1024 }, { ringBytes: 300_007 }, { ringBytes: 256 * 1024, gro: false }]) {
+    await using sockets = new Sockets();
+    const receiver = sockets.make({ type: 'udp4', ...options });
+    await bound(receiver);
+    const sender = sockets.make();
+    await bound(sender);
+    let received = 0;
+    receiver.on('message', () => {
+      // Slower than the sender, so that something is always left in the ring.
+      if (++received % 16 !== 0) return;
+      const until = performance.now() + 0.2;
+      while (performance.now() < until);
+    });
+    const sizes = trafficSizes(6000, 5);
+    await transfer(
+      sender,
+      [receiver],
+      sizes,
+      sizes.map(() => 0),
+    );
+  }
+});
+
 test('bursts to several receivers at once keep the order of each', async () => {
   await using sockets = new Sockets();
   const receivers = [sockets.make(), sockets.makePeer() as never as Socket, sockets.make(), sockets.make()];

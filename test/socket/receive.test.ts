@@ -208,6 +208,32 @@ test('a tick or a promise that throws between two messages is an uncaught except
   assert.deepEqual(stdout.split('\n').slice(1), [JSON.stringify({ received, caught }), 'exit 0', '']);
 });
 
+test('what throws while the next datagrams come in loses none of them', async () => {
+  // Each listener waits until the thread has received more: one drain then finds datagrams again and again.
+  const program = async (count: number) => {
+    const { createSocket } = await import('ksocket');
+    let received = 0;
+    let caught = 0;
+    process.on('uncaughtException', () => caught++);
+    const socket = createSocket('udp4', () => {
+      received++;
+      const until = performance.now() + 50;
+      while (socket.stats().rxDatagrams <= Math.min(received, count - 1) && performance.now() < until);
+      process.nextTick(() => {
+        throw new Error('thrown');
+      });
+      if (received === count) socket.close(() => console.log(JSON.stringify({ received, caught })));
+    });
+    socket.bind(0, '127.0.0.1', () => console.log(`port ${socket.address().port}`));
+  };
+  await using child = startProgram(program, [200]);
+  const port = Number((await child.line(/^port (\d+)$/))[1]);
+  await using _sender = startSender({ port, count: 200, bytes: 32, rate: 2000 });
+  const { code, stdout, stderr } = await child.end();
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  assert.deepEqual(stdout.split('\n').slice(1), [JSON.stringify({ received: 200, caught: 200 }), '']);
+});
+
 test('a listener that throws ends the program when nobody catches, with its own error', async () => {
   const result = await runProgram(async () => {
     const { createSocket } = await import('ksocket');
@@ -310,14 +336,17 @@ test('transferring a message’s memory does no harm to the others, nor to what 
 
 test('order and content hold while receiving moves between the event loop and the thread', async () => {
   await using sockets = new Sockets();
-  for (const [rate, block] of [
-    [500, 0],
-    [5_000, 1],
-    [20_000, 0],
-    [20_000, 5],
-    [60_000, 2],
-    [0, 1],
-  ]) {
+  for (const [rate, block, spins] of [
+    [500, 0, false],
+    [2_000, 0, true],
+    [5_000, 1, false],
+    [20_000, 0, false],
+    [20_000, 0, true],
+    [20_000, 5, true],
+    [60_000, 2, false],
+    [0, 1, false],
+    [0, 0, true],
+  ] as const) {
     const socket = sockets.make();
     let next = 0;
     const wrong: number[] = [];
@@ -331,13 +360,18 @@ test('order and content hold while receiving moves between the event loop and th
       }
     });
     const port = await bound(socket);
-    const count = Math.max(200, Math.min(10_000, rate));
+    const count = rate === 0 ? 20_000 : Math.min(10_000, rate);
+    // A loop that spins looks for datagrams all the time and never sleeps until one comes.
+    const spin = () => {
+      if (spins && next < count) setImmediate(spin);
+    };
+    spin();
     await using _sender = startSender({ port, count, bytes: 32, rate, ahead: AHEAD_BYTES });
     await waitFor(
       () => next >= count,
       () => `${next} of ${count} at ${rate}/s: ${JSON.stringify(socket.stats())}`,
     );
-    assert.deepEqual(wrong, [], `${rate}/s, blocked for ${block} ms`);
+    assert.deepEqual(wrong, [], `${rate}/s, blocked for ${block} ms, spinning: ${spins}`);
     assert.equal(socket.stats().rxDatagrams, count);
   }
 });

@@ -9,19 +9,21 @@ export interface WorkerData {
   server?: boolean;
   /** Of the socket. */
   options?: object;
-  /** What it does when it has received 1000 datagrams, or at once. */
+  /** It tells of every so many datagrams; 1000 when nothing is said. */
+  every?: number;
+  /** What it does when it has received so many, or at once. */
   does?: 'exit in a listener' | 'throw in a listener' | 'close in a listener' | 'unref';
 }
 
-/** It posts `{ port }` when it is bound, and `{ received }` after each 1000 datagrams. */
+/** It posts `{ port }` when it is bound, then `{ received }`. */
 const source = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const { server, options, does } = workerData;
+  const { server, options, does, every = 1000 } = workerData;
   import('ksocket').then(async ({ createServer, createSocket }) => {
     let received = 0;
     const count = () => {
-      if (++received % 1000 === 0) parentPort.postMessage({ received });
-      if (received !== 1000) return;
+      if (++received % every === 0) parentPort.postMessage({ received });
+      if (received !== every) return;
       if (does === 'exit in a listener') process.exit(4);
       if (does === 'throw in a listener') throw new Error('thrown in a worker');
       if (does === 'close in a listener') (receiver.close ?? receiver.stop).call(receiver);
