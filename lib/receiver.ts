@@ -85,6 +85,7 @@ export class Receiver {
   readonly #drain = () => this.drain();
 
   #tail = 0;
+  #resumeAt: number | undefined; // while the thread waits for room: the record that has to be consumed before
   #segmentAt = 0; // bytes of the record at #tail that were handed out already
 
   // Owned payloads: a stretch of records whose payloads lie back to back is copied at once, up to #copiedUntil; the
@@ -279,16 +280,20 @@ export class Receiver {
     this.#chunkUsed += total;
   }
 
-  // Gives the consumed records back to the thread.
+  // Gives the consumed records back to the thread. One that found the ring full is woken when half of what it held
+  // is consumed: for each bit of room it would come and go once a datagram.
   #release(): void {
     const control = this.#control;
     if (control[C_TAIL >> 2] === this.#tail) return;
     Atomics.store(control, C_TAIL >> 2, this.#tail);
-    if (
-      Atomics.load(control, C_PRODUCER_WAITING >> 2) === 1 &&
-      Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1
-    ) {
-      this.#resume();
+    if (Atomics.load(control, C_PRODUCER_WAITING >> 2) === 0) {
+      this.#resumeAt = undefined;
+      return;
     }
+    const left = (Atomics.load(control, C_HEAD >> 2) - this.#tail) | 0;
+    this.#resumeAt ??= (this.#tail + (left >> 1)) | 0;
+    if (left > 0 && ((this.#resumeAt - this.#tail) | 0) > 0) return;
+    this.#resumeAt = undefined;
+    if (Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1) this.#resume();
   }
 }

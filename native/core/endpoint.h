@@ -52,6 +52,7 @@ struct Endpoint {
 
   std::mutex rx_mutex;
   uint32_t kernel_drops_seen = 0;  // guarded by rx_mutex
+  bool large = false;              // guarded by rx_mutex: is it super-datagrams that come?
 
   std::mutex tx_mutex;
   TxSocket tx;                   // guarded by tx_mutex

@@ -20,7 +20,7 @@ class RxBatch {
 
   RxBatch() : scratch_(new Scratch), payloads_(new uint8_t[size_t{kSlots} * kStride]) {
     for (uint32_t i = 0; i < kSlots; i++) {
-      scratch_->iovs[i] = {payloads_.get() + offset(i), kDatagramBytesMax};
+      scratch_->iovs[i] = {nullptr, kDatagramBytesMax};
       Message& message = scratch_->messages[i];
       message = {};
       message.header.msg_iov = &scratch_->iovs[i];
@@ -29,16 +29,21 @@ class RxBatch {
       message.header.msg_control = scratch_->controls[i];
       prepare(i);
     }
+    aim(kSlots, payloads_.get());
   }
 
-  // At most kSlots messages, ready for Engine::receive.
-  std::span<Message> slots(uint32_t count) { return {scratch_->messages, count}; }
+  // At most kSlots messages, ready for Engine::receive. The payload of slot i goes to offset(i) of base(), or
+  // of `elsewhere`.
+  std::span<Message> slots(uint32_t count, uint8_t* elsewhere = nullptr) {
+    aim(count, elsewhere != nullptr ? elsewhere : payloads_.get());
+    return {scratch_->messages, count};
+  }
   // Call with what the engine returned once its messages are dealt with.
   void recycle(uint32_t used) {
     for (uint32_t i = 0; i < used; i++) prepare(i);
   }
 
-  const uint8_t* base() const { return payloads_.get(); }
+  const uint8_t* base() const { return aimed_at_; }
   static uint32_t offset(uint32_t slot) { return slot * kStride; }
   const Message& message(uint32_t slot) const { return scratch_->messages[slot]; }
   const sockaddr* name(uint32_t slot) const { return &scratch_->names[slot].any; }
@@ -51,6 +56,13 @@ class RxBatch {
     alignas(cmsghdr) uint8_t controls[kSlots][kControlBytes];
   };
 
+  void aim(uint32_t count, uint8_t* base) {
+    if (base == aimed_at_ && count <= aimed_) return;
+    for (uint32_t i = 0; i < count; i++) scratch_->iovs[i].iov_base = base + offset(i);
+    aimed_at_ = base;
+    aimed_ = count;
+  }
+
   void prepare(uint32_t slot) {
     msghdr& header = scratch_->messages[slot].header;
     header.msg_namelen = sizeof(sockaddr_in6);
@@ -60,6 +72,8 @@ class RxBatch {
 
   std::unique_ptr<Scratch> scratch_;
   std::unique_ptr<uint8_t[]> payloads_;  // left uninitialised: a slot costs memory once it is used
+  uint8_t* aimed_at_ = nullptr;          // where the first `aimed_` slots' payloads go
+  uint32_t aimed_ = 0;
 };
 
 }  // namespace ksocket

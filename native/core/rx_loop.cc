@@ -15,6 +15,11 @@ namespace {
 constexpr uint32_t kGrowAtMessages = 24;
 constexpr int kGrownBytes = 4 << 20;
 
+// Messages of that size on average are worth receiving into the ring itself, at a place for the largest each.
+constexpr uint32_t kLargeBytes = 16 * 1024;
+// So many at once still lie in a core's cache when JavaScript reads them.
+constexpr uint32_t kLargeSlots = 8;
+
 }  // namespace
 
 RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
@@ -26,7 +31,16 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
     if (wanted == 0) return Outcome::full;
   }
 
-  int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted));
+  uint8_t* into = nullptr;
+  if (endpoint.large && deliver && !endpoint.responder) {
+    RxRing::Places places = ring_.places(std::min(wanted, kLargeSlots), RxBatch::kStride);
+    if (places.count > 0) {
+      into = ring_.arena() + places.offset;
+      wanted = places.count;
+    }
+  }
+
+  int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
   if (got < 0) {
     switch (on_receive_error(-got)) {
@@ -44,7 +58,8 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   }
 
   uint32_t count = static_cast<uint32_t>(got);
-  if (count >= kGrowAtMessages && endpoint.may_grow.load(std::memory_order_relaxed)) {
+  bool pressed = count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots);
+  if (pressed && endpoint.may_grow.load(std::memory_order_relaxed)) {
     // The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine
     // can keep a thread waiting. The kernel caps the size at net.core.rmem_max.
     endpoint.may_grow.store(false, std::memory_order_relaxed);
@@ -55,7 +70,13 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
     endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));
   }
   if (deliver) {
-    for (uint32_t i = 0; i < count; i++) this->deliver(endpoint, incoming_[i]);
+    for (uint32_t i = 0; i < count; i++) {
+      if (into != nullptr) {
+        deliver_in_place(endpoint, incoming_[i]);
+      } else {
+        this->deliver(endpoint, incoming_[i]);
+      }
+    }
   }
   batch_.recycle(count);
   return count < wanted ? Outcome::drained : Outcome::more;
@@ -92,6 +113,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
   counters.add(Counter::rx_datagrams, datagrams);
   received_ += static_cast<uint32_t>(datagrams);
   counters.add(Counter::rx_bytes, bytes);
+  endpoint.large = bytes >= uint64_t{count} * kLargeBytes && endpoint.keep_bytes_max >= kDatagramBytesMax;
   if (joined > 0) {
     counters.add(Counter::rx_gro_batches, joined);
     counters.add(Counter::rx_gro_segments, joined_segments);
@@ -109,6 +131,12 @@ void RxLoop::deliver(Endpoint& endpoint, const Incoming& datagram) {
   }
 }
 
+// The kernel has written it into the ring already.
+void RxLoop::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
+  uint32_t at = static_cast<uint32_t>(batch_.base() - ring_.arena()) + datagram.offset;
+  describe(endpoint, datagram, ring_.push_at(at, datagram.length), datagram.length, datagram.segment_size);
+}
+
 // `length` bytes of the datagram from `offset` on.
 void RxLoop::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
                  uint16_t segment_size) {
@@ -119,15 +147,22 @@ void RxLoop::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, 
     return;
   }
   std::memcpy(ring_.payload(*record), batch_.base() + datagram.offset + offset, kept);
+  describe(endpoint, datagram, record, length, segment_size);
+}
+
+// Fills in a record of `length` bytes on the wire.
+void RxLoop::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
+                      uint16_t segment_size) {
   PeerTable::Found peer = peers_.intern(datagram.from);
+  bool truncated = record->length < length;
   record->socket_id = endpoint.id;
   record->kind = DescriptorKind::datagram;
   record->segment_size = segment_size;
-  record->flags = static_cast<uint16_t>((peer.is_new ? kNewPeer : 0) | (kept < length ? kTruncated : 0));
+  record->flags = static_cast<uint16_t>((peer.is_new ? kNewPeer : 0) | (truncated ? kTruncated : 0));
   record->size = length;
   record->peer_id = peer.id;
   write_address(datagram.from, record);
-  if (kept < length) endpoint.counters.add(Counter::rx_truncated, 1);
+  if (truncated) endpoint.counters.add(Counter::rx_truncated, 1);
   if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
 }
 

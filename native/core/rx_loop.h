@@ -36,8 +36,11 @@ class RxLoop {
  private:
   void decode(Endpoint& endpoint, uint32_t count);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
+  void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
   void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
            uint16_t segment_size);
+  void describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
+                uint16_t segment_size);
   void report(Endpoint& endpoint, int error);
 
   Engine& engine_;

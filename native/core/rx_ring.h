@@ -9,6 +9,7 @@
 // up with stays in cache instead of walking through megabytes.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -40,21 +41,42 @@ class RxRing {
     return room_cached(wanted, bytes_each);
   }
 
+  // Places in a row, `stride` bytes apart, for payloads whose length only the kernel will know: at most
+  // `wanted`, perhaps none where room() promised some (it counts both ends of the arena). Those that are used
+  // become records with push_at(), in order.
+  struct Places {
+    uint32_t offset;
+    uint32_t count;
+  };
+  Places places(uint32_t wanted, uint32_t stride) const {
+    uint32_t end = head_ == tail_ || write_ >= oldest_ ? memory_.arena_bytes : oldest_ - 1;
+    Places found{write_, (end - write_) / stride};
+    if (found.count == 0 && end == memory_.arena_bytes) {
+      uint32_t until = head_ == tail_ ? write_ : oldest_;
+      found = {0, until > 0 ? (until - 1) / stride : 0};
+    }
+    found.count = std::min({found.count, wanted, memory_.slots - (head_ - tail_)});
+    return found;
+  }
+  Descriptor* push_at(uint32_t offset, uint32_t length) {
+    Descriptor* record = slot(head_);
+    record->offset = offset;
+    record->length = length;
+    write_ = offset + length;
+    if (head_ == tail_) oldest_ = offset;
+    head_++;
+    return record;
+  }
+
   // Reserves a record and `length` contiguous bytes of the arena; null when it does not fit. The caller fills
   // in everything but offset and length. Nothing is visible before publish().
   Descriptor* push(uint32_t length) {
     if (head_ - tail_ >= memory_.slots) return nullptr;
     uint32_t at;
-    if (!place(length, &at)) return nullptr;
-    Descriptor* record = slot(head_);
-    record->offset = at;
-    record->length = length;
-    write_ = at + length;
-    if (head_ == tail_) oldest_ = at;
-    head_++;
-    return record;
+    return place(length, &at) ? push_at(at, length) : nullptr;
   }
   uint8_t* payload(const Descriptor& record) { return memory_.arena + record.offset; }
+  uint8_t* arena() { return memory_.arena; }
 
   bool has_unpublished() const { return head_ != published_; }
 
