@@ -280,8 +280,8 @@ export class Receiver {
     this.#chunkUsed += total;
   }
 
-  // Gives the consumed records back to the thread. One that found the ring full is woken when half of what it held
-  // is consumed: for each bit of room it would come and go once a datagram.
+  // Gives the consumed records back to the thread. One that found the ring full is woken when an eighth of it is free:
+  // for each bit of room it would come and go once a datagram.
   #release(): void {
     const control = this.#control;
     if (control[C_TAIL >> 2] === this.#tail) return;
@@ -291,7 +291,7 @@ export class Receiver {
       return;
     }
     const left = (Atomics.load(control, C_HEAD >> 2) - this.#tail) | 0;
-    this.#resumeAt ??= (this.#tail + (left >> 1)) | 0;
+    this.#resumeAt ??= (this.#tail + (left >> 3)) | 0;
     if (left > 0 && ((this.#resumeAt - this.#tail) | 0) > 0) return;
     this.#resumeAt = undefined;
     if (Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1) this.#resume();

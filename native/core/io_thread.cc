@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace ksocket {
 
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kStackBytes = 512 * 1024;
 // At 100 000 datagrams a second this is 25 of them, a tenth of what a socket's default buffer holds.
 constexpr long kGraceNs = 250'000;
+// In saturation datagrams are lost whatever we do; the loop may have to wait for a processor itself.
+constexpr long kGraceSaturatedNs = 4'000'000;
 
 uint64_t now_us() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -205,7 +208,9 @@ void IoThread::run() {
   Event events[kEventsMax];
   while (!stopping_.load(std::memory_order_relaxed)) {
     int n = wait(events);
-    if (leave_to_loop(std::span(events, static_cast<size_t>(std::max(n, 0))))) n = engine_->wait(events, 0);
+    while (leave_to_loop(std::span(events, static_cast<size_t>(std::max(n, 0))))) {
+      n = engine_->wait(events, 0);
+    }
     while (loop_wants_work_.load() > 0) sched_yield();
     uint32_t pause_us = 0;
     {
@@ -213,8 +218,9 @@ void IoThread::run() {
       for (int i = 0; i < n; i++) serve(events[i]);
       if (resume_asked_.exchange(false)) unpause_all();
       if (!completions_.empty()) put_completions();
+      bool caught_up = ring_.consumer_caught_up();
       publish();
-      pause_us = next_pause();
+      pause_us = next_pause(caught_up);
     }
     if (pause_us == 0) continue;
     timespec pause{0, static_cast<long>(pause_us) * 1000};
@@ -223,32 +229,37 @@ void IoThread::run() {
 }
 
 // The kernel wakes us for a shared socket when the event loop is not asleep. Mostly it is just at work and
-// will look for itself in a moment; it gets that moment. True when we waited: then ask again what is ready.
+// will look for itself in a moment; it gets that moment, and another one as long as it does (in saturation
+// also while it only reads what is in the ring). True when we waited: then ask again what is ready.
 bool IoThread::leave_to_loop(std::span<const Event> events) {
-  if (!loop_mode_.load(std::memory_order_relaxed) || loop_stuck_.load(std::memory_order_relaxed))
-    return false;
-  if (events.empty()) return false;
+  if (!loop_mode_.load(std::memory_order_relaxed) || events.empty()) return false;
+  uint32_t consumed = ring_.consumed();
+  bool saturated = loop_policy_.saturated();
+  bool reads = saturated && std::exchange(loop_consumed_, consumed) != consumed;
+  if (loop_stuck_.load(std::memory_order_relaxed) && !reads) return false;
   for (const Event& event : events) {
     std::shared_ptr<Endpoint> endpoint = find(static_cast<uint32_t>(event.token));
     if (event.writable || (endpoint && !endpoint->shared.load(std::memory_order_relaxed))) return false;
   }
   loop_stuck_.store(true, std::memory_order_relaxed);  // until it shows up
-  timespec grace{0, kGraceNs};
+  timespec grace{0, saturated ? kGraceSaturatedNs : kGraceNs};
   nanosleep(&grace, nullptr);
   return true;
 }
 
 // How long to sleep before the next round, in microseconds; and who receives it.
-uint32_t IoThread::next_pause() {
-  uint32_t received = rx_.take_received();
+uint32_t IoThread::next_pause(bool caught_up) {
+  auto [received, full] = rx_.take_round();
   if (received == 0 || options_.busy_poll_us > 0 || options_.moderation.usecs_max == 0) return 0;
   if (loop_mode_) {  // the event loop was busy, or a burst came
     moderation_.observe(received, now_us());
-    if (loop_policy_.should_leave(received, moderation_.per_ms())) leave_loop_mode();
+    if (loop_policy_.should_leave_after_thread_round(received, moderation_.per_ms())) leave_loop_mode();
     return 0;
   }
+  bool waited = moderation_.waited();
   uint32_t pause_us = moderation_.after(received, now_us());
-  if (loop_ && loop_policy_.should_return(received, moderation_.per_ms(), moderation_.futile())) {
+  LoopPolicy::ThreadRound round{received, full, waited, moderation_.futile(), caught_up};
+  if (loop_ && loop_policy_.should_return(round, moderation_.per_ms())) {
     enter_loop_mode();
     return 0;
   }
@@ -301,10 +312,10 @@ void IoThread::receive_on_loop() {
   }
   counters_.add(Counter::loop_rounds, 1);
   if (ring_.has_unpublished()) ring_.publish();
-  uint32_t received = rx_.take_received();
+  auto [received, full] = rx_.take_round();
   if (!loop_mode_ || received == 0) return;
   moderation_.observe(received, now_us());
-  if (loop_policy_.should_leave(received, moderation_.per_ms())) leave_loop_mode();
+  if (loop_policy_.should_leave_after_loop_round(received, full, moderation_.per_ms())) leave_loop_mode();
 }
 
 int IoThread::wait(std::span<Event> events) {
@@ -348,6 +359,7 @@ void IoThread::pause(const std::shared_ptr<Endpoint>& endpoint) {
     return;
   }
   endpoint->paused = true;
+  loop_policy_.on_full_ring();
   endpoint->counters.add(Counter::rx_pauses, 1);
   set_interest(*endpoint, kNothing, kReadable);
   paused_.push_back(endpoint);

@@ -90,7 +90,7 @@ class IoThread {
   void receive(const std::shared_ptr<Endpoint>& endpoint);
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
-  uint32_t next_pause();
+  uint32_t next_pause(bool caught_up);
   void enter_loop_mode();
   void leave_loop_mode();
   void send_backlog(Endpoint& endpoint);
@@ -117,6 +117,8 @@ class IoThread {
 
   LoopPoll loop_;                        // constant after start()
   std::atomic<bool> loop_stuck_{false};  // we waited for the loop, and it has not received since
+
+  uint32_t loop_consumed_ = 0;  // I/O thread only: how far JavaScript had read when we last waited
 
   // Guarded by work_mutex_ from here on: the I/O thread holds it except while it waits.
   std::mutex work_mutex_;

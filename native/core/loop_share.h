@@ -8,6 +8,8 @@
 // JavaScript is stuck. Nobody has to measure or to guess.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 namespace ksocket {
@@ -25,38 +27,78 @@ struct LoopPoll {
 int share_with_loop(const LoopPoll& loop, int fd);
 void unshare(const LoopPoll& loop, int fd);
 
-// When is it better to hop? At a high rate a batch a hop is cheaper than an event a datagram, if batches
-// form: the thread's moderation finds out, and this class remembers how that went.
+// Who had better receive? The loop, as long as its rounds bring little (nothing is cheaper than the one
+// thread that is awake anyway) or a lot (it takes what the kernel has in one call, nobody is woken, and the
+// data is in the cache of the core that reads it). In between, at a steady rate, the thread: its moderation
+// makes fuller batches of what would be an event a datagram.
 class LoopPolicy {
  public:
-  // In loop mode, after each round: should the thread take over? `per_ms`: datagrams a millisecond.
-  bool should_leave(uint32_t frames, uint32_t per_ms) {
-    since_return_ += frames;
-    return (per_ms >= kLeavePerMs || frames >= kBacklogFrames) && since_return_ >= patience_;
+  // In loop mode, after a round of the loop: should the thread take over? `full`: the kernel has more.
+  // `per_ms`: datagrams a millisecond.
+  bool should_leave_after_loop_round(uint32_t frames, bool full, uint32_t per_ms) {
+    average_x16_ = average_x16_ - average_x16_ / 8 + std::min(frames, 1024u) * 2;
+    relaxed_rounds_ = full ? 0 : relaxed_rounds_ + 1;
+    if (relaxed_rounds_ >= kRelaxedRounds) saturated_.store(false, std::memory_order_relaxed);
+    return should_leave(frames, per_ms) && average_x16_ < kEfficientFrames * 16;
   }
-  // In thread mode, after each round. `futile`: the wait before it gathered nothing.
-  bool should_return(uint32_t frames, uint32_t per_ms, bool futile) {
-    if (futile) {
+  // In loop mode, after a round of the thread: the loop was busy.
+  bool should_leave_after_thread_round(uint32_t frames, uint32_t per_ms) {
+    return should_leave(frames, per_ms);
+  }
+
+  struct ThreadRound {
+    uint32_t frames;
+    bool full;       // the kernel has more
+    bool waited;     // for a fuller batch
+    bool futile;     // … and it was none
+    bool caught_up;  // JavaScript has read the round before
+  };
+  // In thread mode, after each round.
+  bool should_return(const ThreadRound& round, uint32_t per_ms) {
+    if (round.futile) {
       patience_ = patience_ * 4 < kPatienceFutile ? kPatienceFutile : patience_ * 4;
       if (patience_ > kPatienceMax) patience_ = kPatienceMax;
-    } else if (frames > 1) {
+    } else if (round.frames > 1) {
       patience_ = kPatienceMin;
     }
-    if (!futile && per_ms >= kReturnPerMs) return false;
-    since_return_ = 0;
+    if (!round.full) eager_rounds_ = full_rings_ = 0;
+    if (round.full && !round.waited && round.caught_up) eager_rounds_++;
+    bool saturated = eager_rounds_ >= kEagerRounds || full_rings_ >= kFullRings;
+    if (!round.futile && per_ms >= kReturnPerMs && !saturated) return false;
+    since_return_ = eager_rounds_ = full_rings_ = 0;
+    average_x16_ = kEfficientFrames * 16 * (saturated ? 4 : 1);
+    saturated_.store(saturated, std::memory_order_relaxed);
     return true;
   }
+  // In thread mode: JavaScript does not keep up.
+  void on_full_ring() { full_rings_++; }
+
+  // In loop mode: more comes than can be read, and the thread would not make it better. From any thread.
+  bool saturated() const { return saturated_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr uint32_t kLeavePerMs = 40;
   static constexpr uint32_t kReturnPerMs = 25;
-  static constexpr uint32_t kBacklogFrames = 16;  // so many in one round: they come faster than we look
   static constexpr uint32_t kPatienceMin = 64;
   static constexpr uint32_t kPatienceFutile = 1024;
   static constexpr uint32_t kPatienceMax = 65536;
+  static constexpr uint32_t kEfficientFrames = 16;  // a round of the loop costs as much as some datagrams
+  static constexpr uint32_t kEagerRounds = 8;
+  static constexpr uint32_t kFullRings = 4;
+  static constexpr uint32_t kRelaxedRounds = 8;
+
+  bool should_leave(uint32_t frames, uint32_t per_ms) {
+    since_return_ += frames;
+    return per_ms >= kLeavePerMs && since_return_ >= patience_;
+  }
 
   uint32_t patience_ = kPatienceMin;
   uint32_t since_return_ = 0;
+  uint32_t average_x16_ = 0;     // frames a round of the loop, lately
+  uint32_t eager_rounds_ = 0;    // full rounds of the thread, read as fast as they came
+  uint32_t relaxed_rounds_ = 0;  // of the loop in a row that left nothing in the kernel
+  uint32_t full_rings_ = 0;      // since the kernel was last read empty
+  std::atomic<bool> saturated_{false};
 };
 
 }  // namespace ksocket

@@ -45,6 +45,8 @@ class Moderation {
     return std::clamp(options_.frames * 1000u / std::max(per_ms_, 1u), 1u, options_.usecs_max);
   }
 
+  // Did the latest after() ask for a wait?
+  bool waited() const { return waited_; }
   // Did the wait before the latest round gather nothing?
   bool futile() const { return futile_; }
   // The rate of the last 32 datagrams or so, datagrams a millisecond.

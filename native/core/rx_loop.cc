@@ -79,6 +79,7 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
     }
   }
   batch_.recycle(count);
+  if (count == wanted) round_.full = true;
   return count < wanted ? Outcome::drained : Outcome::more;
 }
 
@@ -111,7 +112,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
   const Counters& counters = endpoint.counters;
   counters.add(Counter::rx_batches, 1);
   counters.add(Counter::rx_datagrams, datagrams);
-  received_ += static_cast<uint32_t>(datagrams);
+  round_.received += static_cast<uint32_t>(datagrams);
   counters.add(Counter::rx_bytes, bytes);
   endpoint.large = bytes >= uint64_t{count} * kLargeBytes && endpoint.keep_bytes_max >= kDatagramBytesMax;
   if (joined > 0) {

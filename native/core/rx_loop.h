@@ -30,8 +30,12 @@ class RxLoop {
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
-  // How many datagrams came in since the last call.
-  uint32_t take_received() { return std::exchange(received_, 0); }
+  // Since the last call: how many datagrams came in, and did the kernel have more than was asked for?
+  struct Round {
+    uint32_t received = 0;
+    bool full = false;
+  };
+  Round take_round() { return std::exchange(round_, {}); }
 
  private:
   void decode(Endpoint& endpoint, uint32_t count);
@@ -50,7 +54,7 @@ class RxLoop {
   Counters thread_counters_;
   RxBatch batch_;
   Incoming incoming_[RxBatch::kSlots];
-  uint32_t received_ = 0;
+  Round round_;
 };
 
 }  // namespace ksocket

@@ -78,6 +78,10 @@ class RxRing {
   uint8_t* payload(const Descriptor& record) { return memory_.arena + record.offset; }
   uint8_t* arena() { return memory_.arena; }
 
+  // The consumer's cursor: how many records it has consumed, modulo 2^32. From any thread.
+  uint32_t consumed() const { return cell(memory_.control->tail).load(std::memory_order_relaxed); }
+  bool consumer_caught_up() const { return consumed() == published_; }
+
   bool has_unpublished() const { return head_ != published_; }
 
   // Makes the pushed records visible. True when the caller has to wake the consumer.
