@@ -14,19 +14,33 @@ const parsed = { 4: new Map<string, ParsedAddress | null>(), 6: new Map<string, 
 const scratch = new Uint8Array(20);
 const scratchWords = new Uint32Array(scratch.buffer);
 
+// Most programs send to the same address again and again.
+let lastLiteral = '';
+let lastText = '';
+let lastFamily = 0;
+let lastParsed: ParsedAddress | null = null;
+
 /** Is this text an IP literal (with or without a zone), so that no name has to be looked up? */
 export function isLiteral(text: string): boolean {
-  return isIP(text) !== 0;
+  if (text === lastLiteral) return true;
+  if (isIP(text) === 0) return false;
+  lastLiteral = text;
+  return true;
 }
 
 /** The literal's bytes, or null when it is no literal of that family. */
 export function parseLiteral(family: 4 | 6, text: string): ParsedAddress | null {
+  if (text === lastText && family === lastFamily) return lastParsed;
   const cache = parsed[family];
-  const known = cache.get(text);
-  if (known !== undefined) return known;
-  const result = binding.parseAddress(family, text, scratch) === 0 ? { family, words: scratchWords.slice() } : null;
-  if (cache.size >= PARSED_MAX) cache.clear();
-  cache.set(text, result);
+  let result = cache.get(text);
+  if (result === undefined) {
+    result = binding.parseAddress(family, text, scratch) === 0 ? { family, words: scratchWords.slice() } : null;
+    if (cache.size >= PARSED_MAX) cache.clear();
+    cache.set(text, result);
+  }
+  lastText = text;
+  lastFamily = family;
+  lastParsed = result;
   return result;
 }
 

@@ -133,6 +133,7 @@ export class Receiver {
     this.#draining = true;
     const control = this.#control;
     let ended = false;
+    let again = false;
     this.#deadline = performance.now() + BUDGET_MS;
     try {
       // The flag stays set while there is something to read: nobody has to wake us then. (Node calls a thread-safe
@@ -140,7 +141,8 @@ export class Receiver {
       do {
         Atomics.store(control, C_WAKE_PENDING >> 2, 1);
         ended = false; // also when a listener throws in a later round
-        ended = this.#consume(Atomics.load(control, C_HEAD >> 2), control[C_BASE >> 2]);
+        ended = this.#consume(Atomics.load(control, C_HEAD >> 2), control[C_BASE >> 2], again);
+        again = true;
         this.#release();
         if (!ended) break;
         // Cleared before the head is looked at again: what is published from here on wakes us.
@@ -163,10 +165,10 @@ export class Receiver {
   // True when everything up to `head` is consumed, false when the time is up.
   //
   // Between two events nextTicks and microtasks run; what they do (close a socket, throw) finds the next record
-  // untouched.
-  #consume(head: number, base: number): boolean {
+  // untouched. `again`: there have been events already.
+  #consume(head: number, base: number, again: boolean): boolean {
     const { words, bytes } = this.#ring;
-    for (let events = 0; this.#tail !== head; events++) {
+    for (let events = again ? 1 : 0; this.#tail !== head; events++) {
       if (events > 0) {
         if (runTicks === undefined) return false;
         runTicks();

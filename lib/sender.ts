@@ -1,9 +1,10 @@
 // Datagrams on their way out: staged in shared memory as the program sends them, handed to the kernel with one
 // native call a tick.
 
-import type { ParsedAddress } from './address.js';
+import { type ParsedAddress, parseLiteral } from './address.js';
 import type { NativeIoThread, ThreadMemory } from './binding.js';
 import { EMSGSIZE } from './errno.js';
+import * as errors from './errors.js';
 import {
   D_ADDRESS,
   D_LENGTH,
@@ -18,6 +19,8 @@ import {
   DESCRIPTOR_BYTES,
   RESULT_DEFERRED,
 } from './layout.js';
+import { validatePort, validateString } from './options.js';
+import { bytesOfPayload } from './send-arguments.js';
 
 /** Memory for what is sent in one flush; a tick that sends more flushes early. */
 export const STAGED_DATAGRAMS_MAX = 1024;
@@ -26,8 +29,22 @@ export const STAGED_BYTES_MAX = 512 * 1024;
 /** Called once, in the middle of things, with the bytes sent or a negative errno: it only takes a note. */
 export type SentListener = (result: number) => void;
 
+// The global is a getter; importing node:process would open stdin.
+const { process } = globalThis;
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Port, family and kind (a datagram's is 0) share a word. */
+function wordOfPort(port: number, family: 4 | 6): number {
+  return littleEndian ? port | (family << 16) : (port << 16) | (family << 8);
+}
+
+function literalDestination(family: 4 | 6, address: unknown): ParsedAddress {
+  validateString(address, 'address');
+  const to = parseLiteral(family, address);
+  if (to === null) throw errors.invalidArgValue('address', address, `must be an IPv${family} address`);
+  return to;
+}
 
 export class Sender {
   readonly #native: NativeIoThread;
@@ -77,7 +94,7 @@ export class Sender {
     const at = this.#stage(id, payload, listener);
     if (at < 0) return EMSGSIZE; // as the kernel would say
     if (revocable) this.#revocable[this.#staged - 1] = 1;
-    this.#address(at, to, port);
+    this.#address(at, to, to === null ? 0 : wordOfPort(port, to.family));
     this.#schedule();
     return 0;
   }
@@ -97,7 +114,6 @@ export class Sender {
       this.#address(at, null, 0);
     } else {
       const words = this.#words;
-      // Port, family and kind share a word; the kind of a datagram is 0.
       words[at + (D_PORT >> 2)] = from[fromAt + (D_PORT >> 2)];
       for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
     }
@@ -105,23 +121,65 @@ export class Sender {
     return 0;
   }
 
-  /** Sends one datagram of a run; false when the socket cannot take it now and nothing was staged. Ends with
-   * `flush`. */
-  sendOfRun(id: number, to: ParsedAddress | null, port: number, payload: Uint8Array): boolean {
-    if (this.#full(payload.byteLength)) {
-      this.flush();
-      if (this.#deferred) return false;
+  /** Sends a list of payload, port, address, … (of payloads alone on a connected socket) at once. Returns how many
+   * entries were taken: fewer than there are when the socket cannot take more now. */
+  sendRun(id: number, family: 4 | 6, list: readonly unknown[], connected: boolean): number {
+    this.flush(); // what was sent before goes first
+    const words = this.#words;
+    const arena = this.#arena;
+    const tuple = connected ? 1 : 3;
+    let staged = 0;
+    let bytes = 0;
+    let taken = 0;
+    // Looked at only when it changes.
+    let port: unknown;
+    let address: unknown;
+    let target: ParsedAddress | null = null;
+    let portWord = 0;
+    try {
+      for (let i = 0; i < list.length; i += tuple) {
+        const given = list[i];
+        const payload = given instanceof Uint8Array ? given : bytesOfPayload(given, 'list');
+        const length = payload.length;
+        if (!connected && (list[i + 1] !== port || list[i + 2] !== address || target === null)) {
+          const number = validatePort(list[i + 1], 'Port', false);
+          if (list[i + 2] !== address || target === null) target = literalDestination(family, list[i + 2]);
+          port = list[i + 1];
+          address = list[i + 2];
+          portWord = wordOfPort(number, target.family);
+        }
+        if (length >= DATAGRAM_BYTES_MAX) {
+          this.#countRefused(id);
+          taken++;
+          continue;
+        }
+        if (staged === STAGED_DATAGRAMS_MAX || bytes + length > STAGED_BYTES_MAX) {
+          this.#deferred = this.#native.send(staged) > 0;
+          staged = bytes = 0;
+          if (this.#deferred) break;
+        }
+        arena.set(payload, bytes);
+        const at = staged * RECORD_WORDS;
+        words[at + (D_SOCKET_ID >> 2)] = id;
+        words[at + (D_OFFSET >> 2)] = bytes;
+        words[at + (D_LENGTH >> 2)] = length;
+        words[at + (D_SEGMENT_SIZE >> 2)] = 0; // and no flags
+        words[at + (D_USER_DATA >> 2)] = 0;
+        words[at + (D_USER_DATA >> 2) + 1] = 0;
+        this.#address(at, target, portWord);
+        staged++;
+        bytes += length;
+        taken++;
+      }
+    } finally {
+      if (staged > 0) this.#deferred = this.#native.send(staged) > 0;
     }
-    const at = this.#stage(id, payload, undefined);
-    if (at >= 0) this.#address(at, to, port);
-    return true;
+    return taken;
   }
 
   // A staged record without a destination, as the place of its first word; -1 when the payload is too long for UDP.
   #stage(id: number, payload: Uint8Array | Uint8Array[], listener: SentListener | undefined): number {
-    const length = Array.isArray(payload)
-      ? payload.reduce((sum, part) => sum + part.byteLength, 0)
-      : payload.byteLength;
+    const length = Array.isArray(payload) ? payload.reduce((sum, part) => sum + part.length, 0) : payload.length;
     if (length >= DATAGRAM_BYTES_MAX) {
       this.#countRefused(id);
       return -1;
@@ -133,7 +191,7 @@ export class Sender {
       let at = offset;
       for (const part of payload) {
         this.#arena.set(part, at);
-        at += part.byteLength;
+        at += part.length;
       }
     } else {
       this.#arena.set(payload, offset);
@@ -163,17 +221,16 @@ export class Sender {
     return this.#staged === STAGED_DATAGRAMS_MAX || this.#stagedBytes + length > STAGED_BYTES_MAX;
   }
 
-  #address(at: number, to: ParsedAddress | null, port: number): void {
+  #address(at: number, to: ParsedAddress | null, portWord: number): void {
     const words = this.#words;
+    words[at + (D_PORT >> 2)] = portWord;
+    const first = at + (D_ADDRESS >> 2);
     if (to === null) {
       // All of it: datagrams that go to one place have one address, else they could overtake each other.
-      words[at + (D_PORT >> 2)] = 0;
-      words.fill(0, at + (D_ADDRESS >> 2), at + (D_SCOPE_ID >> 2) + 1);
+      for (let i = first; i <= at + (D_SCOPE_ID >> 2); i++) words[i] = 0;
       return;
     }
-    words[at + (D_PORT >> 2)] = littleEndian ? port | (to.family << 16) : (port << 16) | (to.family << 8);
     const from = to.words;
-    const first = at + (D_ADDRESS >> 2);
     words[first] = from[0];
     if (to.family === 4) return;
     words[first + 1] = from[1];

@@ -15,9 +15,11 @@ import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT
 import type { CheckedSocketOptions, LookupFunction } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { Address, SendArguments, SendCallback } from './send-arguments.js';
-import { sendRun } from './send-run.js';
 import type { SentListener } from './sender.js';
 import type { AddressInfo, Socket } from './socket.js';
+
+// The global is a getter; importing node:process would open stdin.
+const { process } = globalThis;
 
 // A program may replace dns.lookup (for a cache, say) and means literals, too; the original has nothing to say of them.
 const originalLookup = dns.lookup;
@@ -300,7 +302,7 @@ export class SocketCore implements Endpoint {
       return 0;
     }
     const thread = this.#running();
-    const taken = sendRun(thread.sender, this.id, this.#family, list, connected);
+    const taken = thread.sender.sendRun(this.id, this.#family, list, connected);
     const all = connected ? list.length : list.length / 3;
     if (taken < all && !thread.native.notifyDrained(this.id)) {
       setImmediate(() => !this.closed && this.#socket.emit('drain'));
@@ -546,7 +548,7 @@ export class SocketCore implements Endpoint {
       return;
     }
     const listener = callback && this.#sentListener(callback, atOnce, address, port);
-    const to = port === undefined ? null : parseLiteral(this.#family, String(ip));
+    const to = port === undefined ? null : parseLiteral(this.#family, typeof ip === 'string' ? ip : String(ip));
     let errno: number;
     if (port !== undefined && to === null) errno = EINVAL;
     else if (port !== undefined && this.connectState === 'connected') errno = EISCONN;

@@ -47,11 +47,11 @@ class LoopPolicy {
   }
 
   struct ThreadRound {
-    uint32_t frames;
-    bool full;       // the kernel has more
-    bool waited;     // for a fuller batch
-    bool futile;     // … and it was none
-    bool caught_up;  // JavaScript has read the round before
+    uint32_t frames = 0;
+    bool full = false;       // the kernel has more
+    bool waited = false;     // for a fuller batch
+    bool futile = false;     // … and it was none
+    bool caught_up = false;  // JavaScript has read the round before
   };
   // In thread mode, after each round.
   bool should_return(const ThreadRound& round, uint32_t per_ms) {

@@ -24,6 +24,14 @@ uint32_t hash_address(const Address& address) {
   return static_cast<uint32_t>(h >> 40);
 }
 
+// Mostly a run goes to one place: no need to parse that again and again.
+bool same_destination(const Descriptor& a, const Descriptor& b) {
+  constexpr size_t kFrom = offsetof(Descriptor, port);
+  constexpr size_t kBytes = offsetof(Descriptor, scope_id) + sizeof a.scope_id - kFrom;
+  return std::memcmp(reinterpret_cast<const uint8_t*>(&a) + kFrom,
+                     reinterpret_cast<const uint8_t*>(&b) + kFrom, kBytes) == 0;
+}
+
 }  // namespace
 
 // One message: a list of descriptors, linked through Scratch::next.
@@ -74,14 +82,18 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
   uint16_t previous = kNone;
   for (uint32_t i = 0; i < chunk.size(); i++) {
     const Descriptor& d = chunk[i];
-    Address to = read_address(d);
     s.next[i] = kNone;
 
     Scratch::Slot* slot = nullptr;
     uint16_t g = kNone;
-    if (previous != kNone && s.groups[previous].to == to) {
+    Address to;
+    if (i > 0 && same_destination(chunk[i - 1], d)) {
       g = previous;
-    } else if (socket.gso.enabled) {
+      to = s.groups[g].to;
+    } else {
+      to = read_address(d);
+    }
+    if (g == kNone && socket.gso.enabled) {
       for (uint32_t at = hash_address(to) % kTableSize;; at = (at + 1) % kTableSize) {
         slot = &s.table[at];
         if (slot->stamp != s.stamp) break;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -288,6 +289,56 @@ TEST(RxLoop, says_that_the_ring_is_full_without_asking_the_kernel) {
   EXPECT_EQ(data_of(loop.take()), (std::vector<std::string>{"1", "2", "3", "4"}));
   EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 0u);
   EXPECT_EQ(loop.engine.waiting(loop.fd()), 5u);
+}
+
+// ---- super-datagrams
+
+// Once large ones come they are received into the ring itself; whatever comes then, records and counters are
+// the same.
+TEST(RxLoop, delivers_large_and_small_in_any_mixture) {
+  std::mt19937 random(7);
+  Loop loop(256, 2 << 20);
+  std::vector<std::string> sent, received;
+  bool large = true;
+  for (int round = 0; round < 2000; round++) {
+    if (random() % 8 == 0) large = !large;
+    for (uint32_t i = 0, n = random() % 24; i < n; i++) {
+      size_t bytes = large ? 60'000 + random() % 5'500 : random() % 1500;
+      if (random() % 16 == 0) bytes = random() % 65'507;
+      std::string data(bytes, static_cast<char>('a' + random() % 26));
+      loop.arrive(data, static_cast<uint16_t>(1000 + random() % 8), bytes > 1400 ? 1400 : 0);
+      sent.push_back(std::move(data));
+    }
+    Outcome outcome = loop.receive();
+    ASSERT_NE(outcome, Outcome::dead);
+    for (Record& record : loop.take(random() % 3 == 0 ? random() % 8 : test::RingReader::kNoLimit)) {
+      ASSERT_EQ(record.descriptor.segment_size, record.data.size() > 1400 ? 1400 : 0);
+      received.push_back(std::move(record.data));
+    }
+  }
+  for (int i = 0; i < 20'000 && received.size() < sent.size(); i++) {
+    loop.receive();
+    for (Record& record : loop.take()) received.push_back(std::move(record.data));
+  }
+  ASSERT_EQ(received.size(), sent.size());
+  for (size_t i = 0; i < sent.size(); i++) ASSERT_TRUE(received[i] == sent[i]) << i;
+  EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 0u);
+}
+
+TEST(RxLoop, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
+  Loop loop;
+  loop.arrive(std::string(60'000, 'x'), 1, 1400);
+  loop.receive();
+  EXPECT_EQ(loop.engine.offered(), RxBatch::kSlots);
+  loop.arrive("small", 1);
+  loop.receive();
+  EXPECT_LT(loop.engine.offered(), RxBatch::kSlots);
+  loop.take();
+  loop.receive();
+  loop.arrive("small", 1);
+  loop.receive();
+  EXPECT_EQ(loop.engine.offered(), RxBatch::kSlots);
+  EXPECT_EQ(data_of(loop.take()), std::vector<std::string>{"small"});
 }
 
 // Cutting makes many records of one message: they need room as well.

@@ -286,6 +286,52 @@ TEST(RxRing, keeps_the_promise_of_room_for_all_sizes) {
   }
 }
 
+// Places for payloads of unknown length: wherever the ring stands, they lie free and apart, and records made
+// of them (of any length, or none) mix with others.
+TEST(RxRing, offers_places_that_harm_nothing) {
+  for (uint32_t seed = 0; seed < 300; seed++) {
+    std::mt19937 random(seed);
+    auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+    uint32_t slots = 1u << below(7);
+    uint32_t arena_bytes = 1 + below(2000);
+    Ring ring(slots, arena_bytes);
+    std::deque<std::string> expected;
+    uint32_t number = 0;
+    for (int step = 0; step < 400; step++) {
+      uint32_t stride = 1 + below(below(4) == 0 ? arena_bytes : 1 + arena_bytes / 8);
+      uint32_t wanted = 1 + below(8);
+      ring.producer.room(wanted, stride);  // as the receive loop does
+      RxRing::Places places = ring.producer.places(wanted, stride);
+      ASSERT_LE(places.count, wanted);
+      if (expected.empty()) {
+        ASSERT_EQ(places.count, std::min({wanted, slots, arena_bytes / stride}));
+      }
+      // The kernel may write anything there.
+      std::memset(ring.producer.arena() + places.offset, 0xee, size_t{places.count} * stride);
+      for (uint32_t i = 0, used = below(places.count + 1); i < used; i++) {
+        uint32_t offset = places.offset + i * stride;
+        std::string data(below(stride + 1), '\0');
+        for (char& c : data) c = static_cast<char>(number++);
+        std::memcpy(ring.producer.arena() + offset, data.data(), data.size());
+        Descriptor* record = ring.producer.push_at(offset, static_cast<uint32_t>(data.size()));
+        ASSERT_EQ(ring.producer.payload(*record), ring.producer.arena() + offset);
+        expected.push_back(std::move(data));
+      }
+      ring.producer.publish();
+      if (below(2) == 0) {
+        std::string data(below(1 + arena_bytes / 4), 'p');
+        if (ring.put(data) >= 0) expected.push_back(std::move(data));
+      }
+      for (const std::string& data : ring.take(below(3) == 0 ? RingReader::kNoLimit : below(slots + 1))) {
+        ASSERT_FALSE(expected.empty());
+        ASSERT_EQ(data, expected.front()) << "seed " << seed << ", step " << step;
+        expected.pop_front();
+      }
+      ASSERT_LE(expected.size(), slots);
+    }
+  }
+}
+
 // ---- two threads
 
 constexpr uint32_t kRecords = test::kThreadSanitizer ? 1'000'000 : 5'000'000;

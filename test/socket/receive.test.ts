@@ -123,6 +123,31 @@ test('nextTicks and microtasks run between two messages, also of a burst', async
   }
 });
 
+test('nextTicks and microtasks run before the datagrams that came while a listener was at work', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const count = 200;
+  const order: string[] = [];
+  let received = 0;
+  socket.on('message', () => {
+    const number = received++;
+    order.push(`message ${number}`);
+    process.nextTick(() => order.push(`tick ${number}`));
+    queueMicrotask(() => order.push(`microtask ${number}`));
+    // The thread puts more into the ring before this one is dealt with.
+    const until = performance.now() + 50;
+    while (socket.stats().rxDatagrams <= Math.min(received, count - 1) && performance.now() < until);
+  });
+  const port = await bound(socket);
+  await using _sender = startSender({ port, count, bytes: 32, rate: 2000 });
+  await waitFor(
+    () => order.length === 3 * count,
+    () => `${order.length} entries`,
+  );
+  const expected = Array.from({ length: count }, (_, i) => [`message ${i}`, `tick ${i}`, `microtask ${i}`]).flat();
+  assert.deepEqual(order, expected);
+});
+
 test('a listener that throws loses no datagram behind it', async () => {
   for (const joined of [false, true]) {
     const program = async (joined: boolean) => {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 
 #include "core/layout.h"
@@ -58,15 +59,25 @@ class RingReader {
   static std::atomic_ref<uint32_t> cell(uint32_t& word) { return std::atomic_ref<uint32_t>(word); }
 
   // Gives the consumed records back. The tail moves before the flag is looked at: the producer does it the
-  // other way round, so one of the two notices the other.
+  // other way round, so one of the two notices the other. It is woken when an eighth of what there was is
+  // consumed.
   bool release() {
     if (cell(memory_.control->tail).load(std::memory_order_relaxed) == tail_) return false;
     move_tail();
-    return cell(memory_.control->producer_waiting).load() == 1 && take_producer_waiting();
+    if (cell(memory_.control->producer_waiting).load() == 0) {
+      resume_at_.reset();
+      return false;
+    }
+    uint32_t left = cell(memory_.control->head).load() - tail_;
+    if (!resume_at_) resume_at_ = tail_ + left / 8;
+    if (left > 0 && static_cast<int32_t>(*resume_at_ - tail_) > 0) return false;
+    resume_at_.reset();
+    return take_producer_waiting();
   }
 
   RingMemory memory_;
   uint32_t tail_ = 0;
+  std::optional<uint32_t> resume_at_;  // while the producer waits
 };
 
 }  // namespace ksocket::test
