@@ -18,6 +18,8 @@ constexpr size_t kStackBytes = 512 * 1024;
 constexpr long kGraceNs = 250'000;
 // In saturation datagrams are lost whatever we do; the loop may have to wait for a processor itself.
 constexpr long kGraceSaturatedNs = 4'000'000;
+// So long after the last full round of the loop there is none any more.
+constexpr uint64_t kSaturatedUs = 50'000;
 
 uint64_t now_us() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -234,7 +236,7 @@ void IoThread::run() {
 bool IoThread::leave_to_loop(std::span<const Event> events) {
   if (!loop_mode_.load(std::memory_order_relaxed) || events.empty()) return false;
   uint32_t consumed = ring_.consumed();
-  bool saturated = loop_policy_.saturated();
+  bool saturated = loop_policy_.saturated() && now_us() - loop_full_us_.load() < kSaturatedUs;
   bool reads = saturated && std::exchange(loop_consumed_, consumed) != consumed;
   if (loop_stuck_.load(std::memory_order_relaxed) && !reads) return false;
   for (const Event& event : events) {
@@ -260,6 +262,7 @@ uint32_t IoThread::next_pause(bool caught_up) {
   uint32_t pause_us = moderation_.after(received, now_us());
   LoopPolicy::ThreadRound round{received, full, waited, moderation_.futile(), caught_up};
   if (loop_ && loop_policy_.should_return(round, moderation_.per_ms())) {
+    loop_full_us_.store(now_us());
     enter_loop_mode();
     return 0;
   }
@@ -314,7 +317,9 @@ void IoThread::receive_on_loop() {
   if (ring_.has_unpublished()) ring_.publish();
   auto [received, full] = rx_.take_round();
   if (!loop_mode_ || received == 0) return;
-  moderation_.observe(received, now_us());
+  uint64_t now = now_us();
+  if (full) loop_full_us_.store(now);
+  moderation_.observe(received, now);
   if (loop_policy_.should_leave_after_loop_round(received, full, moderation_.per_ms())) leave_loop_mode();
 }
 
