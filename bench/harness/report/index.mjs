@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
+import { benchDir } from '../paths.mjs';
 import { writeCharts } from './charts.mjs';
 import { markdownOf } from './markdown.mjs';
+import { updateReadme } from './readme.mjs';
 import { printGoals, printScenarios } from './tables.mjs';
 
 /** Prints the tables and writes results.json, results.md and the charts. */
@@ -11,6 +13,8 @@ export function report(results, outDir) {
   writeFileSync(join(outDir, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
   writeFileSync(join(outDir, 'results.md'), markdownOf(results));
   const charts = writeCharts(results, chartsDir);
+
+  if (resolve(outDir) === benchDir) updateReadme(results); // a full run
 
   printScenarios(results);
   printGoals(results);

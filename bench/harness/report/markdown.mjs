@@ -20,7 +20,7 @@ export function markdownOf({ machine, options, scenarios, complete }) {
   ].join('\n\n')}\n`;
 }
 
-function machineText(machine, options, complete) {
+export function machineText(machine, options, complete) {
   const changed = machine.uncommittedChanges ? ' with uncommitted changes' : '';
   const versions = Object.entries(machine.versions)
     .filter(([, version]) => version)
@@ -55,7 +55,7 @@ function scenarioSection(scenario) {
   return `## ${scenario.title}\n\n\`${scenario.id}\`\n\n${table(head, rows)}`;
 }
 
-function table(head, rows) {
+export function table(head, rows) {
   const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
