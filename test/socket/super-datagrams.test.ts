@@ -51,7 +51,6 @@ for (const [kind, options] of [
       if (round % 10 === 5) receiver.on('batch', onBatch);
       if (round % 10 === 8) receiver.off('batch', onBatch);
       sender.send(round % 7 === 0 ? 3 : JOINED, receiver);
-      if (round % 3 === 0) sender.send(JOINED, receiver);
       await waitFor(
         () => kept.length === sender.sent,
         () => `${kept.length} of ${sender.sent}: ${JSON.stringify(receiver.stats())}`,
