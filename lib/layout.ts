@@ -25,8 +25,7 @@ export const KIND_DATAGRAM = 0;
 export const KIND_ERROR = 1;
 export const KIND_SENT = 2;
 export const KIND_DRAINED = 3;
-export const FLAG_NEW_PEER = 1;
-export const FLAG_TRUNCATED = 2;
+export const FLAG_TRUNCATED = 1;
 export const CONTROL_BYTES = 256;
 export const C_HEAD = 0;
 export const C_BASE = 4;
@@ -39,7 +38,7 @@ export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 40;
 export const COUNTER_ROWS_PER_PAGE = 128;
-export const LAYOUT_HASH = 4122473979;
+export const LAYOUT_HASH = 3955003669;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -82,7 +81,7 @@ export const counterIndex = {
   rxTruncated: 6,
   /** receive calls that failed */
   rxErrors: 7,
-  /** datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL) */
+  /** datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO) */
   rxKernelDrops: 8,
   /** datagrams read and dropped, ring full */
   rxRingDrops: 9,

@@ -11,18 +11,18 @@ namespace ksocket {
 
 // X(name, what it counts). The first ones are written by the receiving thread only, the rest by whichever
 // thread sends, so that the two never share a cache line.
-#define KSOCKET_RX_COUNTERS(X)                                                          \
-  X(rx_datagrams, "datagrams received, after GRO was split")                            \
-  X(rx_bytes, "payload bytes received")                                                 \
-  X(rx_calls, "receive system calls")                                                   \
-  X(rx_batches, "receive calls that returned something")                                \
-  X(rx_gro_batches, "super-datagrams that the kernel had joined (GRO)")                 \
-  X(rx_gro_segments, "datagrams that came in super-datagrams")                          \
-  X(rx_truncated, "datagrams cut to the receive limit")                                 \
-  X(rx_errors, "receive calls that failed")                                             \
-  X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL)") \
-  X(rx_ring_drops, "datagrams read and dropped, ring full")                             \
-  X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")          \
+#define KSOCKET_RX_COUNTERS(X)                                                                      \
+  X(rx_datagrams, "datagrams received, after GRO was split")                                        \
+  X(rx_bytes, "payload bytes received")                                                             \
+  X(rx_calls, "receive system calls")                                                               \
+  X(rx_batches, "receive calls that returned something")                                            \
+  X(rx_gro_batches, "super-datagrams that the kernel had joined (GRO)")                             \
+  X(rx_gro_segments, "datagrams that came in super-datagrams")                                      \
+  X(rx_truncated, "datagrams cut to the receive limit")                                             \
+  X(rx_errors, "receive calls that failed")                                                         \
+  X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO)") \
+  X(rx_ring_drops, "datagrams read and dropped, ring full")                                         \
+  X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")                      \
   X(rx_pauses, "times that receiving stopped because the ring was full")
 
 // Of the thread, in its own row.

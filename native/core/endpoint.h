@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/counters.h"
+#include "core/kernel_drops.h"
 #include "core/responder.h"
 #include "core/socket.h"
 #include "core/tx_flush.h"
@@ -51,8 +52,8 @@ struct Endpoint {
   std::atomic<bool> may_grow{true};
 
   std::mutex rx_mutex;
-  uint32_t kernel_drops_seen = 0;  // guarded by rx_mutex
-  bool large = false;              // guarded by rx_mutex: is it super-datagrams that come?
+  KernelDrops kernel_drops;  // guarded by rx_mutex
+  bool large = false;        // guarded by rx_mutex: is it super-datagrams that come?
 
   std::mutex tx_mutex;
   TxSocket tx;                   // guarded by tx_mutex

@@ -24,8 +24,7 @@ enum class DescriptorKind : uint8_t {
 };
 
 enum DescriptorFlags : uint16_t {
-  kNewPeer = 1 << 0,    // this peer id means another address than before: format it anew
-  kTruncated = 1 << 1,  // `size` is the datagram's full length, `length` what was kept
+  kTruncated = 1 << 0,  // `size` is the datagram's full length, `length` what was kept
 };
 
 // One datagram (or, with segment_size != 0, one GRO super-datagram whose segments are all segment_size bytes

@@ -38,7 +38,6 @@ namespace ksocket {
   X(KIND_ERROR, static_cast<int>(DescriptorKind::error))         \
   X(KIND_SENT, static_cast<int>(DescriptorKind::sent))           \
   X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))     \
-  X(FLAG_NEW_PEER, static_cast<int>(kNewPeer))                   \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                \
   X(CONTROL_BYTES, sizeof(RingControl))                          \
   X(C_HEAD, offsetof(RingControl, head))                         \

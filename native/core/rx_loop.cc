@@ -47,6 +47,7 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
       case Action::retry:
         return Outcome::more;
       case Action::wait:
+        endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
         return Outcome::drained;
       case Action::stop:
         report(endpoint, got);
@@ -66,6 +67,8 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
     set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
   }
   decode(endpoint, count);
+  endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
+                                    count < wanted);
   if (endpoint.responder) {
     endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));
   }
@@ -104,10 +107,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
     datagrams += segments;
     bytes += message.length;
     if (segments > 1) joined++, joined_segments += segments;
-    if (control.has_kernel_drops) {
-      endpoint.counters.add(Counter::rx_kernel_drops, control.kernel_drops - endpoint.kernel_drops_seen);
-      endpoint.kernel_drops_seen = control.kernel_drops;
-    }
+    if (control.has_kernel_drops) endpoint.kernel_drops.reported(control.kernel_drops, endpoint.counters);
   }
   const Counters& counters = endpoint.counters;
   counters.add(Counter::rx_batches, 1);
@@ -159,7 +159,7 @@ void RxLoop::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   record->socket_id = endpoint.id;
   record->kind = DescriptorKind::datagram;
   record->segment_size = segment_size;
-  record->flags = static_cast<uint16_t>((peer.is_new ? kNewPeer : 0) | (truncated ? kTruncated : 0));
+  record->flags = truncated ? kTruncated : 0;
   record->size = length;
   record->peer_id = peer.id;
   write_address(datagram.from, record);
