@@ -63,7 +63,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** Payload bytes that are copied at once, ahead of the events. */
 const RUN_BYTES = CHUNK_BYTES / 2;
 /** One drain's share of the event loop: then timers and other I/O get their turn. */
-const BUDGET_MS = 1;
+const BUDGET_MS = 0.4;
 /** How many events between two looks at the clock, a power of two. */
 const CLOCK_EVERY = 64;
 
