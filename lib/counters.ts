@@ -10,6 +10,27 @@ export type ThreadStats = Record<ThreadCounterName, number>;
  * sending. */
 export type Stats = Record<CounterName, number> & { thread: ThreadStats };
 
+/** What the counters of a socket and its thread were at some time. */
+export class Snapshot {
+  readonly #socket: BigUint64Array;
+  readonly #thread: BigUint64Array;
+
+  constructor(socket: BigUint64Array, thread: BigUint64Array) {
+    this.#socket = socket;
+    this.#thread = thread;
+  }
+
+  get stats(): Stats {
+    return { ...named(this.#socket, counterIndex), thread: named(this.#thread, threadCounterIndex) };
+  }
+}
+
+function named<Name extends string>(row: BigUint64Array, names: Record<Name, number>): Record<Name, number> {
+  const out = {} as Record<Name, number>;
+  for (const name in names) out[name] = Number(row[names[name]]);
+  return out;
+}
+
 /** Rows of counters, a page of memory at a time. Row 0 is the thread's own. */
 export class CounterPages {
   readonly #pages: BigUint64Array[] = [];
@@ -35,18 +56,17 @@ export class CounterPages {
   }
 
   read(slot: number): Stats {
-    return {
-      ...this.#named(slot, counterIndex),
-      thread: this.#named(0, threadCounterIndex),
-    };
+    return this.snapshot(slot).stats;
   }
 
-  #named<Name extends string>(slot: number, names: Record<Name, number>): Record<Name, number> {
-    const page = this.#page(slot);
+  /** The counters as they are now; cheap, and named when somebody looks. */
+  snapshot(slot: number): Snapshot {
+    return new Snapshot(this.#copy(slot), this.#copy(0));
+  }
+
+  #copy(slot: number): BigUint64Array {
     const row = this.#row(slot);
-    const out = {} as Record<Name, number>;
-    for (const name in names) out[name] = Number(page[row + names[name]]);
-    return out;
+    return this.#page(slot).slice(row, row + COUNTERS_PER_ROW);
   }
 
   #page(slot: number): BigUint64Array {

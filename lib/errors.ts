@@ -103,8 +103,15 @@ export const bufferOutOfBounds = define(
   (name: string) => `"${name}" is outside of buffer bounds`,
 );
 
+// libuv's names and words for error numbers. Node makes the map anew each time it is asked.
+let systemErrors: ReturnType<typeof getSystemErrorMap> | undefined;
+function systemError(errno: number): [name: string, message: string] | undefined {
+  systemErrors ??= getSystemErrorMap();
+  return systemErrors.get(errno);
+}
+
 function errnoName(errno: number): string {
-  return getSystemErrorMap().get(errno)?.[0] ?? `Unknown system error ${errno}`;
+  return systemError(errno)?.[0] ?? `Unknown system error ${errno}`;
 }
 
 /** An error of a system call. `errno` is negative, as in libuv. */
@@ -161,7 +168,7 @@ class SystemError extends Error {
 
 /** What getting or setting a buffer size reports: Node's SystemError, with its `info`. */
 export function bufferSizeError(errno: number, syscall: string): Error {
-  const [code, message] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
+  const [code, message] = systemError(errno) ?? [`${errno}`, 'unknown error'];
   const info: Record<string, unknown> = { errno, code, message, syscall };
   const accessor = (name: string): PropertyDescriptor => ({
     get: () => info[name],

@@ -3,7 +3,7 @@
 // that did not ask for their own.
 import { setTimeout } from 'node:timers';
 import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from './binding.js';
-import { CounterPages, type Stats } from './counters.js';
+import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import { EINVAL, EMFILE } from './errno.js';
 import { errnoException, invalidArgValue } from './errors.js';
 import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from './layout.js';
@@ -153,6 +153,11 @@ export class IoThread {
 
   stats(id: number): Stats {
     return this.#counters.read(id & (SLOTS_MAX - 1));
+  }
+
+  /** The same for later. */
+  snapshot(id: number): Snapshot {
+    return this.#counters.snapshot(id & (SLOTS_MAX - 1));
   }
 
   /** Counts a datagram that JavaScript had no place for. */

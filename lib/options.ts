@@ -122,22 +122,34 @@ export const defaults = { pooled: true };
 
 /** What a socket keeps of its options. */
 export interface CheckedSocketOptions {
-  type: SocketType;
+  readonly type: SocketType;
   /** The OPEN_ flags of layout.ts. */
-  flags: number;
-  recvBufferSize: number;
-  sendBufferSize: number;
-  lookup: LookupFunction | undefined;
-  signal: AbortSignal | undefined;
-  receiveBlockList: BlockList | undefined;
-  sendBlockList: BlockList | undefined;
-  pooled: boolean;
+  readonly flags: number;
+  readonly recvBufferSize: number;
+  readonly sendBufferSize: number;
+  readonly lookup: LookupFunction | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly receiveBlockList: BlockList | undefined;
+  readonly sendBlockList: BlockList | undefined;
+  readonly pooled: boolean;
   /** Undefined: the shared thread. */
-  thread: IoThreadOptions | undefined;
+  readonly thread: IoThreadOptions | undefined;
 }
 
+// A type alone, the most frequent case: sockets share what was found out about it.
+const ofType = new Map<unknown, CheckedSocketOptions>();
+
 export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSocketOptions {
-  const options: Partial<SocketOptions> = given !== null && typeof given === 'object' ? given : { type: given };
+  if (given !== null && typeof given === 'object') return check(given);
+  let checked = ofType.get(given);
+  if (checked?.pooled !== defaults.pooled) {
+    checked = check({ type: given });
+    ofType.set(given, checked);
+  }
+  return checked;
+}
+
+function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   const { type, lookup, signal } = options;
   for (const name of ['recvBufferSize', 'sendBufferSize'] as const) {
     const value = options[name];

@@ -6,7 +6,7 @@ import { addAbortListener, EventEmitter } from 'node:events';
 import { type BlockList, isIPv6 } from 'node:net';
 import { isLiteral, parseLiteral } from './address.js';
 import type { Batch } from './batch.js';
-import { type Stats, zeroStats } from './counters.js';
+import { type Snapshot, type Stats, zeroStats } from './counters.js';
 import { EBADF, ECANCELED, EEXIST, EINVAL, EISCONN } from './errno.js';
 import * as errors from './errors.js';
 import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
@@ -62,7 +62,7 @@ export class SocketCore implements Endpoint {
   #refd = true;
   #shared: UvHandle | undefined; // from a cluster's primary
   #queue: (() => void)[] | undefined; // what waits for the bind
-  #finalStats: Stats | undefined;
+  #finalCounters: Snapshot | undefined;
 
   constructor(socket: Socket, options: CheckedSocketOptions) {
     this.#socket = socket;
@@ -374,7 +374,7 @@ export class SocketCore implements Endpoint {
   }
 
   stats(): Stats {
-    return this.#finalStats ?? this.#thread?.stats(this.id) ?? zeroStats();
+    return this.#finalCounters?.stats ?? this.#thread?.stats(this.id) ?? zeroStats();
   }
 
   countQueueDrop(): void {
@@ -523,7 +523,7 @@ export class SocketCore implements Endpoint {
     this.#hold(false);
     this.#thread = undefined;
     thread.release(this.id);
-    this.#finalStats = thread.stats(this.id); // closing counts, too
+    this.#finalCounters = thread.snapshot(this.id); // closing counts, too
     this.#shared?.close();
     return canceled;
   }

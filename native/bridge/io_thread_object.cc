@@ -195,9 +195,8 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
 }
 
 void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
-  // Where the kernel lacks these we do without.
+  // Where the kernel lacks it we do without.
   bool offloads = thread_->engine().offloads();
-  ksocket::set_option(fd.get(), family, SocketOption::report_kernel_drops, 1);
   if (offloads && (flags & kOpenGro)) ksocket::set_option(fd.get(), family, SocketOption::gro, 1);
 
   Counters counters = counters_of(id & kSocketSlotMask);

@@ -14,8 +14,10 @@ namespace ksocket {
 namespace {
 
 constexpr size_t kStackBytes = 512 * 1024;
-// At 100 000 datagrams a second this is 25 of them, a tenth of what a socket's default buffer holds.
+// At 100 000 datagrams a second this is 25 of them, a tenth of what a socket's default buffer holds. A loop
+// that keeps coming gets more: each of our own wake-ups costs as much as a datagram or two.
 constexpr long kGraceNs = 250'000;
+constexpr long kGraceMaxNs = 1'000'000;
 // In saturation datagrams are lost whatever we do; the loop may have to wait for a processor itself.
 constexpr long kGraceSaturatedNs = 4'000'000;
 // So long after the last full round of the loop there is none any more.
@@ -244,8 +246,11 @@ bool IoThread::leave_to_loop(std::span<const Event> events) {
     if (event.writable || (endpoint && !endpoint->shared.load(std::memory_order_relaxed))) return false;
   }
   loop_stuck_.store(true, std::memory_order_relaxed);  // until it shows up
-  timespec grace{0, saturated ? kGraceSaturatedNs : kGraceNs};
+  grace_ns_ = std::clamp(grace_ns_, kGraceNs, kGraceMaxNs);
+  timespec grace{0, saturated ? kGraceSaturatedNs : grace_ns_};
   nanosleep(&grace, nullptr);
+  bool came = !loop_stuck_.load(std::memory_order_relaxed);
+  grace_ns_ = came ? grace_ns_ * 2 : 0;
   return true;
 }
 

@@ -119,6 +119,7 @@ class IoThread {
   std::atomic<bool> loop_stuck_{false};  // we waited for the loop, and it has not received since
 
   std::atomic<uint64_t> loop_full_us_{0};  // when a round of the loop last left something in the kernel
+  long grace_ns_ = 0;                      // I/O thread only: how long the loop gets before we receive
   uint32_t loop_consumed_ = 0;             // I/O thread only: how far JavaScript had read when we last waited
 
   // Guarded by work_mutex_ from here on: the I/O thread holds it except while it waits.

@@ -15,6 +15,10 @@ namespace {
 constexpr uint32_t kGrowAtMessages = 24;
 constexpr int kGrownBytes = 4 << 20;
 
+// A socket for one answer does not pay for the option that reports drops: it is set with the second batch, or
+// the first one of more than a datagram. The kernel's count is that of the socket's whole life.
+constexpr uint32_t kReportAfterBatches = 2;
+
 // Messages of that size on average are worth receiving into the ring itself, at a place for the largest each.
 constexpr uint32_t kLargeBytes = 16 * 1024;
 // So many at once still lie in a core's cache when JavaScript reads them.
@@ -66,6 +70,7 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
     endpoint.may_grow.store(false, std::memory_order_relaxed);
     set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
   }
+  if (endpoint.batches < kReportAfterBatches) ask_for_reports(endpoint, count);
   decode(endpoint, count);
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
                                     count < wanted);
@@ -84,6 +89,13 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   batch_.recycle(count);
   if (count == wanted) round_.full = true;
   return count < wanted ? Outcome::drained : Outcome::more;
+}
+
+void RxLoop::ask_for_reports(Endpoint& endpoint, uint32_t count) {
+  endpoint.batches = count > 1 ? kReportAfterBatches : endpoint.batches + 1;
+  if (endpoint.batches < kReportAfterBatches) return;
+  // Where the kernel lacks it we do without.
+  set_option(endpoint.fd.get(), endpoint.family, SocketOption::report_kernel_drops, 1);
 }
 
 uint32_t RxLoop::room_for(const Endpoint& endpoint) {

@@ -38,6 +38,7 @@ class RxLoop {
   Round take_round() { return std::exchange(round_, {}); }
 
  private:
+  void ask_for_reports(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
   void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
