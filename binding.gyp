@@ -4,7 +4,7 @@
       "target_name": "ksocket",
       "sources": [
         "native/addon.cc",
-        "<!@(node -p \"['bridge','core','engine'].flatMap(d=>require('fs').readdirSync('native/'+d).filter(f=>f.endsWith('.cc')).sort().map(f=>'native/'+d+'/'+f)).join(' ')\")"
+        "<!@(node -p \"['bridge','core','engine'].flatMap(d=>require('fs').readdirSync('native/'+d,{recursive:true}).filter(f=>f.endsWith('.cc')).sort().map(f=>'native/'+d+'/'+f)).join(' ')\")"
       ],
       "include_dirs": [
         "native",
