@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "core/fd_type.h"
+#include "core/fixed_responder.h"
 #include "core/multicast.h"
 #include "core/open_flags.h"
 #include "core/options.h"
@@ -251,8 +252,9 @@ Napi::Value IoThreadObject::disconnect(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
   if (!endpoint) return number(info.Env(), -EBADF);
-  Responder::Options options;
-  options.kind = info[1].As<Napi::Boolean>().Value() ? Responder::Kind::echo : Responder::Kind::fixed;
+  FixedResponder::Options options;
+  options.kind =
+      info[1].As<Napi::Boolean>().Value() ? FixedResponder::Kind::echo : FixedResponder::Kind::fixed;
   Napi::Uint8Array reply = info[2].As<Napi::Uint8Array>();
   options.reply.assign(reply.Data(), reply.Data() + reply.ByteLength());
   uint32_t keep_bytes_max = u32(info[3]);
@@ -265,8 +267,9 @@ Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
     if (error != 0) return number(info.Env(), error);
     options.family = family;
   }
-  endpoint->responder = std::make_unique<Responder>(std::move(options), endpoint->fd.get(), keep_bytes_max,
-                                                    thread_->engine().offloads(), endpoint->counters);
+  endpoint->responder =
+      std::make_unique<FixedResponder>(std::move(options), endpoint->fd.get(), keep_bytes_max,
+                                       thread_->engine().offloads(), endpoint->counters);
   return number(info.Env(), 0);
 }
 

@@ -345,6 +345,12 @@ int IoThread::wait(std::span<Event> events) {
 void IoThread::serve(const Event& event) {
   std::shared_ptr<Endpoint> endpoint = find(static_cast<uint32_t>(event.token));
   if (!endpoint || endpoint->closing.load()) return;
+  if (event.token & kResponderToken) {
+    std::lock_guard lock(endpoint->rx_mutex);
+    uint32_t key = static_cast<uint32_t>((event.token & ~kResponderToken) >> 32);
+    if (endpoint->fd && endpoint->responder) endpoint->responder->ready(rx_.tools(), key);
+    return;
+  }
   if (event.writable) send_backlog(*endpoint);
   if (event.readable && !endpoint->paused) receive(endpoint);
 }

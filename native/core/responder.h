@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "core/address.h"
-#include "core/socket.h"
+#include "core/rx_batch.h"
 #include "core/tx_flush.h"
+#include "engine/engine.h"
 
 namespace ksocket {
 
@@ -20,29 +20,47 @@ struct Incoming {
   Address from;
 };
 
+// Calls `each(offset, length)` for every datagram of `incoming`.
+template <typename Each>
+void for_each_datagram(const Incoming& incoming, Each&& each) {
+  uint32_t step = incoming.segment_size != 0 ? incoming.segment_size : incoming.length;
+  uint32_t at = 0;
+  do {
+    uint32_t length = incoming.length - at < step ? incoming.length - at : step;
+    each(incoming.offset + at, length);
+    at += length;
+  } while (at < incoming.length);
+}
+
+// What the I/O thread lends to a responder for one call.
+struct ResponderTools {
+  Engine& engine;
+  TxFlush& flush;
+  RxBatch& batch;
+};
+
+// Called by the I/O thread only, and destroyed when it cannot be called any more.
 class Responder {
  public:
-  enum class Kind : uint8_t { fixed, echo };
+  virtual ~Responder() = default;
 
-  struct Options {
-    Kind kind = Kind::fixed;
-    std::vector<uint8_t> reply;  // fixed: what to answer
-    Fd target;                   // connected socket for the answers; none: back to each source
-    uint8_t family = 4;          // of the socket that the answers leave through
-  };
+  // Answers what was received on the endpoint's socket; the payloads' offsets count from `base`. Returns
+  // those of it that JavaScript may have; they stay valid until the next call.
+  virtual std::span<const Incoming> answer(const ResponderTools& tools, const uint8_t* base,
+                                           std::span<const Incoming> batch) = 0;
 
-  Responder(Options options, int source_fd, uint32_t keep_bytes_max, bool offloads, Counters counters);
+  // A descriptor that the responder had watched (with responder_token()) is readable.
+  virtual void ready(const ResponderTools& tools, uint32_t key) {}
 
-  // `base`: where the payload offsets count from.
-  void answer(Engine& engine, TxFlush& flush, const uint8_t* base, std::span<const Incoming> batch);
-
- private:
-  void add(const Incoming& datagram, uint32_t offset, uint32_t length, uint16_t segment_size);
-
-  Options options_;
-  uint32_t keep_bytes_max_;
-  TxSocket tx_;
-  std::vector<Descriptor> answers_;
+  // Called about once a second while it says that it wants to be.
+  virtual bool wants_ticks() const { return false; }
+  virtual void tick(uint64_t now_ns) {}
 };
+
+// Tokens of descriptors that belong to a responder: the endpoint's id, and a key of the responder's own.
+inline constexpr uint64_t kResponderToken = uint64_t{1} << 63;
+constexpr uint64_t responder_token(uint32_t endpoint_id, uint32_t key) {
+  return kResponderToken | uint64_t{key} << 32 | endpoint_id;
+}
 
 }  // namespace ksocket

@@ -74,15 +74,14 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
   decode(endpoint, count);
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
                                     count < wanted);
-  if (endpoint.responder) {
-    endpoint.responder->answer(engine_, flush_, batch_.base(), std::span(incoming_, count));
-  }
+  std::span<const Incoming> received(incoming_, count);
+  if (endpoint.responder) received = endpoint.responder->answer(tools(), batch_.base(), received);
   if (deliver) {
-    for (uint32_t i = 0; i < count; i++) {
+    for (const Incoming& datagram : received) {
       if (into != nullptr) {
-        deliver_in_place(endpoint, incoming_[i]);
+        deliver_in_place(endpoint, datagram);
       } else {
-        this->deliver(endpoint, incoming_[i]);
+        this->deliver(endpoint, datagram);
       }
     }
   }

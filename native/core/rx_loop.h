@@ -37,6 +37,9 @@ class RxLoop {
   };
   Round take_round() { return std::exchange(round_, {}); }
 
+  // For what a responder does between two batches.
+  ResponderTools tools() { return {engine_, flush_, batch_}; }
+
  private:
   void ask_for_reports(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/fixed_responder.h"
 #include "core/io_thread.h"
 #include "core/options.h"
 #include "support/build.h"
@@ -131,10 +132,11 @@ TEST_P(IoThreadLoopback, receives_a_stream_in_order_without_loss) {
 TEST_P(IoThreadLoopback, answers_from_its_thread) {
   auto rig = start();
   auto socket = rig->add(bound_socket());
-  Responder::Options options;
-  options.kind = Responder::Kind::echo;
-  socket->responder = std::make_unique<Responder>(std::move(options), socket->fd.get(), kDatagramBytesMax,
-                                                  rig->thread.engine().offloads(), socket->counters);
+  FixedResponder::Options options;
+  options.kind = FixedResponder::Kind::echo;
+  socket->responder =
+      std::make_unique<FixedResponder>(std::move(options), socket->fd.get(), kDatagramBytesMax,
+                                       rig->thread.engine().offloads(), socket->counters);
   socket->deliver = false;
   ASSERT_EQ(rig->thread.watch(*socket), 0);
   Peer peer;
@@ -152,12 +154,12 @@ TEST_P(IoThreadLoopback, answers_to_a_target) {
   auto rig = start();
   auto socket = rig->add(bound_socket());
   Peer target, peer;
-  Responder::Options options;
+  FixedResponder::Options options;
   options.reply = {'t', 'e', 's', 't', 'i', 'n', 'g', '.', '.', '.'};
   ASSERT_EQ(open_udp(4, &options.target), 0);
   ASSERT_EQ(connect_socket(options.target.get(), target.address()), 0);
-  socket->responder = std::make_unique<Responder>(std::move(options), socket->fd.get(), 10,
-                                                  rig->thread.engine().offloads(), socket->counters);
+  socket->responder = std::make_unique<FixedResponder>(std::move(options), socket->fd.get(), 10,
+                                                       rig->thread.engine().offloads(), socket->counters);
   socket->keep_bytes_max = 10;
   ASSERT_EQ(rig->thread.watch(*socket), 0);
   ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "longer than ten bytes"));
@@ -364,10 +366,10 @@ TEST_P(IoThreadLoopback, sends_from_one_thread_while_the_other_receives_and_work
   auto* stubborn = new StubbornEngine(make_engine());
   auto rig = start_on(std::unique_ptr<Engine>(stubborn));
   auto socket = listen(*rig), mirror = rig->add(bound_socket());
-  Responder::Options options;
-  options.kind = Responder::Kind::echo;
-  mirror->responder = std::make_unique<Responder>(std::move(options), mirror->fd.get(), kDatagramBytesMax,
-                                                  false, mirror->counters);
+  FixedResponder::Options options;
+  options.kind = FixedResponder::Kind::echo;
+  mirror->responder = std::make_unique<FixedResponder>(std::move(options), mirror->fd.get(),
+                                                       kDatagramBytesMax, false, mirror->counters);
   mirror->deliver = false;
   ASSERT_EQ(rig->thread.watch(*mirror), 0);
   Address to = name_of(mirror->fd.get());
@@ -519,10 +521,10 @@ TEST_P(IoThreadLoopback, serves_a_quiet_socket_beside_a_flooded_one) {
   auto rig = start({.slots = 256});
   auto loud = rig->add(bound_socket()), quiet = rig->add(bound_socket());
   loud->drop_when_full = quiet->drop_when_full = true;
-  Responder::Options options;
-  options.kind = Responder::Kind::echo;
-  quiet->responder = std::make_unique<Responder>(std::move(options), quiet->fd.get(), kDatagramBytesMax,
-                                                 false, quiet->counters);
+  FixedResponder::Options options;
+  options.kind = FixedResponder::Kind::echo;
+  quiet->responder = std::make_unique<FixedResponder>(std::move(options), quiet->fd.get(), kDatagramBytesMax,
+                                                      false, quiet->counters);
   quiet->deliver = false;
   ASSERT_EQ(rig->thread.watch(*loud), 0);
   ASSERT_EQ(rig->thread.watch(*quiet), 0);
@@ -541,10 +543,10 @@ TEST_P(IoThreadLoopback, sleeps_while_a_paused_socket_has_an_error) {
   auto rig = start({.slots = 4});
   auto peer = std::make_unique<Peer>();
   auto socket = connected(*rig, peer->address()), trigger = rig->add(bound_socket());
-  Responder::Options options;
-  options.kind = Responder::Kind::echo;
-  trigger->responder = std::make_unique<Responder>(std::move(options), trigger->fd.get(), kDatagramBytesMax,
-                                                   false, trigger->counters);
+  FixedResponder::Options options;
+  options.kind = FixedResponder::Kind::echo;
+  trigger->responder = std::make_unique<FixedResponder>(std::move(options), trigger->fd.get(),
+                                                        kDatagramBytesMax, false, trigger->counters);
   trigger->deliver = false;
   ASSERT_EQ(rig->thread.watch(*trigger), 0);
   Address name = name_of(socket->fd.get());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/fixed_responder.h"
 #include "support/fake_engine.h"
 #include "support/io_rig.h"
 #include "support/process.h"
@@ -119,10 +120,10 @@ TEST(IoThread, finds_sockets_by_slot_and_generation) {
 TEST(IoThread, answers_without_a_reader) {
   Rig rig;
   auto socket = rig.add(test::dummy_fd());
-  Responder::Options options;
+  FixedResponder::Options options;
   options.reply = {'o', 'k'};
-  socket->responder = std::make_unique<Responder>(std::move(options), socket->fd.get(), kDatagramBytesMax,
-                                                  false, socket->counters);
+  socket->responder = std::make_unique<FixedResponder>(std::move(options), socket->fd.get(),
+                                                       kDatagramBytesMax, false, socket->counters);
   socket->deliver = false;
   ASSERT_EQ(rig.thread.watch(*socket), 0);
   for (int i = 0; i < 100; i++) rig.arrive(*socket, "hello");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/fixed_responder.h"
 #include "support/fake_engine.h"
 #include "support/ring_memory.h"
 #include "support/ring_reader.h"
@@ -469,16 +470,17 @@ TEST(RxLoop, reads_segment_size_and_drops_of_one_datagram) {
 
 // ---- a responder
 
-std::unique_ptr<Responder> responder(Loop& loop, Responder::Kind kind) {
-  Responder::Options options;
+std::unique_ptr<Responder> responder(Loop& loop, FixedResponder::Kind kind) {
+  FixedResponder::Options options;
   options.kind = kind;
   options.reply = {'o', 'k'};
-  return std::make_unique<Responder>(std::move(options), loop.fd(), kDatagramBytesMax, true, loop.counters);
+  return std::make_unique<FixedResponder>(std::move(options), loop.fd(), kDatagramBytesMax, true,
+                                          loop.counters);
 }
 
 TEST(RxLoop, answers_and_delivers) {
   Loop loop;
-  loop.endpoint.responder = responder(loop, Responder::Kind::echo);
+  loop.endpoint.responder = responder(loop, FixedResponder::Kind::echo);
   loop.arrive("hello", 77);
   loop.receive();
   auto sent = loop.engine.sent();
@@ -491,7 +493,7 @@ TEST(RxLoop, answers_and_delivers) {
 
 TEST(RxLoop, answers_only_where_nobody_listens) {
   Loop loop;
-  loop.endpoint.responder = responder(loop, Responder::Kind::fixed);
+  loop.endpoint.responder = responder(loop, FixedResponder::Kind::fixed);
   loop.endpoint.deliver = false;
   for (int i = 0; i < 1000; i++) loop.arrive("x", static_cast<uint16_t>(i + 1));
   while (loop.receive() == Outcome::more) {
@@ -503,7 +505,7 @@ TEST(RxLoop, answers_only_where_nobody_listens) {
 
 TEST(RxLoop, goes_on_answering_while_the_ring_is_full) {
   Loop loop(2);
-  loop.endpoint.responder = responder(loop, Responder::Kind::fixed);
+  loop.endpoint.responder = responder(loop, FixedResponder::Kind::fixed);
   loop.endpoint.drop_when_full = true;
   for (int i = 0; i < 300; i++) loop.arrive("x", static_cast<uint16_t>(i + 1));
   while (loop.receive() == Outcome::more) {

@@ -1,4 +1,4 @@
-#include "core/responder.h"
+#include "core/fixed_responder.h"
 
 #include <gtest/gtest.h>
 
@@ -24,7 +24,7 @@ std::vector<uint8_t> bytes_of(const std::string& text) {
 // A responder on the fake engine, and the batches it is given.
 class Conversation {
  public:
-  explicit Conversation(Responder::Options options, uint32_t keep_bytes_max = kDatagramBytesMax,
+  explicit Conversation(FixedResponder::Options options, uint32_t keep_bytes_max = kDatagramBytesMax,
                         bool offloads = true)
       : responder(std::move(options), kSourceFd, keep_bytes_max, offloads, counters) {}
 
@@ -37,7 +37,7 @@ class Conversation {
 
   // Answers what was heard: "port: data" for each message, joined ones with their segment size.
   std::vector<std::string> answers() {
-    responder.answer(engine, flush, payloads_.data(), incoming_);
+    responder.answer({engine, flush, batch}, payloads_.data(), incoming_);
     incoming_.clear();
     payloads_.clear();
     std::vector<std::string> out;
@@ -52,27 +52,28 @@ class Conversation {
   test::FakeEngine engine;
   TxFlush flush;
   test::CounterRow counters;
-  Responder responder;
+  RxBatch batch;
+  FixedResponder responder;
 
  private:
   std::vector<uint8_t> payloads_;
   std::vector<Incoming> incoming_;
 };
 
-Responder::Options fixed(const std::string& reply) {
-  Responder::Options options;
+FixedResponder::Options fixed(const std::string& reply) {
+  FixedResponder::Options options;
   options.reply = bytes_of(reply);
   return options;
 }
-Responder::Options echo() {
-  Responder::Options options;
-  options.kind = Responder::Kind::echo;
+FixedResponder::Options echo() {
+  FixedResponder::Options options;
+  options.kind = FixedResponder::Kind::echo;
   return options;
 }
 
 using Lines = std::vector<std::string>;
 
-TEST(Responder, sends_its_reply_to_each_source) {
+TEST(FixedResponder, sends_its_reply_to_each_source) {
   Conversation talk(fixed("testing..."));
   EXPECT_EQ(talk.hear(1, "hello").hear(2, "").hear(3, "x").answers(),
             (Lines{"1: testing...", "2: testing...", "3: testing..."}));
@@ -80,7 +81,7 @@ TEST(Responder, sends_its_reply_to_each_source) {
   EXPECT_EQ(talk.engine.send_calls(), 1u) << "a batch is answered with one call";
 }
 
-TEST(Responder, answers_through_the_socket_that_heard) {
+TEST(FixedResponder, answers_through_the_socket_that_heard) {
   Conversation talk(fixed("ok"));
   talk.hear(1, "hello");
   int used = -1;
@@ -89,24 +90,24 @@ TEST(Responder, answers_through_the_socket_that_heard) {
   EXPECT_EQ(used, kSourceFd);
 }
 
-TEST(Responder, answers_every_datagram_of_a_super_datagram) {
+TEST(FixedResponder, answers_every_datagram_of_a_super_datagram) {
   Conversation talk(fixed("ok"), kDatagramBytesMax, false);
   EXPECT_EQ(talk.hear(1, std::string(250, 'x'), 100).answers(), (Lines{"1: ok", "1: ok", "1: ok"}));
 }
 
-TEST(Responder, joins_its_replies_to_one_peer) {
+TEST(FixedResponder, joins_its_replies_to_one_peer) {
   Conversation talk(fixed("ok"));
   EXPECT_EQ(talk.hear(1, std::string(250, 'x'), 100).hear(2, "y").answers(), (Lines{"1/2: okokok", "2: ok"}));
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 4u);
 }
 
-TEST(Responder, may_reply_with_an_empty_datagram) {
+TEST(FixedResponder, may_reply_with_an_empty_datagram) {
   Conversation talk(fixed(""));
   EXPECT_EQ(talk.hear(1, "hello").hear(1, "again").answers(), (Lines{"1: ", "1: "}));
 }
 
-TEST(Responder, sends_every_reply_to_its_target_when_it_has_one) {
-  Responder::Options options = fixed("testing...");
+TEST(FixedResponder, sends_every_reply_to_its_target_when_it_has_one) {
+  FixedResponder::Options options = fixed("testing...");
   options.target = test::dummy_fd();
   int target = options.target.get();
   Conversation talk(std::move(options), kDatagramBytesMax, false);
@@ -118,38 +119,38 @@ TEST(Responder, sends_every_reply_to_its_target_when_it_has_one) {
   EXPECT_EQ(talk.hear(1, "a").hear(2, "b").answers(), (Lines{"0: testing...", "0: testing..."}));
 }
 
-TEST(Responder, echoes_each_datagram_to_its_source) {
+TEST(FixedResponder, echoes_each_datagram_to_its_source) {
   Conversation talk(echo());
   EXPECT_EQ(talk.hear(1, "one").hear(2, "two").hear(1, "").hear(1, "four").answers(),
             (Lines{"1: one", "2: two", "1: ", "1: four"}));
 }
 
-TEST(Responder, echoes_a_super_datagram_as_one) {
+TEST(FixedResponder, echoes_a_super_datagram_as_one) {
   Conversation talk(echo());
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), Lines{"1/4: aaaabbbbcc"});
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 3u);
 }
 
-TEST(Responder, echoes_the_datagrams_of_a_super_datagram_where_there_is_no_gso) {
+TEST(FixedResponder, echoes_the_datagrams_of_a_super_datagram_where_there_is_no_gso) {
   Conversation talk(echo(), kDatagramBytesMax, false);
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), (Lines{"1: aaaa", "1: bbbb", "1: cc"}));
 }
 
-TEST(Responder, echoes_no_more_than_it_keeps) {
+TEST(FixedResponder, echoes_no_more_than_it_keeps) {
   Conversation talk(echo(), 3, false);
   EXPECT_EQ(talk.hear(1, "abcdef").hear(2, "abc").hear(3, "ab").hear(4, "").answers(),
             (Lines{"1: abc", "2: abc", "3: ab", "4: "}));
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), (Lines{"1: aaa", "1: bbb", "1: cc"}));
 }
 
-TEST(Responder, echoes_through_a_target_too) {
-  Responder::Options options = echo();
+TEST(FixedResponder, echoes_through_a_target_too) {
+  FixedResponder::Options options = echo();
   options.target = test::dummy_fd();
   Conversation talk(std::move(options));
   EXPECT_EQ(talk.hear(1, "one").hear(2, "three").answers(), (Lines{"0: one", "0: three"}));
 }
 
-TEST(Responder, counts_the_answers_that_a_full_send_buffer_cost) {
+TEST(FixedResponder, counts_the_answers_that_a_full_send_buffer_cost) {
   Conversation talk(echo());
   talk.engine.on_send([](const Outgoing& message) { return message.to.port == 2 ? EAGAIN : 0; });
   EXPECT_EQ(talk.hear(1, "one").hear(2, "aaaabbbbcc", 4).hear(3, "three").answers(), Lines{"1: one"});
@@ -160,7 +161,7 @@ TEST(Responder, counts_the_answers_that_a_full_send_buffer_cost) {
   EXPECT_EQ(talk.counters[Counter::tx_dropped], 4u);
 }
 
-TEST(Responder, counts_once_what_left_before_a_split_super_datagram_had_to_wait) {
+TEST(FixedResponder, counts_once_what_left_before_a_split_super_datagram_had_to_wait) {
   Conversation talk(echo(), kDatagramBytesMax, false);
   talk.engine.on_send([](const Outgoing& message) { return message.data == "bbbb" ? EAGAIN : 0; });
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), Lines{"1: aaaa"});
@@ -169,9 +170,9 @@ TEST(Responder, counts_once_what_left_before_a_split_super_datagram_had_to_wait)
 }
 
 // The target's port was closed when an earlier answer came: that costs none of those now.
-TEST(Responder, is_not_kept_from_answering_by_a_refused_connection) {
+TEST(FixedResponder, is_not_kept_from_answering_by_a_refused_connection) {
   for (bool offloads : {false, true}) {
-    Responder::Options options = fixed("ok");
+    FixedResponder::Options options = fixed("ok");
     options.target = test::dummy_fd();
     Conversation talk(std::move(options), kDatagramBytesMax, offloads);
     int refusals = 1;
@@ -182,7 +183,7 @@ TEST(Responder, is_not_kept_from_answering_by_a_refused_connection) {
   }
 }
 
-TEST(Responder, goes_on_behind_an_answer_that_cannot_be_sent) {
+TEST(FixedResponder, goes_on_behind_an_answer_that_cannot_be_sent) {
   Conversation talk(echo(), kDatagramBytesMax, false);
   talk.engine.on_send([](const Outgoing& message) { return message.to.port == 2 ? EACCES : 0; });
   EXPECT_EQ(talk.hear(1, "one").hear(2, "two").hear(3, "three").answers(), (Lines{"1: one", "3: three"}));
