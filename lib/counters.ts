@@ -1,5 +1,11 @@
 // The counters that the threads keep in shared memory, read without a call.
-import { COUNTER_ROWS_PER_PAGE, COUNTERS_PER_ROW, counterIndex, threadCounterIndex } from './layout.js';
+import {
+  COUNTER_ROWS_PER_PAGE,
+  COUNTERS_PER_ROW,
+  counterIndex,
+  serverCounterIndex,
+  threadCounterIndex,
+} from './layout.js';
 
 export type CounterName = keyof typeof counterIndex;
 export type ThreadCounterName = keyof typeof threadCounterIndex;
@@ -9,6 +15,9 @@ export type ThreadStats = Record<ThreadCounterName, number>;
 /** What has been counted since the socket was bound. Names that begin with `rx` are about receiving, with `tx` about
  * sending. */
 export type Stats = Record<CounterName, number> & { thread: ThreadStats };
+
+/** Counters of a server that answers by rules or by a handler. */
+export type ServerCounters = Record<keyof typeof serverCounterIndex, number>;
 
 /** What the counters of a socket and its thread were at some time. */
 export class Snapshot {
@@ -22,6 +31,10 @@ export class Snapshot {
 
   get stats(): Stats {
     return { ...named(this.#socket, counterIndex), thread: named(this.#thread, threadCounterIndex) };
+  }
+
+  get server(): ServerCounters {
+    return named(this.#socket, serverCounterIndex);
   }
 }
 

@@ -38,7 +38,7 @@ export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 40;
 export const COUNTER_ROWS_PER_PAGE = 128;
-export const LAYOUT_HASH = 3955003669;
+export const LAYOUT_HASH = 1623648953;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -109,16 +109,42 @@ export const counterIndex = {
   txDropped: 32,
 } as const;
 
+// Of a server that answers by rules, in the same row.
+export const serverCounterIndex = {
+  /** datagrams from sources that the lists refuse, seen by the thread */
+  denied: 12,
+  /** datagrams over a source's rate */
+  limited: 13,
+  /** datagrams over the server's rate */
+  limitedTotal: 14,
+  /** datagrams that a rule, or the default, dropped */
+  ruleDrops: 15,
+  /** replies made by rules and handlers, echoes too */
+  replies: 16,
+  /** replies not sent because they are longer than the request */
+  refusedReplies: 17,
+  /** datagrams sent on to a back end */
+  forwarded: 18,
+  /** answers of back ends */
+  returned: 19,
+  /** datagrams not forwarded: no place for a flow, or no socket */
+  forwardDrops: 20,
+  /** clients that got a socket to a back end */
+  flowsOpened: 21,
+  /** of these, closed because they were idle */
+  flowsExpired: 22,
+} as const;
+
 // In the thread's own row.
 export const threadCounterIndex = {
   /** wake-ups of JavaScript */
-  wakeups: 12,
+  wakeups: 0,
   /** times the thread waited for the kernel */
-  waits: 13,
+  waits: 1,
   /** addresses that lost their place in the peer table */
-  peerEvictions: 14,
+  peerEvictions: 2,
   /** times the thread waited for a fuller batch */
-  moderations: 15,
+  moderations: 3,
   /** times the event loop received by itself */
-  loopRounds: 16,
+  loopRounds: 4,
 } as const;

@@ -9,7 +9,10 @@ namespace ksocket {
 
 class Answers {
  public:
-  explicit Answers(TxSocket tx) : tx_(std::move(tx)) { tx_.retry_refused = true; }
+  Answers(int fd, uint8_t family, bool offloads, Counters counters) : tx_(fd, family, counters) {
+    tx_.gso.enabled = offloads;
+    tx_.retry_refused = true;
+  }
 
   bool empty() const { return waiting_.empty(); }
   // `to`: null on a connected socket. The payload is at `offset` of the base that flush() is given.

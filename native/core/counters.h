@@ -44,9 +44,25 @@ namespace ksocket {
   X(tx_deferred, "datagrams that waited for the socket to be writable") \
   X(tx_dropped, "datagrams dropped: backlog full, or closed while waiting")
 
-enum class Counter : uint32_t {
+// Of a server that answers by rules, in its socket's row, behind the rx counters and written by the same
+// thread.
+#define KSOCKET_SERVER_COUNTERS(X)                                                \
+  X(denied, "datagrams from sources that the lists refuse, seen by the thread")   \
+  X(limited, "datagrams over a source's rate")                                    \
+  X(limited_total, "datagrams over the server's rate")                            \
+  X(rule_drops, "datagrams that a rule, or the default, dropped")                 \
+  X(replies, "replies made by rules and handlers, echoes too")                    \
+  X(refused_replies, "replies not sent because they are longer than the request") \
+  X(forwarded, "datagrams sent on to a back end")                                 \
+  X(returned, "answers of back ends")                                             \
+  X(forward_drops, "datagrams not forwarded: no place for a flow, or no socket")  \
+  X(flows_opened, "clients that got a socket to a back end")                      \
+  X(flows_expired, "of these, closed because they were idle")
+
+// Places in a row; the thread's row is another one than a socket's.
+enum class SocketCounterPlace : uint32_t {
 #define X(name, doc) name,
-  KSOCKET_RX_COUNTERS(X) KSOCKET_THREAD_COUNTERS(X)
+  KSOCKET_RX_COUNTERS(X) KSOCKET_SERVER_COUNTERS(X)
 #undef X
       kTxBase = 24,
   kBeforeTx = kTxBase - 1,
@@ -55,7 +71,23 @@ enum class Counter : uint32_t {
 #undef X
       kEnd
 };
-static_assert(static_cast<uint32_t>(Counter::kEnd) <= kCountersPerRow);
+static_assert(static_cast<uint32_t>(SocketCounterPlace::kEnd) <= kCountersPerRow);
+static_assert(static_cast<uint32_t>(SocketCounterPlace::flows_expired) <
+              static_cast<uint32_t>(SocketCounterPlace::kTxBase));
+enum class ThreadCounterPlace : uint32_t {
+#define X(name, doc) name,
+  KSOCKET_THREAD_COUNTERS(X)
+#undef X
+};
+
+enum class Counter : uint32_t {
+#define X(name, doc) name = static_cast<uint32_t>(SocketCounterPlace::name),
+  KSOCKET_RX_COUNTERS(X) KSOCKET_SERVER_COUNTERS(X) KSOCKET_TX_COUNTERS(X)
+#undef X
+#define X(name, doc) name = static_cast<uint32_t>(ThreadCounterPlace::name),
+      KSOCKET_THREAD_COUNTERS(X)
+#undef X
+};
 
 // A row of counters in shared memory, or nowhere.
 class Counters {

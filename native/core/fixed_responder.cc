@@ -4,22 +4,11 @@
 
 namespace ksocket {
 
-namespace {
-
-TxSocket tx_socket(int fd, uint8_t family, bool offloads, Counters counters) {
-  TxSocket out(fd, family, counters);
-  out.gso.enabled = offloads;
-  return out;
-}
-
-}  // namespace
-
 FixedResponder::FixedResponder(Options options, int source_fd, uint32_t keep_bytes_max, bool offloads,
                                Counters counters)
     : options_(std::move(options)),
       keep_bytes_max_(keep_bytes_max),
-      answers_(tx_socket(options_.target ? options_.target.get() : source_fd, options_.family, offloads,
-                         counters)) {}
+      answers_(options_.target ? options_.target.get() : source_fd, options_.family, offloads, counters) {}
 
 void FixedResponder::echo(const Incoming& datagram) {
   const Address* to = options_.target ? nullptr : &datagram.from;

@@ -22,6 +22,8 @@ constexpr long kGraceMaxNs = 1'000'000;
 constexpr long kGraceSaturatedNs = 4'000'000;
 // So long after the last full round of the loop there is none any more.
 constexpr uint64_t kSaturatedUs = 50'000;
+// How often responders that want it look for what has timed out.
+constexpr int kTickMs = 1000;
 
 uint64_t now_us() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -99,6 +101,12 @@ void IoThread::add(std::shared_ptr<Endpoint> endpoint) {
 }
 
 int IoThread::watch(Endpoint& endpoint) {
+  if (endpoint.responder && endpoint.responder->wants_ticks()) {
+    std::lock_guard lock(table_mutex_);
+    ticking_.push_back(table_[endpoint.id & kSocketSlotMask]);
+    ticks_.store(true);
+    engine_->wake();  // it may wait without a limit already
+  }
   if (loop_ && !endpoint.shared && !endpoint.responder) {
     LoopLock lock(*this);
     if (shared_.size() < kSharedMax) {
@@ -226,6 +234,7 @@ void IoThread::run() {
       publish();
       pause_us = next_pause(caught_up);
     }
+    if (ticks_.load(std::memory_order_relaxed)) tick();
     if (pause_us == 0) continue;
     timespec pause{0, static_cast<long>(pause_us) * 1000};
     nanosleep(&pause, nullptr);
@@ -339,7 +348,25 @@ int IoThread::wait(std::span<Event> events) {
         return 0;
     } while (now_us() < until);
   }
-  return engine_->wait(events, -1);
+  return engine_->wait(events, ticks_.load(std::memory_order_relaxed) ? kTickMs : -1);
+}
+
+void IoThread::tick() {
+  uint64_t now = now_us();
+  if (now - ticked_us_ < kTickMs * 1000) return;
+  ticked_us_ = now;
+  std::vector<std::weak_ptr<Endpoint>> all;
+  {
+    std::lock_guard lock(table_mutex_);
+    std::erase_if(ticking_, [](const auto& weak) { return weak.expired(); });
+    all = ticking_;
+  }
+  for (const auto& weak : all) {
+    auto endpoint = weak.lock();
+    if (!endpoint) continue;
+    std::lock_guard lock(endpoint->rx_mutex);
+    if (endpoint->responder) endpoint->responder->tick();
+  }
 }
 
 void IoThread::serve(const Event& event) {

@@ -86,6 +86,7 @@ class IoThread {
   void run();
   int wait(std::span<Event> events);
   void serve(const Event& event);
+  void tick();
   bool leave_to_loop(std::span<const Event> events);
   void receive(const std::shared_ptr<Endpoint>& endpoint);
   void pause(const std::shared_ptr<Endpoint>& endpoint);
@@ -112,6 +113,9 @@ class IoThread {
 
   std::mutex table_mutex_;
   std::vector<std::shared_ptr<Endpoint>> table_;  // guarded by table_mutex_
+  std::vector<std::weak_ptr<Endpoint>> ticking_;  // guarded by table_mutex_: their responders want ticks
+  std::atomic<bool> ticks_{false};                // is there any?
+  uint64_t ticked_us_ = 0;                        // I/O thread only
 
   TxFlush inline_flush_;  // the JavaScript thread's
 

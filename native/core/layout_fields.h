@@ -70,6 +70,7 @@ constexpr uint32_t layout_hash() {
   for (int64_t value : kLayoutValues) hash = fnv1a(hash, static_cast<uint64_t>(value));
 #define X(name, doc) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(Counter::name));
   KSOCKET_RX_COUNTERS(X)
+  KSOCKET_SERVER_COUNTERS(X)
   KSOCKET_THREAD_COUNTERS(X)
   KSOCKET_TX_COUNTERS(X)
 #undef X

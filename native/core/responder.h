@@ -52,9 +52,9 @@ class Responder {
   // A descriptor that the responder had watched (with responder_token()) is readable.
   virtual void ready(const ResponderTools& tools, uint32_t key) {}
 
-  // Called about once a second while it says that it wants to be.
+  // Is tick() to be called about once a second? Asked once.
   virtual bool wants_ticks() const { return false; }
-  virtual void tick(uint64_t now_ns) {}
+  virtual void tick() {}
 };
 
 // Tokens of descriptors that belong to a responder: the endpoint's id, and a key of the responder's own.

@@ -60,6 +60,9 @@ int main() {
   std::printf("\n// Where each counter stands in its row.\nexport const counterIndex = {\n");
   KSOCKET_RX_COUNTERS(X)
   KSOCKET_TX_COUNTERS(X)
+  std::printf("} as const;\n\n// Of a server that answers by rules, in the same row.\n");
+  std::printf("export const serverCounterIndex = {\n");
+  KSOCKET_SERVER_COUNTERS(X)
   std::printf("} as const;\n\n// In the thread's own row.\nexport const threadCounterIndex = {\n");
   KSOCKET_THREAD_COUNTERS(X)
   std::printf("} as const;\n");
