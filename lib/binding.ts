@@ -48,6 +48,8 @@ export interface NativeIoThread {
     targetAddress: string,
     targetPort: number,
   ): number;
+  /** Loads a handler, to answer instead. "", or why not. */
+  handle(id: number, path: string, argument: string): string;
   watch(id: number, keepBytesMax: number): number;
   close(id: number): void;
 

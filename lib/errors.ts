@@ -150,6 +150,9 @@ export function exceptionWithHostPort(
   return error;
 }
 
+/** A shared object that is no handler, in the words of dlopen(3) or of whoever refused it. */
+export const dlopenFailed = define(Error, 'ERR_DLOPEN_FAILED', (reason: string) => reason);
+
 /** What Node's permission model says to a bind without --allow-net. */
 export function accessDenied(syscall: string, address: string): Error {
   const code = 'ERR_ACCESS_DENIED';

@@ -10,5 +10,6 @@ export { type Features, features } from './features.js';
 export type { ReceivedDatagram } from './message-iterator.js';
 export type { SocketOptions, SocketType } from './options.js';
 export type { RemoteInfo } from './receiver.js';
-export { createServer, type ReplyTarget, Server, type ServerEvents, type ServerOptions } from './server.js';
+export { createServer, Server, type ServerEvents } from './server.js';
+export type { ReplyTarget, ServerOptions } from './server-options.js';
 export { type AddressInfo, type BindOptions, createSocket, Socket, type SocketEvents } from './socket.js';

@@ -6,28 +6,9 @@ import { type Stats, zeroStats } from './counters.js';
 import * as errors from './errors.js';
 import { dedicatedThread, defaultThreadOptions, type IoThread } from './io-thread.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from './layout.js';
-import { validateInteger, validatePort, validateString } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
+import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './server-options.js';
 import type { AddressInfo } from './socket.js';
-
-/** Where answers go: back to each sender, or all to one place. */
-export type ReplyTarget = 'source' | { address: string; port: number };
-
-export interface ServerOptions {
-  /** Where to listen: an IP address or a host name. Default `0.0.0.0`, every IPv4 address. */
-  address?: string;
-  /** Default 2325; 0 lets the kernel pick one. */
-  port?: number;
-  /** What to answer: these bytes, `'echo'` for the datagram itself, `null` for nothing. Default `testing...`. */
-  reply?: string | Uint8Array | null;
-  /** Default `{ address: '127.0.0.1', port: 23 }`, as the original; with `reply: 'echo'` it is `'source'`. */
-  replyTo?: ReplyTarget;
-  /** Size of the receive buffer, 1 to 65535: longer datagrams are cut. Default 10, as the original; with
-   * `reply: 'echo'` nothing is cut. */
-  maxBytes?: number;
-  /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. */
-  busyPoll?: number;
-}
 
 export interface ServerEvents {
   listening: [];
@@ -35,69 +16,6 @@ export interface ServerEvents {
   datagram: [data: Buffer, source: RemoteInfo];
   error: [error: Error];
   close: [];
-}
-
-const DEFAULT_PORT = 2325;
-const DEFAULT_REPLY = 'testing...';
-const DEFAULT_TARGET = { address: '127.0.0.1', port: 23 };
-const DEFAULT_MAX_BYTES = 10;
-const MAX_BYTES_MAX = 65535;
-const REPLY_BYTES_MAX = 65507;
-
-interface CheckedServerOptions {
-  address: string;
-  port: number;
-  echo: boolean;
-  reply: Uint8Array | undefined;
-  target: { address: string; port: number } | undefined;
-  maxBytes: number;
-  busyPoll: number;
-}
-
-function checkReply(reply: unknown): Uint8Array | undefined {
-  if (reply === null || reply === 'echo') return undefined;
-  if (typeof reply !== 'string' && !(reply instanceof Uint8Array)) {
-    throw errors.invalidArgType('options.reply', "of type string, an instance of Uint8Array, 'echo' or null", reply);
-  }
-  const bytes = Uint8Array.from(Buffer.from(reply as string));
-  if (bytes.byteLength > REPLY_BYTES_MAX) {
-    throw errors.outOfRange('options.reply.length', `<= ${REPLY_BYTES_MAX}`, bytes.byteLength);
-  }
-  return bytes;
-}
-
-function checkTarget(target: unknown, name: string): { address: string; port: number } | undefined {
-  if (target === 'source') return undefined;
-  if (target === null || typeof target !== 'object') {
-    throw errors.invalidArgType(name, "'source' or an object with address and port", target);
-  }
-  const { address, port } = target as { address?: unknown; port?: unknown };
-  validateString(address, `${name}.address`);
-  return { address, port: validatePort(port, `${name}.port`, false) };
-}
-
-function checkServerOptions(options: ServerOptions): CheckedServerOptions {
-  if (options === null || typeof options !== 'object') {
-    throw errors.invalidArgType('options', 'of type object', options);
-  }
-  const { address = '0.0.0.0', port = DEFAULT_PORT, reply = DEFAULT_REPLY, busyPoll = 0 } = options;
-  validateString(address, 'options.address');
-  const echo = reply === 'echo';
-  const maxBytes = options.maxBytes === undefined ? (echo ? MAX_BYTES_MAX : DEFAULT_MAX_BYTES) : options.maxBytes;
-  validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
-  validateInteger(busyPoll, 'options.busyPoll', 0, 1_000_000);
-  return {
-    address,
-    port: validatePort(port, 'options.port', true),
-    echo,
-    reply: checkReply(reply),
-    target: checkTarget(
-      options.replyTo === undefined ? (echo ? 'source' : DEFAULT_TARGET) : options.replyTo,
-      'options.replyTo',
-    ),
-    maxBytes,
-    busyPoll,
-  };
 }
 
 async function resolve(host: string): Promise<{ address: string; family: 4 | 6 }> {
@@ -190,9 +108,10 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   async #start(): Promise<void> {
-    const { target } = this.#options;
+    const { answering } = this.#options;
     const local = await resolve(this.#options.address);
-    const remote = target && (await resolve(target.address));
+    const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
+    const remote = target && { ...(await resolve(target.address)), port: target.port };
     const thread = dedicatedThread({
       ...defaultThreadOptions,
       busyPoll: this.#options.busyPoll,
@@ -200,7 +119,7 @@ export class Server extends EventEmitter<ServerEvents> {
     });
     const id = thread.reserve();
     try {
-      this.#open(thread, id, local, remote && target && { ...remote, port: target.port });
+      this.#open(thread, id, local, remote);
     } catch (error) {
       thread.release(id);
       throw error;
@@ -231,19 +150,29 @@ export class Server extends EventEmitter<ServerEvents> {
     target: { address: string; family: 4 | 6; port: number } | undefined,
   ): void {
     const { native } = thread;
-    const { port, echo, reply, maxBytes } = this.#options;
+    const { port, maxBytes } = this.#options;
     const check = (errno: number, syscall: string, address: string, port: number) => {
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, port);
     };
     check(native.open(id, local.family, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL), 'socket', local.address, port);
     check(native.bind(id, local.address, port), 'bind', local.address, port);
-    if (echo || reply) {
-      const to = target ?? { family: 0, address: '', port: 0 };
-      const errno = native.respond(id, echo, reply ?? new Uint8Array(0), maxBytes, to.family, to.address, to.port);
-      check(errno, 'connect', to.address, to.port);
-    }
+    this.#answer(thread, id, target);
     native.deliver(id, this.listenerCount('datagram') > 0);
     check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
+  }
+
+  // Tells the thread how to answer.
+  #answer(thread: IoThread, id: number, target = { family: 0, address: '', port: 0 }): void {
+    const { answering, maxBytes } = this.#options;
+    if (answering.by === 'handler') {
+      const failure = thread.native.handle(id, answering.path, answering.argument);
+      if (failure !== '') throw errors.dlopenFailed(failure);
+    } else if (answering.by !== 'nobody') {
+      const { family, address, port } = target;
+      const reply = answering.by === 'reply' ? answering.reply : new Uint8Array(0);
+      const errno = thread.native.respond(id, answering.by === 'echo', reply, maxBytes, family, address, port);
+      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', address, port);
+    }
   }
 
   // Datagrams are copied to JavaScript only while somebody listens, so whatever changes the listeners looks.

@@ -1,6 +1,7 @@
 // `ksocket serve`: the original kernel module as a command, with its log lines.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { createServer, type ReplyTarget, type ServerOptions } from '../server.js';
+import { createServer } from '../server.js';
+import type { ReplyTarget, ServerOptions } from '../server-options.js';
 import { parseEndpoint, parsePort, printable } from './endpoint.js';
 
 interface ServeOptions {

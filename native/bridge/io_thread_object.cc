@@ -7,6 +7,7 @@
 
 #include "core/fd_type.h"
 #include "core/fixed_responder.h"
+#include "core/handler_responder.h"
 #include "core/multicast.h"
 #include "core/open_flags.h"
 #include "core/options.h"
@@ -47,6 +48,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::respond>("respond"),
+                         InstanceMethod<&Self::handle>("handle"),
                          InstanceMethod<&Self::watch>("watch"),
                          InstanceMethod<&Self::close>("close"),
                          InstanceMethod<&Self::name>("name"),
@@ -271,6 +273,25 @@ Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
       std::make_unique<FixedResponder>(std::move(options), endpoint->fd.get(), keep_bytes_max,
                                        thread_->engine().offloads(), endpoint->counters);
   return number(info.Env(), 0);
+}
+
+// handle(id, path, argument) → "" or what is wrong: a shared object answers; after bind() and before watch().
+Napi::Value IoThreadObject::handle(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  std::string error;
+  std::unique_ptr<Handler> handler;
+  Address local;
+  if (!endpoint || socket_name(endpoint->fd.get(), false, &local) != 0) {
+    error = "the socket is closed";
+  } else {
+    handler = Handler::load(info[1].As<Napi::String>(), info[2].As<Napi::String>(), &error);
+  }
+  if (handler) {
+    endpoint->responder =
+        std::make_unique<HandlerResponder>(std::move(handler), endpoint->fd.get(), endpoint->family,
+                                           local.port, thread_->engine().offloads(), endpoint->counters);
+  }
+  return Napi::String::New(info.Env(), error);
 }
 
 // watch(id, keepBytesMax): starts to receive

@@ -1,0 +1,108 @@
+// What createServer() is given: defaults, and what is wrong with it.
+import { resolve } from 'node:path';
+import * as errors from './errors.js';
+import { validateInteger, validatePort, validateString } from './options.js';
+
+/** Where answers go: back to each sender, or all to one place. */
+export type ReplyTarget = 'source' | { address: string; port: number };
+
+export interface ServerOptions {
+  /** Where to listen: an IP address or a host name. Default `0.0.0.0`, every IPv4 address. */
+  address?: string;
+  /** Default 2325; 0 lets the kernel pick one. */
+  port?: number;
+  /** What to answer: these bytes, `'echo'` for the datagram itself, `null` for nothing. Default `testing...`. */
+  reply?: string | Uint8Array | null;
+  /** Default `{ address: '127.0.0.1', port: 23 }`, as the original; with `reply: 'echo'` it is `'source'`. */
+  replyTo?: ReplyTarget;
+  /** Path of a shared object that answers instead: see native/include/ksocket_handler.h. start() rejects with
+   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or does not want to. */
+  handler?: string;
+  /** A text for the handler's `open`. */
+  handlerArgument?: string;
+  /** Size of the receive buffer, 1 to 65535: longer datagrams are cut. Default 10, as the original; with
+   * `reply: 'echo'` or a `handler` nothing is cut. */
+  maxBytes?: number;
+  /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. */
+  busyPoll?: number;
+}
+
+const DEFAULT_PORT = 2325;
+const DEFAULT_REPLY = 'testing...';
+const DEFAULT_TARGET = { address: '127.0.0.1', port: 23 };
+const DEFAULT_MAX_BYTES = 10;
+const MAX_BYTES_MAX = 65535;
+const REPLY_BYTES_MAX = 65507;
+
+/** Who answers, and what. */
+export type Answering =
+  | { by: 'nobody' }
+  | { by: 'reply'; reply: Uint8Array; target: ReplyTarget }
+  | { by: 'echo'; target: ReplyTarget }
+  | { by: 'handler'; path: string; argument: string };
+
+export interface CheckedServerOptions {
+  address: string;
+  port: number;
+  answering: Answering;
+  maxBytes: number;
+  busyPoll: number;
+}
+
+function replyBytes(reply: unknown): Uint8Array {
+  if (typeof reply !== 'string' && !(reply instanceof Uint8Array)) {
+    throw errors.invalidArgType('options.reply', "of type string, an instance of Uint8Array, 'echo' or null", reply);
+  }
+  const bytes = Uint8Array.from(Buffer.from(reply as string));
+  if (bytes.byteLength > REPLY_BYTES_MAX) {
+    throw errors.outOfRange('options.reply.length', `<= ${REPLY_BYTES_MAX}`, bytes.byteLength);
+  }
+  return bytes;
+}
+
+function checkTarget(target: unknown, name: string): ReplyTarget {
+  if (target === 'source') return target;
+  if (target === null || typeof target !== 'object') {
+    throw errors.invalidArgType(name, "'source' or an object with address and port", target);
+  }
+  const { address, port } = target as { address?: unknown; port?: unknown };
+  validateString(address, `${name}.address`);
+  return { address, port: validatePort(port, `${name}.port`, false) };
+}
+
+// Only one of them can answer.
+function checkAlone(options: ServerOptions, name: keyof ServerOptions, others: (keyof ServerOptions)[]): void {
+  for (const other of others) {
+    if (options[other] !== undefined) {
+      throw errors.invalidArgValue(`options.${other}`, options[other], `cannot be given together with ${name}`);
+    }
+  }
+}
+
+function checkAnswering(options: ServerOptions): Answering {
+  const { handler, handlerArgument = '', reply = DEFAULT_REPLY } = options;
+  if (handler !== undefined) {
+    checkAlone(options, 'handler', ['reply', 'replyTo']);
+    validateString(handler, 'options.handler');
+    validateString(handlerArgument, 'options.handlerArgument');
+    return { by: 'handler', path: resolve(handler), argument: handlerArgument };
+  }
+  const { replyTo = reply === 'echo' ? 'source' : DEFAULT_TARGET } = options;
+  const target = checkTarget(replyTo, 'options.replyTo');
+  if (reply === 'echo') return { by: 'echo', target };
+  return reply === null ? { by: 'nobody' } : { by: 'reply', reply: replyBytes(reply), target };
+}
+
+export function checkServerOptions(options: ServerOptions): CheckedServerOptions {
+  if (options === null || typeof options !== 'object') {
+    throw errors.invalidArgType('options', 'of type object', options);
+  }
+  const { address = '0.0.0.0', port = DEFAULT_PORT, busyPoll = 0 } = options;
+  validateString(address, 'options.address');
+  const answering = checkAnswering(options);
+  const cuts = answering.by === 'nobody' || answering.by === 'reply';
+  const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
+  validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
+  validateInteger(busyPoll, 'options.busyPoll', 0, 1_000_000);
+  return { address, port: validatePort(port, 'options.port', true), answering, maxBytes, busyPoll };
+}
