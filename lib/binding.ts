@@ -50,6 +50,14 @@ export interface NativeIoThread {
   ): number;
   /** Loads a handler, to answer instead. "", or why not. */
   handle(id: number, path: string, argument: string): string;
+  /** Lists as lib/protection.ts encodes them. */
+  protect(
+    id: number,
+    deny: Uint8Array,
+    allow: Uint8Array | undefined,
+    perSource: [rate: number, burst: number, sources: number] | undefined,
+    total: [rate: number, burst: number] | undefined,
+  ): number;
   watch(id: number, keepBytesMax: number): number;
   close(id: number): void;
 

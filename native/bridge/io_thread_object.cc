@@ -7,10 +7,12 @@
 
 #include "core/fd_type.h"
 #include "core/fixed_responder.h"
+#include "core/guarded_responder.h"
 #include "core/handler_responder.h"
 #include "core/multicast.h"
 #include "core/open_flags.h"
 #include "core/options.h"
+#include "core/protection/bpf.h"
 #include "engine/choose.h"
 
 namespace ksocket {
@@ -28,6 +30,17 @@ Napi::Value number(Napi::Env env, int value) {
 // The family's number, as in a descriptor; text and port as the caller validated them.
 int address_of(uint8_t family, const Napi::Value& text, const Napi::Value& port, Address* out) {
   return parse_address(family, text.As<Napi::String>().Utf8Value(), static_cast<uint16_t>(u32(port)), out);
+}
+
+std::optional<AddressSet> address_set(const Napi::Value& encoded) {
+  Napi::Uint8Array bytes = encoded.As<Napi::Uint8Array>();
+  return AddressSet::decode({bytes.Data(), bytes.ByteLength()});
+}
+
+// [datagrams a second, datagrams at once, …]
+RateLimit rate_limit(const Napi::Value& given) {
+  Napi::Array pair = given.As<Napi::Array>();
+  return {u32(pair.Get(0u)), u32(pair.Get(1u))};
 }
 
 }  // namespace
@@ -49,6 +62,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::respond>("respond"),
                          InstanceMethod<&Self::handle>("handle"),
+                         InstanceMethod<&Self::protect>("protect"),
                          InstanceMethod<&Self::watch>("watch"),
                          InstanceMethod<&Self::close>("close"),
                          InstanceMethod<&Self::name>("name"),
@@ -292,6 +306,32 @@ Napi::Value IoThreadObject::handle(const Napi::CallbackInfo& info) {
                                            local.port, thread_->engine().offloads(), endpoint->counters);
   }
   return Napi::String::New(info.Env(), error);
+}
+
+// protect(id, deny, allow | undefined, [rate, burst, sources] | undefined, [rate, burst] | undefined): lists
+// as AddressSet::decode takes them; after the answering is set and before watch().
+Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  GuardedResponder::Options options;
+  std::optional<AddressSet> deny = address_set(info[1]);
+  if (!info[2].IsUndefined()) {
+    options.allow = address_set(info[2]);
+    if (!options.allow) return number(info.Env(), -EINVAL);
+  }
+  if (!deny) return number(info.Env(), -EINVAL);
+  options.deny = std::move(*deny);
+  if (!info[3].IsUndefined()) {
+    options.per_source = rate_limit(info[3]);
+    options.sources = u32(info[3].As<Napi::Array>().Get(2u));
+  }
+  if (!info[4].IsUndefined()) options.total = rate_limit(info[4]);
+  // An optimisation only: where the kernel does not take the filter, the thread drops the same datagrams.
+  const AddressSet* allow = options.allow ? &*options.allow : nullptr;
+  attach_filter(endpoint->fd.get(), compile_filter(options.deny, allow, endpoint->family));
+  endpoint->responder = std::make_unique<GuardedResponder>(std::move(options), std::move(endpoint->responder),
+                                                           endpoint->counters);
+  return number(info.Env(), 0);
 }
 
 // watch(id, keepBytesMax): starts to receive

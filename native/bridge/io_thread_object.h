@@ -39,6 +39,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value disconnect(const Napi::CallbackInfo& info);
   Napi::Value respond(const Napi::CallbackInfo& info);
   Napi::Value handle(const Napi::CallbackInfo& info);
+  Napi::Value protect(const Napi::CallbackInfo& info);
   Napi::Value watch(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 

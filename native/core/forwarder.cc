@@ -1,11 +1,10 @@
 #include "core/forwarder.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 
 #include "core/errno_policy.h"
 #include "core/options.h"
+#include "core/random_seed.h"
 
 namespace ksocket {
 
@@ -22,12 +21,6 @@ uint64_t hash_of(const Address& address, uint16_t port, uint64_t seed) {
   std::memcpy(&low, address.bytes, 8);
   std::memcpy(&high, address.bytes + 8, 8);
   return mix(mix(seed ^ low) ^ mix(high ^ (uint64_t{address.scope_id} << 32) ^ port));
-}
-
-uint64_t random_seed() {
-  uint64_t seed = 0;
-  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = reinterpret_cast<uintptr_t>(&seed);
-  return seed;
 }
 
 }  // namespace

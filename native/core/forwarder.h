@@ -27,7 +27,9 @@ class Forwarder {
     std::vector<Address> targets;  // at least one
     Balance balance = Balance::source;
     uint64_t idle_ns = 60'000'000'000;
-    uint32_t flows_max = 1024;
+    uint32_t flows_max = 4096;
+
+    bool operator==(const Options& other) const = default;
   };
 
   // How a flow's descriptor is watched: as the responder's, with this key.
@@ -53,6 +55,7 @@ class Forwarder {
   // Closes the flows that have been idle for too long.
   void expire(uint64_t now_ns);
   size_t open() const { return open_; }
+  const Options& options() const { return options_; }
 
  private:
   struct Flow;

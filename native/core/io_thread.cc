@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/random_seed.h"
+
 namespace ksocket {
 
 namespace {
@@ -53,7 +55,7 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
       wake_(std::move(wake)),
       counters_(counters),
       ring_(memory),
-      peers_(options.peers_max, reinterpret_cast<uintptr_t>(this) ^ now_us()),
+      peers_(options.peers_max, random_seed()),
       rx_(*engine_, ring_, peers_, flush_, counters_),
       moderation_(options.moderation) {}
 

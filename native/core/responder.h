@@ -59,6 +59,7 @@ class Responder {
 
 // Tokens of descriptors that belong to a responder: the endpoint's id, and a key of the responder's own.
 inline constexpr uint64_t kResponderToken = uint64_t{1} << 63;
+inline constexpr uint32_t kResponderKeysMax = UINT32_MAX >> 1;
 constexpr uint64_t responder_token(uint32_t endpoint_id, uint32_t key) {
   return kResponderToken | uint64_t{key} << 32 | endpoint_id;
 }
