@@ -10,12 +10,21 @@ struct PayloadTrie::Pending {
   size_t depth;
 };
 
+namespace {
+
+// By bytes, then by rule.
+bool comes_before(const PayloadTrie::Key& a, const PayloadTrie::Key& b) {
+  size_t common = std::min(a.bytes.size(), b.bytes.size());
+  int order = common > 0 ? std::memcmp(a.bytes.data(), b.bytes.data(), common) : 0;
+  if (order != 0) return order < 0;
+  if (a.bytes.size() != b.bytes.size()) return a.bytes.size() < b.bytes.size();
+  return a.rule < b.rule;
+}
+
+}  // namespace
+
 PayloadTrie::PayloadTrie(std::vector<Key> keys) {
-  std::ranges::sort(keys, [](const Key& a, const Key& b) {
-    auto order = std::lexicographical_compare_three_way(a.bytes.begin(), a.bytes.end(), b.bytes.begin(),
-                                                        b.bytes.end());
-    return order != 0 ? order < 0 : a.rule < b.rule;
-  });
+  std::ranges::sort(keys, comes_before);
   build(keys);
 }
 
