@@ -47,13 +47,17 @@ export function received(value: unknown): string {
   return ` Received ${inspect(value, { depth: -1 })}`; // not Node
 }
 
-export function invalidArgType(name: string, expected: string, value: unknown): Error {
-  const kind = name.includes('.') ? 'property' : 'argument';
+type Kind = 'property' | 'argument';
+
+function kindOf(name: string): Kind {
+  return name.includes('.') ? 'property' : 'argument';
+}
+
+export function invalidArgType(name: string, expected: string, value: unknown, kind = kindOf(name)): Error {
   return coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" ${kind} must be ${expected}.${received(value)}`);
 }
 
-export function invalidArgValue(name: string, value: unknown, reason: string): Error {
-  const kind = name.includes('.') ? 'property' : 'argument';
+export function invalidArgValue(name: string, value: unknown, reason: string, kind = kindOf(name)): Error {
   return coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The ${kind} '${name}' ${reason}. Received ${inspect(value)}`);
 }
 
@@ -112,6 +116,15 @@ function systemError(errno: number): [name: string, message: string] | undefined
 
 function errnoName(errno: number): string {
   return systemError(errno)?.[0] ?? `Unknown system error ${errno}`;
+}
+
+/** The same error, with what it is about before its message: `rules[3] "dns": The value of …` */
+export function withContext(error: Error, context: string): Error {
+  const { message, stack } = error;
+  error.message = `${context}: ${message}`;
+  // The stack has been formatted. Its first line ends with the message.
+  if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
+  return error;
 }
 
 /** An error of a system call. `errno` is negative, as in libuv. */

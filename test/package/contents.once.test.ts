@@ -34,7 +34,8 @@ test('the tarball has what a user needs', () => {
   for (const file of needed) assert.ok(files.includes(file), `${file} is missing`);
   // Who builds it from the tarball has every source that binding.gyp names or globs.
   for (const folder of ['bridge', 'core', 'engine']) {
-    for (const file of readdirSync(join(root, 'native', folder))) {
+    const all = readdirSync(join(root, 'native', folder), { recursive: true, encoding: 'utf8' });
+    for (const file of all.filter((name) => /\.\w+$/.test(name))) {
       assert.ok(files.includes(`native/${folder}/${file}`), `native/${folder}/${file} is missing`);
     }
   }

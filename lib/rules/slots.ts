@@ -1,0 +1,87 @@
+// The pieces of a reply that depend on the request. Plain frozen objects: rules can be written by hand, and kept as JSON
+// where their payloads are text.
+import { validateInteger, validateObject, validateOneOf } from '../options.js';
+
+const OFFSET_MAX = 65_535;
+
+export interface RequestSlot {
+  readonly slot: 'request';
+  readonly start: number;
+  /** Not given: to the end. */
+  readonly end?: number;
+}
+export interface SourceSlot {
+  readonly slot: 'sourceAddress' | 'sourcePort';
+  readonly xor?: number;
+}
+export interface TimeSlot {
+  readonly slot: 'time';
+  readonly format: 'ntp' | 'unix';
+}
+export interface CounterSlot {
+  readonly slot: 'counter';
+  readonly bytes: 1 | 2 | 4 | 8;
+}
+export type Slot = RequestSlot | SourceSlot | TimeSlot | CounterSlot;
+
+export interface XorOptions {
+  /** XOR with the request's bytes from this offset on, 0 to 65 535: STUN's XOR-MAPPED-ADDRESS (RFC 8489, section 14.2).
+   * Bytes that the request does not have count as 0. */
+  xor?: number;
+}
+
+function sourceSlot(slot: 'sourceAddress' | 'sourcePort', options: XorOptions): SourceSlot {
+  validateObject(options, 'options');
+  const { xor } = options;
+  if (xor === undefined) return Object.freeze({ slot });
+  validateInteger(xor, 'options.xor', 0, OFFSET_MAX);
+  return Object.freeze({ slot, xor });
+}
+
+/** Makes the pieces of a reply that depend on the request.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+export const slot = Object.freeze({
+  /** The request's bytes from `start` to `end` as `Array.prototype.slice()` has it: `end` is exclusive, negative offsets
+   * (-65 535 to 65 535) count from the end, and what the request does not have is left out. All of it by default. */
+  request(start = 0, end?: number): RequestSlot {
+    validateInteger(start, 'start', -OFFSET_MAX, OFFSET_MAX);
+    if (end === undefined) return Object.freeze({ slot: 'request', start });
+    validateInteger(end, 'end', -OFFSET_MAX, OFFSET_MAX);
+    return Object.freeze({ slot: 'request', start, end });
+  },
+  /** The address that the request came from in network order: 4 bytes, or 16 of an IPv6 address that is not an
+   * IPv4-mapped one. */
+  sourceAddress: (options: XorOptions = {}): SourceSlot => sourceSlot('sourceAddress', options),
+  /** The port that the request came from: 2 bytes in network order. */
+  sourcePort: (options: XorOptions = {}): SourceSlot => sourceSlot('sourcePort', options),
+  /** When the request was received, 8 bytes in network order. `ntp`: seconds since 1900 and their fraction, 32 bits each
+   * (RFC 5905, section 6). `unix`: nanoseconds since 1970. */
+  time(format: 'ntp' | 'unix'): TimeSlot {
+    validateOneOf(format, 'format', ['ntp', 'unix']);
+    return Object.freeze({ slot: 'time', format });
+  },
+  /** How many replies this rule has made before, modulo what 1, 2, 4 or 8 bytes hold, in network order. */
+  counter(bytes: 1 | 2 | 4 | 8): CounterSlot {
+    validateOneOf(bytes, 'bytes', [1, 2, 4, 8]);
+    return Object.freeze({ slot: 'counter', bytes });
+  },
+});
+
+/** The slot again, made by the function that checks it; undefined when it is none. */
+export function checkSlot(value: unknown): Slot | undefined {
+  if (value === null || typeof value !== 'object') return undefined;
+  const given = value as Slot;
+  switch (given.slot) {
+    case 'request':
+      return slot.request(given.start, given.end);
+    case 'sourceAddress':
+    case 'sourcePort':
+      return sourceSlot(given.slot, given);
+    case 'time':
+      return slot.time(given.format);
+    case 'counter':
+      return slot.counter(given.bytes);
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+// What several parts of a rule are made of: bytes, lists, and objects without typing errors.
+import * as errors from '../errors.js';
+
+/** An own copy: later changes of what was given change no rule. */
+export function copyBytes(value: unknown, name: string, max: number): Uint8Array {
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+    throw errors.invalidArgType(name, 'of type string or an instance of Uint8Array', value);
+  }
+  const bytes = Uint8Array.from(typeof value === 'string' ? Buffer.from(value) : value);
+  if (bytes.length > max) throw errors.outOfRange(`${name}.length`, `<= ${max} bytes`, bytes.length);
+  return bytes;
+}
+
+/** One, or an array of at least one; an empty array could mean all or nothing. Not given: an empty list. */
+export function listOf<T>(value: unknown, name: string, max: number, check: (one: unknown, name: string) => T): T[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) return [check(value, name)];
+  if (value.length < 1 || value.length > max) {
+    throw errors.outOfRange(`${name}.length`, `>= 1 && <= ${max}`, value.length);
+  }
+  return Array.from(value, (one, i) => check(one, `${name}[${i}]`));
+}
+
+export function refuseUnknown(value: object, name: string, known: readonly string[]): void {
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      const reason = `is not known, only ${known.join(', ')}`;
+      throw errors.invalidArgValue(`${name}.${key}`, (value as Record<string, unknown>)[key], reason);
+    }
+  }
+}

@@ -1,0 +1,13 @@
+// The inverse of decode_rules(), as lib/rules/encode.ts is: what decodes is encoded to the same bytes again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/rules/rule.h"
+
+namespace ksocket::test {
+
+std::vector<uint8_t> encode(const rules::RuleSpec& spec);
+
+}  // namespace ksocket::test

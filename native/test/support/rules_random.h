@@ -1,0 +1,39 @@
+// Random rules and datagrams from few bytes, few addresses and few ports, so that rules overlap and datagrams
+// hit them.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "core/rules/rule.h"
+
+namespace ksocket::test {
+
+using Random = std::mt19937;
+
+// Uniform in 0 … below - 1.
+uint32_t pick(Random& random, uint32_t below);
+
+// Bytes 'a' to 'c', and now and then any.
+std::vector<uint8_t> random_bytes(Random& random, uint32_t size_max);
+
+rules::RuleSpec random_spec(Random& random, uint32_t rules_max);
+
+// A datagram that owns its payload: in memory of just that size, so that the address sanitizer sees what
+// reads beyond it.
+struct Datagram {
+  std::vector<uint8_t> payload;
+  Address source;
+  uint16_t destination_port;
+  uint64_t time_ns;
+
+  rules::Request request() const { return {payload, source, destination_port, time_ns}; }
+};
+// Half of them begin with a payload of the rules, so that rules with long ones are hit as well.
+Datagram random_datagram(Random& random, const rules::RuleSpec& spec);
+
+// How many inputs a test of random ones takes: KSOCKET_FUZZ_INPUTS, or 20 000.
+uint64_t fuzz_inputs();
+
+}  // namespace ksocket::test
