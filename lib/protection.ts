@@ -106,7 +106,7 @@ function encodeList(list: unknown, name: string): Uint8Array {
 }
 
 function readList(list: unknown, name: string): Range[] {
-  if (list instanceof BlockList) {
+  if (BlockList.isBlockList?.(list) || list instanceof BlockList) {
     return list.rules.map((rule) => {
       // "Address: IPv4 10.0.0.1", "Subnet: IPv6 fe80::/10", "Range: IPv4 10.0.0.1-10.0.0.9"
       const range = parseRange(rule.slice(rule.lastIndexOf(' ') + 1));
