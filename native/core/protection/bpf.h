@@ -22,7 +22,7 @@ namespace ksocket {
 std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet* allow, uint8_t family);
 
 // Makes `program` the filter of the socket, in place of the one it had; an empty one detaches. Returns 0 or
-// -errno. After ENOMEM (it does not fit net.core.optmem_max, 20 KiB before Linux 6.7) the socket has no
+// -errno. After ENOMEM (it does not fit net.core.optmem_max, 20 KiB on older kernels) the socket has no
 // filter, after other errors (EPERM: SO_LOCK_FILTER) the one it had.
 int attach_filter(int fd, std::span<const sock_filter> program);
 
