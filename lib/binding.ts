@@ -23,6 +23,15 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   onWake: () => void;
 }
 
+/** Where a rule forwards to: native/core/forwarder.h. */
+export interface NativeForward {
+  targets: [family: number, address: string, port: number][];
+  /** 0: by source, 1: round-robin, 2: all. */
+  balance: number;
+  idleMs: number;
+  flows: number;
+}
+
 /** native/bridge/io_thread_object.cc. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
   start(): number;
@@ -48,6 +57,10 @@ export interface NativeIoThread {
     targetAddress: string,
     targetPort: number,
   ): number;
+  /** Answers by these rules from the next batch on; `bytes` as lib/rules/encode.ts writes them. */
+  rules(id: number, bytes: Uint8Array, names: string[], forwards: NativeForward[]): number;
+  /** How often each rule has matched. */
+  ruleHits(id: number): number[];
   /** Loads a handler, to answer instead. "", or why not. */
   handle(id: number, path: string, argument: string): string;
   /** Lists as lib/protection.ts encodes them. */

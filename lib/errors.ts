@@ -163,6 +163,8 @@ export function exceptionWithHostPort(
   return error;
 }
 
+export const invalidState = define(Error, 'ERR_INVALID_STATE', (message: string) => `Invalid state: ${message}`);
+
 /** A shared object that is no handler, in the words of dlopen(3) or of whoever refused it. */
 export const dlopenFailed = define(Error, 'ERR_DLOPEN_FAILED', (reason: string) => reason);
 

@@ -2,11 +2,14 @@
 import { resolve } from 'node:path';
 import * as errors from './errors.js';
 import { validateInteger, validatePort, validateString } from './options.js';
+import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
+import { type EncodedRules, encodeRules } from './rules/encode.js';
+import type { DefaultAction, Rule } from './rules/types.js';
 
 /** Where answers go: back to each sender, or all to one place. */
 export type ReplyTarget = 'source' | { address: string; port: number };
 
-export interface ServerOptions {
+export interface ServerOptions extends ProtectionOptions {
   /** Where to listen: an IP address or a host name. Default `0.0.0.0`, every IPv4 address. */
   address?: string;
   /** Default 2325; 0 lets the kernel pick one. */
@@ -15,13 +18,17 @@ export interface ServerOptions {
   reply?: string | Uint8Array | null;
   /** Default `{ address: '127.0.0.1', port: 23 }`, as the original; with `reply: 'echo'` it is `'source'`. */
   replyTo?: ReplyTarget;
+  /** Answers by rules instead: the first one that matches decides (docs/rules.md). `update()` swaps them. */
+  rules?: readonly Rule[];
+  /** What becomes of a datagram that no rule decides about. Default `drop`. */
+  otherwise?: DefaultAction;
   /** Path of a shared object that answers instead: see native/include/ksocket_handler.h. start() rejects with
    * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or does not want to. */
   handler?: string;
   /** A text for the handler's `open`. */
   handlerArgument?: string;
   /** Size of the receive buffer, 1 to 65535: longer datagrams are cut. Default 10, as the original; with
-   * `reply: 'echo'` or a `handler` nothing is cut. */
+   * `reply: 'echo'`, `rules` or a `handler` nothing is cut. */
   maxBytes?: number;
   /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. */
   busyPoll?: number;
@@ -39,12 +46,14 @@ export type Answering =
   | { by: 'nobody' }
   | { by: 'reply'; reply: Uint8Array; target: ReplyTarget }
   | { by: 'echo'; target: ReplyTarget }
+  | { by: 'rules'; rules: EncodedRules }
   | { by: 'handler'; path: string; argument: string };
 
 export interface CheckedServerOptions {
   address: string;
   port: number;
   answering: Answering;
+  protection: CheckedProtection;
   maxBytes: number;
   busyPoll: number;
 }
@@ -80,7 +89,11 @@ function checkAlone(options: ServerOptions, name: keyof ServerOptions, others: (
 }
 
 function checkAnswering(options: ServerOptions): Answering {
-  const { handler, handlerArgument = '', reply = DEFAULT_REPLY } = options;
+  const { rules, otherwise, handler, handlerArgument = '', reply = DEFAULT_REPLY } = options;
+  if (rules !== undefined) {
+    checkAlone(options, 'rules', ['reply', 'replyTo', 'handler']);
+    return { by: 'rules', rules: encodeRules(rules, otherwise) };
+  }
   if (handler !== undefined) {
     checkAlone(options, 'handler', ['reply', 'replyTo']);
     validateString(handler, 'options.handler');
@@ -104,5 +117,12 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
   validateInteger(busyPoll, 'options.busyPoll', 0, 1_000_000);
-  return { address, port: validatePort(port, 'options.port', true), answering, maxBytes, busyPoll };
+  return {
+    address,
+    port: validatePort(port, 'options.port', true),
+    answering,
+    protection: checkProtection(options),
+    maxBytes,
+    busyPoll,
+  };
 }

@@ -2,11 +2,14 @@
 import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
-import { type Stats, zeroStats } from './counters.js';
+import type { NativeForward } from './binding.js';
+import { type ServerCounters, type Stats, zeroCounters } from './counters.js';
 import * as errors from './errors.js';
 import { dedicatedThread, defaultThreadOptions, type IoThread } from './io-thread.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from './layout.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
+import { type EncodedRules, encodeRules } from './rules/encode.js';
+import type { DefaultAction, Rule } from './rules/types.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './server-options.js';
 import type { AddressInfo } from './socket.js';
 
@@ -24,6 +27,29 @@ async function resolve(host: string): Promise<{ address: string; family: 4 | 6 }
   return (await dns.lookup(host)) as { address: string; family: 4 | 6 };
 }
 
+const BALANCES = ['source', 'round-robin', 'all'] as const;
+
+async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForward[]> {
+  return Promise.all(
+    forwards.map(async ({ targets, balance, idleMs, flows }): Promise<NativeForward> => {
+      const resolved = await Promise.all(
+        targets.map(async (target) => ({ ...target, ...(await resolve(target.address)) })),
+      );
+      return {
+        targets: resolved.map(({ family, address, port }) => [family, address, port]),
+        balance: BALANCES.indexOf(balance),
+        idleMs,
+        flows,
+      };
+    }),
+  );
+}
+
+function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
+  const errno = thread.native.rules(id, rules.bytes, rules.names, forwards);
+  if (errno !== 0) throw errors.errnoException(errno, 'rules');
+}
+
 /**
  * A UDP server on a native thread of its own. It answers from that thread, so also while JavaScript is busy, blocked
  * or collecting garbage.
@@ -33,12 +59,12 @@ async function resolve(host: string): Promise<{ address: string; family: 4 | 6 }
  * from being answered) and counted in `stats().rxRingDrops`.
  */
 export class Server extends EventEmitter<ServerEvents> {
-  readonly #options: CheckedServerOptions;
+  #options: CheckedServerOptions;
   #thread: IoThread | undefined;
   #endpoint: (Endpoint & { id: number }) | undefined;
   // Calls of start() and stop() take effect one after the other.
   #latest: Promise<unknown> = Promise.resolve();
-  #finalStats: Stats = zeroStats();
+  #finalCounters = zeroCounters();
   #refd = true;
 
   constructor(options: ServerOptions = {}) {
@@ -68,7 +94,7 @@ export class Server extends EventEmitter<ServerEvents> {
       this.#thread = undefined;
       if (this.#refd) thread.unhold();
       thread.release(id);
-      this.#finalStats = thread.stats(id);
+      this.#finalCounters = thread.snapshot(id);
       this.emit('close');
     });
   }
@@ -83,8 +109,40 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** The counters since the last start(). */
   stats(): Stats {
-    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalStats;
+    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalCounters.stats;
     return this.#thread.stats(this.#endpoint.id);
+  }
+
+  /**
+   * Swaps the rules. Resolves when they are in force: every batch of datagrams is answered by one set of rules, whole,
+   * and none is lost on the way from one to the next. Rules keep their counts by their names, forwarding rules their
+   * flows as long as nothing else of them changes. A server that does not run has them from its next start on.
+   * @throws as createServer: then nothing has changed
+   */
+  async update(rules: readonly Rule[], otherwise?: DefaultAction): Promise<void> {
+    if (this.#options.answering.by !== 'rules') throw errors.invalidState('The server was made without rules');
+    const encoded = encodeRules(rules, otherwise);
+    await this.#afterwards(async () => {
+      const forwards = await resolveForwards(encoded);
+      this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
+      if (this.#thread !== undefined && this.#endpoint !== undefined) {
+        setRules(this.#thread, this.#endpoint.id, encoded, forwards);
+      }
+    });
+  }
+
+  /** How often each rule has matched since the last start(), by its name. Empty when the server does not run. */
+  ruleHits(): Record<string, number> {
+    const { answering } = this.#options;
+    if (answering.by !== 'rules' || this.#thread === undefined || this.#endpoint === undefined) return {};
+    const hits = this.#thread.native.ruleHits(this.#endpoint.id);
+    return Object.fromEntries(answering.rules.names.map((name, i) => [name, hits[i]]));
+  }
+
+  /** What rules, handlers, lists and limits have done since the last start(). */
+  serverStats(): ServerCounters {
+    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalCounters.server;
+    return this.#thread.snapshot(this.#endpoint.id).server;
   }
 
   /** Lets the server keep the event loop running (the default). */
@@ -112,6 +170,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const local = await resolve(this.#options.address);
     const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
     const remote = target && { ...(await resolve(target.address)), port: target.port };
+    const forwards = answering.by === 'rules' ? await resolveForwards(answering.rules) : [];
     const thread = dedicatedThread({
       ...defaultThreadOptions,
       busyPoll: this.#options.busyPoll,
@@ -119,7 +178,7 @@ export class Server extends EventEmitter<ServerEvents> {
     });
     const id = thread.reserve();
     try {
-      this.#open(thread, id, local, remote);
+      this.#open(thread, id, local, remote, forwards);
     } catch (error) {
       thread.release(id);
       throw error;
@@ -138,7 +197,7 @@ export class Server extends EventEmitter<ServerEvents> {
     thread.attach(this.#endpoint);
     if (this.#refd) thread.hold();
     this.#thread = thread;
-    this.#finalStats = zeroStats();
+    this.#finalCounters = zeroCounters();
     this.emit('listening');
   }
 
@@ -148,6 +207,7 @@ export class Server extends EventEmitter<ServerEvents> {
     id: number,
     local: { address: string; family: 4 | 6 },
     target: { address: string; family: 4 | 6; port: number } | undefined,
+    forwards: NativeForward[],
   ): void {
     const { native } = thread;
     const { port, maxBytes } = this.#options;
@@ -156,15 +216,18 @@ export class Server extends EventEmitter<ServerEvents> {
     };
     check(native.open(id, local.family, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL), 'socket', local.address, port);
     check(native.bind(id, local.address, port), 'bind', local.address, port);
-    this.#answer(thread, id, target);
+    this.#answer(thread, id, target, forwards);
+    this.#protect(thread, id);
     native.deliver(id, this.listenerCount('datagram') > 0);
     check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
   }
 
   // Tells the thread how to answer.
-  #answer(thread: IoThread, id: number, target = { family: 0, address: '', port: 0 }): void {
+  #answer(thread: IoThread, id: number, target = { family: 0, address: '', port: 0 }, forwards: NativeForward[]): void {
     const { answering, maxBytes } = this.#options;
-    if (answering.by === 'handler') {
+    if (answering.by === 'rules') {
+      setRules(thread, id, answering.rules, forwards);
+    } else if (answering.by === 'handler') {
       const failure = thread.native.handle(id, answering.path, answering.argument);
       if (failure !== '') throw errors.dlopenFailed(failure);
     } else if (answering.by !== 'nobody') {
@@ -173,6 +236,19 @@ export class Server extends EventEmitter<ServerEvents> {
       const errno = thread.native.respond(id, answering.by === 'echo', reply, maxBytes, family, address, port);
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', address, port);
     }
+  }
+
+  #protect(thread: IoThread, id: number): void {
+    const { allow, deny, perSource, total } = this.#options.protection;
+    if (!allow && !deny && !perSource && !total) return;
+    const errno = thread.native.protect(
+      id,
+      deny ?? new Uint8Array(0),
+      allow,
+      perSource && [perSource.rate, perSource.burst, perSource.sources],
+      total && [total.rate, total.burst],
+    );
+    if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 
   // Datagrams are copied to JavaScript only while somebody listens, so whatever changes the listeners looks.

@@ -13,6 +13,8 @@
 #include "core/open_flags.h"
 #include "core/options.h"
 #include "core/protection/bpf.h"
+#include "core/rule_responder.h"
+#include "core/rules/decode.h"
 #include "engine/choose.h"
 
 namespace ksocket {
@@ -30,6 +32,32 @@ Napi::Value number(Napi::Env env, int value) {
 // The family's number, as in a descriptor; text and port as the caller validated them.
 int address_of(uint8_t family, const Napi::Value& text, const Napi::Value& port, Address* out) {
   return parse_address(family, text.As<Napi::String>().Utf8Value(), static_cast<uint16_t>(u32(port)), out);
+}
+
+std::vector<Napi::Value> elements(const Napi::Value& array) {
+  Napi::Array given = array.As<Napi::Array>();
+  std::vector<Napi::Value> out;
+  for (uint32_t i = 0; i < given.Length(); i++) out.push_back(given.Get(i));
+  return out;
+}
+
+// { targets: [family, address, port][], balance, idleMs, flows }; 0 or -errno.
+int forward_options(const Napi::Object& given, Forwarder::Options* out) {
+  for (const auto& target : elements(given.Get("targets"))) {
+    Napi::Array parts = target.As<Napi::Array>();
+    int error = address_of(static_cast<uint8_t>(u32(parts.Get(0u))), parts.Get(1u), parts.Get(2u),
+                           &out->targets.emplace_back());
+    if (error != 0) return error;
+  }
+  out->balance = static_cast<Forwarder::Balance>(u32(given.Get("balance")));
+  out->idle_ns = uint64_t{u32(given.Get("idleMs"))} * 1'000'000;
+  out->flows_max = u32(given.Get("flows"));
+  return 0;
+}
+
+// Null when the socket answers in another way.
+RuleResponder* rule_responder(Endpoint& endpoint) {
+  return endpoint.responder ? endpoint.responder->by_rules() : nullptr;
 }
 
 std::optional<AddressSet> address_set(const Napi::Value& encoded) {
@@ -61,6 +89,8 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::respond>("respond"),
+                         InstanceMethod<&Self::rules>("rules"),
+                         InstanceMethod<&Self::rule_hits>("ruleHits"),
                          InstanceMethod<&Self::handle>("handle"),
                          InstanceMethod<&Self::protect>("protect"),
                          InstanceMethod<&Self::watch>("watch"),
@@ -287,6 +317,51 @@ Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
       std::make_unique<FixedResponder>(std::move(options), endpoint->fd.get(), keep_bytes_max,
                                        thread_->engine().offloads(), endpoint->counters);
   return number(info.Env(), 0);
+}
+
+// rules(id, bytes, names, forwards): answers by rules; after bind(), and again whenever they change.
+Napi::Value IoThreadObject::rules(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  Address local;
+  if (!endpoint || socket_name(endpoint->fd.get(), false, &local) != 0) return number(info.Env(), -EBADF);
+  Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  std::optional<rules::RuleSpec> spec = rules::decode_rules({bytes.Data(), bytes.ByteLength()});
+  std::vector<std::string> names;
+  for (const auto& name : elements(info[2])) names.push_back(name.As<Napi::String>());
+  std::vector<Forwarder::Options> forwards;
+  for (const auto& forward : elements(info[3])) {
+    int error = forward_options(forward.As<Napi::Object>(), &forwards.emplace_back());
+    if (error != 0) return number(info.Env(), error);
+  }
+  if (!spec || names.size() != spec->rules.size() || forwards.size() != spec->forwards) {
+    return number(info.Env(), -EINVAL);
+  }
+  RuleResponder* responder = rule_responder(*endpoint);
+  if (responder == nullptr) {
+    uint32_t id = endpoint->id;
+    Engine& engine = thread_->engine();
+    Forwarder::Watch watch{
+        [&engine, id](int fd, uint32_t key) { return engine.watch(fd, responder_token(id, key), kReadable); },
+        [&engine](int fd) { engine.unwatch(fd); }};
+    auto made = std::make_unique<RuleResponder>(endpoint->fd.get(), endpoint->family, local.port,
+                                                std::move(watch), engine.offloads(), endpoint->counters);
+    responder = made.get();
+    endpoint->responder = std::move(made);
+  }
+  responder->update(std::move(*spec), std::move(names), std::move(forwards));
+  return number(info.Env(), 0);
+}
+
+// ruleHits(id) → how often each rule has matched
+Napi::Value IoThreadObject::rule_hits(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  RuleResponder* responder = endpoint ? rule_responder(*endpoint) : nullptr;
+  Napi::Array out = Napi::Array::New(info.Env());
+  if (responder == nullptr) return out;
+  uint32_t i = 0;
+  for (uint64_t hits : responder->hits())
+    out.Set(i++, Napi::Number::New(info.Env(), static_cast<double>(hits)));
+  return out;
 }
 
 // handle(id, path, argument) → "" or what is wrong: a shared object answers; after bind() and before watch().

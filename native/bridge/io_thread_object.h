@@ -38,6 +38,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value disconnect(const Napi::CallbackInfo& info);
   Napi::Value respond(const Napi::CallbackInfo& info);
+  Napi::Value rules(const Napi::CallbackInfo& info);
+  Napi::Value rule_hits(const Napi::CallbackInfo& info);
   Napi::Value handle(const Napi::CallbackInfo& info);
   Napi::Value protect(const Napi::CallbackInfo& info);
   Napi::Value watch(const Napi::CallbackInfo& info);

@@ -31,7 +31,7 @@ class GuardedResponder final : public Responder {
   bool wants_ticks() const override { return inner_ && inner_->wants_ticks(); }
   void tick() override { inner_->tick(); }
 
-  Responder* inner() { return inner_.get(); }
+  RuleResponder* by_rules() override { return inner_ ? inner_->by_rules() : nullptr; }
 
  private:
   bool refuses(const Address& source) const;

@@ -39,6 +39,8 @@ struct ResponderTools {
   RxBatch& batch;
 };
 
+class RuleResponder;
+
 // Called by the I/O thread only, and destroyed when it cannot be called any more.
 class Responder {
  public:
@@ -55,6 +57,9 @@ class Responder {
   // Is tick() to be called about once a second? Asked once.
   virtual bool wants_ticks() const { return false; }
   virtual void tick() {}
+
+  // The one that answers by rules, if it is that or stands before it.
+  virtual RuleResponder* by_rules() { return nullptr; }
 };
 
 // Tokens of descriptors that belong to a responder: the endpoint's id, and a key of the responder's own.
