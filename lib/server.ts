@@ -6,6 +6,7 @@ import { type Stats, zeroStats } from './counters.js';
 import * as errors from './errors.js';
 import { dedicatedThread, defaultThreadOptions, type IoThread } from './io-thread.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from './layout.js';
+import { type Observer, Observers, observe } from './observation.js';
 import { validateInteger, validatePort, validateString } from './options.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { AddressInfo } from './socket.js';
@@ -122,6 +123,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #latest: Promise<unknown> = Promise.resolve();
   #finalStats: Stats = zeroStats();
   #refd = true;
+  readonly #observers = new Observers();
 
   constructor(options: ServerOptions = {}) {
     super();
@@ -151,6 +153,7 @@ export class Server extends EventEmitter<ServerEvents> {
       if (this.#refd) thread.unhold();
       thread.release(id);
       this.#finalStats = thread.stats(id);
+      this.#observers.stopped();
       this.emit('close');
     });
   }
@@ -181,6 +184,11 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#refd) this.#thread?.unhold();
     this.#refd = false;
     return this;
+  }
+
+  /** For monitors. @internal */
+  [observe](observer: Observer): () => void {
+    return this.#observers.add(observer);
   }
 
   #afterwards(action: () => void | Promise<void>): Promise<void> {
@@ -220,6 +228,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#refd) thread.hold();
     this.#thread = thread;
     this.#finalStats = zeroStats();
+    this.#observers.started(thread, id);
     this.emit('listening');
   }
 
