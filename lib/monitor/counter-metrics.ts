@@ -3,15 +3,19 @@ import type { CounterName, ThreadCounterName } from '../counters.js';
 
 export interface CounterMetric {
   name: string;
+  /** For /metrics; counters that share a metric share its first one's. */
   help: string;
   labels?: Record<string, string>;
+  /** For the page, where it is not the same. */
+  text?: string;
 }
 
 const metric = (name: string, help: string): CounterMetric => ({ name: `ksocket_${name}_total`, help });
 /** Datagrams that are lost are one metric, by reason. */
-const dropped = (reason: string): CounterMetric => ({
+const dropped = (reason: string, text: string): CounterMetric => ({
   ...metric('dropped_datagrams', 'Datagrams lost, by reason.'),
   labels: { reason },
+  text,
 });
 
 export const counterMetrics: Record<CounterName, CounterMetric> = {
@@ -23,9 +27,9 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   rxGroSegments: metric('gro_datagrams', 'Datagrams that came in super-datagrams.'),
   rxTruncated: metric('truncated_datagrams', 'Datagrams cut to the receive limit.'),
   rxErrors: metric('receive_errors', 'Receive system calls that failed.'),
-  rxKernelDrops: dropped('receive_buffer_full'),
-  rxRingDrops: dropped('ring_full'),
-  rxQueueDrops: dropped('iterator_behind'),
+  rxKernelDrops: dropped('receive_buffer_full', 'Lost in the kernel: receive buffer full.'),
+  rxRingDrops: dropped('ring_full', 'Answered, but not delivered to JavaScript: ring full.'),
+  rxQueueDrops: dropped('iterator_behind', 'Lost because an async iterator fell behind.'),
   rxPauses: metric('receive_pauses', 'Times that receiving stopped because the ring was full.'),
   txDatagrams: metric('sent_datagrams', 'Datagrams the kernel took.'),
   txBytes: metric('sent_bytes', 'Payload bytes the kernel took.'),
@@ -35,7 +39,7 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   txGsoFallbacks: metric('gso_fallbacks', 'Super-datagrams refused and sent one by one.'),
   txErrors: metric('send_errors', 'Datagrams the kernel refused.'),
   txDeferred: metric('deferred_datagrams', 'Datagrams that waited for the socket to be writable.'),
-  txDropped: dropped('send_buffer_full'),
+  txDropped: dropped('send_buffer_full', 'Not sent: send buffer full.'),
 };
 
 export const threadCounterMetrics: Record<ThreadCounterName, CounterMetric> = {

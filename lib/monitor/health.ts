@@ -19,8 +19,8 @@ export function healthOf(servers: readonly ObservedServer[], heartbeat: Heartbea
   const states = servers.map((server) => {
     const { name, running } = server;
     const threadAlive = running && server.thread().alive;
-    if (!running) reasons.push(`server ${name} is not running`);
-    else if (!threadAlive) reasons.push(`the I/O thread of server ${name} has ended`);
+    if (!running) reasons.push(`${name} is not running`);
+    else if (!threadAlive) reasons.push(`the I/O thread of ${name} has ended`);
     return { name, running, threadAlive };
   });
   return { status: reasons.length === 0 ? 'ok' : 'unhealthy', reasons, eventLoopLagMs, maxLagMs, servers: states };

@@ -50,7 +50,11 @@ export class HeartbeatReader {
     return milliseconds(process.hrtime.bigint() - Atomics.load(this.#cells, LAST) - INTERVAL_NS);
   }
 
-  /** The longest lag since the last call of this method. */
+  /** The longest lag since the last call of `takeLongestMs`, this moment's included. */
+  longestMs(): number {
+    return Math.max(milliseconds(Atomics.load(this.#cells, LONGEST)), this.lagMs());
+  }
+
   takeLongestMs(): number {
     return Math.max(milliseconds(Atomics.exchange(this.#cells, LONGEST, 0n)), this.lagMs());
   }

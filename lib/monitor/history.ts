@@ -132,13 +132,14 @@ export class History {
 
   /** The longest lag in the last `seconds` (up to 300), this moment included. */
   longestLagMs(seconds: number): number {
-    return Math.max(this.#heartbeat.lagMs(), ...this.lagMs.slice(-Math.ceil((seconds * 1000) / SAMPLE_MS)));
+    return Math.max(this.#heartbeat.longestMs(), ...this.lagMs.slice(-Math.ceil((seconds * 1000) / SAMPLE_MS)));
   }
 
   toJSON(): object {
     const names = Object.keys(NOTHING) as (keyof Sample)[];
     return {
       intervalMs: SAMPLE_MS,
+      samplesMax: SAMPLES_MAX,
       sequence: this.sequence,
       times: this.times,
       lagMs: this.lagMs,

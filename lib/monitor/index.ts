@@ -152,11 +152,11 @@ export class Monitor extends EventEmitter<MonitorEvents> {
       await worker.terminate();
       throw error;
     }
-    if (!this.#refd) worker.unref();
     worker.on('message', (message: FromWorker) => {
       if ('error' in message) this.#fail(worker, systemError(message.error));
     });
     worker.on('error', (error: Error) => this.#fail(worker, error));
+    if (!this.#refd) worker.unref(); // last: a listener for messages is a reference
   }
 
   /** Observes the servers: how they are now is returned, what changes is told to the worker. */
@@ -192,8 +192,7 @@ export class Monitor extends EventEmitter<MonitorEvents> {
 }
 
 function systemError({ message, ...rest }: Extract<FromWorker, { error: unknown }>['error']): Error {
-  const known = Object.entries(rest).filter(([, value]) => value !== undefined);
-  return Object.assign(new Error(message), Object.fromEntries(known));
+  return Object.assign(new Error(message), rest);
 }
 
 /** The worker's address, once it has one. */

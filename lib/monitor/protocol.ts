@@ -21,4 +21,5 @@ export interface ToWorker {
 /** From the worker: where it listens, or what failed. */
 export type FromWorker =
   | { listening: { address: string; family: string; port: number } }
-  | { error: { message: string; code?: string; errno?: number; syscall?: string; address?: string; port?: number } };
+  /** With the properties that Node has given it: `code`, `syscall`, `address`, `port`, … */
+  | { error: { message: string; [property: string]: unknown } };

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
+import { type CounterMetric, counterMetrics, threadCounterMetrics } from './counter-metrics.js';
 import { type Health, healthOf } from './health.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { History, Sample } from './history.js';
@@ -89,6 +90,13 @@ export function monitorStats({ servers, heartbeat, history, maxLagMs, version }:
   };
 }
 
+/** /counters.json: what the counters in `stats` are called in words and in Prometheus. */
+function namedCounters(): object[] {
+  const rows = (metrics: Record<string, CounterMetric>, thread: boolean) =>
+    Object.entries(metrics).map(([name, { name: metric, help, text = help }]) => ({ name, metric, text, thread }));
+  return [...rows(counterMetrics, false), ...rows(threadCounterMetrics, true)];
+}
+
 export function routesFor(sources: Sources): Routes {
   const { servers, heartbeat, history, registry, maxLagMs } = sources;
   const routes = new Map<string, () => Answer | Promise<Answer>>();
@@ -101,6 +109,7 @@ export function routesFor(sources: Sources): Routes {
   }
   routes.set('/metrics', async () => ({ type: registry.contentType, body: await registry.metrics() }));
   routes.set('/stats.json', () => json(monitorStats(sources)));
+  routes.set('/counters.json', () => json(namedCounters()));
   routes.set('/history.json', () => json(history));
   routes.set('/healthz', () => {
     const health = healthOf(servers, heartbeat, maxLagMs);

@@ -24,8 +24,5 @@ history.take(); // what the next one is compared with
 setInterval(() => history.take(), SAMPLE_MS);
 
 const server = createHttpServer(routesFor({ servers, heartbeat, history, registry, maxLagMs, version }));
-server.on('error', (error: NodeJS.ErrnoException & { address?: string; port?: number }) => {
-  const { message, code, errno, syscall, address, port } = error;
-  tell({ error: { message, code, errno, syscall, address, port } });
-});
+server.on('error', (error) => tell({ error: { ...error, message: error.message } }));
 server.listen(port, host, () => tell({ listening: server.address() as AddressInfo }));
