@@ -5,7 +5,8 @@ import { LAYOUT_HASH } from './layout.js';
 
 /** The memory an I/O thread shares with JavaScript: see native/core/layout.h. */
 export interface ThreadMemory {
-  control: ArrayBuffer;
+  /** Shared with monitors in other threads; Node-API reaches a SharedArrayBuffer only through a view. */
+  control: Int32Array<SharedArrayBuffer>;
   descriptors: ArrayBuffer;
   arena: ArrayBuffer;
   txDescriptors: ArrayBuffer;
@@ -37,7 +38,7 @@ export interface NativeIoThread {
   start(): number;
   stop(): void;
   engineName(): string;
-  addCounters(page: ArrayBuffer): void;
+  addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
 
   open(id: number, family: number, flags: number): number;
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it. */
@@ -81,6 +82,8 @@ export interface NativeIoThread {
   membership(id: number, join: boolean, group: string, networkInterface: string, source: string): number;
   multicastInterface(id: number, address: string): number;
   deliver(id: number, wanted: boolean): void;
+  /** Counts into LATENCY_CELLS cells (native/core/latency_histogram.h) from now on, or with null no more. */
+  measureLatency(id: number, cells: BigUint64Array<SharedArrayBuffer> | null): number;
   backlog(id: number): [datagrams: number, bytes: number];
 
   /** Returns how many datagrams have to wait. */

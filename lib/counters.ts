@@ -46,19 +46,19 @@ function named<Name extends string>(row: BigUint64Array, names: Record<Name, num
 
 /** Rows of counters, a page of memory at a time. Row 0 is the thread's own. */
 export class CounterPages {
-  readonly #pages: BigUint64Array[] = [];
-  readonly #onPage: (page: ArrayBuffer) => void;
+  readonly #pages: BigUint64Array<SharedArrayBuffer>[] = [];
+  readonly #onPage: (page: BigUint64Array<SharedArrayBuffer>) => void;
 
   /** `onPage` makes each new page known to the thread before any of its rows is used. */
-  constructor(onPage: (page: ArrayBuffer) => void) {
+  constructor(onPage: (page: BigUint64Array<SharedArrayBuffer>) => void) {
     this.#onPage = onPage;
   }
 
   /** Makes sure that `slot` has a row. */
   reserve(slot: number): void {
     while (slot >= this.#pages.length * COUNTER_ROWS_PER_PAGE) {
-      const page = new ArrayBuffer(COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8);
-      this.#pages.push(new BigUint64Array(page));
+      const page = new BigUint64Array(new SharedArrayBuffer(COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8));
+      this.#pages.push(page);
       this.#onPage(page);
     }
   }
@@ -77,12 +77,18 @@ export class CounterPages {
     return new Snapshot(this.#copy(slot), this.#copy(0));
   }
 
+  /** A slot's row itself, for other threads to read. */
+  row(slot: number): BigUint64Array<SharedArrayBuffer> {
+    const row = this.#row(slot);
+    return this.#page(slot).subarray(row, row + COUNTERS_PER_ROW);
+  }
+
   #copy(slot: number): BigUint64Array {
     const row = this.#row(slot);
     return this.#page(slot).slice(row, row + COUNTERS_PER_ROW);
   }
 
-  #page(slot: number): BigUint64Array {
+  #page(slot: number): BigUint64Array<SharedArrayBuffer> {
     return this.#pages[Math.floor(slot / COUNTER_ROWS_PER_PAGE)];
   }
 

@@ -7,6 +7,7 @@ import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import { EINVAL, EMFILE } from './errno.js';
 import { errnoException, invalidArgValue } from './errors.js';
 import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from './layout.js';
+import type { Observation } from './observation.js';
 import { type Endpoint, Receiver } from './receiver.js';
 import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
 
@@ -51,6 +52,8 @@ export class IoThread {
   readonly #generations: number[] = [0];
   readonly #free: number[] = [];
   readonly #counters: CounterPages;
+  readonly #memory: ThreadMemory;
+  readonly #slots: number;
   readonly #onIdle: () => void;
   #open = 0;
   #holds = 0;
@@ -61,12 +64,14 @@ export class IoThread {
   constructor(options: IoThreadOptions, onIdle: () => void) {
     const slots = descriptorSlots(options.ringBytes);
     const memory: ThreadMemory = {
-      control: new ArrayBuffer(CONTROL_BYTES),
+      control: new Int32Array(new SharedArrayBuffer(CONTROL_BYTES)),
       descriptors: new ArrayBuffer(slots * DESCRIPTOR_BYTES),
       arena: new ArrayBuffer(options.ringBytes - slots * DESCRIPTOR_BYTES),
       txDescriptors: new ArrayBuffer(STAGED_DATAGRAMS_MAX * DESCRIPTOR_BYTES),
       txArena: new ArrayBuffer(STAGED_BYTES_MAX),
     };
+    this.#memory = memory;
+    this.#slots = slots;
     this.native = new binding.IoThread({
       ...memory,
       engine: engineWanted,
@@ -158,6 +163,17 @@ export class IoThread {
   /** The same for later. */
   snapshot(id: number): Snapshot {
     return this.#counters.snapshot(id & (SLOTS_MAX - 1));
+  }
+
+  /** What other threads may read of this socket and its thread. */
+  shared(id: number): Omit<Observation, 'latency'> {
+    return {
+      engine: this.engine,
+      counters: this.#counters.row(id & (SLOTS_MAX - 1)),
+      thread: this.#counters.row(0),
+      control: this.#memory.control,
+      ringSlots: this.#slots,
+    };
   }
 
   /** Counts a datagram that JavaScript had no place for. */

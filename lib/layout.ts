@@ -27,6 +27,7 @@ export const KIND_SENT = 2;
 export const KIND_DRAINED = 3;
 export const FLAG_TRUNCATED = 1;
 export const CONTROL_BYTES = 256;
+export const C_THREAD_ID = 8;
 export const C_HEAD = 0;
 export const C_BASE = 4;
 export const C_TAIL = 64;
@@ -38,7 +39,11 @@ export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 40;
 export const COUNTER_ROWS_PER_PAGE = 128;
-export const LAYOUT_HASH = 1623648953;
+export const LATENCY_SUB_BUCKET_BITS = 3;
+export const LATENCY_BUCKETS = 177;
+export const LATENCY_SUM = 177;
+export const LATENCY_CELLS = 178;
+export const LAYOUT_HASH = 1051668853;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -61,6 +66,7 @@ export const SocketOption = {
   multicastLoopback: 8,
   reportKernelDrops: 9,
   gro: 10,
+  receiveTimes: 11,
 } as const;
 
 // Where each counter stands in its row.

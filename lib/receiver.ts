@@ -103,7 +103,7 @@ export class Receiver {
   /** `endpoints`: by slot, shared with the thread's owner. `resume` tells the thread that the ring has room,
    * `afterDrain` runs when a drain has called its last listener. */
   constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], resume: () => void, afterDrain: () => void) {
-    this.#control = new Int32Array(memory.control);
+    this.#control = memory.control;
     this.#ring = {
       words: new Uint32Array(memory.descriptors),
       halves: new Uint16Array(memory.descriptors),

@@ -7,6 +7,7 @@ import { type ServerCounters, type Stats, zeroCounters } from './counters.js';
 import * as errors from './errors.js';
 import { dedicatedThread, defaultThreadOptions, type IoThread } from './io-thread.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from './layout.js';
+import { type Observer, Observers, observe } from './observation.js';
 import type { Endpoint, RemoteInfo } from './receiver.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
@@ -66,6 +67,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #latest: Promise<unknown> = Promise.resolve();
   #finalCounters = zeroCounters();
   #refd = true;
+  readonly #observers = new Observers();
 
   constructor(options: ServerOptions = {}) {
     super();
@@ -95,6 +97,7 @@ export class Server extends EventEmitter<ServerEvents> {
       if (this.#refd) thread.unhold();
       thread.release(id);
       this.#finalCounters = thread.snapshot(id);
+      this.#observers.stopped();
       this.emit('close');
     });
   }
@@ -159,6 +162,11 @@ export class Server extends EventEmitter<ServerEvents> {
     return this;
   }
 
+  /** For monitors. @internal */
+  [observe](observer: Observer): () => void {
+    return this.#observers.add(observer);
+  }
+
   #afterwards(action: () => void | Promise<void>): Promise<void> {
     const done = this.#latest.then(action);
     this.#latest = done.catch(() => {}); // whoever called has been told
@@ -198,6 +206,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#refd) thread.hold();
     this.#thread = thread;
     this.#finalCounters = zeroCounters();
+    this.#observers.started(thread, id);
     this.emit('listening');
   }
 

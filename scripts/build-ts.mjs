@@ -1,6 +1,6 @@
-// Compiles lib/ to dist/ from scratch, so that no file of a removed module stays behind.
+// Compiles lib/ to dist/ from scratch (what the monitor's page consists of is copied), so that no file of a removed module stays behind.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const root = dirname(import.meta.dirname);
@@ -11,5 +11,6 @@ const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
   env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
 });
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
+cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
 const cli = join(root, 'dist/cli/main.js');
 if (existsSync(cli)) chmodSync(cli, 0o755);

@@ -15,6 +15,13 @@ export function parseEndpoint(text: string): { address: string; port: number } {
   return { address: match[1] ?? match[2], port };
 }
 
+/** `9100`, or as parseEndpoint; the port may be 0. */
+export function parseListen(text: string): { host?: string; port: number } {
+  const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d+)$/.exec(text);
+  if (!match) throw new InvalidArgumentError('expected PORT, HOST:PORT or [IPV6]:PORT.');
+  return { host: match[1] ?? match[2], port: parsePort(match[3]) };
+}
+
 /** Bytes as text that cannot move the cursor or end the line. */
 export function printable(data: Uint8Array): string {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength)

@@ -1,8 +1,9 @@
 // `ksocket serve`: the original kernel module as a command, with its log lines.
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Monitor } from '../monitor/index.js';
 import { createServer } from '../server.js';
 import type { ReplyTarget, ServerOptions } from '../server-options.js';
-import { parseEndpoint, parsePort, printable } from './endpoint.js';
+import { parseEndpoint, parseListen, parsePort, printable } from './endpoint.js';
 
 interface ServeOptions {
   port: number;
@@ -12,6 +13,7 @@ interface ServeOptions {
   replyTo?: ReplyTarget;
   maxBytes?: number;
   quiet?: boolean;
+  monitor?: { host?: string; port: number };
 }
 
 const examples = `
@@ -19,7 +21,8 @@ Examples:
   ksocket serve                                   answer every datagram to port 2325 with "testing..." to 127.0.0.1:23
   ksocket serve --port 7 --echo                   an echo server (RFC 862)
   ksocket serve --reply pong --reply-to source    answer the sender
-  ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram`;
+  ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram
+  ksocket serve --monitor 9100                    http://127.0.0.1:9100/ shows what it does; /metrics is for Prometheus`;
 
 function parseMaxBytes(text: string): number {
   const bytes = Number(text);
@@ -45,6 +48,7 @@ export function defineServe(program: Command): void {
       parseMaxBytes,
     )
     .option('-q, --quiet', 'do not log each datagram')
+    .option('-m, --monitor <[host:]port>', 'serve a live page and metrics, on 127.0.0.1 unless told', parseListen)
     .addHelpText('after', examples)
     .action(serve);
 }
@@ -80,11 +84,15 @@ async function serve(options: ServeOptions): Promise<void> {
     });
   }
 
+  const monitor =
+    options.monitor && (await import('../monitor/index.js')).createMonitor({ ...options.monitor, servers: [server] });
+
   let unloading = false;
   const unload = async () => {
     if (unloading) return;
     unloading = true;
     const wasRunning = server.running;
+    await monitor?.stop();
     await server.stop();
     log(wasRunning ? 'successfully killed native thread' : 'no native thread to kill');
     log('module unloaded');
@@ -108,4 +116,24 @@ async function serve(options: ServeOptions): Promise<void> {
     process.removeListener('SIGINT', unload);
     process.removeListener('SIGTERM', unload);
   });
+  if (monitor !== undefined) await watch(monitor, unload);
+}
+
+// Starts the monitor. Who asked for one does not want to go without.
+async function watch(monitor: Monitor, unload: () => Promise<void>): Promise<void> {
+  const fail = async (error: Error) => {
+    process.stderr.write(`ksocket: no monitor: ${error.message}\n`);
+    process.exitCode = 1;
+    await unload();
+  };
+  try {
+    await monitor.start();
+  } catch (error) {
+    return fail(error as Error);
+  }
+  const listening = monitor.address();
+  if (listening === null) return; // stopped meanwhile
+  const { address, family, port } = listening;
+  log(`monitor on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`);
+  monitor.on('error', fail);
 }

@@ -101,6 +101,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::membership>("membership"),
                          InstanceMethod<&Self::multicast_interface>("multicastInterface"),
                          InstanceMethod<&Self::deliver>("deliver"),
+                         InstanceMethod<&Self::measure_latency>("measureLatency"),
                          InstanceMethod<&Self::backlog>("backlog"),
                          InstanceMethod<&Self::send>("send"),
                          InstanceMethod<&Self::notify_drained>("notifyDrained"),
@@ -115,7 +116,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Object given = info[0].As<Napi::Object>();
   size_t descriptor_bytes, arena_bytes, tx_descriptor_bytes;
-  ring_.control = reinterpret_cast<RingControl*>(pin(given.Get("control")));
+  ring_.control = reinterpret_cast<RingControl*>(pin_view(given.Get("control")));
   ring_.descriptors = reinterpret_cast<Descriptor*>(pin(given.Get("descriptors"), &descriptor_bytes));
   ring_.slots = static_cast<uint32_t>(descriptor_bytes / sizeof(Descriptor));
   ring_.arena = pin(given.Get("arena"), &arena_bytes);
@@ -137,9 +138,16 @@ IoThreadObject::~IoThreadObject() {
 
 uint8_t* IoThreadObject::pin(const Napi::Value& array_buffer, size_t* bytes) {
   Napi::ArrayBuffer buffer = array_buffer.As<Napi::ArrayBuffer>();
-  pinned_.push_back(Napi::Reference<Napi::ArrayBuffer>::New(buffer, 1));
+  pinned_.push_back(Napi::Persistent(buffer.As<Napi::Object>()));
   if (bytes != nullptr) *bytes = buffer.ByteLength();
   return static_cast<uint8_t*>(buffer.Data());
+}
+
+uint8_t* IoThreadObject::pin_view(const Napi::Value& typed_array) {
+  void* data = nullptr;
+  napi_get_typedarray_info(env_, typed_array, nullptr, nullptr, &data, nullptr, nullptr);
+  pinned_.push_back(Napi::Persistent(typed_array.As<Napi::Object>()));
+  return static_cast<uint8_t*>(data);
 }
 
 // ---- life
@@ -188,9 +196,9 @@ Napi::Value IoThreadObject::engine_name(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), thread_ ? thread_->engine().name() : "");
 }
 
-// addCounters(page: ArrayBuffer): rows for the next kCounterRowsPerPage slots
+// addCounters(page: BigUint64Array): rows for the next kCounterRowsPerPage slots
 Napi::Value IoThreadObject::add_counters(const Napi::CallbackInfo& info) {
-  counter_pages_.push_back(reinterpret_cast<uint64_t*>(pin(info[0])));
+  counter_pages_.push_back(reinterpret_cast<uint64_t*>(pin_view(info[0])));
   return info.Env().Undefined();
 }
 
@@ -480,6 +488,18 @@ Napi::Value IoThreadObject::multicast_interface(const Napi::CallbackInfo& info) 
 Napi::Value IoThreadObject::deliver(const Napi::CallbackInfo& info) {
   if (auto endpoint = find(info[0])) endpoint->deliver.store(info[1].As<Napi::Boolean>().Value());
   return info.Env().Undefined();
+}
+
+// measureLatency(id, cells: BigUint64Array | null): counts into these kLatencyCells from now on, or no more
+Napi::Value IoThreadObject::measure_latency(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  bool wanted = !info[1].IsNull();
+  std::lock_guard lock(endpoint->rx_mutex);
+  int error = ksocket::set_option(endpoint->fd.get(), endpoint->family, SocketOption::receive_times, wanted);
+  endpoint->latency = wanted && error == 0 ? LatencyHistogram(reinterpret_cast<uint64_t*>(pin_view(info[1])))
+                                           : LatencyHistogram();
+  return number(info.Env(), error);
 }
 
 // backlog(id) → [datagrams, bytes] that wait for the socket to be writable

@@ -51,6 +51,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value membership(const Napi::CallbackInfo& info);
   Napi::Value multicast_interface(const Napi::CallbackInfo& info);
   Napi::Value deliver(const Napi::CallbackInfo& info);
+  Napi::Value measure_latency(const Napi::CallbackInfo& info);
   Napi::Value backlog(const Napi::CallbackInfo& info);
 
   Napi::Value send(const Napi::CallbackInfo& info);
@@ -62,12 +63,14 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   static void on_environment_end(void* self);
   void tear_down();
   uint8_t* pin(const Napi::Value& array_buffer, size_t* bytes = nullptr);
+  // Of a SharedArrayBuffer, for which Node-API has no functions but those of its views.
+  uint8_t* pin_view(const Napi::Value& typed_array);
   void add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
   Counters counters_of(uint32_t slot) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;
 
   napi_env env_;
-  std::vector<Napi::Reference<Napi::ArrayBuffer>> pinned_;
+  std::vector<Napi::ObjectReference> pinned_;
   RingMemory ring_;
   Descriptor* tx_descriptors_;
   uint32_t tx_slots_;

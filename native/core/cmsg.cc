@@ -31,6 +31,12 @@ RxControl decode_control(const msghdr& header) {
                c->cmsg_len >= CMSG_LEN(sizeof(uint32_t))) {
       out.has_kernel_drops = true;
       std::memcpy(&out.kernel_drops, CMSG_DATA(c), sizeof out.kernel_drops);
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS &&
+               c->cmsg_len >= CMSG_LEN(sizeof(timespec))) {
+      timespec time;
+      std::memcpy(&time, CMSG_DATA(c), sizeof time);
+      out.received_ns =
+          static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
     }
   }
   return out;

@@ -6,12 +6,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 
 namespace ksocket {
 
 // Enough for everything below at once; a short buffer would lose GRO's segment size and with it the
 // boundaries.
 inline constexpr size_t kControlBytes = 256;
+static_assert(kControlBytes >=
+              CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(timespec)));
 
 // UDP_GRO_CNT_MAX: the kernel joins no more datagrams than this.
 inline constexpr uint32_t kGroSegmentsMax = 64;
@@ -20,6 +23,7 @@ struct RxControl {
   uint16_t segment_size = 0;  // UDP_GRO; 0: not joined
   bool has_kernel_drops = false;
   uint32_t kernel_drops = 0;  // SO_RXQ_OVFL: total since the socket was made, modulo 2^32
+  uint64_t received_ns = 0;   // SO_TIMESTAMPNS: CLOCK_REALTIME; 0: not asked for
 };
 RxControl decode_control(const msghdr& header);
 

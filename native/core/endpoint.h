@@ -14,6 +14,7 @@
 
 #include "core/counters.h"
 #include "core/kernel_drops.h"
+#include "core/latency_histogram.h"
 #include "core/responder.h"
 #include "core/socket.h"
 #include "core/tx_flush.h"
@@ -54,6 +55,7 @@ struct Endpoint {
   std::mutex rx_mutex;
   uint32_t batches = 0;      // guarded by rx_mutex; counts to kReportAfterBatches
   KernelDrops kernel_drops;  // guarded by rx_mutex
+  LatencyHistogram latency;  // guarded by rx_mutex; somewhere while a monitor wants it
   bool large = false;        // guarded by rx_mutex: is it super-datagrams that come?
 
   std::mutex tx_mutex;

@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -219,6 +221,7 @@ void* IoThread::entry(void* self) {
 }
 
 void IoThread::run() {
+  ring_.set_thread_id(static_cast<uint32_t>(syscall(SYS_gettid)));
   Event events[kEventsMax];
   while (!stopping_.load(std::memory_order_relaxed)) {
     int n = wait(events);
@@ -241,6 +244,7 @@ void IoThread::run() {
     timespec pause{0, static_cast<long>(pause_us) * 1000};
     nanosleep(&pause, nullptr);
   }
+  ring_.set_thread_id(0);
 }
 
 // The kernel wakes us for a shared socket when the event loop is not asleep. Mostly it is just at work and

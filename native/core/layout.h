@@ -6,8 +6,11 @@
 //   arena        payload bytes, back to back
 //   counters     pages of kCounterRowsPerPage rows of kCountersPerRow u64 (core/counters.h names them)
 //
-// All of it is allocated by JavaScript as plain ArrayBuffers (runtimes with a memory cage refuse external
-// ones) and stays pinned by the bridge until the I/O thread has been joined.
+//   latency      kLatencyCells u64 (core/latency_histogram.h), while a monitor wants them
+//
+// All of it is allocated by JavaScript (runtimes with a memory cage refuse external buffers) and stays pinned
+// by the bridge until the I/O thread has been joined. Control, counters and latency are SharedArrayBuffers,
+// so that a monitor's thread can read them; what users see views of is plain ArrayBuffers.
 #pragma once
 
 #include <cstddef>
@@ -66,7 +69,8 @@ constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {
 struct RingControl {
   // Written by the I/O thread.
   alignas(64) uint32_t head;  // descriptors published so far, modulo 2^32
-  uint32_t base;  // descriptor n lives in slot (n - base) % slots; changes only while the ring is empty
+  uint32_t base;       // descriptor n lives in slot (n - base) % slots; changes only while the ring is empty
+  uint32_t thread_id;  // gettid(2) while the I/O thread runs, else 0: whoever monitors it finds it in /proc
   // Written by JavaScript.
   alignas(64) uint32_t tail;  // descriptors consumed so far
   // Written by both.

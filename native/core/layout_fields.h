@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/counters.h"
+#include "core/latency_histogram.h"
 #include "core/layout.h"
 #include "core/open_flags.h"
 #include "core/options.h"
@@ -40,6 +41,7 @@ namespace ksocket {
   X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))     \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                \
   X(CONTROL_BYTES, sizeof(RingControl))                          \
+  X(C_THREAD_ID, offsetof(RingControl, thread_id))               \
   X(C_HEAD, offsetof(RingControl, head))                         \
   X(C_BASE, offsetof(RingControl, base))                         \
   X(C_TAIL, offsetof(RingControl, tail))                         \
@@ -50,7 +52,11 @@ namespace ksocket {
   X(RESULT_DEFERRED, kResultDeferred)                            \
   X(PEERS_MAX, kPeersMax)                                        \
   X(COUNTERS_PER_ROW, kCountersPerRow)                           \
-  X(COUNTER_ROWS_PER_PAGE, kCounterRowsPerPage)
+  X(COUNTER_ROWS_PER_PAGE, kCounterRowsPerPage)                  \
+  X(LATENCY_SUB_BUCKET_BITS, kLatencySubBucketBits)              \
+  X(LATENCY_BUCKETS, kLatencyBuckets)                            \
+  X(LATENCY_SUM, kLatencySum)                                    \
+  X(LATENCY_CELLS, kLatencyCells)
 
 #define X(name, value) static_cast<int64_t>(value),
 inline constexpr int64_t kLayoutValues[] = {KSOCKET_LAYOUT(X)};

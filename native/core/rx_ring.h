@@ -82,6 +82,8 @@ class RxRing {
   uint32_t consumed() const { return cell(memory_.control->tail).load(std::memory_order_relaxed); }
   bool consumer_caught_up() const { return consumed() == published_; }
 
+  void set_thread_id(uint32_t id) { cell(memory_.control->thread_id).store(id, std::memory_order_relaxed); }
+
   bool has_unpublished() const { return head_ != published_; }
 
   // Makes the pushed records visible. True when the caller has to wake the consumer.

@@ -118,7 +118,21 @@ TEST(Cmsg, does_not_take_the_type_of_another_level) {
 }
 
 TEST(Cmsg, fits_everything_the_kernel_says_into_its_buffer) {
-  EXPECT_GE(kControlBytes, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)));
+  EXPECT_GE(kControlBytes,
+            CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(timespec)));
+}
+
+TEST(Cmsg, reads_the_time_of_receiving) {
+  RxControl control = Control()
+                          .add(SOL_SOCKET, SO_TIMESTAMPNS, timespec{1'700'000'000, 123'456'789})
+                          .add(SOL_UDP, UDP_GRO, int{99})
+                          .add(SOL_SOCKET, SO_RXQ_OVFL, uint32_t{5})
+                          .decode();
+  EXPECT_EQ(control.received_ns, 1'700'000'000'123'456'789u);
+  EXPECT_EQ(control.segment_size, 99);
+  EXPECT_EQ(control.kernel_drops, 5u);
+  EXPECT_EQ(Control().add(SOL_SOCKET, SO_TIMESTAMPNS, uint32_t{1}).decode().received_ns, 0u) << "too short";
+  EXPECT_EQ(decode_control(msghdr{}).received_ns, 0u);
 }
 
 TEST(Cmsg, ignores_a_value_that_is_too_short) {

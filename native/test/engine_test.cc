@@ -359,5 +359,40 @@ TEST_P(EngineTest, sends_and_receives_super_datagrams_where_it_says_so) {
   EXPECT_EQ(decode_control(received.message(0).header).segment_size, 1000);
 }
 
+// A control buffer too short for one of them would cut GRO's segment size, and with it the boundaries.
+TEST_P(EngineTest, is_told_drops_segment_size_and_time_beside_one_datagram) {
+  Peer socket, other;
+  set_option(other.fd(), 4, SocketOption::gro, 1);  // the kernel may lack it
+  ASSERT_EQ(set_option(other.fd(), 4, SocketOption::report_kernel_drops, 1), 0);
+  ASSERT_EQ(set_option(other.fd(), 4, SocketOption::receive_times, 1), 0);
+  ASSERT_EQ(set_option(other.fd(), 4, SocketOption::receive_buffer_bytes, 1), 0);  // the least there is
+  for (int i = 0; i < 100; i++) socket.send(other.address(), std::string(1000, 'x'));
+  RxBatch received;
+  while (int n = std::max(engine->receive(other.fd(), received.slots(64)), 0))
+    received.recycle(static_cast<uint32_t>(n));
+  ASSERT_EQ(set_option(other.fd(), 4, SocketOption::receive_buffer_bytes, 1 << 20), 0);
+
+  Batch batch(other.address(), {std::string(3500, 'a')});
+  alignas(cmsghdr) uint8_t control[kTxControlBytes];
+  if (engine->offloads()) {
+    batch.messages[0].header.msg_control = control;
+    encode_segment_size(&batch.messages[0].header, 1000);
+  }
+  ASSERT_EQ(engine->send(socket.fd(), batch.from(0)), 1);
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+
+  int n = engine->receive(other.fd(), received.slots(8));
+  ASSERT_GE(n, 1);
+  const msghdr& header = received.message(0).header;
+  RxControl said = decode_control(header);
+  EXPECT_EQ(header.msg_flags & MSG_CTRUNC, 0);
+  EXPECT_TRUE(said.has_kernel_drops);
+  EXPECT_GT(said.kernel_drops, 0u);
+  EXPECT_NEAR(static_cast<double>(said.received_ns) / 1e9, static_cast<double>(now.tv_sec), 60);
+  bool joined = n == 1 && engine->offloads();
+  EXPECT_EQ(said.segment_size, joined ? 1000 : 0);
+}
+
 }  // namespace
 }  // namespace ksocket

@@ -47,6 +47,10 @@ void fill(Message* message, const Arrival& arrival) {
   size_t used = 0;
   if (arrival.kernel_drops) put_control(&header, &used, SOL_SOCKET, SO_RXQ_OVFL, *arrival.kernel_drops);
   if (arrival.segment_size != 0) put_control(&header, &used, SOL_UDP, UDP_GRO, int{arrival.segment_size});
+  if (uint64_t ns = arrival.received_ns) {
+    timespec time{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    put_control(&header, &used, SOL_SOCKET, SO_TIMESTAMPNS, time);
+  }
   header.msg_controllen = used;
 }
 

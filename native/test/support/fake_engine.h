@@ -28,6 +28,7 @@ struct Arrival {
   uint16_t segment_size = 0;             // != 0: UDP_GRO says so
   std::optional<uint32_t> kernel_drops;  // SO_RXQ_OVFL
   int error = 0;                         // != 0: receiving fails with this errno, once
+  uint64_t received_ns = 0;              // != 0: SO_TIMESTAMPNS
 };
 
 // A message that send() was given.

@@ -1,0 +1,51 @@
+// What each counter is called in Prometheus. A counter without a line here does not compile.
+import type { CounterName, ThreadCounterName } from '../counters.js';
+
+export interface CounterMetric {
+  name: string;
+  /** For /metrics; counters that share a metric share its first one's. */
+  help: string;
+  labels?: Record<string, string>;
+  /** For the page, where it is not the same. */
+  text?: string;
+}
+
+const metric = (name: string, help: string): CounterMetric => ({ name: `ksocket_${name}_total`, help });
+/** Datagrams that are lost are one metric, by reason. */
+const dropped = (reason: string, text: string): CounterMetric => ({
+  ...metric('dropped_datagrams', 'Datagrams lost, by reason.'),
+  labels: { reason },
+  text,
+});
+
+export const counterMetrics: Record<CounterName, CounterMetric> = {
+  rxDatagrams: metric('received_datagrams', 'Datagrams received.'),
+  rxBytes: metric('received_bytes', 'Payload bytes received.'),
+  rxCalls: metric('receive_calls', 'Receive system calls.'),
+  rxBatches: metric('receive_batches', 'Receive system calls that returned something.'),
+  rxGroBatches: metric('gro_batches', 'Super-datagrams that the kernel had joined (GRO).'),
+  rxGroSegments: metric('gro_datagrams', 'Datagrams that came in super-datagrams.'),
+  rxTruncated: metric('truncated_datagrams', 'Datagrams cut to the receive limit.'),
+  rxErrors: metric('receive_errors', 'Receive system calls that failed.'),
+  rxKernelDrops: dropped('receive_buffer_full', 'Lost in the kernel: receive buffer full.'),
+  rxRingDrops: dropped('ring_full', 'Answered, but not delivered to JavaScript: ring full.'),
+  rxQueueDrops: dropped('iterator_behind', 'Lost because an async iterator fell behind.'),
+  rxPauses: metric('receive_pauses', 'Times that receiving stopped because the ring was full.'),
+  txDatagrams: metric('sent_datagrams', 'Datagrams the kernel took.'),
+  txBytes: metric('sent_bytes', 'Payload bytes the kernel took.'),
+  txCalls: metric('send_calls', 'Send system calls.'),
+  txGsoBatches: metric('gso_batches', 'Super-datagrams sent (GSO).'),
+  txGsoSegments: metric('gso_datagrams', 'Datagrams that left in super-datagrams.'),
+  txGsoFallbacks: metric('gso_fallbacks', 'Super-datagrams refused and sent one by one.'),
+  txErrors: metric('send_errors', 'Datagrams the kernel refused.'),
+  txDeferred: metric('deferred_datagrams', 'Datagrams that waited for the socket to be writable.'),
+  txDropped: dropped('send_buffer_full', 'Not sent: send buffer full.'),
+};
+
+export const threadCounterMetrics: Record<ThreadCounterName, CounterMetric> = {
+  wakeups: metric('thread_wakeups', 'Wake-ups of JavaScript by the I/O thread.'),
+  waits: metric('thread_waits', 'Times the I/O thread waited for the kernel.'),
+  peerEvictions: metric('peer_evictions', 'Addresses that lost their place in the peer table.'),
+  moderations: metric('thread_moderations', 'Times the I/O thread waited for a fuller batch.'),
+  loopRounds: metric('event_loop_receives', 'Times the event loop received by itself.'),
+};

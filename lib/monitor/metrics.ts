@@ -1,0 +1,155 @@
+// /metrics: the shared counters in Prometheus' text format. Nothing is kept here; each scrape reads.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CounterName, Stats, ThreadCounterName } from '../counters.js';
+import { type CounterMetric, counterMetrics, threadCounterMetrics } from './counter-metrics.js';
+import type { HeartbeatReader } from './heartbeat.js';
+import type { History } from './history.js';
+import { LATENCY_US_MAX, type Latencies } from './latency.js';
+import type { ObservedServer } from './observed-server.js';
+
+/** The histogram has 177 buckets; Prometheus gets each power of two of microseconds, whose counts are exact. */
+const BOUNDS_US: number[] = [];
+for (let us = 1; us <= LATENCY_US_MAX; us *= 2) BOUNDS_US.push(us);
+const LAG_WINDOW_S = 60;
+
+type Values = Awaited<ReturnType<Histogram<'server' | 'le'>['get']>>;
+
+/** prom-client's histogram observes values one by one; this one's are counted already. */
+class SharedHistogram extends Histogram<'server' | 'le'> {
+  readonly #servers: readonly ObservedServer[];
+  readonly #named: { name: string; help: string };
+
+  constructor(named: { name: string; help: string }, servers: readonly ObservedServer[], registry: Registry) {
+    super({ ...named, labelNames: ['server'], registers: [registry] });
+    this.#named = named;
+    this.#servers = servers;
+  }
+
+  override async get(): Promise<Values> {
+    const values: Values['values'] = [];
+    for (const server of this.#servers) {
+      const latencies = server.latencies();
+      if (latencies !== null) this.#add(values, server.name, latencies);
+    }
+    const type = 'histogram' as unknown as Values['type']; // the types have an enum that the module does not export
+    return { ...this.#named, type, aggregator: 'sum', collect: () => {}, values };
+  }
+
+  // What the registry asks for when it has it.
+  getForPromString(): Promise<Values> {
+    return this.get();
+  }
+
+  #add(values: Values['values'], server: string, latencies: Latencies): void {
+    const { name } = this.#named;
+    const { count } = latencies;
+    for (const us of BOUNDS_US) {
+      // Not us / 1e6, whose last digit may be off: 0.000008 has to be 0.000008 in every scrape.
+      const le = Number(`${us}e-6`);
+      values.push({ metricName: `${name}_bucket`, labels: { server, le }, value: latencies.below(us) });
+    }
+    values.push({ metricName: `${name}_bucket`, labels: { server, le: '+Inf' }, value: count });
+    values.push({ metricName: `${name}_sum`, labels: { server }, value: latencies.sumNs / 1e9 });
+    values.push({ metricName: `${name}_count`, labels: { server }, value: count });
+  }
+}
+
+/** All counters that one metric is made of. */
+function grouped(): Map<string, { metric: CounterMetric; read: (stats: Stats) => number }[]> {
+  const out = new Map<string, { metric: CounterMetric; read: (stats: Stats) => number }[]>();
+  const add = (metric: CounterMetric, read: (stats: Stats) => number) => {
+    out.set(metric.name, [...(out.get(metric.name) ?? []), { metric, read }]);
+  };
+  for (const [name, metric] of Object.entries(counterMetrics)) add(metric, (stats) => stats[name as CounterName]);
+  for (const [name, metric] of Object.entries(threadCounterMetrics))
+    add(metric, ({ thread }) => thread[name as ThreadCounterName]);
+  return out;
+}
+
+export function createRegistry(
+  servers: readonly ObservedServer[],
+  heartbeat: HeartbeatReader,
+  history: History,
+  version: string,
+): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const labelNames = ['server'];
+
+  for (const [name, parts] of grouped()) {
+    new Counter({
+      name,
+      help: parts[0].metric.help,
+      labelNames: [...labelNames, ...Object.keys(parts[0].metric.labels ?? {})],
+      registers,
+      collect() {
+        this.reset();
+        for (const server of servers) {
+          const stats = server.stats();
+          if (stats === null) continue;
+          for (const { metric, read } of parts) this.inc({ server: server.name, ...metric.labels }, read(stats));
+        }
+      },
+    });
+  }
+  const gauge = (name: string, help: string, read: (server: ObservedServer) => number | undefined) => {
+    new Gauge({
+      name: `ksocket_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const server of servers) {
+          const value = read(server);
+          if (value !== undefined) this.set({ server: server.name }, value);
+        }
+      },
+    });
+  };
+  gauge('server_up', '1 while the server runs and its I/O thread lives, else 0.', (server) =>
+    server.running && server.thread().alive ? 1 : 0,
+  );
+  gauge('ring_records', 'Records that wait in the receive ring for JavaScript.', (server) => server.ring()?.records);
+  gauge('ring_capacity_records', 'Records that the receive ring can hold.', (server) => server.ring()?.capacity);
+
+  new Counter({
+    name: 'ksocket_thread_cpu_seconds_total',
+    help: 'Processor time of the I/O thread, user and system.',
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const server of servers) if (server.running) this.inc({ server: server.name }, server.thread().cpuSeconds);
+    },
+  });
+  new SharedHistogram(
+    {
+      name: 'ksocket_receive_latency_seconds',
+      help: 'From the kernel receiving a datagram to the I/O thread reading it.',
+    },
+    servers,
+    registry,
+  );
+  new Gauge({
+    name: 'ksocket_event_loop_lag_seconds',
+    help: 'How late the event loop is at this moment.',
+    registers,
+    collect() {
+      this.set(heartbeat.lagMs() / 1000);
+    },
+  });
+  new Gauge({
+    name: 'ksocket_event_loop_lag_max_seconds',
+    help: 'The longest lag of the event loop in the last minute.',
+    registers,
+    collect() {
+      this.set(history.longestLagMs(LAG_WINDOW_S) / 1000);
+    },
+  });
+  new Gauge({ name: 'ksocket_build_info', help: 'The version, as a label.', labelNames: ['version'], registers }).set(
+    { version },
+    1,
+  );
+  return registry;
+}

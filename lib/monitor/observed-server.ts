@@ -1,0 +1,93 @@
+// One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
+import { readFileSync } from 'node:fs';
+import { Snapshot, type Stats } from '../counters.js';
+import { C_HEAD, C_TAIL, C_THREAD_ID } from '../layout.js';
+import type { Observation } from '../observation.js';
+import { Latencies } from './latency.js';
+
+/** What the monitor's thread is told of a server. */
+export interface ServerSource {
+  /** `127.0.0.1:2325` */
+  name: string;
+  running: boolean;
+  /** Of the latest run; null before the first. */
+  observation: Observation | null;
+}
+
+/** proc(5) counts processor time in hundredths of a second, whatever the kernel's own clock does. */
+const TICKS_PER_SECOND = 100;
+
+export class ObservedServer {
+  #source: ServerSource;
+
+  constructor(source: ServerSource) {
+    this.#source = source;
+  }
+
+  set source(source: ServerSource) {
+    this.#source = source;
+  }
+
+  get name(): string {
+    return this.#source.name;
+  }
+
+  get engine(): string | null {
+    return this.#source.observation?.engine ?? null;
+  }
+
+  /** Has it been started, and not stopped? */
+  get running(): boolean {
+    return this.#source.running;
+  }
+
+  /** A number for the run: what was counted in another run cannot be compared. */
+  get run(): Observation | null {
+    return this.#source.observation;
+  }
+
+  stats(): Stats | null {
+    const { observation } = this.#source;
+    return observation && new Snapshot(observation.counters, observation.thread).stats;
+  }
+
+  latencies(): Latencies | null {
+    const { observation } = this.#source;
+    return observation && Latencies.read(observation.latency);
+  }
+
+  /** Records that wait in the receive ring for JavaScript, and how many it can hold. */
+  ring(): { records: number; capacity: number } | null {
+    const { observation, running } = this.#source;
+    if (observation === null) return null;
+    const { control, ringSlots } = observation;
+    const waiting = (Atomics.load(control, C_HEAD >> 2) - Atomics.load(control, C_TAIL >> 2)) >>> 0;
+    return { records: running ? Math.min(waiting, ringSlots) : 0, capacity: ringSlots };
+  }
+
+  /** The native thread: does it live, and how much processor time has it had? */
+  thread(): { alive: boolean; cpuSeconds: number } {
+    const { observation } = this.#source;
+    const id = observation === null ? 0 : Atomics.load(observation.control, C_THREAD_ID >> 2);
+    if (id === 0) return { alive: false, cpuSeconds: 0 };
+    try {
+      // proc(5), /proc/pid/stat. The name may have spaces; the state is what follows its parenthesis.
+      const stat = readFileSync(`/proc/self/task/${id}/stat`, 'latin1');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const [state, userTicks, systemTicks] = [fields[0], Number(fields[11]), Number(fields[12])];
+      return { alive: !'ZXx'.includes(state), cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND };
+    } catch (error) {
+      // ESRCH, ENOENT: it has ended without saying so. Anything else is about /proc, not about the thread.
+      const gone = ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
+      return { alive: !(gone && procIsThere()), cpuSeconds: 0 };
+    }
+  }
+}
+
+function procIsThere(): boolean {
+  try {
+    return readFileSync('/proc/self/comm').length > 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,56 @@
+// What a monitor in another thread reads of a running server: shared memory only, without a call to anybody.
+import type { IoThread } from './io-thread.js';
+import { LATENCY_CELLS } from './layout.js';
+
+export interface Observation {
+  engine: string;
+  /** Rows of counters: lib/layout.ts names what stands where. */
+  counters: BigUint64Array<SharedArrayBuffer>;
+  thread: BigUint64Array<SharedArrayBuffer>;
+  /** The receive ring's cursors, and the thread's number. */
+  control: Int32Array<SharedArrayBuffer>;
+  /** Places in the receive ring. */
+  ringSlots: number;
+  /** native/core/latency_histogram.h */
+  latency: BigUint64Array<SharedArrayBuffer>;
+}
+
+/** Is told what to read when the server starts, and null when it has stopped. */
+export type Observer = (observation: Observation | null) => void;
+
+/** Servers have a method of this name: it adds an observer, tells it how things are, and returns what removes it. */
+export const observe: unique symbol = Symbol('ksocket.observe');
+
+/** The observers of one server. Latencies are measured while there is one. */
+export class Observers {
+  readonly #all = new Set<Observer>();
+  #running: { thread: IoThread; id: number; observation: Observation } | undefined;
+
+  started(thread: IoThread, id: number): void {
+    const latency = new BigUint64Array(new SharedArrayBuffer(LATENCY_CELLS * 8));
+    this.#running = { thread, id, observation: { ...thread.shared(id), latency } };
+    if (this.#all.size > 0) this.#measure(true);
+    for (const observer of this.#all) observer(this.#running.observation);
+  }
+
+  stopped(): void {
+    this.#running = undefined;
+    for (const observer of this.#all) observer(null);
+  }
+
+  add(observer: Observer): () => void {
+    if (this.#all.size === 0) this.#measure(true);
+    this.#all.add(observer);
+    observer(this.#running?.observation ?? null);
+    return () => {
+      if (this.#all.delete(observer) && this.#all.size === 0) this.#measure(false);
+    };
+  }
+
+  // Where the kernel refuses the option, there is nothing in the histogram.
+  #measure(wanted: boolean): void {
+    if (this.#running === undefined) return;
+    const { thread, id, observation } = this.#running;
+    thread.native.measureLatency(id, wanted ? observation.latency : null);
+  }
+}
