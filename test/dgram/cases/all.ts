@@ -6,13 +6,14 @@ import { fdCases } from './fd.js';
 import { lookupCases, messageCases } from './message.js';
 import { newerCases } from './newer.js';
 import { optionCases } from './options.js';
-import { connectCases, sendCases } from './send.js';
+import { connectCases, sendCases, zoneCases } from './send.js';
 
 export const cases: Record<string, Script> = {
   ...createCases,
   ...bindCases,
   ...sendCases,
   ...connectCases,
+  ...zoneCases,
   ...messageCases,
   ...lookupCases,
   ...optionCases,
