@@ -7,6 +7,7 @@ import { lookupCases, messageCases } from './message.js';
 import { newerCases } from './newer.js';
 import { optionCases } from './options.js';
 import { connectCases, sendCases, zoneCases } from './send.js';
+import { deepCases } from './state.js';
 
 export const cases: Record<string, Script> = {
   ...createCases,
@@ -19,4 +20,5 @@ export const cases: Record<string, Script> = {
   ...optionCases,
   ...fdCases,
   ...newerCases,
+  ...deepCases,
 };
