@@ -84,6 +84,13 @@ for (const [way, flags] of Object.entries(ways)) {
     assertAll(await output('spawn', { env: { NODE_OPTIONS: flags.join(' ') } }), true);
   });
 
+  test(`child.send(message, socket) of odd sockets under ${way}`, async () => {
+    const expected = await output('ipc-odd', {});
+    assert.match(expected, /^closed: no socket$/m);
+    assert.match(expected, /^again: 127\.0\.0\.1$/m);
+    assert.equal(await output('ipc-odd', { flags }), expected);
+  });
+
   test(`child.send(message, socket) under ${way}`, async () => {
     const seen = { text: 'a socket', instance: true, address: '127.0.0.1', ksocket: true, parent: true };
     assert.equal(await output('ipc', { flags }), `${JSON.stringify(seen)}\nchild got hello true\nexit 0\n`);
