@@ -35,6 +35,7 @@ export function parseLiteral(family: 4 | 6, text: string): ParsedAddress | null 
   let result = cache.get(text);
   if (result === undefined) {
     result = binding.parseAddress(family, text, scratch) === 0 ? { family, words: scratchWords.slice() } : null;
+    if (text.includes('%')) return result; // an interface of that name can be another one tomorrow
     if (cache.size >= PARSED_MAX) cache.clear();
     cache.set(text, result);
   }

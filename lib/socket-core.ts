@@ -17,6 +17,7 @@ import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { Address, SendArguments, SendCallback } from './send-arguments.js';
 import type { SentListener } from './sender.js';
 import type { AddressInfo, Socket } from './socket.js';
+import { SocketState, stateSymbol } from './socket-state.js';
 
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
@@ -45,13 +46,16 @@ function emitBatch(this: Socket, batch: Batch): void {
   this.emit('batch', batch);
 }
 
+/** The sockets that keep the event loop running. */
+export const holding = new Set<Socket>();
+
 export class SocketCore implements Endpoint {
   /** Slot and generation on the thread. */
   id = 0;
   bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
   closed = false;
-  readonly options: CheckedSocketOptions;
+  options: CheckedSocketOptions;
 
   readonly #socket: Socket;
   readonly #family: 4 | 6;
@@ -62,6 +66,8 @@ export class SocketCore implements Endpoint {
   #refd = true;
   #shared: UvHandle | undefined; // from a cluster's primary
   #queue: (() => void)[] | undefined; // what waits for the bind
+  #stopped = false; // nothing is emitted any more
+  #state: SocketState | undefined; // made when somebody asks
   #finalCounters: Snapshot | undefined;
 
   constructor(socket: Socket, options: CheckedSocketOptions) {
@@ -84,12 +90,14 @@ export class SocketCore implements Endpoint {
 
   // Listeners run in the async context in which the socket was made, as node:dgram's do.
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
+    if (this.#stopped) return;
     if (this.options.receiveBlockList && isBlocked(this.options.receiveBlockList, rinfo.address)) return;
     this.#thread?.sender.beginEvent();
     this.#resource.runInAsyncScope(emitMessage, this.#socket, data, rinfo);
   }
 
   onBatch(batch: Batch): void {
+    if (this.#stopped) return;
     this.#thread?.sender.beginEvent();
     this.#resource.runInAsyncScope(emitBatch, this.#socket, batch);
   }
@@ -179,6 +187,7 @@ export class SocketCore implements Endpoint {
   close(): void {
     this.checkRunning();
     this.closed = true;
+    this.#state?.close();
     const canceled = this.#release();
     process.nextTick(() => {
       this.#socket.emit('close');
@@ -189,7 +198,28 @@ export class SocketCore implements Endpoint {
 
   ref(on: boolean): void {
     this.#refd = on;
-    this.#hold(on && this.bindState === 'bound');
+    this.#hold(on && this.receiving);
+  }
+
+  /** Ends the events of what comes in, for good, and no longer keeps the event loop running. */
+  stopReceiving(): void {
+    this.#stopped = true;
+    this.#hold(false);
+  }
+
+  get receiving(): boolean {
+    return this.bindState === 'bound' && !this.#stopped && !this.closed;
+  }
+
+  /** What waits for the bind. */
+  get queue(): readonly (() => void)[] | undefined {
+    return this.#queue;
+  }
+
+  /** What node:dgram's sockets have under `stateSymbol`. */
+  get state(): SocketState | undefined {
+    if (this.#state === undefined && stateSymbol !== undefined) this.#state = new SocketState(this, stateSymbol);
+    return this.#state;
   }
 
   /** Runs the action now, or behind 'listening', binding the socket to any port if nobody has. When that bind fails,
@@ -324,6 +354,11 @@ export class SocketCore implements Endpoint {
     if (errno !== 0) throw errors.errnoException(errno, syscall);
   }
 
+  /** The value that the kernel has, or -errno. */
+  option(option: number): number {
+    return this.#thread?.native.getOption(this.id, option) ?? EBADF;
+  }
+
   setHops(syscall: string, option: number, hops: number, min: number): number {
     if (typeof hops !== 'number') throw errors.invalidArgType('ttl', 'of type number', hops);
     this.checkRunning();
@@ -340,7 +375,7 @@ export class SocketCore implements Endpoint {
     const native = this.#thread?.native;
     let result: number;
     if (size > 0x7fffffff) result = EINVAL;
-    else if (size === 0) result = native?.getOption(this.id, option) ?? EBADF;
+    else if (size === 0) result = this.option(option);
     else result = native?.setOption(this.id, option, size) ?? EBADF;
     if (result < 0) throw errors.bufferSizeError(result, `uv_${which}_buffer_size`);
     return result;
@@ -391,8 +426,13 @@ export class SocketCore implements Endpoint {
   #hold(on: boolean): void {
     if (on === this.#holding) return;
     this.#holding = on;
-    if (on) this.#thread?.hold();
-    else this.#thread?.unhold();
+    if (on) {
+      holding.add(this.#socket);
+      this.#thread?.hold();
+    } else {
+      holding.delete(this.#socket);
+      this.#thread?.unhold();
+    }
   }
 
   #needsNoLookup(host: string): boolean {
@@ -423,6 +463,8 @@ export class SocketCore implements Endpoint {
 
   // Nothing is open any more.
   #abandon(): void {
+    this.#state?.close();
+    this.#state = undefined;
     this.#thread?.release(this.id);
     this.#thread = undefined;
   }
@@ -475,6 +517,7 @@ export class SocketCore implements Endpoint {
     thread.attach(this);
     this.bindState = 'bound';
     this.#hold(this.#refd);
+    this.#state?.follow();
     return undefined;
   }
 

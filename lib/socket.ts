@@ -21,6 +21,7 @@ import {
 import type { RemoteInfo } from './receiver.js';
 import { type Payload, parseSendArguments, type SendCallback } from './send-arguments.js';
 import { SocketCore } from './socket-core.js';
+import { deprecatedProperties, stateSymbol } from './socket-state.js';
 
 export interface AddressInfo {
   address: string;
@@ -173,6 +174,13 @@ interface SocketConstructor {
   prototype: Socket;
 }
 
+const stateProperty: PropertyDescriptor & ThisType<Socket> = {
+  configurable: true,
+  get() {
+    return this[kCore].state;
+  },
+};
+
 const socketChannel = channel('udp.socket');
 
 export const Socket = function Socket(this: Socket, type: SocketType | SocketOptions, listener?: MessageListener) {
@@ -180,6 +188,8 @@ export const Socket = function Socket(this: Socket, type: SocketType | SocketOpt
   const options = checkSocketOptions(type);
   (this as { type: SocketType }).type = options.type;
   Object.defineProperty(this, kCore, { value: new SocketCore(this, options) });
+  // Programs look for the symbol among a socket's own.
+  if (stateSymbol !== undefined) Object.defineProperty(this, stateSymbol, stateProperty);
   if (typeof listener === 'function') this.on('message', listener);
   if (options.signal) this[kCore].closeOnAbort(options.signal);
   if (socketChannel.hasSubscribers) socketChannel.publish({ socket: this });
@@ -365,6 +375,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
   },
 };
 Object.assign(Socket.prototype, methods);
+Object.defineProperties(Socket.prototype, deprecatedProperties());
 
 function loopback(socket: Socket): string {
   return socket.type === 'udp4' ? '127.0.0.1' : '::1';
@@ -430,11 +441,6 @@ function sourceMembership(
   validateString(source, 'sourceAddress');
   validateString(group, 'groupAddress');
   socket[kCore].membership(syscall, join, group, multicastInterface, source);
-}
-
-/** @internal A copy of the socket's descriptor, for whoever can do without ksocket. */
-export function descriptorOf(socket: Socket): number | undefined {
-  return socket[kCore].descriptorCopy();
 }
 
 /**

@@ -4,7 +4,6 @@
 #include <net/if.h>
 
 #include <cerrno>
-#include <cstdlib>
 
 namespace ksocket {
 
@@ -44,35 +43,28 @@ Address from_sockaddr(const sockaddr* any) {
 
 namespace {
 
-// An interface's name or its number; 0 when there is none such.
-uint32_t parse_zone(const char* zone) {
-  if (uint32_t index = if_nametoindex(zone)) return index;
-  char* end = nullptr;
-  errno = 0;
-  unsigned long number = std::strtoul(zone, &end, 10);
-  return errno == 0 && end != zone && *end == '\0' && number <= UINT32_MAX ? static_cast<uint32_t>(number)
-                                                                           : 0;
+// An interface's index, or 0 when there is none of that name. A number is no name: libuv, and so node:dgram,
+// takes it for an unknown zone, too.
+uint32_t parse_zone(std::string_view zone) {
+  return zone.size() < IF_NAMESIZE ? if_nametoindex(std::string(zone).c_str()) : 0;
 }
 
 }  // namespace
 
 int parse_address(uint8_t family, std::string_view text, uint16_t port, Address* out) {
-  char buffer[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-  if (text.size() >= sizeof buffer) return -EINVAL;
-  std::memcpy(buffer, text.data(), text.size());
-  buffer[text.size()] = '\0';
-  if (std::strlen(buffer) != text.size()) return -EINVAL;
+  if (text.find('\0') != text.npos) return -EINVAL;
+  size_t percent = family == 6 ? text.find('%') : text.npos;
+  std::string_view literal = text.substr(0, percent);
+  char buffer[INET6_ADDRSTRLEN];
+  if (literal.size() >= sizeof buffer) return -EINVAL;
+  std::memcpy(buffer, literal.data(), literal.size());
+  buffer[literal.size()] = '\0';
 
   Address parsed;
   parsed.family = family;
   parsed.port = port;
-  if (family == 6) {
-    if (char* percent = std::strchr(buffer, '%')) {
-      *percent = '\0';
-      parsed.scope_id = parse_zone(percent + 1);
-    }
-  }
   if (inet_pton(to_af(family), buffer, parsed.bytes) != 1) return -EINVAL;
+  if (percent != text.npos) parsed.scope_id = parse_zone(text.substr(percent + 1));
   *out = parsed;
   return 0;
 }

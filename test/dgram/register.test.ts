@@ -1,11 +1,12 @@
 // ksocket/register: the sockets of a program that knows nothing of ksocket.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { Child, type ChildResult, root } from '../support/child.js';
+import { Child, type ChildResult, root, runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
 import { within } from '../support/wait.js';
 import { boundHandle } from './handles.js';
@@ -83,6 +84,13 @@ for (const [way, flags] of Object.entries(ways)) {
     assertAll(await output('spawn', { env: { NODE_OPTIONS: flags.join(' ') } }), true);
   });
 
+  test(`child.send(message, socket) of odd sockets under ${way}`, async () => {
+    const expected = await output('ipc-odd', {});
+    assert.match(expected, /^closed: no socket$/m);
+    assert.match(expected, /^again: 127\.0\.0\.1$/m);
+    assert.equal(await output('ipc-odd', { flags }), expected);
+  });
+
   test(`child.send(message, socket) under ${way}`, async () => {
     const seen = { text: 'a socket', instance: true, address: '127.0.0.1', ksocket: true, parent: true };
     assert.equal(await output('ipc', { flags }), `${JSON.stringify(seen)}\nchild got hello true\nexit 0\n`);
@@ -158,3 +166,63 @@ async function bindInheritedFds(flags: string[]): Promise<string> {
     closeSync(file);
   }
 }
+
+/** What a program prints without ksocket/register and with it. */
+async function both(program: () => unknown, flags: string[] = []): Promise<[string, string]> {
+  const outputs: string[] = [];
+  for (const register of [[], ways['--import']]) {
+    const { stdout, ...end } = await runProgram(program, [], { execArgv: [...flags, ...register] });
+    assert.deepEqual(end, { code: 0, signal: null, stderr: '' }, stdout);
+    outputs.push(stdout);
+  }
+  return outputs as [string, string];
+}
+
+test('active resources and handles are listed where they were', async () => {
+  const [without, withIt] = await both(async () => {
+    const { createSocket, Socket } = await import('node:dgram');
+    const { once } = await import('node:events');
+    const show = (when: string) => {
+      // What import() and console.log have left is not ours.
+      const names = process.getActiveResourcesInfo().filter((name) => !/^(Pipe|TTY|CloseReq|FSReq)/.test(name));
+      const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles();
+      console.log(when, names.join(), handles.filter((handle) => handle instanceof Socket).length);
+    };
+    const sockets = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')];
+    const timer = setTimeout(() => {}, 1e6);
+    for (const socket of sockets) {
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+    }
+    show('bound');
+    sockets[1].unref();
+    show('one unref');
+    sockets[0].close();
+    await once(sockets[0], 'close');
+    // libuv closes a handle at the end of the turn.
+    const turns = () => new Promise((resolve) => setImmediate(setImmediate, resolve));
+    await turns();
+    show('one closed');
+    sockets[1].ref();
+    clearTimeout(timer);
+    show('one ref');
+    for (const socket of sockets.slice(1)) socket.close();
+    await turns();
+    show('all closed');
+  });
+  assert.equal(withIt, without);
+  assert.match(without, /^bound UDPWrap,UDPWrap,UDPWrap,Timeout 3$/m);
+});
+
+test('deprecated properties warn as the running Node says, and once', async () => {
+  const program = async () => {
+    const { createSocket } = await import('node:dgram');
+    // biome-ignore lint/suspicious/noExplicitAny: not in the types
+    const socket = createSocket('udp4') as any;
+    process.on('warning', ({ name, code, message }: Error & { code?: string }) => console.log(name, code, message));
+    for (let i = 0; i < 2; i++) console.log(socket._bindState, socket._receiving, typeof socket._handle);
+  };
+  const [without, withIt] = await both(program, ['--no-warnings']);
+  assert.equal(withIt, without);
+  if ('_handle' in dgram.Socket.prototype) assert.match(without, /DEP0112/);
+});

@@ -6,16 +6,19 @@ import { fdCases } from './fd.js';
 import { lookupCases, messageCases } from './message.js';
 import { newerCases } from './newer.js';
 import { optionCases } from './options.js';
-import { connectCases, sendCases } from './send.js';
+import { connectCases, sendCases, zoneCases } from './send.js';
+import { deepCases } from './state.js';
 
 export const cases: Record<string, Script> = {
   ...createCases,
   ...bindCases,
   ...sendCases,
   ...connectCases,
+  ...zoneCases,
   ...messageCases,
   ...lookupCases,
   ...optionCases,
   ...fdCases,
   ...newerCases,
+  ...deepCases,
 };

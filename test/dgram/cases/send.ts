@@ -340,6 +340,22 @@ export const sendCases: Record<string, Script> = {
 
 const addresses: Value[] = [undefined, '', here, 5, null, true, object({}), Symbol('s'), '::1', '0.0.0.0'];
 
+// libuv takes only an interface's name for a zone; of anything else it makes none.
+const zones = ['::1%lo', '::1%1', '::1%nowhere', `::1%${'x'.repeat(100)}`, 'fe80::1%1', 'ff02::1%1'];
+
+export const zoneCases: Record<string, Script> = {
+  'zones of IPv6 addresses': script(
+    [...zones.map(() => 'udp6'), 'udp6'],
+    [...zones.map((address, on) => call(on, 'bind', 0, address, cb())), bound(zones.length, '::')],
+    zones.map((_, on) => call(on, 'address')),
+    ...zones.map((address) => [call(zones.length, 'send', 'x', portOf('peer6'), address, cb())]),
+    ...zones.flatMap((address) => [
+      [call(zones.length, 'connect', portOf('peer6'), address, cb())],
+      [call(zones.length, 'remoteAddress'), call(zones.length, 'disconnect')],
+    ]),
+  ),
+};
+
 export const connectCases: Record<string, Script> = {
   'connect() with all kinds of ports': script(
     ['udp4'],

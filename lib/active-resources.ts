@@ -1,0 +1,25 @@
+// process.getActiveResourcesInfo() and process._getActiveHandles() ask libuv, which knows nothing of our sockets. Under
+// ksocket/register they list those that keep the event loop running, where node:dgram's would stand.
+import { holding } from './socket-core.js';
+
+// The global is a getter; importing node:process would open stdin.
+const { process } = globalThis;
+
+interface ProcessWithHandles {
+  _getActiveHandles?: () => unknown[];
+}
+
+export function listActiveSockets(): void {
+  const { getActiveResourcesInfo } = process;
+  process.getActiveResourcesInfo = function (this: NodeJS.Process) {
+    const listed = getActiveResourcesInfo.call(this);
+    const timers = listed.findIndex((name) => name === 'Timeout' || name === 'Immediate');
+    listed.splice(timers < 0 ? listed.length : timers, 0, ...Array.from(holding, () => 'UDPWrap'));
+    return listed;
+  };
+  const { _getActiveHandles: getActiveHandles } = process as ProcessWithHandles;
+  if (getActiveHandles === undefined) return;
+  (process as ProcessWithHandles)._getActiveHandles = function (this: NodeJS.Process) {
+    return [...getActiveHandles.call(this), ...holding];
+  };
+}

@@ -1,0 +1,144 @@
+// What node:dgram's sockets keep under a symbol, for those who know of it: child_process, for child.send(message,
+// socket); node:dgram's own deprecated properties (`_handle`, `_bindState`, …), which lead there; and programs that
+// need socket._handle.fd. A ksocket has no such state: this makes one when asked, of what the socket knows.
+import dgram from 'node:dgram';
+import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
+import type { SocketCore } from './socket-core.js';
+
+/** The part of libuv's UDP handle, as Node wraps it, that is needed here. */
+interface UdpHandle {
+  readonly fd: number;
+  open(fd: number): number;
+  unref(): void;
+  close(): void;
+}
+
+const NativeSocket = dgram.Socket as unknown as new (type: string) => Record<symbol, { handle: UdpHandle }>;
+
+function findSymbol(): symbol | undefined {
+  let found: symbol | undefined;
+  const witness = new Proxy(
+    {},
+    {
+      get(_, key) {
+        if (typeof key === 'symbol' && key.description === 'state symbol') found = key;
+        return { handle: null };
+      },
+    },
+  );
+  try {
+    dgram.Socket.prototype.ref.call(witness as dgram.Socket);
+  } catch {
+    // somebody else's dgram, or a later Node's
+  }
+  return found;
+}
+
+/** Where node:dgram's sockets have their state; undefined where they have it no more. */
+export const stateSymbol = findSymbol();
+
+const bindStates = ['unbound', 'binding', 'bound'];
+const connectStates = ['disconnected', 'connecting', 'connected'];
+
+/** Names and values are node:dgram's. */
+export class SocketState {
+  readonly #core: SocketCore;
+  readonly #handle: UdpHandle;
+  #open = false;
+
+  constructor(core: SocketCore, symbol: symbol) {
+    this.#core = core;
+    this.#handle = new NativeSocket(core.options.type)[symbol].handle;
+    this.#handle.unref(); // whether the event loop has to go on is the socket's own affair
+  }
+
+  /** Node's own handle, on a copy of the descriptor: nothing is received through it. */
+  get handle(): UdpHandle | null {
+    if (this.#core.closed) return null;
+    this.follow();
+    return this.#handle;
+  }
+
+  get receiving(): boolean {
+    return this.#core.receiving;
+  }
+  set receiving(on: unknown) {
+    if (!on) this.#core.stopReceiving();
+  }
+
+  get bindState(): number {
+    return bindStates.indexOf(this.#core.bindState);
+  }
+
+  get connectState(): number {
+    return connectStates.indexOf(this.#core.connectState);
+  }
+
+  get queue(): readonly unknown[] | undefined {
+    return this.#core.queue;
+  }
+
+  /** It counts as it is when the socket is bound. */
+  get reuseAddr(): boolean | undefined {
+    return this.#flag(OPEN_REUSE_ADDRESS);
+  }
+  set reuseAddr(on: unknown) {
+    const { options } = this.#core;
+    const flags = on ? options.flags | OPEN_REUSE_ADDRESS : options.flags & ~OPEN_REUSE_ADDRESS;
+    this.#core.options = { ...options, flags };
+  }
+
+  get reusePort(): boolean | undefined {
+    return this.#flag(OPEN_REUSE_PORT);
+  }
+
+  get ipv6Only(): boolean | undefined {
+    return this.#flag(OPEN_IPV6_ONLY);
+  }
+
+  get recvBufferSize(): number | undefined {
+    return this.#core.options.recvBufferSize || undefined;
+  }
+
+  get sendBufferSize(): number | undefined {
+    return this.#core.options.sendBufferSize || undefined;
+  }
+
+  /** Once the socket has a descriptor the handle has a copy. */
+  follow(): void {
+    const fd = this.#open ? undefined : this.#core.descriptorCopy();
+    if (fd === undefined) return;
+    this.#open = true;
+    const reuseAddress = this.#core.option(SocketOption.reuseAddress);
+    this.#handle.open(fd);
+    // uv_udp_open() has switched it on, for all copies.
+    if (reuseAddress === 0) this.#core.setOption('setsockopt', SocketOption.reuseAddress, 0);
+  }
+
+  /** The descriptor is gone. */
+  close(): void {
+    this.#handle.close();
+  }
+
+  #flag(flag: number): boolean | undefined {
+    return (this.#core.options.flags & flag) !== 0 || undefined;
+  }
+}
+
+// The deprecated properties may be set; what the socket would not heed is taken, and ignored.
+for (const name of ['handle', 'bindState', 'queue']) {
+  const { get } = Object.getOwnPropertyDescriptor(SocketState.prototype, name) as PropertyDescriptor;
+  Object.defineProperty(SocketState.prototype, name, { get, set() {}, configurable: true });
+}
+
+const inherited = ['_handle', '_receiving', '_bindState', '_queue', '_reuseAddr', '_healthCheck', '_stopReceiving'];
+
+/** The running Node's deprecated properties, with their warning, as far as it has them. */
+export function deprecatedProperties(): PropertyDescriptorMap {
+  const found: PropertyDescriptorMap = {};
+  for (const name of stateSymbol === undefined ? [] : inherited) {
+    const descriptor = Object.getOwnPropertyDescriptor(dgram.Socket.prototype, name);
+    if (descriptor !== undefined) found[name] = descriptor;
+  }
+  return found;
+}
