@@ -28,8 +28,11 @@ class GuardedResponder final : public Responder {
   std::span<const Incoming> answer(const ResponderTools& tools, const uint8_t* base,
                                    std::span<const Incoming> batch) override;
   void ready(const ResponderTools& tools, uint32_t key) override;
-  bool wants_ticks() const override { return inner_ && inner_->wants_ticks(); }
-  void tick() override { inner_->tick(); }
+  // Also so that what the kernel's filter drops is counted when nothing else comes.
+  bool wants_ticks() const override { return true; }
+  void tick() override {
+    if (inner_) inner_->tick();
+  }
 
   RuleResponder* by_rules() override { return inner_ ? inner_->by_rules() : nullptr; }
 

@@ -371,7 +371,9 @@ void IoThread::tick() {
     auto endpoint = weak.lock();
     if (!endpoint) continue;
     std::lock_guard lock(endpoint->rx_mutex);
-    if (endpoint->responder) endpoint->responder->tick();
+    if (!endpoint->fd || !endpoint->responder) continue;
+    endpoint->responder->tick();
+    endpoint->kernel_drops.refresh(endpoint->fd.get(), endpoint->counters);
   }
 }
 

@@ -20,6 +20,9 @@ class KernelDrops {
   // There was nothing to receive.
   void idle(int fd, uint8_t family, const Counters& counters);
 
+  // Asks at any time: no datagram may come that would report (a filter drops them all).
+  void refresh(int fd, const Counters& counters) { ask(fd, counters); }
+
   bool asking() const { return asking_; }
 
  private:
