@@ -20,6 +20,7 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 /** @type {Record<string, { label: string, better: 'higher' | 'lower', format: (value: number) => string }>} */
 export const metrics = {
   rate: { label: 'datagrams/s', better: 'higher', format: formatRate },
+  socketRate: { label: 'sockets/s', better: 'higher', format: formatRate },
   cpuNs: { label: 'CPU ns/datagram', better: 'lower', format: (v) => v.toFixed(0) },
   cores: { label: 'cores used', better: 'lower', format: (v) => v.toFixed(2) },
   offered: { label: 'offered/s', better: 'higher', format: formatRate },

@@ -13,7 +13,7 @@
  * @typedef {object} Scenario
  * @property {string} id
  * @property {string} title
- * @property {'receive' | 'blocked' | 'send' | 'pair' | 'echo'} kind
+ * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo'} kind
  * @property {string[]} show the metrics worth a column, the first is the headline
  * @property {object} [load] command and options of the load generator
  * @property {object} [sink] options of the receiving end of a send scenario

@@ -1,9 +1,11 @@
 // Every row of the table of goals, as data. How a kind is measured stands in ../harness/kinds/.
+import { answering } from './answering.mjs';
 import { latency } from './latency.mjs';
 import { paced } from './paced.mjs';
 import { receiving } from './receiving.mjs';
 import { sending } from './sending.mjs';
 import { series } from './series.mjs';
+import { manySockets } from './sockets.mjs';
 
 /** @type {import('./entry.mjs').Scenario[]} */
 export const scenarios = [
@@ -13,5 +15,7 @@ export const scenarios = [
   paced(60_000, 1.1),
   paced(150_000, 0.7),
   ...latency(),
+  ...answering(),
+  ...manySockets(),
   ...series,
 ];

@@ -97,6 +97,22 @@ export function dgramRoles(createSocket) {
         return { stats: () => socket.stats?.() };
       },
 
+      // Against a socket of its own process that answers.
+      async 'sockets-in-turn'(_options, tally) {
+        const server = await open({}, tally);
+        server.on('message', (message, peer) => server.send(message, peer.port, peer.address));
+        const { port } = server.address();
+        const payload = Buffer.alloc(32, 'k');
+        (function turn() {
+          const socket = createSocket('udp4');
+          socket.on('error', () => tally.errors++);
+          socket.on('message', () => socket.close(turn));
+          socket.on('close', () => tally.count++);
+          socket.bind(0, HOST, () => socket.send(payload, port, HOST));
+        })();
+        return {};
+      },
+
       // A window of sends, each with a callback. Refilled once a turn: dgram's callbacks are ticks, and
       // a refill from inside them would starve the event loop.
       async 'send-callbacks'(options, tally) {

@@ -59,6 +59,17 @@ export const roles = {
     return { ports: [server.address().port], stats: () => server.stats() };
   },
 
+  // The same, counting answers: what C counts, too.
+  async answer(options, tally) {
+    const server = createServer({ address: '127.0.0.1', port: 0, ...options.serverOptions });
+    await server.start();
+    Object.defineProperties(tally, {
+      count: { get: () => server.stats().txDatagrams },
+      bytes: { get: () => server.stats().txBytes },
+    });
+    return { ports: [server.address().port], stats: () => server.stats() };
+  },
+
   async 'send-many'(options, tally) {
     const { ports, size, batch, connected } = options;
     const socket = await dgramLike.openSender(options, tally);

@@ -1,4 +1,5 @@
 // How a scenario is measured. Each kind is a function from one program to the metrics of one round.
+import { alone } from './alone.mjs';
 import { blocked } from './blocked.mjs';
 import { echo } from './echo.mjs';
 import { pair } from './pair.mjs';
@@ -14,4 +15,4 @@ import { send } from './send.mjs';
  */
 
 /** @type {Record<string, Kind>} */
-export const kinds = { blocked, echo, pair, receive, send };
+export const kinds = { alone, blocked, echo, pair, receive, send };

@@ -8,7 +8,7 @@ export function receive(scenario, entry, { seconds, warmupSeconds }) {
   return withChildren(async (keep) => {
     const { child: receiver, ready } = keep(await startProgram(entry, entry.role, entry.options));
     const memory = scenario.watchMemory ? watchMemory(receiver.pid) : null;
-    const load = keep(await startLoad(scenario.load, ready.ports, seconds + warmupSeconds)).child;
+    const load = keep(await startLoad(scenario.load, ready.ports ?? [ready.port], seconds + warmupSeconds)).child;
     await sleep(warmupSeconds * 1000);
 
     const paced = scenario.load.command === 'paced';

@@ -1,0 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { coresOf, rateOf } from '../metrics.mjs';
+import { startProgram, withChildren } from '../start.mjs';
+
+/** The compared program works by itself; its turns count. */
+export function alone(_scenario, entry, { seconds, warmupSeconds }) {
+  return withChildren(async (keep) => {
+    const { child } = keep(await startProgram(entry, entry.role, entry.options));
+    await sleep(warmupSeconds * 1000);
+    await child.start();
+    await sleep(seconds * 1000);
+    const result = await child.stop();
+    return { socketRate: rateOf(result), cores: coresOf(result), raw: { result } };
+  });
+}
