@@ -9,7 +9,8 @@ const microseconds = (value) => format.joined(format.microseconds(value));
 const milliseconds = (value) => format.joined(format.milliseconds(value));
 const percent = (value) => format.joined(format.percent(value));
 
-/** `least`: the axis reaches at least so far; a logarithmic one begins at 1. Columns are those of /history.json; `lagMs` is of the whole process. */
+/** `least`: the axis reaches at least so far; a logarithmic one begins at 1. Columns are those of /history.json; `lagMs`
+ * is of the whole process. */
 export const CHARTS = [
   {
     title: 'Datagrams',
@@ -125,6 +126,19 @@ export function axisWidth(plot, labels) {
   return Math.ceil(plot.ctx.measureText(longest).width / devicePixelRatio) + 12;
 }
 
+/** On a logarithmic axis, only powers of ten are told and have a line. */
+function decades() {
+  const filter = (_, splits) => splits.map((value) => (isPowerOfTen(value) ? value : null));
+  return { filter, grid: { stroke: () => colour('grid'), width: 1, filter } };
+}
+
+/** Samples between two gaps, which no line would show. */
+function isolated(plot, series) {
+  const column = plot.data[series];
+  const missing = (i) => column[i] === null || column[i] === undefined;
+  return [...column.keys()].filter((i) => !missing(i) && missing(i - 1) && missing(i + 1));
+}
+
 /** Keeps a plot as large as the element it is in. */
 export function fit(plot, room) {
   new ResizeObserver(() => {
@@ -159,13 +173,11 @@ export class TimeChart {
         },
         axes: [
           axis((_, splits) => splits.map(format.clock), { space: 90, size: 26 }),
-          axis(
-            (_, splits) => splits.map((value) => (chart.logarithmic && !isPowerOfTen(value) ? '' : chart.text(value))),
-            {
-              space: 36,
-              size: axisWidth,
-            },
-          ),
+          axis((_, splits) => splits.map((value) => (value === null ? '' : chart.text(value))), {
+            space: 36,
+            size: axisWidth,
+            ...(chart.logarithmic && decades()),
+          }),
         ],
         series: [{}, ...chart.series.map((each) => this.#series(each))],
         hooks: { setCursor: [() => this.#tell()] },
@@ -183,7 +195,7 @@ export class TimeChart {
     const stroke = () => colour(name);
     // Only the first is an area: it stays visible behind a line that runs exactly along its edge.
     const fill = each === this.#chart.series[0] ? () => `${colour(name)}24` : undefined;
-    return { stroke, fill, width: 1.75, points: { show: false }, spanGaps: false };
+    return { stroke, fill, width: 1.75, points: { show: true, size: 4, filter: isolated }, spanGaps: false };
   }
 
   /** `columns` of the chosen server, with `times` in milliseconds. */

@@ -33,7 +33,9 @@ function tiles({ server, stats }) {
     [
       'Latency, median',
       format.microseconds(sample.latencyP50Us),
-      `99 % within ${format.joined(format.microseconds(sample.latencyP99Us))}`,
+      sample.latencyP99Us === null
+        ? 'nothing received'
+        : `99 % within ${format.joined(format.microseconds(sample.latencyP99Us))}`,
     ],
     [
       'Event-loop lag',
