@@ -17,7 +17,10 @@ export type ThreadStats = Record<ThreadCounterName, number>;
 export type Stats = Record<CounterName, number> & { thread: ThreadStats };
 
 /** Counters of a server that answers by rules or by a handler. */
-export type ServerCounters = Record<keyof typeof serverCounterIndex, number>;
+export type AnsweringCounterName = keyof typeof serverCounterIndex;
+
+/** What a server has counted since its last start. */
+export type ServerStats = Stats & { answering: Record<AnsweringCounterName, number> };
 
 /** What the counters of a socket and its thread were at some time. */
 export class Snapshot {
@@ -33,8 +36,8 @@ export class Snapshot {
     return { ...named(this.#socket, counterIndex), thread: named(this.#thread, threadCounterIndex) };
   }
 
-  get server(): ServerCounters {
-    return named(this.#socket, serverCounterIndex);
+  get serverStats(): ServerStats {
+    return { ...this.stats, answering: named(this.#socket, serverCounterIndex) };
   }
 }
 

@@ -5,7 +5,14 @@
  */
 export type { Batch, BatchDatagram } from './batch.js';
 export type { KernelFeatures } from './binding.js';
-export type { CounterName, ServerCounters, Stats, ThreadCounterName, ThreadStats } from './counters.js';
+export type {
+  AnsweringCounterName,
+  CounterName,
+  ServerStats,
+  Stats,
+  ThreadCounterName,
+  ThreadStats,
+} from './counters.js';
 export { type Features, features } from './features.js';
 export type { ReceivedDatagram } from './message-iterator.js';
 export type { SocketOptions, SocketType } from './options.js';

@@ -3,7 +3,7 @@ import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import type { NativeForward } from './binding.js';
-import { type ServerCounters, type Stats, zeroCounters } from './counters.js';
+import { type ServerStats, zeroCounters } from './counters.js';
 import * as errors from './errors.js';
 import { dedicatedThread, defaultThreadOptions, type IoThread } from './io-thread.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from './layout.js';
@@ -110,10 +110,10 @@ export class Server extends EventEmitter<ServerEvents> {
     return { address: name[0], family: isIP(name[0]) === 6 ? 'IPv6' : 'IPv4', port: name[1] };
   }
 
-  /** The counters since the last start(). */
-  stats(): Stats {
-    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalCounters.stats;
-    return this.#thread.stats(this.#endpoint.id);
+  /** The counters since the last start(); `answering` is what rules, handlers, lists and limits have done. */
+  stats(): ServerStats {
+    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalCounters.serverStats;
+    return this.#thread.snapshot(this.#endpoint.id).serverStats;
   }
 
   /**
@@ -140,12 +140,6 @@ export class Server extends EventEmitter<ServerEvents> {
     if (answering.by !== 'rules' || this.#thread === undefined || this.#endpoint === undefined) return {};
     const hits = this.#thread.native.ruleHits(this.#endpoint.id);
     return Object.fromEntries(answering.rules.names.map((name, i) => [name, hits[i]]));
-  }
-
-  /** What rules, handlers, lists and limits have done since the last start(). */
-  serverStats(): ServerCounters {
-    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalCounters.server;
-    return this.#thread.snapshot(this.#endpoint.id).server;
   }
 
   /** Lets the server keep the event loop running (the default). */

@@ -1,5 +1,5 @@
 // What each counter is called in Prometheus. A counter without a line here does not compile.
-import type { CounterName, ThreadCounterName } from '../counters.js';
+import type { AnsweringCounterName, CounterName, ThreadCounterName } from '../counters.js';
 
 export interface CounterMetric {
   name: string;
@@ -40,6 +40,20 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   txErrors: metric('send_errors', 'Datagrams the kernel refused.'),
   txDeferred: metric('deferred_datagrams', 'Datagrams that waited for the socket to be writable.'),
   txDropped: dropped('send_buffer_full', 'Not sent: send buffer full.'),
+};
+
+export const answeringCounterMetrics: Record<AnsweringCounterName, CounterMetric> = {
+  denied: dropped('denied', 'Not served: the lists refuse the source.'),
+  limited: dropped('source_rate', 'Not served: over the rate of its source.'),
+  limitedTotal: dropped('total_rate', "Not served: over the server's rate."),
+  ruleDrops: dropped('rule', 'Dropped by a rule, or by the default.'),
+  replies: metric('replies', 'Replies made by rules and handlers.'),
+  refusedReplies: metric('refused_replies', 'Replies not sent: longer than their requests.'),
+  forwarded: metric('forwarded_datagrams', 'Datagrams sent on to a back end.'),
+  returned: metric('returned_datagrams', 'Answers of back ends.'),
+  forwardDrops: dropped('no_flow', 'Not forwarded: no place for a flow.'),
+  flowsOpened: metric('flows_opened', 'Clients that got a socket to a back end.'),
+  flowsExpired: metric('flows_expired', 'Flows closed because they were idle.'),
 };
 
 export const threadCounterMetrics: Record<ThreadCounterName, CounterMetric> = {

@@ -1,7 +1,12 @@
 // /metrics: the shared counters in Prometheus' text format. Nothing is kept here; each scrape reads.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { CounterName, Stats, ThreadCounterName } from '../counters.js';
-import { type CounterMetric, counterMetrics, threadCounterMetrics } from './counter-metrics.js';
+import type { AnsweringCounterName, CounterName, ServerStats, ThreadCounterName } from '../counters.js';
+import {
+  answeringCounterMetrics,
+  type CounterMetric,
+  counterMetrics,
+  threadCounterMetrics,
+} from './counter-metrics.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { History } from './history.js';
 import { LATENCY_US_MAX, type Latencies } from './latency.js';
@@ -55,12 +60,14 @@ class SharedHistogram extends Histogram<'server' | 'le'> {
 }
 
 /** All counters that one metric is made of. */
-function grouped(): Map<string, { metric: CounterMetric; read: (stats: Stats) => number }[]> {
-  const out = new Map<string, { metric: CounterMetric; read: (stats: Stats) => number }[]>();
-  const add = (metric: CounterMetric, read: (stats: Stats) => number) => {
+function grouped(): Map<string, { metric: CounterMetric; read: (stats: ServerStats) => number }[]> {
+  const out = new Map<string, { metric: CounterMetric; read: (stats: ServerStats) => number }[]>();
+  const add = (metric: CounterMetric, read: (stats: ServerStats) => number) => {
     out.set(metric.name, [...(out.get(metric.name) ?? []), { metric, read }]);
   };
   for (const [name, metric] of Object.entries(counterMetrics)) add(metric, (stats) => stats[name as CounterName]);
+  for (const [name, metric] of Object.entries(answeringCounterMetrics))
+    add(metric, ({ answering }) => answering[name as AnsweringCounterName]);
   for (const [name, metric] of Object.entries(threadCounterMetrics))
     add(metric, ({ thread }) => thread[name as ThreadCounterName]);
   return out;

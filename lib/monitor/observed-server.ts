@@ -1,6 +1,6 @@
 // One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
 import { readFileSync } from 'node:fs';
-import { Snapshot, type Stats } from '../counters.js';
+import { type ServerStats, Snapshot } from '../counters.js';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../layout.js';
 import type { Observation } from '../observation.js';
 import { Latencies } from './latency.js';
@@ -46,9 +46,9 @@ export class ObservedServer {
     return this.#source.observation;
   }
 
-  stats(): Stats | null {
+  stats(): ServerStats | null {
     const { observation } = this.#source;
-    return observation && new Snapshot(observation.counters, observation.thread).stats;
+    return observation && new Snapshot(observation.counters, observation.thread).serverStats;
   }
 
   latencies(): Latencies | null {

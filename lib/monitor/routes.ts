@@ -3,7 +3,12 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
-import { type CounterMetric, counterMetrics, threadCounterMetrics } from './counter-metrics.js';
+import {
+  answeringCounterMetrics,
+  type CounterMetric,
+  counterMetrics,
+  threadCounterMetrics,
+} from './counter-metrics.js';
 import { type Health, healthOf } from './health.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { History, Sample } from './history.js';
@@ -92,9 +97,13 @@ export function monitorStats({ servers, heartbeat, history, maxLagMs, version }:
 
 /** /counters.json: what the counters in `stats` are called in words and in Prometheus. */
 function namedCounters(): object[] {
-  const rows = (metrics: Record<string, CounterMetric>, thread: boolean) =>
-    Object.entries(metrics).map(([name, { name: metric, help, text = help }]) => ({ name, metric, text, thread }));
-  return [...rows(counterMetrics, false), ...rows(threadCounterMetrics, true)];
+  const rows = (of: 'socket' | 'answering' | 'thread', metrics: Record<string, CounterMetric>) =>
+    Object.entries(metrics).map(([name, { name: metric, help, text = help }]) => ({ name, metric, text, of }));
+  return [
+    ...rows('socket', counterMetrics),
+    ...rows('answering', answeringCounterMetrics),
+    ...rows('thread', threadCounterMetrics),
+  ];
 }
 
 export function routesFor(sources: Sources): Routes {

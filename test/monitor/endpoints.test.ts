@@ -118,10 +118,10 @@ test('every counter has a metric', async () => {
   await using all = await monitored(0);
   const counters = await askJson(portOf(all.monitor), '/counters.json');
   const metrics = parseMetrics((await ask(portOf(all.monitor), '/metrics')).body);
-  const { thread, ...rest } = all.server.stats();
+  const { thread, answering, ...rest } = all.server.stats();
   assert.deepEqual(
     counters.map(({ name }: { name: string }) => name).sort(),
-    [...Object.keys(rest), ...Object.keys(thread)].sort(),
+    [...Object.keys(rest), ...Object.keys(answering), ...Object.keys(thread)].sort(),
   );
   for (const { metric } of counters) assert.equal(metrics.get(metric)?.type, 'counter', metric);
 });

@@ -58,9 +58,9 @@ test('the first rule that matches answers, the others do not', async () => {
     ],
   });
   assert.deepEqual((await talk.ask('ping', 'pin', 'pong', 'abcd', 'bbbb')).sort(), ['odd', 'ok', 'pong']);
-  await waitFor(() => talk.server.serverStats().ruleDrops === 2);
+  await waitFor(() => talk.server.stats().answering.ruleDrops === 2);
   assert.deepEqual(talk.server.ruleHits(), { end: 1, count: 3, ping: 1, short: 1, odd: 1 });
-  assert.equal(talk.server.serverStats().replies, 4);
+  assert.equal(talk.server.stats().answering.replies, 4);
 });
 
 test('a reply is put together from the request, the source, the time and a counter', async () => {
@@ -107,7 +107,7 @@ test('a reply longer than its request is not sent, unless the rule says so', asy
     ],
   });
   assert.deepEqual((await talk.ask('a', 'b', 'a bit more')).sort(), ['amplified', 'longer']);
-  assert.equal(talk.server.serverStats().refusedReplies, 1);
+  assert.equal(talk.server.stats().answering.refusedReplies, 1);
 });
 
 test('JavaScript gets what a rule delivers, and only that', async () => {
@@ -134,7 +134,7 @@ test('a burst of joined datagrams is decided about one by one', async () => {
     answers.filter((answer) => answer !== '='),
     requests.filter((request) => request.startsWith('echo')),
   );
-  assert.equal(talk.server.serverStats().ruleDrops, 20);
+  assert.equal(talk.server.stats().answering.ruleDrops, 20);
 });
 
 test('rules forward to a back end and bring its answers back', async () => {
@@ -152,7 +152,7 @@ test('rules forward to a back end and bring its answers back', async () => {
   await talk.server.update([end, { name: 'all', action: { forward: { ...target, address: '127.0.0.1' } } }]);
   talk.say('two');
   await waitFor(() => talk.heard.length === 2);
-  const { forwarded, returned, flowsOpened } = talk.server.serverStats();
+  const { forwarded, returned, flowsOpened } = talk.server.stats().answering;
   assert.deepEqual({ forwarded, returned, flowsOpened }, { forwarded: 2, returned: 2, flowsOpened: 1 });
   assert.deepEqual(talk.server.ruleHits(), { end: 0, all: 2 });
 });
@@ -216,7 +216,7 @@ test('lists and limits stand before every kind of answer', async () => {
     {
       await using talk = await Conversation.start({ ...kind, limits: { perSource: { rate: 1, burst: 5 } } });
       talk.say(...Array.from({ length: 20 }, (_, i) => `${i}`));
-      await waitFor(() => talk.server.serverStats().limited === 15);
+      await waitFor(() => talk.server.stats().answering.limited === 15);
       assert.equal(talk.server.stats().rxDatagrams, 20);
       await waitFor(() => talk.heard.length === 5);
       assert.deepEqual(talk.heard, ['0', '1', '2', '3', '4']);
@@ -233,8 +233,8 @@ test('lists and limits stand before every kind of answer', async () => {
       assert.deepEqual(await talk.ask('served'), ['served']);
       assert.equal(answered, false);
       // The kernel's filter has dropped it, or the thread where there is none.
-      await waitFor(() => talk.server.serverStats().denied + talk.server.stats().rxKernelDrops === 1);
-      assert.equal(talk.server.stats().rxDatagrams, 2 + talk.server.serverStats().denied);
+      await waitFor(() => talk.server.stats().answering.denied + talk.server.stats().rxKernelDrops === 1);
+      assert.equal(talk.server.stats().rxDatagrams, 2 + talk.server.stats().answering.denied);
     }
   }
 });
@@ -263,7 +263,7 @@ test('servers with rules leave nothing behind', async () => {
         limits: { perSource: { rate: 1000 } },
       });
       talk.say('x');
-      await waitFor(() => talk.server.serverStats().flowsOpened === 1);
+      await waitFor(() => talk.server.stats().answering.flowsOpened === 1);
     }
   }
   await untilHeldIs(before);

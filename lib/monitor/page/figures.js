@@ -5,10 +5,11 @@ import * as format from '/format.js';
 const LOST = ['rxKernelDrops', 'rxRingDrops', 'rxQueueDrops', 'txDropped'];
 const ALARMS = new Set([...LOST, 'rxErrors', 'txErrors']);
 const GROUPS = [
-  ['Receive', ({ name, thread }) => !thread && name.startsWith('rx') && !ALARMS.has(name)],
-  ['Lost or failed', ({ name, thread }) => !thread && ALARMS.has(name)],
-  ['Send', ({ name, thread }) => !thread && !name.startsWith('rx') && !ALARMS.has(name)],
-  ['I/O thread', ({ thread }) => thread],
+  ['Receive', ({ name, of }) => of === 'socket' && name.startsWith('rx') && !ALARMS.has(name)],
+  ['Lost or failed', ({ name, of }) => of === 'socket' && ALARMS.has(name)],
+  ['Send', ({ name, of }) => of === 'socket' && !name.startsWith('rx') && !ALARMS.has(name)],
+  ['Rules and protection', ({ of }) => of === 'answering'],
+  ['I/O thread', ({ of }) => of === 'thread'],
 ];
 
 const total = (value, word) => `${format.exact(value)} ${word}`;
@@ -85,7 +86,7 @@ export class Figures {
       parts.note.textContent = note;
       parts.box.classList.toggle('alarm', alarm);
     });
-    const counted = { ...server.stats, ...server.stats?.thread };
+    const counted = { ...server.stats, ...server.stats?.thread, ...server.stats?.answering };
     for (const [name, cell] of this.#cells) {
       const value = counted[name] ?? 0;
       cell.textContent = format.exact(value);
