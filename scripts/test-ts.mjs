@@ -1,4 +1,4 @@
-// Compiles test/ to build-test/ and runs it with node:test, on each engine in turn. Its last line is
+// Compiles test/ to build-test/, examples/ to build-test/programs/, and runs it with node:test, on each engine in turn. Its last line is
 // `N passed, N failed`, over both.
 //
 //   node scripts/test-ts.mjs [--engine mmsg|posix] [--jobs N] [--verbose] [FILTER …]
@@ -54,11 +54,10 @@ function build() {
   if (!existsSync(join(root, 'dist/index.js'))) fail('there is no dist/: run `npm run build` first');
   rmSync(built, { recursive: true, force: true });
   const path = `${join(root, 'node_modules/.bin')}:${process.env.PATH}`;
-  if (
-    spawnSync('tsc', ['-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } })
-      .status !== 0
-  ) {
-    fail('the tests do not compile');
+  for (const project of ['test', 'examples']) {
+    const env = { ...process.env, PATH: path };
+    const tsc = spawnSync('tsc', ['-p', `${project}/tsconfig.json`], { cwd: root, stdio: 'inherit', env });
+    if (tsc.status !== 0) fail(`${project}/ does not compile`);
   }
   const support = join(root, 'test/support');
   mkdirSync(join(built, 'bin'), { recursive: true });
