@@ -27,7 +27,7 @@ test('a shell that sends more than the limit is echoed only what the limit lets 
     assert.equal(stdout, 'line 1\nline 2\nline 3\nline 4\nline 5\n');
     // A bucket that refills once a second may let one more pass on a slow machine.
     await waitFor(() => server.stats().rxDatagrams === 20);
-    assert.ok(server.serverStats().limited >= 10, `${server.serverStats().limited} of 20`);
+    assert.ok(server.stats().answering.limited >= 10, `${server.stats().answering.limited} of 20`);
   } finally {
     await server.stop();
   }
