@@ -21,6 +21,8 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 export const metrics = {
   rate: { label: 'datagrams/s', better: 'higher', format: formatRate },
   socketRate: { label: 'sockets/s', better: 'higher', format: formatRate },
+  openUs: { label: 'µs a socket', better: 'lower', format: (v) => v.toFixed(1) },
+  socketBytes: { label: 'RSS bytes a socket', better: 'lower', format: (v) => v.toFixed(0) },
   cpuNs: { label: 'CPU ns/datagram', better: 'lower', format: (v) => v.toFixed(0) },
   cores: { label: 'cores used', better: 'lower', format: (v) => v.toFixed(2) },
   offered: { label: 'offered/s', better: 'higher', format: formatRate },

@@ -1,5 +1,6 @@
 // The roles of a program that is written against node:dgram's API. ksocket runs this very code.
 import { once } from 'node:events';
+import process from 'node:process';
 
 /**
  * @typedef {object} RoleOptions
@@ -95,6 +96,25 @@ export function dgramRoles(createSocket) {
           });
         });
         return { stats: () => socket.stats?.() };
+      },
+
+      // Many sockets, open at once: how long that takes, and how much memory.
+      async 'open-sockets'({ sockets }, _tally) {
+        await open({}, { errors: 0 }); // what the first one costs is not asked
+        const rssBefore = process.memoryUsage().rss;
+        const started = performance.now();
+        const all = [];
+        let listening = 0;
+        await new Promise((resolve) => {
+          for (let i = 0; i < sockets; i++) {
+            const socket = createSocket('udp4');
+            socket.bind(0, HOST, () => ++listening === sockets && resolve());
+            all.push(socket);
+          }
+        });
+        const openUs = ((performance.now() - started) * 1000) / sockets;
+        const socketBytes = (process.memoryUsage().rss - rssBefore) / sockets;
+        return { ports: [all[0].address().port], stats: () => ({ openUs, socketBytes }) };
       },
 
       // Against a socket of its own process that answers.

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { coresOf, rateOf } from '../metrics.mjs';
 import { startProgram, withChildren } from '../start.mjs';
 
-/** The compared program works by itself; its turns count. */
+/** The compared program works by itself; its turns count, or what it says of itself. */
 export function alone(_scenario, entry, { seconds, warmupSeconds }) {
   return withChildren(async (keep) => {
     const { child } = keep(await startProgram(entry, entry.role, entry.options));
@@ -10,6 +10,13 @@ export function alone(_scenario, entry, { seconds, warmupSeconds }) {
     await child.start();
     await sleep(seconds * 1000);
     const result = await child.stop();
-    return { socketRate: rateOf(result), cores: coresOf(result), raw: { result } };
+    const { openUs, socketBytes } = result.extra.stats ?? {};
+    return {
+      socketRate: result.count > 0 ? rateOf(result) : null,
+      openUs,
+      socketBytes,
+      cores: coresOf(result),
+      raw: { result },
+    };
   });
 }
