@@ -3,24 +3,18 @@
 #include <algorithm>
 
 #include "core/errno_policy.h"
+#include "core/hash.h"
 #include "core/options.h"
-#include "core/random_seed.h"
 
 namespace ksocket {
 
 namespace {
 
-uint64_t mix(uint64_t h) {
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111eb;
-  return h ^ (h >> 31);
-}
-
 uint64_t hash_of(const Address& address, uint16_t port, uint64_t seed) {
   uint64_t low, high;
   std::memcpy(&low, address.bytes, 8);
   std::memcpy(&high, address.bytes + 8, 8);
-  return mix(mix(seed ^ low) ^ mix(high ^ (uint64_t{address.scope_id} << 32) ^ port));
+  return seeded_hash(seed, {low, high, uint64_t{address.scope_id} << 32 | port});
 }
 
 }  // namespace

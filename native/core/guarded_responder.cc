@@ -1,9 +1,9 @@
 #include "core/guarded_responder.h"
 
 #include <algorithm>
-#include <ctime>
 
-#include "core/random_seed.h"
+#include "core/clock.h"
+#include "core/hash.h"
 
 namespace ksocket {
 
@@ -38,9 +38,7 @@ uint32_t GuardedResponder::pass(const Incoming& incoming, uint64_t now_ns) {
 
 std::span<const Incoming> GuardedResponder::answer(const ResponderTools& tools, const uint8_t* base,
                                                    std::span<const Incoming> batch) {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  uint64_t now_ns = static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
   admitted_.clear();
   for (Incoming incoming : batch) {
     uint32_t passed = pass(incoming, now_ns);

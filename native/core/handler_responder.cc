@@ -1,6 +1,6 @@
 #include "core/handler_responder.h"
 
-#include <ctime>
+#include "core/clock.h"
 
 namespace ksocket {
 
@@ -13,12 +13,6 @@ ksocket_address to_c(const Address& address) {
   out.port = address.port;
   out.family = address.family;
   return out;
-}
-
-uint64_t unix_time_ns() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -85,8 +79,8 @@ std::span<const Incoming> HandlerResponder::answer(const ResponderTools& tools, 
 
 void HandlerResponder::handle(const ResponderTools& tools) {
   if (requests_.empty()) return;
-  Call call{{static_cast<uint32_t>(requests_.size()), port_, 0, unix_time_ns(), requests_.data(), Call::reply,
-             Call::deliver},
+  Call call{{static_cast<uint32_t>(requests_.size()), port_, 0, clock_ns(CLOCK_REALTIME), requests_.data(),
+             Call::reply, Call::deliver},
             this,
             &tools,
             0};

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/random_seed.h"
+#include "core/hash.h"
 
 namespace ksocket {
 

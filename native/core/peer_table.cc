@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/hash.h"
+
 namespace ksocket {
 
 PeerTable::PeerTable(uint32_t capacity, uint64_t seed)
@@ -12,14 +14,7 @@ uint64_t PeerTable::hash(const Address& address) const {
   std::memcpy(&low, address.bytes, 8);
   std::memcpy(&high, address.bytes + 8, 8);
   uint64_t rest = uint64_t{address.scope_id} << 32 | uint32_t{address.port} << 8 | address.family;
-  uint64_t h = seed_;
-  for (uint64_t part : {low, high, rest}) {  // splitmix64's finalizer
-    h += part + 0x9e3779b97f4a7c15;
-    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9;
-    h = (h ^ (h >> 27)) * 0x94d049bb133111eb;
-    h ^= h >> 31;
-  }
-  return h;
+  return seeded_hash(seed_, {low, high, rest});
 }
 
 PeerTable::Found PeerTable::intern(const Address& address) {

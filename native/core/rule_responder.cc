@@ -1,8 +1,8 @@
 #include "core/rule_responder.h"
 
 #include <algorithm>
-#include <ctime>
 
+#include "core/clock.h"
 #include "core/rules/reply_template.h"
 
 namespace ksocket {
@@ -12,12 +12,6 @@ namespace {
 using rules::Action;
 
 constexpr size_t kScratchBytes = 1 << 20;
-
-uint64_t clock_ns(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 }  // namespace
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 
+#include "core/clock.h"
 #include "core/errno_policy.h"
 #include "core/options.h"
 
@@ -24,13 +24,6 @@ constexpr uint32_t kReportAfterBatches = 2;
 constexpr uint32_t kLargeBytes = 16 * 1024;
 // So many at once still lie in a core's cache when JavaScript reads them.
 constexpr uint32_t kLargeSlots = 8;
-
-// The clock of SO_TIMESTAMPNS.
-uint64_t realtime_ns() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 }  // namespace
 
@@ -115,7 +108,7 @@ uint32_t RxLoop::room_for(const Endpoint& endpoint) {
 // From the kernel's messages to incoming_, and into the counters.
 void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
   uint64_t datagrams = 0, bytes = 0, joined = 0, joined_segments = 0;
-  uint64_t now_ns = endpoint.latency ? realtime_ns() : 0;
+  uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = batch_.message(i);
     RxControl control;

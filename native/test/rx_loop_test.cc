@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/fixed_responder.h"
 #include "support/fake_engine.h"
 #include "support/ring_memory.h"
@@ -74,12 +75,6 @@ std::vector<std::string> data_of(const std::vector<Record>& records) {
 
 // ---- how long datagrams waited
 
-uint64_t realtime_ns() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 uint64_t sum_of(const uint64_t* cells, uint32_t from, uint32_t to) {
   uint64_t sum = 0;
   for (uint32_t i = from; i < to; i++) sum += cells[i];
@@ -90,7 +85,7 @@ TEST(RxLoop, counts_how_long_each_datagram_waited_while_somebody_wants_to_know) 
   Loop loop;
   uint64_t cells[kLatencyCells] = {};
   loop.endpoint.latency = LatencyHistogram(cells);
-  uint64_t second_ago = realtime_ns() - 1'000'000'000;
+  uint64_t second_ago = clock_ns(CLOCK_REALTIME) - 1'000'000'000;
   loop.engine.arrive(loop.fd(), {"one", address_of("127.0.0.1", 1000), 0, {}, 0, second_ago});
   loop.engine.arrive(loop.fd(), {"abcdefgh", address_of("127.0.0.1", 1000), 3, {}, 0, second_ago});
   loop.arrive("without a time");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/hash.h"
 #include "core/protection/source.h"
 
 namespace ksocket {
@@ -9,17 +10,6 @@ namespace ksocket {
 namespace {
 
 constexpr uint64_t kToken = 1'000'000'000;
-
-uint64_t hash(uint64_t prefix, uint8_t family, uint64_t seed) {
-  uint64_t h = seed;
-  for (uint64_t part : {prefix, uint64_t{family}}) {  // splitmix64's finalizer
-    h += part + 0x9e3779b97f4a7c15;
-    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9;
-    h = (h ^ (h >> 27)) * 0x94d049bb133111eb;
-    h ^= h >> 31;
-  }
-  return h;
-}
 
 }  // namespace
 
@@ -50,7 +40,7 @@ uint32_t TokenBuckets::take(const Address& source, uint64_t now_ns, uint32_t wan
 
 // The source's place, or the one that is now its own.
 TokenBuckets::Place* TokenBuckets::find(uint64_t prefix, uint8_t family, uint64_t now_ns) {
-  Place* set = &places_[(hash(prefix, family, seed_) & set_mask_) * kWays];
+  Place* set = &places_[(seeded_hash(seed_, {prefix, family}) & set_mask_) * kWays];
   for (uint32_t way = 0; way < kWays; way++) {
     if (set[way].prefix == prefix && set[way].family == family) return &set[way];
   }

@@ -1,0 +1,16 @@
+// The kernel's clocks in nanoseconds: clock_gettime(2).
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+
+namespace ksocket {
+
+// CLOCK_REALTIME: Unix time, that of SO_TIMESTAMPNS. CLOCK_MONOTONIC: for intervals.
+inline uint64_t clock_ns(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+}  // namespace ksocket
