@@ -47,7 +47,7 @@ function readPreset(name) {
     };
   };
   const { binaryDir, cacheVariables } = find(name);
-  return { directory: resolve(binaryDir.replaceAll('${sourceDir}', source)), variables: cacheVariables };
+  return { directory: resolve(binaryDir.replace(/^\$\{sourceDir\}/, source)), variables: cacheVariables };
 }
 
 function isConfigured(directory, variables) {

@@ -1,5 +1,6 @@
 // Builds and runs the native test suite: node scripts/test-native.mjs [preset …]
-// Its last line is `N passed, N failed`: GoogleTest cases and the layout check, over all presets given.
+// Each failure is a line `✖ name` and, indented, what the test printed. The last line is `N passed, N failed`:
+// GoogleTest cases and the layout check, over all presets given.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -27,38 +28,46 @@ function testPreset(preset) {
     directory = buildNative(preset);
   } catch (error) {
     // Not a test, but not a pass either: the closing line must not look like success.
-    return { passed: 0, failed: 1, skipped: 0, note: ` (does not build: ${error.message})` };
+    return { passed: 0, failed: 1, skipped: 0, failures: [], note: ` (does not build: ${error.message})` };
   }
   const report = join(directory, 'ctest.xml');
   rmSync(report, { force: true });
   // The tests keep to ports of the kernel's choice and count only their own descriptors and threads, so they may
   // run side by side.
   const jobs = String(availableParallelism());
-  const args = [
-    '--test-dir',
-    directory,
-    '--output-on-failure',
-    '--no-tests=error',
-    '-j',
-    jobs,
-    '--output-junit',
-    report,
-  ];
+  const args = ['--test-dir', directory, '--quiet', '--no-tests=error', '-j', jobs, '--output-junit', report];
   const { status } = spawnSync('ctest', args, { stdio: 'inherit' });
   const counts = readReport(report);
+  for (const { name, output } of counts.failures) console.log(`✖ ${name}\n${output.replaceAll(/^/gm, '      ')}`);
   if (status !== 0 && counts.failed === 0) return { ...counts, failed: 1, note: ` (ctest ended with ${status})` };
   return { ...counts, note: ` (${((Date.now() - started) / 1000).toFixed(0)} s)` };
 }
 
 function readReport(report) {
-  let suite;
+  let xml;
   try {
-    suite = /<testsuite\b[^>]*>/.exec(readFileSync(report, 'utf8'))[0];
+    xml = readFileSync(report, 'utf8');
   } catch {
-    return { passed: 0, failed: 0, skipped: 0 };
+    return { passed: 0, failed: 0, skipped: 0, failures: [] };
   }
+  const suite = /<testsuite\b[^>]*>/.exec(xml)[0];
   const count = (name) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(suite)[1]);
   const failed = count('failures');
   const skipped = count('disabled') + count('skipped');
-  return { passed: count('tests') - failed - skipped, failed, skipped };
+  const failures = xml
+    .split('<testcase ')
+    .slice(1)
+    .filter((test) => test.includes('<failure'))
+    .map((test) => ({
+      name: unescapeXml(/name="([^"]*)"/.exec(test)[1]),
+      output: unescapeXml(/<system-out>(.*)<\/system-out>/s.exec(test)?.[1].trim() ?? ''),
+    }));
+  return { passed: count('tests') - failed - skipped, failed, skipped, failures };
+}
+
+function unescapeXml(text) {
+  const named = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
+  return text.replaceAll(/&(?:(lt|gt|quot|apos|amp)|#(\d+));/g, (_, name, code) =>
+    name === undefined ? String.fromCharCode(Number(code)) : named[name],
+  );
 }
