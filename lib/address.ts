@@ -54,6 +54,8 @@ export class PeerNames {
   // Full size from the start: V8 would make a sparse array a hash table. Only what is used costs memory.
   readonly #names: string[] = new Array(PEERS_MAX);
   readonly #keys = new Uint32Array(PEERS_MAX * KEY_WORDS);
+  #lastWord = 0;
+  #lastName = '0.0.0.0';
 
   /** `at`: the record's first word in `words`. */
   get(words: Uint32Array, at: number, id: number, family: number): string {
@@ -75,11 +77,23 @@ export class PeerNames {
   }
 
   #format(words: Uint32Array, first: number, id: number, family: number): string {
-    scratchWords.set(words.subarray(first, first + 5));
-    const name =
-      family === 4 ? `${scratch[0]}.${scratch[1]}.${scratch[2]}.${scratch[3]}` : binding.formatAddress(family, scratch);
-    this.#keys.set(scratchWords, id * KEY_WORDS);
-    this.#keys[id * KEY_WORDS + 5] = family;
+    const keys = this.#keys;
+    const key = id * KEY_WORDS;
+    for (let i = 0; i < 5; i++) keys[key + i] = words[first + i];
+    keys[key + 5] = family;
+    let name: string;
+    if (family === 4) {
+      // Ports have ids of their own, but many are of one machine.
+      if (words[first] !== this.#lastWord) {
+        scratchWords[0] = words[first];
+        this.#lastWord = words[first];
+        this.#lastName = `${scratch[0]}.${scratch[1]}.${scratch[2]}.${scratch[3]}`;
+      }
+      name = this.#lastName;
+    } else {
+      for (let i = 0; i < 5; i++) scratchWords[i] = words[first + i];
+      name = binding.formatAddress(family, scratch);
+    }
     this.#names[id] = name;
     return name;
   }

@@ -62,6 +62,8 @@ export interface Endpoint extends Replier {
 const CHUNK_BYTES = 64 * 1024;
 /** Payload bytes that are copied at once, ahead of the events. */
 const RUN_BYTES = CHUNK_BYTES / 2;
+/** So few bytes are copied by a loop: less than the view that TypedArray.set needs. */
+const LOOP_BYTES_MAX = 64;
 /** One drain's share of the event loop: then timers and other I/O get their turn. */
 const BUDGET_MS = 0.4;
 /** How many events between two looks at the clock, a power of two. */
@@ -276,7 +278,11 @@ export class Receiver {
       this.#chunkBytes = new Uint8Array(this.#chunk);
       this.#chunkUsed = 0;
     }
-    this.#chunkBytes.set(this.#arena.subarray(start, end), this.#chunkUsed);
+    if (total <= LOOP_BYTES_MAX) {
+      for (let i = 0; i < total; i++) this.#chunkBytes[this.#chunkUsed + i] = this.#arena[start + i];
+    } else {
+      this.#chunkBytes.set(this.#arena.subarray(start, end), this.#chunkUsed);
+    }
     this.#copiedShift = this.#chunkUsed - start;
     this.#copiedUntil = n;
     this.#chunkUsed += total;

@@ -1,6 +1,6 @@
 // One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
 import { readFileSync } from 'node:fs';
-import { type ServerStats, Snapshot } from '../counters.js';
+import { readServerStats, type ServerStats } from '../counters.js';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../layout.js';
 import type { Observation } from '../observation.js';
 import { Latencies } from './latency.js';
@@ -48,7 +48,7 @@ export class ObservedServer {
 
   stats(): ServerStats | null {
     const { observation } = this.#source;
-    return observation && new Snapshot(observation.counters, observation.thread).serverStats;
+    return observation && readServerStats(observation.counters, observation.thread);
   }
 
   latencies(): Latencies | null {

@@ -163,8 +163,9 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
                                        [this] { waker_.wake(); });
   if (share_loop_ && thread_->engine().exclusive() &&
-      loop_watch_.open(env_, on_wake_.Value(), [this] { thread_->receive_on_loop(); })) {
-    thread_->share(loop_watch_.poll());
+      loop_watch_.open(env_, on_wake_.Value(),
+                       [this](uint32_t place) { return thread_->receive_on_loop(place); })) {
+    thread_->share({loop_watch_.epoll_fd(), [this] { return loop_watch_.add_place(); }});
   }
   int error = thread_->start();
   if (error != 0) tear_down();
@@ -250,14 +251,12 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
 }
 
 void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
-  // Where the kernel lacks it we do without.
   bool offloads = thread_->engine().offloads();
-  if (offloads && (flags & kOpenGro)) ksocket::set_option(fd.get(), family, SocketOption::gro, 1);
-
   Counters counters = counters_of(id & kSocketSlotMask);
   counters.clear();
   auto endpoint = std::make_shared<Endpoint>(id, family, std::move(fd), counters);
   endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
+  endpoint->gro = offloads && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = offloads && (flags & kOpenGso) != 0;
   thread_->add(std::move(endpoint));
 }

@@ -52,27 +52,15 @@ struct LoopWatch::Handle {
   uv_poll_t poll;
   Fd event;
   LoopWatch* owner;
+  uint32_t place;
 };
 
-bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<void()> receive) {
+bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint32_t)> receive) {
   const Libuv& uv = libuv();
   uv_loop_t* loop = nullptr;
   if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
-  int epoll_fd = uv.backend_fd(loop);
-  Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (epoll_fd < 0 || !event) return false;
-
-  auto* handle = new Handle{{}, std::move(event), this};
-  if (uv.poll_init(loop, &handle->poll, handle->event.get()) != 0) {
-    delete handle;
-    return false;
-  }
-  handle->poll.data = handle;
-  uv.unref(as_handle(&handle->poll));  // whether the loop goes on is the waker's business
-  uv.poll_start(&handle->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-    LoopWatch* owner = static_cast<Handle*>(poll->data)->owner;
-    if (owner != nullptr) owner->ready();
-  });
+  epoll_fd_ = uv.backend_fd(loop);
+  if (epoll_fd_ < 0) return false;
 
   napi_value name;
   napi_create_string_utf8(env, "ksocket", NAPI_AUTO_LENGTH, &name);
@@ -83,27 +71,50 @@ bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<void()> re
   napi_create_reference(env, on_ready, 1, &on_ready_);
   env_ = env;
   receive_ = std::move(receive);
-  handle_ = handle;
-  poll_ = {epoll_fd, handle->event.get()};
+  loop_ = loop;
   return true;
 }
 
+void LoopWatch::on_poll(uv_poll_t* poll, int status, int) {
+  const auto* handle = static_cast<Handle*>(poll->data);
+  if (handle->owner == nullptr) return;
+  // libuv takes a socket's pending error (an ICMP message) for one of the handle, and has stopped it.
+  if (status != 0) libuv().poll_start(poll, UV_READABLE, &LoopWatch::on_poll);
+  handle->owner->ready(handle->place);
+}
+
+int LoopWatch::add_place() {
+  const Libuv& uv = libuv();
+  Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event) return -1;
+  auto* handle = new Handle{{}, std::move(event), this, static_cast<uint32_t>(handles_.size())};
+  if (uv.poll_init(loop_, &handle->poll, handle->event.get()) != 0) {
+    delete handle;
+    return -1;
+  }
+  handle->poll.data = handle;
+  uv.unref(as_handle(&handle->poll));  // whether the loop goes on is the waker's business
+  uv.poll_start(&handle->poll, UV_READABLE, &LoopWatch::on_poll);
+  handles_.push_back(handle);
+  return handle->event.get();
+}
+
 void LoopWatch::close() {
-  Handle* handle = std::exchange(handle_, nullptr);
-  if (handle == nullptr) return;
-  poll_ = {};
-  handle->owner = nullptr;
-  // libuv stops watching within uv_close(); only the handle's memory is still its own for a while.
-  libuv().close(as_handle(&handle->poll),
-                [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
-  handle->event.reset();
+  if (std::exchange(loop_, nullptr) == nullptr) return;
+  for (Handle* handle : std::exchange(handles_, {})) {
+    handle->owner = nullptr;
+    // libuv stops watching within uv_close(); only the handle's memory is still its own for a while.
+    libuv().close(as_handle(&handle->poll),
+                  [](uv_handle_t* closed) { delete static_cast<Handle*>(closed->data); });
+    handle->event.reset();
+  }
   napi_delete_reference(env_, on_ready_);
   napi_delete_reference(env_, resource_);
   napi_async_destroy(env_, context_);
 }
 
-void LoopWatch::ready() {
-  receive_();
+void LoopWatch::ready(uint32_t place) {
+  if (!receive_(place)) return;
   napi_env env = env_;  // the listener may close us
   napi_handle_scope handles;
   napi_open_handle_scope(env, &handles);

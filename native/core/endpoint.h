@@ -42,6 +42,7 @@ struct Endpoint {
   // Set before the endpoint is watched, constant afterwards.
   uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
   bool drop_when_full = false;                  // else: stop reading when the ring is full
+  bool gro = false;                             // ask for UDP_GRO once there is traffic
   std::unique_ptr<Responder> responder;
 
   std::atomic<bool> closing{
@@ -53,7 +54,7 @@ struct Endpoint {
   std::atomic<bool> may_grow{true};
 
   std::mutex rx_mutex;
-  uint32_t batches = 0;      // guarded by rx_mutex; counts to kReportAfterBatches
+  uint32_t batches = 0;      // guarded by rx_mutex; counts to kBusyAfterBatches
   KernelDrops kernel_drops;  // guarded by rx_mutex
   LatencyHistogram latency;  // guarded by rx_mutex; somewhere while a monitor wants it
   bool large = false;        // guarded by rx_mutex: is it super-datagrams that come?
@@ -66,11 +67,13 @@ struct Endpoint {
 
   // May the event loop receive from it, too? Written by the JavaScript thread.
   std::atomic<bool> shared{false};
+  uint32_t loop_place = 0;  // JavaScript thread only: which of the thread's places_, if it may
 
   std::mutex interest_mutex;
-  bool watched = false;   // guarded by interest_mutex: does the engine know the descriptor?
-  uint32_t interest = 0;  // guarded by interest_mutex: what the engine watches for
-  bool paused = false;    // I/O thread only: reading stopped because the ring was full
+  bool watched = false;    // guarded by interest_mutex: does the engine know the descriptor?
+  uint32_t interest = 0;   // guarded by interest_mutex: what the engine watches for
+  bool sole_duty = false;  // guarded by interest_mutex: counted in the thread's sole_duties_
+  bool paused = false;     // I/O thread only: reading stopped because the ring was full
 };
 
 }  // namespace ksocket

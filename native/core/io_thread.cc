@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,10 +25,16 @@ constexpr long kGraceNs = 250'000;
 constexpr long kGraceMaxNs = 1'000'000;
 // In saturation datagrams are lost whatever we do; the loop may have to wait for a processor itself.
 constexpr long kGraceSaturatedNs = 4'000'000;
+// A loop that comes as often as that within kGraceMaxNs is looked after without the kernel's help.
+constexpr uint64_t kBusyRounds = 8;
 // So long after the last full round of the loop there is none any more.
 constexpr uint64_t kSaturatedUs = 50'000;
 // How often responders that want it look for what has timed out.
 constexpr int kTickMs = 1000;
+// A socket that is younger has only the loop to receive for it: programs that make one for each query close
+// it before the thread has heard of it. This is also how long a datagram for it waits if the loop is stuck.
+constexpr long kFreshNs = 2'000'000;
+constexpr uint64_t kFreshTimerToken = 0;  // no socket has slot 0
 
 uint64_t now_us() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -88,7 +95,9 @@ void IoThread::stop() {
     running_ = false;
   }
   if (loop_mode_) leave_loop_mode();
-  shared_.clear();
+  places_.clear();
+  free_places_.clear();
+  fresh_.clear();
   std::vector<std::shared_ptr<Endpoint>> all;
   {
     std::lock_guard lock(table_mutex_);
@@ -113,10 +122,16 @@ int IoThread::watch(Endpoint& endpoint) {
   }
   if (loop_ && !endpoint.shared && !endpoint.responder) {
     LoopLock lock(*this);
-    if (shared_.size() < kSharedMax) {
-      shared_.push_back(find(endpoint.id));
+    uint32_t number = take_place();
+    if (number != kNoPlace) {
+      LoopPlace& place = places_[number];
+      place.endpoint = find(endpoint.id);
+      endpoint.loop_place = number;
       endpoint.shared = true;
-      if (loop_mode_) share_with_loop(loop_, endpoint.fd.get());
+      if (loop_mode_ && share_with_loop(loop_.epoll_fd, place.data_fd, endpoint.fd.get()) == 0 &&
+          keep_fresh(place.endpoint)) {
+        return 0;
+      }
     }
   }
   return set_interest(endpoint, kReadable, kNothing);
@@ -132,12 +147,15 @@ void IoThread::close(uint32_t id) {
   }
   if (endpoint->shared) {
     LoopLock lock(*this);
-    std::erase(shared_, endpoint);
-    if (loop_mode_) unshare(loop_, endpoint->fd.get());
+    places_[endpoint->loop_place].endpoint.reset();
+    free_places_.push_back(endpoint->loop_place);
+    std::erase(fresh_, endpoint);
+    if (loop_mode_) unshare(loop_.epoll_fd, endpoint->fd.get());
   }
   // The I/O thread is in neither section once both locks are ours, and finds no endpoint after that.
   std::scoped_lock lock(endpoint->rx_mutex, endpoint->tx_mutex, endpoint->interest_mutex);
   if (endpoint->watched) engine_->unwatch(endpoint->fd.get());
+  set_sole_duty(*endpoint, false);
   endpoint->counters.add_shared(Counter::tx_dropped, endpoint->backlog.size());
   endpoint->backlog.clear();
   endpoint->responder.reset();
@@ -161,7 +179,20 @@ int IoThread::set_interest(Endpoint& endpoint, uint32_t add, uint32_t remove) {
   if (error != 0) return error;
   endpoint.watched = true;
   endpoint.interest = interest;
+  set_sole_duty(endpoint, interest & kWritable || (interest != kNothing && !endpoint.shared.load()));
   return 0;
+}
+
+// Does the endpoint wait for something that nobody but the I/O thread would notice? The caller holds
+// interest_mutex.
+void IoThread::set_sole_duty(Endpoint& endpoint, bool is) {
+  if (is == endpoint.sole_duty) return;
+  endpoint.sole_duty = is;
+  if (is) {
+    sole_duties_.fetch_add(1);
+  } else {
+    sole_duties_.fetch_sub(1);
+  }
 }
 
 // ---- sending, on the calling thread
@@ -232,6 +263,7 @@ void IoThread::run() {
     uint32_t pause_us = 0;
     {
       std::lock_guard lock(work_mutex_);
+      if (n > 0 && events[0].token != kFreshTimerToken) receive_from_fresh();
       for (int i = 0; i < n; i++) serve(events[i]);
       if (resume_asked_.exchange(false)) unpause_all();
       if (!completions_.empty()) put_completions();
@@ -252,6 +284,7 @@ void IoThread::run() {
 // also while it only reads what is in the ring). True when we waited: then ask again what is ready.
 bool IoThread::leave_to_loop(std::span<const Event> events) {
   if (!loop_mode_.load(std::memory_order_relaxed) || events.empty()) return false;
+  if (events.size() == 1 && events[0].token == kFreshTimerToken) return false;
   uint32_t consumed = ring_.consumed();
   bool saturated = loop_policy_.saturated() && now_us() - loop_full_us_.load() < kSaturatedUs;
   bool reads = saturated && std::exchange(loop_consumed_, consumed) != consumed;
@@ -266,7 +299,22 @@ bool IoThread::leave_to_loop(std::span<const Event> events) {
   nanosleep(&grace, nullptr);
   bool came = !loop_stuck_.load(std::memory_order_relaxed);
   grace_ns_ = came ? grace_ns_ * 2 : 0;
+  if (came && !saturated) doze();
   return true;
+}
+
+// While the loop comes all the time it would find us waiting with almost every datagram that arrives when it
+// is at work, and whoever sends, often the same JavaScript thread, would pay for our wake-up. So we rather
+// look from time to time whether it still does.
+void IoThread::doze() {
+  uint64_t rounds, before;
+  do {
+    if (sole_duties_.load() > 0 || !loop_mode_.load() || stopping_.load() || resume_asked_.load()) return;
+    before = counters_.get(Counter::loop_rounds);
+    timespec grace{0, kGraceMaxNs};
+    nanosleep(&grace, nullptr);
+    rounds = counters_.get(Counter::loop_rounds) - before;
+  } while (rounds >= kBusyRounds);
 }
 
 // How long to sleep before the next round, in microseconds; and who receives it.
@@ -296,45 +344,104 @@ void IoThread::share(const LoopPoll& loop) {
   if (!engine_->exclusive()) return;
   loop_ = loop;
   loop_mode_ = true;
+  fresh_timer_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (fresh_timer_ && engine_->watch(fresh_timer_.get(), kFreshTimerToken, kReadable) != 0) {
+    fresh_timer_.reset();
+  }
+}
+
+// A free one, or kNoPlace. The caller holds work_mutex_.
+uint32_t IoThread::take_place() {
+  if (free_places_.empty() && places_.size() < kPlacesMax) {
+    int data_fd = loop_.add_place();
+    if (data_fd < 0) return kNoPlace;
+    free_places_.push_back(static_cast<uint32_t>(places_.size()));
+    places_.push_back({data_fd, nullptr});
+  }
+  if (free_places_.empty()) return kNoPlace;
+  uint32_t number = free_places_.back();
+  free_places_.pop_back();
+  return number;
+}
+
+// Instead of watching a socket that the loop watches already: the timer will. The caller holds work_mutex_.
+bool IoThread::keep_fresh(const std::shared_ptr<Endpoint>& endpoint) {
+  if (!fresh_timer_) return false;
+  {
+    std::lock_guard lock(endpoint->interest_mutex);
+    endpoint->interest = kReadable;
+  }
+  if (!fresh_timer_armed_) {
+    itimerspec after{{}, {0, kFreshNs}};
+    if (timerfd_settime(fresh_timer_.get(), 0, &after, nullptr) < 0) return false;
+    fresh_timer_armed_ = true;
+  }
+  fresh_.push_back(endpoint);
+  return true;
+}
+
+// No socket is fresh any more. The caller holds work_mutex_.
+void IoThread::end_freshness() {
+  for (const auto& endpoint : std::exchange(fresh_, {})) set_interest(*endpoint, kNothing, kNothing);
 }
 
 // Exclusive waiters are woken in the order in which they were added: the loop first, then the thread.
 void IoThread::enter_loop_mode() {
   loop_mode_ = true;
-  for (const auto& endpoint : shared_) {
+  for (const auto& [data_fd, endpoint] : places_) {
+    if (!endpoint) continue;
     std::lock_guard lock(endpoint->interest_mutex);
     if (!endpoint->fd || !endpoint->watched) continue;
-    share_with_loop(loop_, endpoint->fd.get());
+    share_with_loop(loop_.epoll_fd, data_fd, endpoint->fd.get());
     engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
   }
 }
 
+// Before we receive from others: the loop is busy, and would read what came to a fresh socket behind what
+// came to them later.
+void IoThread::receive_from_fresh() {
+  std::vector<std::shared_ptr<Endpoint>> fresh = fresh_;
+  end_freshness();
+  for (const auto& endpoint : fresh) receive(endpoint);
+}
+
 void IoThread::leave_loop_mode() {
   loop_mode_ = false;
-  for (const auto& endpoint : shared_) {
+  end_freshness();
+  for (const auto& [data_fd, endpoint] : places_) {
+    if (!endpoint) continue;
     std::lock_guard lock(endpoint->interest_mutex);
     if (!endpoint->fd || !endpoint->watched) continue;
-    unshare(loop_, endpoint->fd.get());
+    unshare(loop_.epoll_fd, endpoint->fd.get());
     // Of what made the loop wake up our own epoll instance was never told, and the loop may not have read it
     // all: added anew, the entry is checked for readiness.
     engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
   }
 }
 
-void IoThread::receive_on_loop() {
+bool IoThread::receive_on_loop(uint32_t place) {
   loop_stuck_.store(false, std::memory_order_relaxed);
   LoopLock lock(*this);
-  for (const auto& endpoint : shared_) {
+  std::shared_ptr<Endpoint> endpoint = places_[place].endpoint;
+  if (!endpoint) return false;
+  RxLoop::Outcome outcome;
+  {
     std::lock_guard rx_lock(endpoint->rx_mutex);
-    if (!endpoint->fd) continue;
-    // A full ring is no reason to pause: whoever asks is about to empty it.
-    if (rx_.receive(*endpoint) == RxLoop::Outcome::dead) {
-      unshare(loop_, endpoint->fd.get());
-      set_interest(*endpoint, kNothing, kReadable | kWritable);
-    }
+    outcome = rx_.receive(*endpoint);
+  }
+  if (outcome == RxLoop::Outcome::dead) {
+    unshare(loop_.epoll_fd, endpoint->fd.get());
+    set_interest(*endpoint, kNothing, kReadable | kWritable);
   }
   counters_.add(Counter::loop_rounds, 1);
-  if (ring_.has_unpublished()) ring_.publish();
+  bool something = ring_.has_unpublished();
+  if (something) ring_.publish();
+  note_loop_round();
+  // A full ring is no reason to pause: the reader is about to empty it.
+  return something || outcome == RxLoop::Outcome::full;
+}
+
+void IoThread::note_loop_round() {
   auto [received, full] = rx_.take_round();
   if (!loop_mode_ || received == 0) return;
   uint64_t now = now_us();
@@ -378,6 +485,13 @@ void IoThread::tick() {
 }
 
 void IoThread::serve(const Event& event) {
+  if (event.token == kFreshTimerToken) {
+    uint64_t expirations;
+    [[maybe_unused]] ssize_t ignored = read(fresh_timer_.get(), &expirations, sizeof expirations);
+    fresh_timer_armed_ = false;
+    end_freshness();
+    return;
+  }
   std::shared_ptr<Endpoint> endpoint = find(static_cast<uint32_t>(event.token));
   if (!endpoint || endpoint->closing.load()) return;
   if (event.token & kResponderToken) {

@@ -48,8 +48,9 @@ class IoThread {
   // Lets this event loop receive, too, from now on; before start(). It has to call receive_on_loop() when the
   // kernel says so, and stop() ends it.
   void share(const LoopPoll& loop);
-  // One round on the JavaScript thread, which then reads the ring without being woken.
-  void receive_on_loop();
+  // One batch of the socket that has this place, on the JavaScript thread. True: it has to read the ring now,
+  // nobody will wake it.
+  bool receive_on_loop(uint32_t place);
 
   // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
   void add(std::shared_ptr<Endpoint> endpoint);
@@ -75,8 +76,15 @@ class IoThread {
  private:
   static constexpr size_t kEventsMax = 64;
 
-  // At most so many sockets take part in sharing: a round on the loop looks at each.
-  static constexpr size_t kSharedMax = 4;
+  // At most so many sockets take part in sharing: each place costs a descriptor, for as long as the thread
+  // lives.
+  static constexpr size_t kPlacesMax = 64;
+  static constexpr uint32_t kNoPlace = UINT32_MAX;
+
+  struct LoopPlace {
+    int data_fd;
+    std::shared_ptr<Endpoint> endpoint;  // null: free
+  };
 
   // Holds work_mutex_ on the JavaScript thread. The I/O thread, which would take the lock again before a
   // sleeper wakes up, steps back for it.
@@ -88,10 +96,16 @@ class IoThread {
   void serve(const Event& event);
   void tick();
   bool leave_to_loop(std::span<const Event> events);
+  void doze();
   void receive(const std::shared_ptr<Endpoint>& endpoint);
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
   uint32_t next_pause(bool caught_up);
+  uint32_t take_place();
+  bool keep_fresh(const std::shared_ptr<Endpoint>& endpoint);
+  void end_freshness();
+  void receive_from_fresh();
+  void note_loop_round();
   void enter_loop_mode();
   void leave_loop_mode();
   void send_backlog(Endpoint& endpoint);
@@ -100,6 +114,7 @@ class IoThread {
   void publish();
   // Adds and removes interest bits. From any thread.
   int set_interest(Endpoint& endpoint, uint32_t add, uint32_t remove);
+  void set_sole_duty(Endpoint& endpoint, bool is);
 
   const Options options_;
   const std::unique_ptr<Engine> engine_;
@@ -120,7 +135,10 @@ class IoThread {
   TxFlush inline_flush_;  // the JavaScript thread's
 
   LoopPoll loop_;                        // constant after start()
+  Fd fresh_timer_;                       // constant after start(); without one no socket is fresh
   std::atomic<bool> loop_stuck_{false};  // we waited for the loop, and it has not received since
+
+  std::atomic<uint32_t> sole_duties_{0};  // endpoints that only the I/O thread looks after
 
   std::atomic<uint64_t> loop_full_us_{0};  // when a round of the loop last left something in the kernel
   long grace_ns_ = 0;                      // I/O thread only: how long the loop gets before we receive
@@ -129,7 +147,10 @@ class IoThread {
   // Guarded by work_mutex_ from here on: the I/O thread holds it except while it waits.
   std::mutex work_mutex_;
   std::atomic<uint32_t> loop_wants_work_{0};
-  std::vector<std::shared_ptr<Endpoint>> shared_;
+  std::vector<LoopPlace> places_;
+  std::vector<uint32_t> free_places_;
+  std::vector<std::shared_ptr<Endpoint>> fresh_;  // shared, and the engine does not watch them yet
+  bool fresh_timer_armed_ = false;
   std::atomic<bool> loop_mode_{
       false};  // written under the lock: are the shared sockets in the event loop's epoll instance?
   LoopPolicy loop_policy_;

@@ -6,15 +6,15 @@
 
 namespace ksocket {
 
-int share_with_loop(const LoopPoll& loop, int fd) {
+int share_with_loop(int epoll_fd, int data_fd, int fd) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLEXCLUSIVE;
-  event.data.fd = loop.data_fd;
-  return epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+  event.data.fd = data_fd;
+  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-void unshare(const LoopPoll& loop, int fd) {
-  epoll_ctl(loop.epoll_fd, EPOLL_CTL_DEL, fd, nullptr);
+void unshare(int epoll_fd, int fd) {
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, nullptr);
 }
 
 }  // namespace ksocket

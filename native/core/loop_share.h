@@ -11,21 +11,23 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 namespace ksocket {
 
-// The loop's epoll instance, and what epoll_event.data.fd has to say so that the loop calls
-// receive_on_loop().
+// The loop's epoll instance. `add_place` makes one more number that epoll_event.data.fd can have, so that the
+// loop calls receive_on_loop(n) for the socket with the n-th of them; or -1. With a number each, sockets are
+// read in the order in which they became readable.
 struct LoopPoll {
   int epoll_fd = -1;
-  int data_fd = -1;
+  std::function<int()> add_place;
 
   explicit operator bool() const { return epoll_fd >= 0; }
 };
 
 // 0 or -errno.
-int share_with_loop(const LoopPoll& loop, int fd);
-void unshare(const LoopPoll& loop, int fd);
+int share_with_loop(int epoll_fd, int data_fd, int fd);
+void unshare(int epoll_fd, int fd);
 
 // Who had better receive? The loop, as long as its rounds bring little (nothing is cheaper than the one
 // thread that is awake anyway) or a lot (it takes what the kernel has in one call, nobody is woken, and the

@@ -41,7 +41,7 @@ class RxLoop {
   ResponderTools tools() { return {engine_, flush_, batch_}; }
 
  private:
-  void ask_for_reports(Endpoint& endpoint, uint32_t count);
+  void note_traffic(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
   void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);

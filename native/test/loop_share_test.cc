@@ -7,7 +7,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
@@ -41,11 +43,11 @@ uint64_t get(const Endpoint& endpoint, Counter counter) {
 class EventLoop {
  public:
   explicit EventLoop(std::unique_ptr<Engine> engine, IoRig::Options options = {})
-      : epoll_(epoll_create1(EPOLL_CLOEXEC)), waker_(make_event()), ready_(make_event()) {
+      : epoll_(epoll_create1(EPOLL_CLOEXEC)), waker_(make_event()) {
     add_waker();
     options.on_wake = [this] { eventfd_write(waker_.get(), 1); };
     rig = std::make_unique<IoRig>(std::move(engine), std::move(options));
-    rig->thread.share({epoll_.get(), ready_.get()});
+    rig->thread.share({epoll_.get(), [this] { return places_.emplace_back(make_event()).get(); }});
     EXPECT_EQ(rig->thread.start(), 0);
   }
 
@@ -62,17 +64,17 @@ class EventLoop {
   int turn(int timeout_ms) {
     epoll_event events[8];
     int n = epoll_wait(epoll_.get(), events, 8, timeout_ms);
-    bool received = false;
     for (int i = 0; i < n; i++) {
       if (events[i].data.fd == waker_.get()) {
         eventfd_t count;
         eventfd_read(waker_.get(), &count);
         rig->drain();
-      } else if (events[i].data.fd == ready_.get() && !received) {
-        received = true;  // libuv too runs a watcher once, for whichever socket it was
-        rig->thread.receive_on_loop();
-        rig->drain();
+        continue;
       }
+      auto place = std::find_if(places_.begin(), places_.end(),
+                                [&](const Fd& each) { return each.get() == events[i].data.fd; });
+      if (place == places_.end()) continue;
+      if (rig->thread.receive_on_loop(static_cast<uint32_t>(place - places_.begin()))) rig->drain();
     }
     return n;
   }
@@ -104,7 +106,8 @@ class EventLoop {
     EXPECT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, waker_.get(), &event), 0);
   }
 
-  Fd epoll_, waker_, ready_;
+  Fd epoll_, waker_;
+  std::vector<Fd> places_;
 };
 
 class LoopShareOn : public test::OnEachEngine {};
@@ -189,7 +192,7 @@ TEST_P(LoopShareOn, loses_nothing_whoever_receives) {
 TEST_P(LoopShareOn, serves_more_sockets_than_can_be_shared) {
   EventLoop loop(make_engine());
   std::vector<std::shared_ptr<Endpoint>> sockets;
-  for (int i = 0; i < 12; i++) sockets.push_back(loop.socket());
+  for (int i = 0; i < 70; i++) sockets.push_back(loop.socket());
   Peer peer;
   for (size_t round = 1; round <= 20; round++) {
     for (const auto& socket : sockets) {
@@ -267,7 +270,8 @@ TEST_P(LoopShareOn, closes_and_opens_sockets_while_they_are_flooded) {
   }
 }
 
-// A real engine that does not look at the kernel until it is allowed to: its thread is as good as busy.
+// A real engine that neither looks at the kernel nor sends until it is allowed to: its thread is as good as
+// busy.
 class GatedEngine : public Engine {
  public:
   explicit GatedEngine(std::unique_ptr<Engine> real) : real_(std::move(real)) {}
@@ -280,7 +284,15 @@ class GatedEngine : public Engine {
   const char* name() const override { return real_->name(); }
   bool offloads() const override { return real_->offloads(); }
   bool exclusive() const override { return real_->exclusive(); }
-  int watch(int fd, uint64_t token, uint32_t interest) override { return real_->watch(fd, token, interest); }
+  int watch(int fd, uint64_t token, uint32_t interest) override {
+    std::lock_guard lock(mutex_);
+    watched_.push_back(fd);
+    return real_->watch(fd, token, interest);
+  }
+  bool has_watched(int fd) {
+    std::lock_guard lock(mutex_);
+    return std::count(watched_.begin(), watched_.end(), fd) > 0;
+  }
   int change(int fd, uint64_t token, uint32_t interest) override {
     return real_->change(fd, token, interest);
   }
@@ -294,13 +306,17 @@ class GatedEngine : public Engine {
   }
   void wake() override { real_->wake(); }
   int receive(int fd, std::span<Message> messages) override { return real_->receive(fd, messages); }
-  int send(int fd, std::span<Message> messages) override { return real_->send(fd, messages); }
+  int send(int fd, std::span<Message> messages) override {
+    std::lock_guard lock(mutex_);
+    return open_ ? real_->send(fd, messages) : -EAGAIN;
+  }
 
  private:
   std::unique_ptr<Engine> real_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool open_ = false;  // guarded by mutex_
+  bool open_ = false;         // guarded by mutex_
+  std::vector<int> watched_;  // guarded by mutex_
 };
 
 // Is this thread of ours asleep in the kernel?
@@ -333,7 +349,7 @@ TEST(LoopShare, hands_over_what_the_loop_was_told_of_and_has_not_read) {
   do {
     loop.rig->drain();
     for (int i = 0; i < 8; i++, flood++) ASSERT_TRUE(peer.send(to_flooded, "flood"));
-    loop.rig->thread.receive_on_loop();
+    loop.rig->thread.receive_on_loop(flooded->loop_place);
     ASSERT_EQ(get(*flooded, Counter::rx_datagrams), flood);
     ASSERT_LT(flood, 1'000'000u) << "it never leaves";
   } while (loop.is_told());
@@ -343,6 +359,47 @@ TEST(LoopShare, hands_over_what_the_loop_was_told_of_and_has_not_read) {
     loop.rig->drain();
     return loop.rig->records.size() == flood + 1;
   }));
+}
+
+// A socket for one query: the thread never hears of it.
+TEST(LoopShare, keeps_a_fresh_socket_to_the_loop) {
+  auto* gated = new GatedEngine(test::make_engine("mmsg"));
+  EventLoop loop(std::unique_ptr<Engine>(gated), {});
+  Peer peer;
+  for (size_t i = 0; i < 5; i++) {
+    auto socket = loop.socket();
+    ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "answer"));
+    EXPECT_GT(loop.turn(60'000), 0);
+    EXPECT_EQ(loop.rig->records.size(), i + 1);
+    EXPECT_FALSE(gated->has_watched(socket->fd.get()));
+    loop.rig->thread.close(socket->id);
+  }
+  auto lasting = loop.socket();
+  EXPECT_FALSE(gated->has_watched(lasting->fd.get()));
+  gated->open();
+  EXPECT_TRUE(eventually([&] { return gated->has_watched(lasting->fd.get()); }));
+  // From now on the thread receives while the loop does not turn.
+  ASSERT_TRUE(peer.send(name_of(lasting->fd.get()), "late"));
+  EXPECT_TRUE(eventually([&] { return get(*lasting, Counter::rx_datagrams) == 1; }));
+}
+
+TEST(LoopShare, works_off_the_backlog_of_a_fresh_socket) {
+  auto* gated = new GatedEngine(test::make_engine("mmsg"));
+  EventLoop loop(std::unique_ptr<Engine>(gated), {});
+  Fd sink = test::bound_socket();
+  auto socket = loop.socket();
+  test::Staged staged;
+  ASSERT_EQ(staged.add(name_of(sink.get()), "waits").send(loop.rig->thread, *socket), 1u);
+  EXPECT_TRUE(gated->has_watched(socket->fd.get())) << "the thread has to learn when it is writable";
+  gated->open();
+  EXPECT_TRUE(eventually([&] {
+    std::lock_guard lock(socket->tx_mutex);
+    return socket->backlog.empty();
+  }));
+  // It still receives, on both sides of the timer.
+  Peer peer;
+  ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "x"));
+  EXPECT_TRUE(loop.turn_until_records(1));
 }
 
 // ---- the policy

@@ -226,17 +226,22 @@ test('with the mmsg engine a burst to one peer leaves and arrives joined', async
   const port = await bound(receiver);
   const sender = sockets.make();
   await bound(sender);
-  for (let i = 0; i < 64; i++) sender.send(payload(i, 100), port);
+  // The option that joins is set when there is traffic: with the second batch, or the first of more than one.
+  for (let i = 0; i < 2; i++) {
+    sender.send(payload(i, 100), port);
+    await inbox.take(i + 1);
+  }
+  for (let i = 2; i < 64; i++) sender.send(payload(i, 100), port);
   await inbox.take(64);
   for (const [i, { data }] of inbox.all.entries()) assert.ok(data.equals(payload(i, 100)));
   const { engine, gso, gro } = features();
   const joins = engine === 'mmsg' && gso;
   const { txCalls, txGsoSegments, txDatagrams } = sender.stats();
   assert.equal(txDatagrams, 64);
-  assert.equal(txGsoSegments, joins ? 64 : 0);
-  if (joins) assert.equal(txCalls, 1, 'one system call for the whole tick');
+  assert.equal(txGsoSegments, joins ? 62 : 0);
+  if (joins) assert.equal(txCalls, 3, 'one system call for the whole tick');
   assert.equal(receiver.stats().rxDatagrams, 64);
-  assert.equal(receiver.stats().rxGroSegments, joins && gro ? 64 : 0);
+  assert.equal(receiver.stats().rxGroSegments, joins && gro ? 62 : 0);
 });
 
 test('a socket that gets a burst of super-datagrams and closes in the middle leaves its neighbours alone', async () => {
