@@ -199,12 +199,12 @@ Object.setPrototypeOf(Socket.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Socket, EventEmitter);
 
 const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisType<Socket> = {
-  bind(port?: unknown, address?: unknown, ...rest: unknown[]) {
+  bind(port?: unknown, address?: unknown) {
     const core = this[kCore];
     core.checkRunning();
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
     // biome-ignore lint/complexity/noArguments: only the last argument is a callback, though it be undefined
-    const callback = [port, address, ...rest][arguments.length - 1];
+    const callback: unknown = arguments[arguments.length - 1];
     if (typeof callback === 'function') onceListening(this, callback as () => void);
     if (port !== null && typeof port === 'object') bindWith(core, port);
     else core.bind(typeof address === 'function' ? '' : (address as string), port, false);

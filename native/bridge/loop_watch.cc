@@ -17,11 +17,17 @@ namespace {
 struct Libuv {
   decltype(&uv_poll_init) poll_init;
   decltype(&uv_poll_start) poll_start;
+  decltype(&uv_prepare_init) prepare_init;
+  decltype(&uv_prepare_start) prepare_start;
+  decltype(&uv_prepare_stop) prepare_stop;
   decltype(&uv_close) close;
   decltype(&uv_unref) unref;
   decltype(&uv_backend_fd) backend_fd;
 
-  bool complete() const { return poll_init && poll_start && close && unref && backend_fd; }
+  bool complete() const {
+    return poll_init && poll_start && prepare_init && prepare_start && prepare_stop && close && unref &&
+           backend_fd;
+  }
 };
 
 template <typename Function>
@@ -34,6 +40,9 @@ const Libuv& libuv() {
     Libuv uv{};
     look_up("uv_poll_init", &uv.poll_init);
     look_up("uv_poll_start", &uv.poll_start);
+    look_up("uv_prepare_init", &uv.prepare_init);
+    look_up("uv_prepare_start", &uv.prepare_start);
+    look_up("uv_prepare_stop", &uv.prepare_stop);
     look_up("uv_close", &uv.close);
     look_up("uv_unref", &uv.unref);
     look_up("uv_backend_fd", &uv.backend_fd);
@@ -42,8 +51,9 @@ const Libuv& libuv() {
   return found;
 }
 
-uv_handle_t* as_handle(uv_poll_t* poll) {
-  return reinterpret_cast<uv_handle_t*>(poll);
+template <typename Handle>
+uv_handle_t* as_handle(Handle* handle) {
+  return reinterpret_cast<uv_handle_t*>(handle);
 }
 
 }  // namespace
@@ -55,7 +65,8 @@ struct LoopWatch::Handle {
   uint32_t place;
 };
 
-bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint32_t)> receive) {
+bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint32_t)> receive,
+                     std::function<void()> before_poll) {
   const Libuv& uv = libuv();
   uv_loop_t* loop = nullptr;
   if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
@@ -71,8 +82,20 @@ bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint3
   napi_create_reference(env, on_ready, 1, &on_ready_);
   env_ = env;
   receive_ = std::move(receive);
+  before_poll_ = std::move(before_poll);
+  prepare_ = new uv_prepare_t;
+  uv.prepare_init(loop, prepare_);
+  prepare_->data = this;
+  uv.unref(as_handle(prepare_));
   loop_ = loop;
   return true;
+}
+
+void LoopWatch::ask_before_poll() {
+  libuv().prepare_start(prepare_, [](uv_prepare_t* prepare) {
+    libuv().prepare_stop(prepare);
+    static_cast<LoopWatch*>(prepare->data)->before_poll_();
+  });
 }
 
 void LoopWatch::on_poll(uv_poll_t* poll, int status, int) {
@@ -101,6 +124,8 @@ int LoopWatch::add_place() {
 
 void LoopWatch::close() {
   if (std::exchange(loop_, nullptr) == nullptr) return;
+  libuv().close(as_handle(prepare_),
+                [](uv_handle_t* closed) { delete reinterpret_cast<uv_prepare_t*>(closed); });
   for (Handle* handle : std::exchange(handles_, {})) {
     handle->owner = nullptr;
     // libuv stops watching within uv_close(); only the handle's memory is still its own for a while.

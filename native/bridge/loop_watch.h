@@ -14,6 +14,7 @@
 
 struct uv_loop_s;
 struct uv_poll_s;
+struct uv_prepare_s;
 
 namespace ksocket {
 
@@ -23,13 +24,16 @@ class LoopWatch {
 
   // False where this runtime has no libuv loop for us; then nothing happened. `receive` is called with the
   // place, then `on_ready` if it says so.
-  bool open(napi_env env, napi_value on_ready, std::function<bool(uint32_t place)> receive);
+  bool open(napi_env env, napi_value on_ready, std::function<bool(uint32_t place)> receive,
+            std::function<void()> before_poll);
   // No socket may be shared any more. Safe to call twice.
   void close();
 
   int epoll_fd() const { return epoll_fd_; }
   // The number for the next place, counted from 0, or -1.
   int add_place();
+  // Calls `before_poll` once, before the loop next waits.
+  void ask_before_poll();
 
  private:
   struct Handle;
@@ -42,9 +46,11 @@ class LoopWatch {
   napi_ref resource_ = nullptr;
   napi_async_context context_ = nullptr;
   std::function<bool(uint32_t place)> receive_;
+  std::function<void()> before_poll_;
   uv_loop_s* loop_ = nullptr;  // null: closed
   int epoll_fd_ = -1;
-  std::vector<Handle*> handles_;  // by place; freed by libuv's close callback
+  uv_prepare_s* prepare_ = nullptr;  // freed by libuv's close callback
+  std::vector<Handle*> handles_;     // by place; freed by libuv's close callback
 };
 
 }  // namespace ksocket

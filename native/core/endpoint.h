@@ -67,7 +67,8 @@ struct Endpoint {
 
   // May the event loop receive from it, too? Written by the JavaScript thread.
   std::atomic<bool> shared{false};
-  uint32_t loop_place = 0;  // JavaScript thread only: which of the thread's places_, if it may
+  uint32_t loop_place = 0;     // JavaScript thread only: which of the thread's places_, if it may
+  size_t fresh_at = SIZE_MAX;  // of the thread's fresh sockets, this one may be there
 
   std::mutex interest_mutex;
   bool watched = false;    // guarded by interest_mutex: does the engine know the descriptor?

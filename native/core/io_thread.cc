@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -31,10 +31,6 @@ constexpr uint64_t kBusyRounds = 8;
 constexpr uint64_t kSaturatedUs = 50'000;
 // How often responders that want it look for what has timed out.
 constexpr int kTickMs = 1000;
-// A socket that is younger has only the loop to receive for it: programs that make one for each query close
-// it before the thread has heard of it. This is also how long a datagram for it waits if the loop is stuck.
-constexpr long kFreshNs = 2'000'000;
-constexpr uint64_t kFreshTimerToken = 0;  // no socket has slot 0
 
 uint64_t now_us() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -97,7 +93,7 @@ void IoThread::stop() {
   if (loop_mode_) leave_loop_mode();
   places_.clear();
   free_places_.clear();
-  fresh_.clear();
+  fresh_.take();
   std::vector<std::shared_ptr<Endpoint>> all;
   {
     std::lock_guard lock(table_mutex_);
@@ -121,17 +117,12 @@ int IoThread::watch(Endpoint& endpoint) {
     engine_->wake();  // it may wait without a limit already
   }
   if (loop_ && !endpoint.shared && !endpoint.responder) {
+    std::shared_ptr<Endpoint> self = find(endpoint.id);
     LoopLock lock(*this);
-    uint32_t number = take_place();
-    if (number != kNoPlace) {
-      LoopPlace& place = places_[number];
-      place.endpoint = find(endpoint.id);
-      endpoint.loop_place = number;
-      endpoint.shared = true;
-      if (loop_mode_ && share_with_loop(loop_.epoll_fd, place.data_fd, endpoint.fd.get()) == 0 &&
-          keep_fresh(place.endpoint)) {
-        return 0;
-      }
+    bool on_loop = take_place(self);
+    if ((on_loop || !endpoint.shared) && keep_fresh(self)) {
+      if (!on_loop) loop_.ask_before_poll();
+      return 0;
     }
   }
   return set_interest(endpoint, kReadable, kNothing);
@@ -145,11 +136,14 @@ void IoThread::close(uint32_t id) {
     std::lock_guard lock(table_mutex_);
     table_[id & kSocketSlotMask].reset();
   }
+  if (loop_ && !endpoint->responder) {
+    LoopLock lock(*this);
+    fresh_.remove(*endpoint);
+  }
   if (endpoint->shared) {
     LoopLock lock(*this);
     places_[endpoint->loop_place].endpoint.reset();
     free_places_.push_back(endpoint->loop_place);
-    std::erase(fresh_, endpoint);
     if (loop_mode_) unshare(loop_.epoll_fd, endpoint->fd.get());
   }
   // The I/O thread is in neither section once both locks are ours, and finds no endpoint after that.
@@ -260,10 +254,11 @@ void IoThread::run() {
       n = engine_->wait(events, 0);
     }
     while (loop_wants_work_.load() > 0) sched_yield();
+    n = take_timer(std::span(events, static_cast<size_t>(std::max(n, 0))));
     uint32_t pause_us = 0;
     {
       std::lock_guard lock(work_mutex_);
-      if (n > 0 && events[0].token != kFreshTimerToken) receive_from_fresh();
+      if (n > 0) receive_from_fresh();
       for (int i = 0; i < n; i++) serve(events[i]);
       if (resume_asked_.exchange(false)) unpause_all();
       if (!completions_.empty()) put_completions();
@@ -277,6 +272,16 @@ void IoThread::run() {
     nanosleep(&pause, nullptr);
   }
   ring_.set_thread_id(0);
+}
+
+// Deals with the timer of fresh sockets, if it is one of these events; how many others there are.
+int IoThread::take_timer(std::span<Event> events) {
+  auto at = std::find_if(events.begin(), events.end(),
+                         [](const Event& event) { return event.token == kFreshTimerToken; });
+  if (at == events.end()) return static_cast<int>(events.size());
+  std::rotate(at, at + 1, events.end());
+  on_fresh_timer();
+  return static_cast<int>(events.size()) - 1;
 }
 
 // The kernel wakes us for a shared socket when the event loop is not asleep. Mostly it is just at work and
@@ -344,45 +349,81 @@ void IoThread::share(const LoopPoll& loop) {
   if (!engine_->exclusive()) return;
   loop_ = loop;
   loop_mode_ = true;
-  fresh_timer_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (fresh_timer_ && engine_->watch(fresh_timer_.get(), kFreshTimerToken, kReadable) != 0) {
-    fresh_timer_.reset();
-  }
+  fresh_.open(*engine_);
 }
 
-// A free one, or kNoPlace. The caller holds work_mutex_.
-uint32_t IoThread::take_place() {
+// The socket gets a place among the shared ones, if there is one. True: the loop watches it now. The caller
+// holds work_mutex_.
+bool IoThread::take_place(const std::shared_ptr<Endpoint>& endpoint) {
   if (free_places_.empty() && places_.size() < kPlacesMax) {
     int data_fd = loop_.add_place();
-    if (data_fd < 0) return kNoPlace;
+    if (data_fd < 0) return false;
     free_places_.push_back(static_cast<uint32_t>(places_.size()));
     places_.push_back({data_fd, nullptr});
   }
-  if (free_places_.empty()) return kNoPlace;
-  uint32_t number = free_places_.back();
+  if (free_places_.empty()) return false;
+  endpoint->loop_place = free_places_.back();
   free_places_.pop_back();
-  return number;
+  LoopPlace& place = places_[endpoint->loop_place];
+  place.endpoint = endpoint;
+  endpoint->shared = true;
+  return loop_mode_ && share_with_loop(loop_.epoll_fd, place.data_fd, endpoint->fd.get()) == 0;
 }
 
-// Instead of watching a socket that the loop watches already: the timer will. The caller holds work_mutex_.
+// ---- sockets that the engine does not watch yet
+
+// False when it has to now. The caller holds work_mutex_.
 bool IoThread::keep_fresh(const std::shared_ptr<Endpoint>& endpoint) {
-  if (!fresh_timer_) return false;
   {
     std::lock_guard lock(endpoint->interest_mutex);
     endpoint->interest = kReadable;
   }
-  if (!fresh_timer_armed_) {
-    itimerspec after{{}, {0, kFreshNs}};
-    if (timerfd_settime(fresh_timer_.get(), 0, &after, nullptr) < 0) return false;
-    fresh_timer_armed_ = true;
-  }
-  fresh_.push_back(endpoint);
-  return true;
+  return fresh_.add(endpoint);
 }
 
-// No socket is fresh any more. The caller holds work_mutex_.
-void IoThread::end_freshness() {
-  for (const auto& endpoint : std::exchange(fresh_, {})) set_interest(*endpoint, kNothing, kNothing);
+// The sockets that the engine will not watch, and why. From any thread.
+IoThread::Refused IoThread::end_freshness(const FreshSockets::List& fresh) {
+  Refused refused;
+  for (const auto& endpoint : fresh) {
+    int error = set_interest(*endpoint, kNothing, kNothing);
+    if (error != 0) refused.emplace_back(endpoint, error);
+  }
+  return refused;
+}
+
+// Their owners hear of it as of a receive error. The caller holds work_mutex_.
+void IoThread::report(const Refused& refused) {
+  for (const auto& [endpoint, error] : refused) rx_.report(*endpoint, error);
+  publish();
+}
+
+void IoThread::before_poll() {
+  LoopLock lock(*this);
+  report(end_freshness(fresh_.take_unshared()));
+}
+
+// Not under the lock: the loop may be making the next thousand.
+void IoThread::on_fresh_timer() {
+  FreshSockets::List fresh;
+  {
+    std::lock_guard lock(work_mutex_);
+    fresh_.on_timer();
+    fresh = fresh_.take();
+  }
+  Refused refused = end_freshness(fresh);
+  if (refused.empty()) return;
+  std::lock_guard lock(work_mutex_);
+  report(refused);
+}
+
+// Before we receive from others: the loop is busy, and would read what came to a fresh socket behind what
+// came to them later. The caller holds work_mutex_.
+void IoThread::receive_from_fresh() {
+  FreshSockets::List fresh = fresh_.take();
+  report(end_freshness(fresh));
+  for (const auto& endpoint : fresh) {
+    if (endpoint->shared.load(std::memory_order_relaxed)) receive(endpoint);
+  }
 }
 
 // Exclusive waiters are woken in the order in which they were added: the loop first, then the thread.
@@ -391,31 +432,23 @@ void IoThread::enter_loop_mode() {
   for (const auto& [data_fd, endpoint] : places_) {
     if (!endpoint) continue;
     std::lock_guard lock(endpoint->interest_mutex);
-    if (!endpoint->fd || !endpoint->watched) continue;
+    if (!endpoint->fd) continue;
     share_with_loop(loop_.epoll_fd, data_fd, endpoint->fd.get());
-    engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
+    if (endpoint->watched) engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
   }
-}
-
-// Before we receive from others: the loop is busy, and would read what came to a fresh socket behind what
-// came to them later.
-void IoThread::receive_from_fresh() {
-  std::vector<std::shared_ptr<Endpoint>> fresh = fresh_;
-  end_freshness();
-  for (const auto& endpoint : fresh) receive(endpoint);
 }
 
 void IoThread::leave_loop_mode() {
   loop_mode_ = false;
-  end_freshness();
+  report(end_freshness(fresh_.take()));
   for (const auto& [data_fd, endpoint] : places_) {
     if (!endpoint) continue;
     std::lock_guard lock(endpoint->interest_mutex);
-    if (!endpoint->fd || !endpoint->watched) continue;
+    if (!endpoint->fd) continue;
     unshare(loop_.epoll_fd, endpoint->fd.get());
     // Of what made the loop wake up our own epoll instance was never told, and the loop may not have read it
     // all: added anew, the entry is checked for readiness.
-    engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
+    if (endpoint->watched) engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
   }
 }
 
@@ -485,13 +518,6 @@ void IoThread::tick() {
 }
 
 void IoThread::serve(const Event& event) {
-  if (event.token == kFreshTimerToken) {
-    uint64_t expirations;
-    [[maybe_unused]] ssize_t ignored = read(fresh_timer_.get(), &expirations, sizeof expirations);
-    fresh_timer_armed_ = false;
-    end_freshness();
-    return;
-  }
   std::shared_ptr<Endpoint> endpoint = find(static_cast<uint32_t>(event.token));
   if (!endpoint || endpoint->closing.load()) return;
   if (event.token & kResponderToken) {

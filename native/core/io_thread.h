@@ -17,6 +17,7 @@
 
 #include "core/counters.h"
 #include "core/endpoint.h"
+#include "core/fresh_sockets.h"
 #include "core/loop_share.h"
 #include "core/moderation.h"
 #include "core/peer_table.h"
@@ -51,6 +52,8 @@ class IoThread {
   // One batch of the socket that has this place, on the JavaScript thread. True: it has to read the ring now,
   // nobody will wake it.
   bool receive_on_loop(uint32_t place);
+  // The loop is about to wait: what it was not watched for so far now is.
+  void before_poll();
 
   // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
   void add(std::shared_ptr<Endpoint> endpoint);
@@ -79,7 +82,6 @@ class IoThread {
   // At most so many sockets take part in sharing: each place costs a descriptor, for as long as the thread
   // lives.
   static constexpr size_t kPlacesMax = 64;
-  static constexpr uint32_t kNoPlace = UINT32_MAX;
 
   struct LoopPlace {
     int data_fd;
@@ -101,10 +103,14 @@ class IoThread {
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
   uint32_t next_pause(bool caught_up);
-  uint32_t take_place();
+  bool take_place(const std::shared_ptr<Endpoint>& endpoint);
   bool keep_fresh(const std::shared_ptr<Endpoint>& endpoint);
-  void end_freshness();
+  using Refused = std::vector<std::pair<std::shared_ptr<Endpoint>, int>>;
+  Refused end_freshness(const FreshSockets::List& fresh);
+  void report(const Refused& refused);
   void receive_from_fresh();
+  void on_fresh_timer();
+  int take_timer(std::span<Event> events);
   void note_loop_round();
   void enter_loop_mode();
   void leave_loop_mode();
@@ -135,7 +141,6 @@ class IoThread {
   TxFlush inline_flush_;  // the JavaScript thread's
 
   LoopPoll loop_;                        // constant after start()
-  Fd fresh_timer_;                       // constant after start(); without one no socket is fresh
   std::atomic<bool> loop_stuck_{false};  // we waited for the loop, and it has not received since
 
   std::atomic<uint32_t> sole_duties_{0};  // endpoints that only the I/O thread looks after
@@ -149,8 +154,7 @@ class IoThread {
   std::atomic<uint32_t> loop_wants_work_{0};
   std::vector<LoopPlace> places_;
   std::vector<uint32_t> free_places_;
-  std::vector<std::shared_ptr<Endpoint>> fresh_;  // shared, and the engine does not watch them yet
-  bool fresh_timer_armed_ = false;
+  FreshSockets fresh_;
   std::atomic<bool> loop_mode_{
       false};  // written under the lock: are the shared sockets in the event loop's epoll instance?
   LoopPolicy loop_policy_;

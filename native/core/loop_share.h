@@ -17,10 +17,12 @@ namespace ksocket {
 
 // The loop's epoll instance. `add_place` makes one more number that epoll_event.data.fd can have, so that the
 // loop calls receive_on_loop(n) for the socket with the n-th of them; or -1. With a number each, sockets are
-// read in the order in which they became readable.
+// read in the order in which they became readable. `ask_before_poll`: call before_poll() before the loop next
+// waits, once.
 struct LoopPoll {
   int epoll_fd = -1;
   std::function<int()> add_place;
+  std::function<void()> ask_before_poll;
 
   explicit operator bool() const { return epoll_fd >= 0; }
 };

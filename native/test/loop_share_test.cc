@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/options.h"
@@ -47,7 +48,8 @@ class EventLoop {
     add_waker();
     options.on_wake = [this] { eventfd_write(waker_.get(), 1); };
     rig = std::make_unique<IoRig>(std::move(engine), std::move(options));
-    rig->thread.share({epoll_.get(), [this] { return places_.emplace_back(make_event()).get(); }});
+    rig->thread.share({epoll_.get(), [this] { return places_.emplace_back(make_event()).get(); },
+                       [this] { asked_before_poll_ = true; }});
     EXPECT_EQ(rig->thread.start(), 0);
   }
 
@@ -63,6 +65,7 @@ class EventLoop {
   // One turn: sleeps until something happens, at most so long. How many events there were.
   int turn(int timeout_ms) {
     epoll_event events[8];
+    if (std::exchange(asked_before_poll_, false)) rig->thread.before_poll();
     int n = epoll_wait(epoll_.get(), events, 8, timeout_ms);
     for (int i = 0; i < n; i++) {
       if (events[i].data.fd == waker_.get()) {
@@ -108,6 +111,7 @@ class EventLoop {
 
   Fd epoll_, waker_;
   std::vector<Fd> places_;
+  bool asked_before_poll_ = false;
 };
 
 class LoopShareOn : public test::OnEachEngine {};
@@ -202,6 +206,23 @@ TEST_P(LoopShareOn, serves_more_sockets_than_can_be_shared) {
   }
   for (const auto& record : loop.rig->records)
     EXPECT_EQ(record.data, std::to_string(record.descriptor.socket_id));
+}
+
+TEST_P(LoopShareOn, hears_of_new_sockets_though_the_loop_is_stuck) {
+  EventLoop loop(make_engine());
+  std::vector<std::shared_ptr<Endpoint>> sockets;
+  for (int i = 0; i < 200; i++) sockets.push_back(loop.socket());
+  // In no order that they were made in.
+  for (size_t i = 0; i < 100; i++) loop.rig->thread.close(sockets[i * 2]->id);
+  Peer peer;
+  for (size_t i = 1; i < 200; i += 2) ASSERT_TRUE(peer.send(name_of(sockets[i]->fd.get()), "x"));
+  // The loop does not turn.
+  EXPECT_TRUE(eventually([&] {
+    for (size_t i = 1; i < 200; i += 2) {
+      if (get(*sockets[i], Counter::rx_datagrams) != 1) return false;
+    }
+    return true;
+  }));
 }
 
 TEST_P(LoopShareOn, pauses_and_resumes_on_a_full_ring) {
