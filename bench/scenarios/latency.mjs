@@ -41,7 +41,7 @@ export function latency() {
       show: columns,
       load: { size: 64 },
       entries: [entry('ksocket', 'echo-server', {}, 'ksocket Server'), entry('c', 'echo'), entry('dgram', 'echo')],
-      goals: [atMost(1.25, 'p50Us', 'ksocket Server', 'C')],
+      goals: [atMost(1.15, 'p50Us', 'ksocket Server', 'C')],
     },
     {
       id: 'timers/flood',
