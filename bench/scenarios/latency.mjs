@@ -1,6 +1,9 @@
 import { atMost } from '../harness/goals.mjs';
 import { entry, gsoFlood, others, plainFlood } from './entry.mjs';
 
+// As long as its request, and with the number that the client waits for.
+const numbered = { match: {}, action: { reply: [{ slot: 'request', start: 0, end: 8 }, 'k'.repeat(56)] } };
+
 /** @returns {import('./entry.mjs').Scenario[]} */
 export function latency() {
   const busyPoll = { socketOptions: { busyPoll: 100 } };
@@ -40,8 +43,16 @@ export function latency() {
       kind: 'echo',
       show: columns,
       load: { size: 64 },
-      entries: [entry('ksocket', 'echo-server', {}, 'ksocket Server'), entry('c', 'echo'), entry('dgram', 'echo')],
-      goals: [atMost(1.15, 'p50Us', 'ksocket Server', 'C')],
+      entries: [
+        entry('ksocket', 'echo-server', {}, 'ksocket Server'),
+        entry('ksocket', 'answer', { serverOptions: { rules: [numbered] } }, 'ksocket Server, a reply by rule'),
+        entry('c', 'echo'),
+        entry('dgram', 'echo'),
+      ],
+      goals: [
+        atMost(1.15, 'p50Us', 'ksocket Server', 'C'),
+        atMost(1.15, 'p50Us', 'ksocket Server, a reply by rule', 'C'),
+      ],
     },
     {
       id: 'timers/flood',
