@@ -27,7 +27,7 @@ struct Forwarder::Flow {
   Fd fd;  // connected to the back end
   Answers out;
   uint64_t used_ns = 0;
-  bool answered = false;
+  std::optional<std::list<uint32_t>::iterator> waits;  // in unanswered_, until the first answer
 };
 
 size_t Forwarder::KeyHash::operator()(const Key& key) const {
@@ -68,12 +68,7 @@ void Forwarder::forward(const Address& client, uint32_t offset, uint32_t length,
       return;
     case Balance::round_robin:
       // A client stays where its first datagram went.
-      for (uint32_t target = 0; target < count; target++) {
-        if (!places_.contains({client, target})) continue;
-        send_to(target, client, offset, length, segment_size, now_ns);
-        return;
-      }
-      send_to(next_target_++ % count, client, offset, length, segment_size, now_ns);
+      send_to(kNextTarget, client, offset, length, segment_size, now_ns);
   }
 }
 
@@ -85,6 +80,7 @@ void Forwarder::send_to(uint32_t target, const Address& client, uint32_t offset,
     return;
   }
   flow->used_ns = now_ns;
+  if (flow->waits) unanswered_.splice(unanswered_.end(), unanswered_, *flow->waits);
   if (flow->out.empty()) touched_.push_back(places_.at(flow->key));
   flow->out.add(nullptr, offset, length, segment_size);
   counters_.add(Counter::forwarded, segments_of(length, segment_size));
@@ -104,7 +100,8 @@ Forwarder::Flow* Forwarder::find(const Key& key, uint64_t now_ns) {
 
 Forwarder::Flow* Forwarder::open_flow(const Key& key, uint64_t now_ns) {
   if (free_.empty() && !make_room()) return nullptr;
-  const Address& target = options_.targets[key.target];
+  size_t number = key.target == kNextTarget ? next_target_++ % options_.targets.size() : key.target;
+  const Address& target = options_.targets[number];
   Fd fd;
   if (open_udp(target.family, &fd) != 0 || connect_socket(fd.get(), target) != 0) return nullptr;
   if (offloads_) set_option(fd.get(), target.family, SocketOption::gro, 1);  // where the kernel has it
@@ -113,6 +110,7 @@ Forwarder::Flow* Forwarder::open_flow(const Key& key, uint64_t now_ns) {
   free_.pop_back();
   flows_[place] = std::make_unique<Flow>(key, std::move(fd), target.family, offloads_, counters_);
   flows_[place]->used_ns = now_ns;
+  flows_[place]->waits = unanswered_.insert(unanswered_.end(), place);
   places_.emplace(key, place);
   open_++;
   counters_.add(Counter::flows_opened, 1);
@@ -121,18 +119,17 @@ Forwarder::Flow* Forwarder::open_flow(const Key& key, uint64_t now_ns) {
 
 // Closes the flow that waits longest for its first answer.
 bool Forwarder::make_room() {
-  const Flow* oldest = nullptr;
-  for (const auto& flow : flows_) {
-    if (!flow || flow->answered || !flow->out.empty()) continue;
-    if (oldest == nullptr || flow->used_ns < oldest->used_ns) oldest = flow.get();
-  }
-  if (oldest == nullptr) return false;
-  close_flow(places_.at(oldest->key));
+  if (unanswered_.empty()) return false;
+  uint32_t oldest = unanswered_.front();
+  // It is the batch at hand that has just used it, and with it all the others.
+  if (!flows_[oldest]->out.empty()) return false;
+  close_flow(oldest);
   return true;
 }
 
 void Forwarder::close_flow(uint32_t place) {
   Flow& flow = *flows_[place];
+  if (flow.waits) unanswered_.erase(*flow.waits);
   watch_.end(flow.fd.get());
   places_.erase(flow.key);
   flows_[place].reset();
@@ -161,7 +158,8 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
     datagrams += segments_of(message.length, segment_size);
   }
   flow.used_ns = now_ns;
-  flow.answered = true;
+  if (flow.waits) unanswered_.erase(*flow.waits);
+  flow.waits.reset();
   counters_.add(Counter::returned, datagrams);
   to_clients.flush(tools, tools.batch.base());
   tools.batch.recycle(count);

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -59,6 +61,8 @@ class Forwarder {
 
  private:
   struct Flow;
+  // A target that is decided when the flow opens.
+  static constexpr uint32_t kNextTarget = UINT32_MAX;
   struct Key {
     Address client;
     uint32_t target;
@@ -85,7 +89,8 @@ class Forwarder {
   std::vector<std::unique_ptr<Flow>> flows_;  // null: a free place
   std::vector<uint32_t> free_;
   std::unordered_map<Key, uint32_t, KeyHash> places_;
-  std::vector<uint32_t> touched_;  // by forward(), since the last flush()
+  std::list<uint32_t> unanswered_;  // places, the least recently used first
+  std::vector<uint32_t> touched_;   // by forward(), since the last flush()
   size_t open_ = 0;
   uint32_t next_target_ = 0;
 };
