@@ -217,6 +217,17 @@ test('all controls can be reached and used from the keyboard, with a visible foc
   await page.keyboard.press('Escape');
   assert.match((await chart.getAttribute('aria-label')) ?? '', /^Datagrams: received .+, sent .+$/);
 
+  // And from bar to bar in the distribution, beginning at the highest.
+  const distribution = page.getByRole('img', { name: 'Latency distribution' });
+  await distribution.focus();
+  await page.keyboard.press('ArrowRight');
+  const bar = /^Latency distribution: datagrams \S+ from (.+) to (.+)$/;
+  const [, , end] = bar.exec((await distribution.getAttribute('aria-label')) ?? '') ?? assert.fail('no bar is told');
+  await page.keyboard.press('ArrowRight');
+  assert.equal(bar.exec((await distribution.getAttribute('aria-label')) ?? '')?.[1], end);
+  await page.keyboard.press('Escape');
+  assert.doesNotMatch((await distribution.getAttribute('aria-label')) ?? '', bar);
+
   // Paused, the figures stay.
   await page.locator('#pause').focus();
   await page.keyboard.press('Space');

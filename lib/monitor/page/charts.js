@@ -146,6 +146,23 @@ export function fit(plot, room) {
   }).observe(room);
 }
 
+/** A cursor for the keyboard: arrows, Home and End between the places that `places()` says, from `start` on; Escape
+ * takes it away. */
+export function steer(plot, room, places) {
+  // To the left of all there is nothing to point at.
+  const point = (left) => plot.setCursor({ left, top: Math.sign(left) }, true, true);
+  room.addEventListener('blur', () => point(-10));
+  room.addEventListener('keydown', (event) => {
+    const { first, last, start } = places();
+    const at = plot.cursor.left >= 0 ? (plot.cursor.idx ?? start) : start;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: first, End: last }[event.key];
+    if (event.key === 'Escape') point(-10);
+    if (to === undefined || last < first) return;
+    event.preventDefault();
+    point(plot.valToPos(plot.data[0][Math.min(Math.max(to, first), last)], 'x'));
+  });
+}
+
 export class TimeChart {
   #chart;
   #parts;
@@ -186,8 +203,11 @@ export class TimeChart {
       room,
     );
     fit(this.#plot, room);
-    room.addEventListener('keydown', (event) => this.#onKey(event));
-    room.addEventListener('blur', () => this.#point(-10));
+    steer(this.#plot, room, () => {
+      const times = this.#plot.data[0];
+      const last = times.length - 1;
+      return { first: times.findIndex((time) => time >= this.#now - this.#span), last, start: last };
+    });
   }
 
   #series(each) {
@@ -225,23 +245,5 @@ export class TimeChart {
     const when = pointed === null ? '' : ` at ${format.clock(times[at])}`;
     const said = series.map(({ label }, i) => `${label} ${texts[i]}`).join(', ');
     this.#parts.plot.setAttribute('aria-label', `${title}${when}: ${said}`);
-  }
-
-  // In all charts; to the left of them there is nothing to point at.
-  #point(left) {
-    this.#plot.setCursor({ left, top: Math.sign(left) }, true, true);
-  }
-
-  #onKey(event) {
-    const plot = this.#plot;
-    const times = plot.data[0];
-    const first = times.findIndex((time) => time >= this.#now - this.#span);
-    const last = times.length - 1;
-    const at = plot.cursor.left >= 0 ? (plot.cursor.idx ?? last) : last;
-    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: first, End: last }[event.key];
-    if (event.key === 'Escape') this.#point(-10);
-    if (to === undefined || last < 0) return;
-    event.preventDefault();
-    this.#point(plot.valToPos(times[Math.min(Math.max(to, first), last)], 'x'));
   }
 }

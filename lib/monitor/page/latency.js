@@ -1,5 +1,5 @@
 // The distribution of latencies: a bar for each bucket between the shortest and the longest.
-import { axis, axisWidth, card, colour, fit, PADDING } from '/charts.js';
+import { axis, axisWidth, card, colour, fit, PADDING, steer } from '/charts.js';
 import * as format from '/format.js';
 import uPlot from '/uplot.js';
 
@@ -79,6 +79,10 @@ export class LatencyChart {
       room,
     );
     fit(this.#plot, room);
+    steer(this.#plot, room, () => {
+      const counts = this.#plot.data[1];
+      return { first: 0, last: counts.length - 1, start: counts.indexOf(Math.max(...counts)) };
+    });
   }
 
   /** `latency` as in /stats.json, or null. */
