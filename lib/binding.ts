@@ -129,6 +129,14 @@ function load(): Binding {
   try {
     loaded = createRequire(import.meta.url)(place) as Binding;
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
+      throw new Error(
+        'ksocket is an addon, and Node loads none with --no-addons, or --permission and no --allow-addons',
+        {
+          cause,
+        },
+      );
+    }
     throw new Error(
       `ksocket has no addon for ${process.platform}-${process.arch} (looked for ${place}); build it with "npm run build:native"`,
       { cause },

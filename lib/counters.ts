@@ -31,19 +31,17 @@ export function readServerStats(socket: BigUint64Array, thread: BigUint64Array):
   return { ...readStats(socket, thread), answering: named(socket, serverCounterIndex) };
 }
 
-// Every socket takes one when it closes, hardly anybody looks at it: the counters are copied as the doubles of their
-// bits into a plain array, which costs a tenth of a typed array with memory of its own.
 const THREAD_COUNTERS = Math.max(...Object.values(threadCounterIndex)) + 1;
 
-/** What the counters of a socket and its thread were at some time. */
+/** What the counters of a socket and its thread were at some time. Every socket takes one when it closes, hardly
+ * anybody looks at it: halves of counters in a plain array cost a tenth of a typed array with memory of its own. */
 export class Snapshot {
-  readonly #bits: number[] = [];
+  readonly #words: number[] = [];
 
-  /** `socket` and `thread`: where their rows begin. */
-  constructor(socketPage: Float64Array, socket: number, threadPage: Float64Array, thread: number) {
-    const bits = this.#bits;
-    for (let i = 0; i < COUNTERS_PER_ROW; i++) bits.push(socketPage[socket + i]);
-    for (let i = 0; i < THREAD_COUNTERS; i++) bits.push(threadPage[thread + i]);
+  /** `socket` and `thread`: which counter of its page each row begins with. */
+  constructor(socketPage: Uint32Array, socket: number, threadPage: Uint32Array, thread: number) {
+    this.#keep(socketPage, socket, COUNTERS_PER_ROW);
+    this.#keep(threadPage, thread, THREAD_COUNTERS);
   }
 
   get stats(): Stats {
@@ -54,8 +52,13 @@ export class Snapshot {
     return readServerStats(...this.#rows());
   }
 
+  #keep(page: Uint32Array, first: number, count: number): void {
+    const words = this.#words;
+    for (let i = first * 2; i < (first + count) * 2; i++) words.push(page[i]);
+  }
+
   #rows(): [socket: BigUint64Array, thread: BigUint64Array] {
-    const counters = new BigUint64Array(Float64Array.from(this.#bits).buffer);
+    const counters = new BigUint64Array(Uint32Array.from(this.#words).buffer);
     return [counters.subarray(0, COUNTERS_PER_ROW), counters.subarray(COUNTERS_PER_ROW)];
   }
 }
@@ -69,7 +72,7 @@ function named<Name extends string>(row: BigUint64Array, names: Record<Name, num
 /** Rows of counters, a page of memory at a time. Row 0 is the thread's own. */
 export class CounterPages {
   readonly #pages: BigUint64Array<SharedArrayBuffer>[] = [];
-  readonly #asDoubles: Float64Array[] = [];
+  readonly #words: Uint32Array[] = [];
   readonly #onPage: (page: BigUint64Array<SharedArrayBuffer>) => void;
 
   /** `onPage` makes each new page known to the thread before any of its rows is used. */
@@ -82,7 +85,7 @@ export class CounterPages {
     while (slot >= this.#pages.length * COUNTER_ROWS_PER_PAGE) {
       const page = new BigUint64Array(new SharedArrayBuffer(COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8));
       this.#pages.push(page);
-      this.#asDoubles.push(new Float64Array(page.buffer));
+      this.#words.push(new Uint32Array(page.buffer));
       this.#onPage(page);
     }
   }
@@ -98,7 +101,7 @@ export class CounterPages {
 
   /** The counters as they are now; cheap, and named when somebody looks. */
   snapshot(slot: number): Snapshot {
-    return new Snapshot(this.#asDoubles[pageOf(slot)], this.#row(slot), this.#asDoubles[0], 0);
+    return new Snapshot(this.#words[pageOf(slot)], this.#row(slot), this.#words[0], 0);
   }
 
   /** A slot's row itself, for other threads to read. */
@@ -122,7 +125,7 @@ function pageOf(slot: number): number {
 
 /** What a socket that never had a descriptor has counted. */
 export function zeroCounters(): Snapshot {
-  const zeros = new Float64Array(COUNTERS_PER_ROW);
+  const zeros = new Uint32Array(COUNTERS_PER_ROW * 2);
   return new Snapshot(zeros, 0, zeros, 0);
 }
 

@@ -472,7 +472,13 @@ export class SocketCore implements Endpoint {
   // Makes the descriptor on first use. Undefined when there is one now, else -errno.
   #descriptor(family = this.#family, flags = this.options.flags): number | undefined {
     if (this.#thread !== undefined) return undefined;
-    const errno = this.#reserve().native.open(this.id, family, flags);
+    let errno: number;
+    try {
+      errno = this.#reserve().native.open(this.id, family, flags);
+    } catch (error) {
+      if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error;
+      return (error as { errno: number }).errno; // no thread to be had
+    }
     if (errno === 0) return undefined;
     this.#abandon();
     return errno;
@@ -498,7 +504,7 @@ export class SocketCore implements Endpoint {
       if (errno === 0) return this.#listen(ip, port);
       return errors.exceptionWithHostPort(errno, 'bind', ip, port);
     } catch (error) {
-      return error as Error; // no thread to be had
+      return error as Error; // KSOCKET_ENGINE asks for an engine that there is not
     }
   }
 

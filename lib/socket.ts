@@ -187,7 +187,7 @@ export const Socket = function Socket(this: Socket, type: SocketType | SocketOpt
   (EventEmitter as unknown as () => void).call(this);
   const options = checkSocketOptions(type);
   (this as { type: SocketType }).type = options.type;
-  Object.defineProperty(this, kCore, { value: new SocketCore(this, options) });
+  Object.defineProperty(this, kCore, { configurable: true, value: new SocketCore(this, options) });
   // Programs look for the symbol among a socket's own.
   if (stateSymbol !== undefined) Object.defineProperty(this, stateSymbol, stateProperty);
   if (typeof listener === 'function') this.on('message', listener);
@@ -287,7 +287,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     const core = this[kCore];
     const parsed = parseSendArguments(core.connectState === 'connected', msg, offset, length, port, address, callback);
     if (core.bindState === 'bound') core.send(parsed);
-    else core.whenBound(() => core.send(parsed));
+    else core.whenBound(() => this.send(parsed.payload, parsed.port, parsed.address as string, parsed.callback)); // as dgram does
   },
 
   sendto(msg, offset, length, port, address, callback) {

@@ -70,6 +70,8 @@ struct Endpoint {
   uint32_t loop_place = 0;     // JavaScript thread only: which of the thread's places_, if it may
   size_t fresh_at = SIZE_MAX;  // of the thread's fresh sockets, this one may be there
 
+  bool refusal_told = false;  // guarded by the thread's work mutex: the engine would not watch it
+
   std::mutex interest_mutex;
   bool watched = false;    // guarded by interest_mutex: does the engine know the descriptor?
   uint32_t interest = 0;   // guarded by interest_mutex: what the engine watches for

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -290,6 +291,7 @@ int IoThread::take_timer(std::span<Event> events) {
 bool IoThread::leave_to_loop(std::span<const Event> events) {
   if (!loop_mode_.load(std::memory_order_relaxed) || events.empty()) return false;
   if (events.size() == 1 && events[0].token == kFreshTimerToken) return false;
+  if (stopping_.load() || resume_asked_.load()) return false;
   uint32_t consumed = ring_.consumed();
   bool saturated = loop_policy_.saturated() && now_us() - loop_full_us_.load() < kSaturatedUs;
   bool reads = saturated && std::exchange(loop_consumed_, consumed) != consumed;
@@ -349,25 +351,40 @@ void IoThread::share(const LoopPoll& loop) {
   if (!engine_->exclusive()) return;
   loop_ = loop;
   loop_mode_ = true;
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  places_max_ = std::min<size_t>(kPlacesMax, descriptors.rlim_cur / 16);
   fresh_.open(*engine_);
 }
 
 // The socket gets a place among the shared ones, if there is one. True: the loop watches it now. The caller
 // holds work_mutex_.
 bool IoThread::take_place(const std::shared_ptr<Endpoint>& endpoint) {
-  if (free_places_.empty() && places_.size() < kPlacesMax) {
+  if (free_places_.empty() && places_.size() < places_max_) {
     int data_fd = loop_.add_place();
     if (data_fd < 0) return false;
     free_places_.push_back(static_cast<uint32_t>(places_.size()));
     places_.push_back({data_fd, nullptr});
   }
   if (free_places_.empty()) return false;
-  endpoint->loop_place = free_places_.back();
+  uint32_t number = free_places_.back();
+  LoopPlace& place = places_[number];
+  // It fails for a descriptor that libuv watches, too: then it is the thread's alone.
+  if (share_with_loop(loop_.epoll_fd, place.data_fd, endpoint->fd.get()) != 0) return false;
   free_places_.pop_back();
-  LoopPlace& place = places_[endpoint->loop_place];
   place.endpoint = endpoint;
+  endpoint->loop_place = number;
   endpoint->shared = true;
-  return loop_mode_ && share_with_loop(loop_.epoll_fd, place.data_fd, endpoint->fd.get()) == 0;
+  if (!loop_mode_) unshare(loop_.epoll_fd, endpoint->fd.get());
+  return loop_mode_;
+}
+
+// The caller holds work_mutex_ and interest_mutex.
+void IoThread::give_up_place(Endpoint& endpoint) {
+  places_[endpoint.loop_place].endpoint.reset();
+  free_places_.push_back(endpoint.loop_place);
+  endpoint.shared = false;
+  set_sole_duty(endpoint, endpoint.watched && endpoint.interest != kNothing);
 }
 
 // ---- sockets that the engine does not watch yet
@@ -391,10 +408,19 @@ IoThread::Refused IoThread::end_freshness(const FreshSockets::List& fresh) {
   return refused;
 }
 
-// Their owners hear of it as of a receive error. The caller holds work_mutex_.
+// Their owners hear of it, once, as of a receive error; the timer tries again. The caller holds work_mutex_.
 void IoThread::report(const Refused& refused) {
-  for (const auto& [endpoint, error] : refused) rx_.report(*endpoint, error);
-  publish();
+  for (const auto& [endpoint, error] : refused) {
+    if (endpoint->closing.load()) continue;
+    fresh_.add(endpoint);
+    if (std::exchange(endpoint->refusal_told, true)) continue;
+    endpoint->counters.add(Counter::rx_errors, 1);
+    Descriptor& record = completions_.emplace_back();
+    record.socket_id = endpoint->id;
+    record.kind = DescriptorKind::error;
+    record.result = error;
+  }
+  if (!completions_.empty()) put_completions();
 }
 
 void IoThread::before_poll() {
@@ -429,11 +455,15 @@ void IoThread::receive_from_fresh() {
 // Exclusive waiters are woken in the order in which they were added: the loop first, then the thread.
 void IoThread::enter_loop_mode() {
   loop_mode_ = true;
-  for (const auto& [data_fd, endpoint] : places_) {
+  for (const LoopPlace& place : places_) {
+    std::shared_ptr<Endpoint> endpoint = place.endpoint;
     if (!endpoint) continue;
     std::lock_guard lock(endpoint->interest_mutex);
     if (!endpoint->fd) continue;
-    share_with_loop(loop_.epoll_fd, data_fd, endpoint->fd.get());
+    if (share_with_loop(loop_.epoll_fd, place.data_fd, endpoint->fd.get()) != 0) {
+      give_up_place(*endpoint);
+      continue;
+    }
     if (endpoint->watched) engine_->change(endpoint->fd.get(), endpoint->id, endpoint->interest);
   }
 }

@@ -79,8 +79,8 @@ class IoThread {
  private:
   static constexpr size_t kEventsMax = 64;
 
-  // At most so many sockets take part in sharing: each place costs a descriptor, for as long as the thread
-  // lives.
+  // At most so many sockets take part in sharing. Each place costs a descriptor, for as long as the thread
+  // lives, so it is fewer where the process may have few.
   static constexpr size_t kPlacesMax = 64;
 
   struct LoopPlace {
@@ -104,6 +104,7 @@ class IoThread {
   void unpause_all();
   uint32_t next_pause(bool caught_up);
   bool take_place(const std::shared_ptr<Endpoint>& endpoint);
+  void give_up_place(Endpoint& endpoint);
   bool keep_fresh(const std::shared_ptr<Endpoint>& endpoint);
   using Refused = std::vector<std::pair<std::shared_ptr<Endpoint>, int>>;
   Refused end_freshness(const FreshSockets::List& fresh);
@@ -152,6 +153,7 @@ class IoThread {
   // Guarded by work_mutex_ from here on: the I/O thread holds it except while it waits.
   std::mutex work_mutex_;
   std::atomic<uint32_t> loop_wants_work_{0};
+  size_t places_max_ = 0;
   std::vector<LoopPlace> places_;
   std::vector<uint32_t> free_places_;
   FreshSockets fresh_;

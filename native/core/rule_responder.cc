@@ -1,6 +1,7 @@
 #include "core/rule_responder.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/clock.h"
 #include "core/rules/reply_template.h"
@@ -106,8 +107,7 @@ std::span<const Incoming> RuleResponder::answer(const ResponderTools& tools, con
   now_ns_ = clock_ns(CLOCK_REALTIME);
   for (const Incoming& incoming : batch) decide(tools, base, incoming);
   echoes_.flush(tools, base);
-  replies_.flush(tools, scratch_.data());
-  scratch_used_ = 0;
+  flush_replies(tools);
   for (const auto& forwarder : rules_->forwarders) forwarder->flush(tools, base);
   return delivered_;
 }
@@ -128,28 +128,31 @@ void RuleResponder::decide(const ResponderTools& tools, const uint8_t* base, con
       if (action == Action::forward) forwarder = set.forwarders[rule.forward].get();
     }
     if (action == Action::reply) {
+      settle(tools, base, incoming, run);
+      echoes_.flush(tools, base);
       reply(tools, request, index);
       return;
     }
     bool joins = run.datagrams > 0 && action == run.action && forwarder == run.forwarder &&
                  offset == run.offset + run.length;
     if (!joins) {
-      settle(incoming, run);
+      settle(tools, base, incoming, run);
       run = {action, forwarder, offset, 0, 0};
     }
     run.length += length;
     run.datagrams++;
   });
-  settle(incoming, run);
+  settle(tools, base, incoming, run);
 }
 
-void RuleResponder::settle(const Incoming& incoming, Run& run) {
+void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming,
+                           Run& run) {
   if (run.datagrams == 0) return;
   uint16_t segment_size = run.datagrams > 1 ? incoming.segment_size : 0;
   switch (run.action) {
     case Action::echo:
       counters_.add(Counter::replies, run.datagrams);
-      echoes_.add(&incoming.from, run.offset, run.length, segment_size);
+      echo(tools, base, incoming.from, run, segment_size);
       break;
     case Action::deliver:
       delivered_.push_back({run.offset, run.length, segment_size, incoming.from});
@@ -163,13 +166,29 @@ void RuleResponder::settle(const Incoming& incoming, Run& run) {
   run.datagrams = 0;
 }
 
+// A client's answers keep their order: behind replies, which have memory of their own, an echo is copied
+// there.
+void RuleResponder::echo(const ResponderTools& tools, const uint8_t* base, const Address& to, const Run& run,
+                         uint16_t segment_size) {
+  if (!replies_.empty() && kScratchBytes - scratch_used_ < run.length) flush_replies(tools);
+  if (replies_.empty()) {
+    echoes_.add(&to, run.offset, run.length, segment_size);
+    return;
+  }
+  std::memcpy(scratch_.data() + scratch_used_, base + run.offset, run.length);
+  replies_.add(&to, scratch_used_, run.length, segment_size);
+  scratch_used_ += run.length;
+}
+
+void RuleResponder::flush_replies(const ResponderTools& tools) {
+  replies_.flush(tools, scratch_.data());
+  scratch_used_ = 0;
+}
+
 void RuleResponder::reply(const ResponderTools& tools, const rules::Request& request, uint32_t index) {
   const rules::Rule& rule = rules_->program.rule(index);
   size_t limit = rules::size_limit(rule, request.payload.size());
-  if (kScratchBytes - scratch_used_ < limit) {
-    replies_.flush(tools, scratch_.data());
-    scratch_used_ = 0;
-  }
+  if (kScratchBytes - scratch_used_ < limit) flush_replies(tools);
   RuleSet::Tally& tally = *rules_->tallies[index];
   size_t bytes = rules::render(rule.reply, request, tally.replies, scratch_.data() + scratch_used_, limit);
   if (bytes == rules::kDoesNotFit) {

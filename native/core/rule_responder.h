@@ -54,7 +54,10 @@ class RuleResponder final : public Responder {
   void adopt_next();
   void decide(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming);
   void reply(const ResponderTools& tools, const rules::Request& request, uint32_t index);
-  void settle(const Incoming& incoming, Run& run);
+  void echo(const ResponderTools& tools, const uint8_t* base, const Address& to, const Run& run,
+            uint16_t segment_size);
+  void flush_replies(const ResponderTools& tools);
+  void settle(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming, Run& run);
 
   const uint8_t family_;
   const uint16_t port_;
@@ -79,7 +82,7 @@ class RuleResponder final : public Responder {
   Answers echoes_;
   Answers replies_;
   std::vector<Incoming> delivered_;
-  std::vector<uint8_t> scratch_;  // replies
+  std::vector<uint8_t> scratch_;  // replies, and echoes behind them
   uint32_t scratch_used_ = 0;
 };
 

@@ -30,9 +30,6 @@ class RxLoop {
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
-  // Tells JavaScript that receiving has failed, with -errno.
-  void report(Endpoint& endpoint, int error);
-
   // Since the last call: how many datagrams came in, and did the kernel have more than was asked for?
   struct Round {
     uint32_t received = 0;
@@ -52,6 +49,7 @@ class RxLoop {
            uint16_t segment_size);
   void describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
                 uint16_t segment_size);
+  void report(Endpoint& endpoint, int error);
 
   Engine& engine_;
   RxRing& ring_;

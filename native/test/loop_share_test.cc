@@ -86,6 +86,13 @@ class EventLoop {
     epoll_event event;
     return epoll_wait(epoll_.get(), &event, 1, 0) > 0;
   }
+  // Somebody else's entry for this descriptor, which means nothing to us.
+  void watch_otherwise(int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.fd = -1;
+    EXPECT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
+  }
   // Sleeps until something happens, and does nothing about it.
   int sleep() {
     epoll_event event;
@@ -307,8 +314,16 @@ class GatedEngine : public Engine {
   bool exclusive() const override { return real_->exclusive(); }
   int watch(int fd, uint64_t token, uint32_t interest) override {
     std::lock_guard lock(mutex_);
+    if (token != kFreshTimerToken && refusals_ > 0) {
+      refusals_--;
+      return -ENOSPC;
+    }
     watched_.push_back(fd);
     return real_->watch(fd, token, interest);
+  }
+  void refuse(int times) {
+    std::lock_guard lock(mutex_);
+    refusals_ = times;
   }
   bool has_watched(int fd) {
     std::lock_guard lock(mutex_);
@@ -338,6 +353,7 @@ class GatedEngine : public Engine {
   std::condition_variable changed_;
   bool open_ = false;         // guarded by mutex_
   std::vector<int> watched_;  // guarded by mutex_
+  int refusals_ = 0;          // guarded by mutex_: so many sockets will not be watched
 };
 
 // Is this thread of ours asleep in the kernel?
@@ -421,6 +437,53 @@ TEST(LoopShare, works_off_the_backlog_of_a_fresh_socket) {
   Peer peer;
   ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "x"));
   EXPECT_TRUE(loop.turn_until_records(1));
+}
+
+// The user has heard 'listening' when the engine refuses to watch a fresh socket.
+TEST(LoopShare, tells_of_a_refused_socket_once_and_tries_again) {
+  auto* gated = new GatedEngine(test::make_engine("mmsg"));
+  EventLoop loop(std::unique_ptr<Engine>(gated), {.slots = 8});
+  gated->open();
+  auto flooded = loop.socket();
+  ASSERT_TRUE(eventually([&] { return gated->has_watched(flooded->fd.get()); }));
+  Peer peer;
+  for (int i = 0; i < 50; i++) ASSERT_TRUE(peer.send(name_of(flooded->fd.get()), "flood"));
+  ASSERT_TRUE(eventually([&] { return get(*flooded, Counter::rx_pauses) > 0; }));
+  // The ring is full.
+  gated->refuse(3);
+  auto socket = loop.socket();
+  EXPECT_TRUE(eventually([&] { return get(*socket, Counter::rx_errors) == 1; }));
+  EXPECT_TRUE(eventually([&] { return gated->has_watched(socket->fd.get()); }));
+  ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "late"));
+  ASSERT_TRUE(loop.turn_until_records(52));
+  size_t errors = 0, late = 0;
+  for (const auto& record : loop.rig->records) {
+    if (record.descriptor.socket_id != socket->id) continue;
+    if (record.descriptor.kind == DescriptorKind::error) errors++;
+    if (record.data == "late") late++;
+  }
+  EXPECT_EQ(errors, 1u);
+  EXPECT_EQ(late, 1u);
+  EXPECT_EQ(get(*socket, Counter::rx_errors), 1u);
+}
+
+// As libuv does with a descriptor of its own: the loop's instance has it already.
+TEST(LoopShare, leaves_a_socket_to_the_thread_that_the_loop_cannot_share) {
+  EventLoop loop(test::make_engine("mmsg"));
+  auto other = loop.rig->add(test::bound_socket());
+  loop.watch_otherwise(other->fd.get());
+  ASSERT_EQ(loop.rig->thread.watch(*other), 0);
+  EXPECT_FALSE(other->shared);
+  auto socket = loop.socket();
+  EXPECT_EQ(socket->loop_place, 0u);
+  EXPECT_TRUE(socket->shared);
+  Peer peer;
+  ASSERT_TRUE(peer.send(name_of(other->fd.get()), "x"));
+  EXPECT_TRUE(eventually([&] {
+    loop.turn(1);
+    return loop.rig->records.size() == 1;
+  }));
+  loop.rig->thread.close(other->id);
 }
 
 // ---- the policy

@@ -93,10 +93,29 @@ TEST(RuleResponder, does_what_the_first_match_says) {
 TEST(RuleResponder, keeps_together_of_a_super_datagram_what_fares_alike) {
   Conversation talk({rule("e", Action::echo), rule("j", Action::deliver), rule("r", Action::reply, "=")},
                     Action::drop, true);
-  EXPECT_EQ(talk.hear("e1e2e3j1j2d1d2e4j3r1e", 2).answers(), (Lines{"e1e2e3/2", "e4e/2", "="}));
+  EXPECT_EQ(talk.hear("e1e2e3j1j2d1d2e4j3r1e", 2).answers(), (Lines{"e1e2e3/2", "e4", "=e/1"}));
   EXPECT_EQ(talk.delivered, (Lines{"j1j2/2", "j3"}));
   EXPECT_EQ(talk.counters[Counter::rule_drops], 2u);
   EXPECT_EQ(talk.responder.hits(), (std::vector<uint64_t>{5, 3, 1}));
+}
+
+TEST(RuleResponder, answers_in_the_order_of_the_requests) {
+  Conversation talk({rule("e", Action::echo), rule("r", Action::reply, "reply")});
+  Lines expected;
+  for (int i = 0; i < 20; i++) {
+    std::string echoed = "e" + std::to_string(i);
+    talk.hear(echoed).hear("r");
+    expected.insert(expected.end(), {echoed, "reply"});
+  }
+  EXPECT_EQ(talk.answers(), expected);
+  // Echoes that the memory for replies has no room for leave by themselves.
+  expected.clear();
+  for (int i = 0; i < 60; i++) {
+    std::string echoed = std::string(60'000, 'e') + std::to_string(i);
+    talk.hear("r").hear(echoed);
+    expected.insert(expected.end(), {"reply", echoed});
+  }
+  EXPECT_EQ(talk.answers(), expected);
 }
 
 TEST(RuleResponder, goes_on_counting_where_a_name_stays) {
