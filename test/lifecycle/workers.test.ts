@@ -1,6 +1,6 @@
 // Several environments in one process: the main thread and workers, each with its own I/O threads.
 import assert from 'node:assert/strict';
-import { startProgram } from '../support/child.js';
+import { runProgram, startProgram } from '../support/child.js';
 import { startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
 
@@ -84,6 +84,41 @@ test('worker.terminate() while datagrams trickle in, which an idle event loop re
     300,
   );
   assert.deepEqual(lines, ['settled']);
+});
+
+// JavaScript goes on for a moment after its environment has begun to end, and every call of the addon fails then.
+test('worker.terminate() while it sends', async () => {
+  const { code, signal, stdout, stderr } = await runProgram(
+    async (rounds) => {
+      const { Worker } = await import('node:worker_threads');
+      const { once } = await import('node:events');
+      const source = `
+        const { parentPort } = require('node:worker_threads');
+        import('ksocket').then(({ createSocket }) => {
+          const socket = createSocket('udp4');
+          socket.bind(0, '127.0.0.1', () => {
+            const { port } = socket.address();
+            parentPort.postMessage('sends');
+            setImmediate(function turn() {
+              for (let i = 0; i < 50; i++) socket.send('x', port, '127.0.0.1', i === 0 ? () => {} : undefined);
+              setImmediate(turn);
+            });
+          });
+        });
+      `;
+      let terminated = 0;
+      for (let i = 0; i < rounds; i++) {
+        const worker = new Worker(source, { eval: true, execArgv: [] });
+        await once(worker, 'message');
+        await new Promise((resolve) => setTimeout(resolve, i % 10)); // at another moment each time
+        terminated += await worker.terminate();
+      }
+      console.log(terminated);
+    },
+    [100],
+    { deadlineMs: 60_000 },
+  );
+  assert.deepEqual([code, signal, stderr, stdout], [0, null, '', '100\n']);
 });
 
 test('a worker that exits, throws, closes or unrefs while it receives', async () => {

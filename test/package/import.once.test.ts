@@ -43,6 +43,14 @@ test('it needs no other package', async () => {
   assert.match(result.stdout, /^hello (mmsg|posix)\n$/);
 });
 
+test('where Node loads no addons it says so', async () => {
+  using installation = new Installation();
+  const options = { ...anyEngine, cwd: installation.project, execArgv: ['--no-addons'] };
+  const { code, stderr } = await runProgram(selfTest, ['ksocket'], options);
+  assert.equal(code, 1);
+  assert.match(stderr, /Error: ksocket is an addon, and Node loads none with --no-addons/);
+});
+
 test('require() loads it as well', async () => {
   using installation = new Installation();
   writeFileSync(

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { inspect } from 'node:util';
 import { createSocket, type Socket } from 'ksocket';
 import { runProgram } from '../support/child.js';
-import { type AnySocket, bound, closed, Inbox, Sockets, sent } from '../support/peer.js';
+import { type AnySocket, bound, closed, Inbox, kinds, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { nextTurn, waitFor, within } from '../support/wait.js';
 
@@ -440,3 +440,25 @@ test('the queue is empty when the kernel takes everything', async () => {
   assert.equal(socket.getSendQueueSize(), 0);
   assert.equal(socket.getSendQueueCount(), 0);
 });
+
+for (const [name, make] of kinds) {
+  test(`${name}: whoever wraps send() sees that of the implicit bind, too`, async () => {
+    await using sockets = new Sockets();
+    const receiver = sockets.make();
+    const inbox = new Inbox(receiver);
+    const port = await bound(receiver);
+    const sender = make('udp4');
+    const seen: unknown[] = [];
+    const original = sender.send as AnySend;
+    sender.send = (...args: unknown[]) => {
+      seen.push(args[0]);
+      original.apply(sender, args);
+    };
+    await sent(sender, 'one', port);
+    await sent(sender, 'two', port);
+    await inbox.take(2);
+    assert.deepEqual(inbox.texts, ['one', 'two']);
+    assert.equal(seen.length, 3);
+    await closed(sender);
+  });
+}
