@@ -222,9 +222,9 @@ export class SocketCore implements Endpoint {
     return this.#state;
   }
 
-  /** Runs the action now, or behind 'listening', binding the socket to any port if nobody has. When that bind fails,
-   * what waited is dropped. */
-  whenBound(action: () => void): void {
+  /** Runs the action now, or `later` behind 'listening', binding the socket to any port if nobody has. When that bind
+   * fails, what waited is dropped. */
+  whenBound(action: () => void, later = action): void {
     this.checkRunning();
     if (this.bindState === 'unbound') this.#socket.bind({ port: 0, exclusive: true }, null);
     if (this.bindState === 'bound') {
@@ -232,10 +232,10 @@ export class SocketCore implements Endpoint {
       return;
     }
     if (this.#queue !== undefined) {
-      this.#queue.push(action);
+      this.#queue.push(later);
       return;
     }
-    this.#queue = [action];
+    this.#queue = [later];
     const socket = this.#socket;
     const onListening = () => {
       socket.removeListener(EventEmitter.errorMonitor, onError);

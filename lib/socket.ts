@@ -287,7 +287,11 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     const core = this[kCore];
     const parsed = parseSendArguments(core.connectState === 'connected', msg, offset, length, port, address, callback);
     if (core.bindState === 'bound') core.send(parsed);
-    else core.whenBound(() => this.send(parsed.payload, parsed.port, parsed.address as string, parsed.callback)); // as dgram does
+    else {
+      // What has to wait is sent by the method again, as in node:dgram: those who wrap it see both.
+      const again = () => this.send(parsed.payload, parsed.port, parsed.address as string, parsed.callback);
+      core.whenBound(() => core.send(parsed), again);
+    }
   },
 
   sendto(msg, offset, length, port, address, callback) {
