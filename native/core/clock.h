@@ -13,4 +13,9 @@ inline uint64_t clock_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+// Microseconds, for intervals.
+inline uint64_t now_us() {
+  return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
 }  // namespace ksocket

@@ -90,7 +90,18 @@ class IoThread {
 
   // Holds work_mutex_ on the JavaScript thread. The I/O thread, which would take the lock again before a
   // sleeper wakes up, steps back for it.
-  class LoopLock;
+  class LoopLock {
+   public:
+    explicit LoopLock(IoThread& thread) : thread_(thread) {
+      thread_.loop_wants_work_.fetch_add(1);
+      thread_.work_mutex_.lock();
+      thread_.loop_wants_work_.fetch_sub(1);
+    }
+    ~LoopLock() { thread_.work_mutex_.unlock(); }
+
+   private:
+    IoThread& thread_;
+  };
 
   static void* entry(void* self);
   void run();
@@ -103,6 +114,8 @@ class IoThread {
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
   uint32_t next_pause(bool caught_up);
+  bool start_sharing(Endpoint& endpoint);
+  void stop_sharing(Endpoint& endpoint);
   bool take_place(const std::shared_ptr<Endpoint>& endpoint);
   void give_up_place(Endpoint& endpoint);
   bool keep_fresh(const std::shared_ptr<Endpoint>& endpoint);

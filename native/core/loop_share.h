@@ -5,7 +5,7 @@
 // then the I/O thread's. The kernel wakes the first of the two that is asleep in epoll_wait
 // (ep_poll_callback: an instance nobody waits on does not count). An idle event loop gets the datagram at
 // once and without us; a busy one does not wait, so the I/O thread is woken, and nothing is lost while
-// JavaScript is stuck. Nobody has to measure or to guess.
+// JavaScript is stuck. What the I/O thread does about it is in core/io_thread_sharing.cc.
 #pragma once
 
 #include <algorithm>
