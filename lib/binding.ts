@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import { LAYOUT_HASH } from './layout.js';
 
-/** The memory an I/O thread shares with JavaScript: see native/core/layout.h. */
+/** The memory an I/O thread shares with JavaScript: see native/core/memory/layout.h. */
 export interface ThreadMemory {
   /** Shared with monitors in other threads; Node-API reaches a SharedArrayBuffer only through a view. */
   control: Int32Array<SharedArrayBuffer>;
@@ -19,12 +19,12 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;
-  /** May the event loop receive by itself while it is idle (native/core/loop_share.h)? */
+  /** May the event loop receive by itself while it is idle (native/core/sharing/loop_share.h)? */
   shareLoop: boolean;
   onWake: () => void;
 }
 
-/** Where a rule forwards to: native/core/forwarder.h. */
+/** Where a rule forwards to: native/core/answer/forwarder.h. */
 export interface NativeForward {
   targets: [family: number, address: string, port: number][];
   /** 0: by source, 1: round-robin, 2: all. */
@@ -82,7 +82,7 @@ export interface NativeIoThread {
   membership(id: number, join: boolean, group: string, networkInterface: string, source: string): number;
   multicastInterface(id: number, address: string): number;
   deliver(id: number, wanted: boolean): void;
-  /** Counts into LATENCY_CELLS cells (native/core/latency_histogram.h) from now on, or with null no more. */
+  /** Counts into LATENCY_CELLS cells (native/core/memory/latency_histogram.h) from now on, or with null no more. */
   measureLatency(id: number, cells: BigUint64Array<SharedArrayBuffer> | null): number;
   backlog(id: number): [datagrams: number, bytes: number];
 

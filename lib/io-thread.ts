@@ -16,7 +16,7 @@ export interface IoThreadOptions {
   ringBytes: number;
   /** Microseconds that the thread looks for datagrams without sleeping. */
   busyPoll: number;
-  /** How the thread waits for fuller batches: native/core/moderation.h. */
+  /** How the thread waits for fuller batches: native/core/sharing/moderation.h. */
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;

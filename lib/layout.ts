@@ -1,4 +1,4 @@
-// Generated from native/core/layout_fields.h by `npm run generate`. Do not edit.
+// Generated from native/core/contract/layout_fields.h by `npm run generate`. Do not edit.
 // Names that start with D_ and C_ are byte offsets in a descriptor and in the ring's control block.
 
 export const DESCRIPTOR_BYTES = 64;

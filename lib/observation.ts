@@ -11,7 +11,7 @@ export interface Observation {
   control: Int32Array<SharedArrayBuffer>;
   /** Places in the receive ring. */
   ringSlots: number;
-  /** native/core/latency_histogram.h */
+  /** native/core/memory/latency_histogram.h */
   latency: BigUint64Array<SharedArrayBuffer>;
 }
 

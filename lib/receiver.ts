@@ -1,4 +1,4 @@
-// The consumer's half of the receive ring (native/core/rx_ring.h is the other): wakes up, reads records, hands
+// The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
 import { markAsUntransferable } from 'node:worker_threads';
 import { PeerNames } from './address.js';

@@ -1,4 +1,4 @@
-// Writes lib/layout.ts from native/core/layout_fields.h; with --check only says whether it is up to date.
+// Writes lib/layout.ts from native/core/contract/layout_fields.h; with --check only says whether it is up to date.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const present = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 if (present === generated) {
   console.log('lib/layout.ts is up to date');
 } else if (process.argv.includes('--check')) {
-  console.error('lib/layout.ts does not match native/core/layout_fields.h: run `npm run generate`');
+  console.error('lib/layout.ts does not match native/core/contract/layout_fields.h: run `npm run generate`');
   process.exitCode = 1;
 } else {
   writeFileSync(file, generated);

@@ -1,4 +1,4 @@
-// Checked rules as bytes for native/core/rules/decode.cc; decode.h describes the format.
+// Checked rules as bytes for native/core/answer/rules/decode.cc; decode.h describes the format.
 import * as errors from '../errors.js';
 import { type CheckedRule, checkOtherwise, checkRules } from './check.js';
 import type { CheckedForward } from './check-action.js';

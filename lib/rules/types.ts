@@ -80,7 +80,7 @@ export interface Rule {
   action: RuleAction;
 }
 
-// native/core/rules/rule.h has the same limits.
+// native/core/answer/rules/rule.h has the same limits.
 export const RULES_MAX = 65_536;
 export const ENCODED_BYTES_MAX = 64 * 1024 * 1024;
 export const PAYLOAD_BYTES_MAX = 65_535;

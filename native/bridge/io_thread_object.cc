@@ -5,16 +5,16 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "core/fd_type.h"
-#include "core/fixed_responder.h"
-#include "core/guarded_responder.h"
-#include "core/handler_responder.h"
-#include "core/multicast.h"
-#include "core/open_flags.h"
-#include "core/options.h"
-#include "core/protection/bpf.h"
-#include "core/rule_responder.h"
-#include "core/rules/decode.h"
+#include "core/answer/fixed_responder.h"
+#include "core/answer/guarded_responder.h"
+#include "core/answer/handler_responder.h"
+#include "core/answer/protection/filter.h"
+#include "core/answer/rule_responder.h"
+#include "core/answer/rules/decode.h"
+#include "core/contract/open_flags.h"
+#include "core/socket/fd_type.h"
+#include "core/socket/multicast.h"
+#include "core/socket/options.h"
 #include "engine/choose.h"
 
 namespace ksocket {

@@ -13,7 +13,7 @@
 
 #include "bridge/loop_watch.h"
 #include "bridge/waker.h"
-#include "core/io_thread.h"
+#include "core/thread/io_thread.h"
 
 namespace ksocket {
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "bridge/exception.h"
-#include "core/socket.h"
+#include "core/socket/socket.h"
 
 namespace ksocket {
 

@@ -1,5 +1,5 @@
-// The event loop's side of core/loop_share.h: a libuv handle whose callback is called when a shared socket is
-// readable.
+// The event loop's side of core/sharing/loop_share.h: a libuv handle whose callback is called when a shared
+// socket is readable.
 //
 // libuv finds a watcher by the descriptor number in epoll_event.data.fd. Each handle watches an eventfd that
 // nobody ever signals; sockets are added to the loop's epoll instance (uv_backend_fd) by us, with such a

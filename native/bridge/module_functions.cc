@@ -2,10 +2,10 @@
 
 #include <cstring>
 
-#include "core/address.h"
-#include "core/fd_type.h"
-#include "core/features.h"
-#include "core/layout_fields.h"
+#include "core/contract/layout_fields.h"
+#include "core/socket/address.h"
+#include "core/socket/fd_type.h"
+#include "engine/features.h"
 
 namespace ksocket {
 

@@ -2,8 +2,8 @@
 
 #include <cerrno>
 
-#include "core/errno_policy.h"
-#include "core/socket.h"
+#include "core/base/errno_policy.h"
+#include "core/socket/socket.h"
 #include "engine/mmsg.h"
 #include "engine/posix.h"
 

@@ -1,5 +1,5 @@
 // The narrow waist: everything the loops ask of the kernel's data path. An engine calls the kernel and
-// returns its answer; it decides nothing (core/errno_policy.h does).
+// returns its answer; it decides nothing (core/base/errno_policy.h does).
 #pragma once
 
 #include <sys/socket.h>
@@ -30,7 +30,7 @@ class Engine {
   // May sockets of this engine use GRO and GSO?
   virtual bool offloads() const = 0;
   // Does it wait with exclusive entries of an epoll instance, so that an event loop can take part
-  // (core/loop_share.h)?
+  // (core/sharing/loop_share.h)?
   virtual bool exclusive() const { return false; }
 
   // Which descriptors wait() watches, level-triggered; from any thread. 0 or -errno.

@@ -1,7 +1,7 @@
 // recvmmsg(2), sendmmsg(2), epoll(7) and eventfd(2): many datagrams a system call.
 #pragma once
 
-#include "core/socket.h"
+#include "core/socket/socket.h"
 #include "engine/engine.h"
 
 namespace ksocket {

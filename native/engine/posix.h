@@ -8,7 +8,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/socket.h"
+#include "core/socket/socket.h"
 #include "engine/engine.h"
 
 namespace ksocket {

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <string>
 
-#include "core/layout_fields.h"
+#include "core/contract/layout_fields.h"
 
 using namespace ksocket;
 
@@ -34,7 +34,7 @@ std::string upper(const char* constant) {
 
 int main() {
   std::printf(
-      "// Generated from native/core/layout_fields.h by `npm run generate`. Do not edit.\n"
+      "// Generated from native/core/contract/layout_fields.h by `npm run generate`. Do not edit.\n"
       "// Names that start with D_ and C_ are byte offsets in a descriptor and in the ring's control "
       "block.\n\n");
 #define X(name, value) std::printf("export const " #name " = %lld;\n", static_cast<long long>(value));

@@ -1,4 +1,4 @@
-// Rules as the bytes that native code decodes. What those mean there is tested in native/test/rules_decode_test.cc, with
+// Rules as the bytes that native code decodes. What those mean there is tested in native/test/answer/rules/decode_test.cc, with
 // the same sample.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -5,7 +5,7 @@ import uPlot from '/uplot.js';
 
 const EIGHTHS = 8;
 
-/** In which bucket `us` is, with how far into it as its fraction, and back: native/core/latency_histogram.h has the
+/** In which bucket `us` is, with how far into it as its fraction, and back: native/core/memory/latency_histogram.h has the
  * drawing. */
 function bucketOf(us) {
   if (us < EIGHTHS) return us;

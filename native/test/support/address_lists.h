@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/protection/address_set.h"
+#include "core/answer/protection/address_set.h"
 
 namespace ksocket::test {
 

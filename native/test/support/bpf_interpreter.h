@@ -1,4 +1,4 @@
-// Classic BPF without a kernel: what core/protection/bpf.cc writes, executed on a network header.
+// Classic BPF without a kernel: what core/answer/protection/filter.cc writes, executed on a network header.
 #pragma once
 
 #include <linux/filter.h>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/address.h"
+#include "core/socket/address.h"
 
 namespace ksocket::test {
 

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/address.h"
-#include "core/socket.h"
+#include "core/socket/address.h"
+#include "core/socket/socket.h"
 #include "engine/engine.h"
 
 namespace ksocket::test {

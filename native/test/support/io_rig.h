@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/io_thread.h"
+#include "core/thread/io_thread.h"
 #include "support/ring_memory.h"
 #include "support/ring_reader.h"
 #include "support/waiting.h"

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "core/address.h"
-#include "core/socket.h"
+#include "core/socket/address.h"
+#include "core/socket/socket.h"
 
 namespace ksocket::test {
 

@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/counters.h"
-#include "core/layout.h"
-#include "core/rx_ring.h"
+#include "core/memory/counters.h"
+#include "core/memory/layout.h"
+#include "core/memory/rx_ring.h"
 
 namespace ksocket::test {
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <span>
 
-#include "core/layout.h"
-#include "core/rx_ring.h"
+#include "core/memory/layout.h"
+#include "core/memory/rx_ring.h"
 
 namespace ksocket::test {
 

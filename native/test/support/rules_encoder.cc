@@ -1,6 +1,6 @@
 #include "support/rules_encoder.h"
 
-#include "core/rules/decode.h"
+#include "core/answer/rules/decode.h"
 
 namespace ksocket::test {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/rules/rule.h"
+#include "core/answer/rules/rule.h"
 
 namespace ksocket::test {
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "core/address.h"
+#include "core/socket/address.h"
 
 namespace ksocket::test {
 

@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "core/rules/rule.h"
+#include "core/answer/rules/rule.h"
 
 namespace ksocket::test {
 

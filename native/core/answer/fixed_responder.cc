@@ -1,0 +1,40 @@
+#include "core/answer/fixed_responder.h"
+
+#include <algorithm>
+
+namespace ksocket {
+
+FixedResponder::FixedResponder(Options options, int source_fd, uint32_t keep_bytes_max, bool offloads,
+                               Counters counters)
+    : options_(std::move(options)),
+      keep_bytes_max_(keep_bytes_max),
+      answers_(options_.target ? options_.target.get() : source_fd, options_.family, offloads, counters) {}
+
+void FixedResponder::echo(const Incoming& datagram) {
+  const Address* to = options_.target ? nullptr : &datagram.from;
+  uint32_t each = datagram.segment_size != 0 ? datagram.segment_size : datagram.length;
+  if (each <= keep_bytes_max_) {
+    answers_.add(to, datagram.offset, datagram.length, datagram.segment_size);
+    return;
+  }
+  for_each_datagram(datagram, [&](uint32_t offset, uint32_t length) {
+    answers_.add(to, offset, std::min(length, keep_bytes_max_), 0);
+  });
+}
+
+std::span<const Incoming> FixedResponder::answer(const ResponderTools& tools, const uint8_t* base,
+                                                 std::span<const Incoming> batch) {
+  for (const Incoming& datagram : batch) {
+    if (options_.kind == Kind::echo) {
+      echo(datagram);
+      continue;
+    }
+    const Address* to = options_.target ? nullptr : &datagram.from;
+    uint32_t bytes = static_cast<uint32_t>(options_.reply.size());
+    for_each_datagram(datagram, [&](uint32_t, uint32_t) { answers_.add(to, 0, bytes, 0); });
+  }
+  answers_.flush(tools, options_.kind == Kind::echo ? base : options_.reply.data());
+  return batch;
+}
+
+}  // namespace ksocket

@@ -1,0 +1,98 @@
+// Forwards datagrams to back ends and their answers back to the clients, as a NAT does: each client gets a
+// socket of its own towards the back end (a flow), so that an answer says by the socket it comes to whose it
+// is.
+//
+// Bounded: at most `flows_max` flows. One that was idle for too long is closed; when all places are taken,
+// the oldest one that was never answered makes room for a new client, and if there is none the datagram is
+// dropped and counted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/answer/answers.h"
+#include "core/answer/responder.h"
+#include "core/socket/socket.h"
+
+namespace ksocket {
+
+class Forwarder {
+ public:
+  enum class Balance : uint8_t { source, round_robin, all };
+
+  struct Options {
+    std::vector<Address> targets;  // at least one
+    Balance balance = Balance::source;
+    uint64_t idle_ns = 60'000'000'000;
+    uint32_t flows_max = 4096;
+
+    bool operator==(const Options& other) const = default;
+  };
+
+  // How a flow's descriptor is watched: as the responder's, with this key.
+  struct Watch {
+    std::function<int(int fd, uint32_t key)> begin;  // 0 or -errno
+    std::function<void(int fd)> end;
+  };
+
+  // `first_key`: the keys of this forwarder are first_key … first_key + flows_max - 1.
+  Forwarder(Options options, uint32_t first_key, Watch watch, bool offloads, Counters counters);
+  ~Forwarder();
+
+  // A client's datagram (or super-datagram), `offset` bytes behind the base that flush() is given.
+  void forward(const Address& client, uint32_t offset, uint32_t length, uint16_t segment_size,
+               uint64_t now_ns);
+  // Sends what was forwarded since the last call.
+  void flush(const ResponderTools& tools, const uint8_t* base);
+
+  bool owns(uint32_t key) const { return key - first_key_ < flows_.size(); }
+  // A back end has answered: the answers go to the client through `to_clients`, a socket of `client_family`.
+  void ready(const ResponderTools& tools, uint32_t key, Answers& to_clients, uint64_t now_ns);
+
+  // Closes the flows that have been idle for too long.
+  void expire(uint64_t now_ns);
+  size_t open() const { return open_; }
+  const Options& options() const { return options_; }
+
+ private:
+  struct Flow;
+  // A target that is decided when the flow opens.
+  static constexpr uint32_t kNextTarget = UINT32_MAX;
+  struct Key {
+    Address client;
+    uint32_t target;
+    bool operator==(const Key& other) const { return target == other.target && client == other.client; }
+  };
+  struct KeyHash {
+    uint64_t seed;
+    size_t operator()(const Key& key) const;
+  };
+
+  void send_to(uint32_t target, const Address& client, uint32_t offset, uint32_t length,
+               uint16_t segment_size, uint64_t now_ns);
+  Flow* find(const Key& key, uint64_t now_ns);
+  Flow* open_flow(const Key& key, uint64_t now_ns);
+  bool make_room();
+  void close_flow(uint32_t place);
+
+  const Options options_;
+  const uint32_t first_key_;
+  const Watch watch_;
+  const bool offloads_;
+  const Counters counters_;
+
+  std::vector<std::unique_ptr<Flow>> flows_;  // null: a free place
+  std::vector<uint32_t> free_;
+  std::unordered_map<Key, uint32_t, KeyHash> places_;
+  std::list<uint32_t> unanswered_;  // places, the least recently used first
+  std::vector<uint32_t> touched_;   // by forward(), since the last flush()
+  size_t open_ = 0;
+  uint32_t next_target_ = 0;
+};
+
+}  // namespace ksocket

@@ -1,0 +1,234 @@
+#include "core/answer/protection/filter.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+namespace ksocket {
+
+namespace {
+
+// A number as BPF compares it: 32 bits at a time, the most significant first. IPv4 uses the first word.
+using Words = std::array<uint32_t, 4>;
+
+Words words_of(uint32_t ipv4) {
+  return {ipv4};
+}
+Words words_of(Ipv6Number ipv6) {
+  return {static_cast<uint32_t>(ipv6.high >> 32), static_cast<uint32_t>(ipv6.high),
+          static_cast<uint32_t>(ipv6.low >> 32), static_cast<uint32_t>(ipv6.low)};
+}
+
+bool is_last(uint32_t ipv4) {
+  return ipv4 == UINT32_MAX;
+}
+bool is_last(Ipv6Number ipv6) {
+  return ipv6 == Ipv6Number{UINT64_MAX, UINT64_MAX};
+}
+uint32_t following(uint32_t ipv4) {
+  return ipv4 + 1;
+}
+// Without the IPv4-mapped ones, which are judged as IPv4.
+Ipv6Number following(Ipv6Number ipv6) {
+  return ipv6.next() == kMappedFirst ? kMappedLast.next() : ipv6.next();
+}
+
+// What becomes of all addresses of a family: a line on which the verdict changes at each of `changes`.
+struct Verdicts {
+  bool first_passes;           // the lowest address, and those up to the first change
+  std::vector<Words> changes;  // ascending
+
+  bool after(size_t changes_passed) const { return first_passes == (changes_passed % 2 == 0); }
+  bool all_pass() const { return first_passes && changes.empty(); }
+};
+
+template <typename Number>
+Verdicts judge(const AddressSet& deny, const AddressSet* allow,
+               std::span<const AddressRange<Number>> (AddressSet::*ranges)() const) {
+  std::vector<Number> points;
+  for (const AddressSet* list : {&deny, allow}) {
+    if (list == nullptr) continue;
+    for (const AddressRange<Number>& range : (list->*ranges)()) {
+      points.push_back(range.first);
+      if (!is_last(range.last)) points.push_back(following(range.last));
+    }
+  }
+  std::sort(points.begin(), points.end());
+
+  auto passes = [&](Number number) {
+    return !deny.contains(number) && (allow == nullptr || allow->contains(number));
+  };
+  Verdicts out{passes(Number{}), {}};
+  for (Number point : points) {
+    if (passes(point) != out.after(out.changes.size())) out.changes.push_back(words_of(point));
+  }
+  return out;
+}
+
+// Writes a program from its end to its beginning: jumps go forward only, so that where they lead is known.
+class Assembler {
+ public:
+  // An instruction, by how many there are from it to the end of the program.
+  using Label = size_t;
+
+  Label statement(uint16_t code, uint32_t k) {
+    code_.push_back({code, 0, 0, k});
+    return code_.size();
+  }
+  // A statement after which `next` is executed.
+  Label statement(uint16_t code, uint32_t k, Label next) {
+    if (distance(next) != 0) jump(next);
+    return statement(code, k);
+  }
+  Label branch(uint16_t comparison, uint32_t k, Label when_true, Label when_false) {
+    when_true = within_reach(when_true);
+    when_false = within_reach(when_false);
+    code_.push_back({static_cast<uint16_t>(BPF_JMP | comparison | BPF_K),
+                     static_cast<uint8_t>(distance(when_true)), static_cast<uint8_t>(distance(when_false)),
+                     k});
+    return code_.size();
+  }
+  // Ends the program here. The instruction is shared by all who can reach it.
+  Label verdict(bool passes) {
+    Label& label = verdicts_[passes];
+    if (label == 0 || distance(label) > kNear) label = statement(BPF_RET | BPF_K, passes ? UINT32_MAX : 0);
+    return label;
+  }
+
+  size_t size() const { return code_.size(); }
+  std::vector<sock_filter> finish() && {
+    std::reverse(code_.begin(), code_.end());
+    return std::move(code_);
+  }
+
+ private:
+  static constexpr size_t kReach = UINT8_MAX;  // of a conditional jump
+  static constexpr size_t kNear = kReach / 2;  // leaves room for what comes between here and the jump
+
+  // Over how many instructions the next one written would have to jump.
+  size_t distance(Label label) const { return code_.size() - label; }
+  Label jump(Label to) { return statement(BPF_JMP | BPF_JA, static_cast<uint32_t>(distance(to))); }
+  // A branch has two of them, and the second may move the first one instruction farther away.
+  Label within_reach(Label label) { return distance(label) < kReach ? label : jump(label); }
+
+  std::vector<sock_filter> code_;
+  Label verdicts_[2] = {0, 0};
+};
+
+constexpr uint16_t kLoadWord = BPF_LD | BPF_W | BPF_ABS;
+constexpr uint16_t kLoadByte = BPF_LD | BPF_B | BPF_ABS;
+
+// A UDP socket's filter sees the datagram from the UDP header on; what lies before is loaded relative to
+// SKF_NET_OFF (bpf_internal_load_pointer_neg_helper() in the kernel).
+constexpr uint32_t from_network_header(uint32_t offset) {
+  return static_cast<uint32_t>(SKF_NET_OFF) + offset;
+}
+constexpr uint32_t kIpv4Source = from_network_header(12);
+constexpr uint32_t ipv6_source_word(size_t word) {
+  return from_network_header(8 + 4 * static_cast<uint32_t>(word));
+}
+
+// A binary search for the verdict, a word at a time.
+class Search {
+ public:
+  using Label = Assembler::Label;
+
+  Search(Assembler& out, const Verdicts& verdicts) : out_(out), verdicts_(verdicts) {}
+
+  // The first word of the address is in the accumulator.
+  Label write() { return write(0, verdicts_.changes.size(), 0); }
+
+ private:
+  // Decides between the changes `begin` … `end`, which agree with the address in what is before `word`.
+  Label write(size_t begin, size_t end, size_t word) {
+    if (begin == end) return out_.verdict(verdicts_.after(begin));
+    const std::vector<Words>& changes = verdicts_.changes;
+    uint32_t middle = changes[begin + (end - begin) / 2][word];
+    size_t equal = find(begin, end, [&](const Words& change) { return change[word] >= middle; });
+    size_t above = find(equal, end, [&](const Words& change) { return change[word] > middle; });
+
+    Label at_least = write(above, end, word);
+    // A change whose other words are 0 has been passed by every address with this word.
+    size_t undecided = is_zero_after(changes[equal], word) ? equal + 1 : equal;
+    if (undecided < above) {
+      Label rest = write(undecided, above, word + 1);
+      at_least =
+          out_.branch(BPF_JEQ, middle, out_.statement(kLoadWord, ipv6_source_word(word + 1), rest), at_least);
+    }
+    return out_.branch(BPF_JGE, middle, at_least, write(begin, equal, word));
+  }
+
+  // The first change from `begin` on that `matches`, and so do all behind it.
+  template <typename Matches>
+  size_t find(size_t begin, size_t end, Matches&& matches) const {
+    auto at = verdicts_.changes.begin();
+    auto found = std::partition_point(at + static_cast<ptrdiff_t>(begin), at + static_cast<ptrdiff_t>(end),
+                                      [&](const Words& change) { return !matches(change); });
+    return static_cast<size_t>(found - at);
+  }
+
+  static bool is_zero_after(const Words& words, size_t word) {
+    return std::all_of(words.begin() + static_cast<ptrdiff_t>(word) + 1, words.end(),
+                       [](uint32_t w) { return w == 0; });
+  }
+
+  Assembler& out_;
+  const Verdicts& verdicts_;
+};
+
+}  // namespace
+
+std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet* allow, uint8_t family) {
+  Verdicts ipv4 = judge<uint32_t>(deny, allow, &AddressSet::ipv4);
+  Verdicts ipv6;
+  if (family == 6) ipv6 = judge<Ipv6Number>(deny, allow, &AddressSet::ipv6);
+  bool all_pass = ipv4.all_pass() && (family == 4 || ipv6.all_pass());
+  // Every change is an instruction at least.
+  if (all_pass || ipv4.changes.size() + ipv6.changes.size() > BPF_MAXINSNS) return {};
+
+  Assembler out;
+  Assembler::Label search_ipv4 = Search(out, ipv4).write();
+  Assembler::Label start = out.statement(kLoadWord, kIpv4Source, search_ipv4);
+  if (family == 6) {
+    Assembler::Label from_ipv4 = start;
+    Assembler::Label search_ipv6 = Search(out, ipv6).write();
+    Assembler::Label from_ipv6 = out.statement(kLoadWord, ipv6_source_word(0), search_ipv6);
+    // ::ffff:a.b.c.d is IPv4.
+    Assembler::Label mapped = out.statement(kLoadWord, ipv6_source_word(3), search_ipv4);
+    for (uint32_t word = 3; word-- > 0;) {
+      mapped = out.branch(BPF_JEQ, word == 2 ? 0xffff : 0, mapped, from_ipv6);
+      mapped = out.statement(kLoadWord, ipv6_source_word(word), mapped);
+    }
+    Assembler::Label version = out.branch(BPF_JEQ, 4, from_ipv4, mapped);
+    version = out.statement(BPF_ALU | BPF_RSH | BPF_K, 4, version);
+    start = out.statement(kLoadByte, from_network_header(0), version);
+  }
+  if (out.size() > BPF_MAXINSNS) return {};
+  return std::move(out).finish();
+}
+
+int attach_filter(int fd, std::span<const sock_filter> program) {
+  auto detach = [&] {
+    int unused = 0;
+    bool done = setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) == 0;
+    return done || errno == ENOENT ? 0 : -errno;
+  };
+  if (program.empty()) return detach();
+  if (program.size() > BPF_MAXINSNS) return -EINVAL;
+  // The kernel copies it.
+  sock_fprog request{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
+  auto attach = [&] {
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request) == 0 ? 0 : -errno;
+  };
+  int result = attach();
+  if (result != -ENOMEM) return result;
+  // Until it is replaced the old filter counts against the same net.core.optmem_max.
+  if (int refused = detach(); refused != 0) return refused;
+  return attach();
+}
+
+}  // namespace ksocket

@@ -1,0 +1,89 @@
+// Answers by rules (core/rules/): what matches decides, and the rules can be swapped while datagrams come in.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/answer/answers.h"
+#include "core/answer/forwarder.h"
+#include "core/answer/responder.h"
+#include "core/answer/rules/program.h"
+
+namespace ksocket {
+
+// What a server does at one moment: swapped as one. Made by the JavaScript thread, used by the I/O thread.
+struct RuleSet {
+  // Of one rule; goes on counting in the next set that has a rule of this name.
+  struct Tally {
+    std::atomic<uint64_t> hits{0};
+    uint64_t replies = 0;  // I/O thread only
+  };
+
+  rules::Program program;
+  std::vector<std::string> names;                      // of each rule
+  std::vector<std::shared_ptr<Tally>> tallies;         // of each rule
+  std::vector<std::shared_ptr<Forwarder>> forwarders;  // Rule::forward is the place
+  std::vector<uint32_t> counted;                       // scratch for Program::match
+};
+
+class RuleResponder final : public Responder {
+ public:
+  RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Watch watch, bool offloads,
+                Counters counters);
+
+  // On the JavaScript thread. From the next batch on these rules hold. A rule of the same name keeps its
+  // tally, a forwarder with the same name and options keeps its flows; the others' answers still come back
+  // until they are idle.
+  void update(rules::RuleSpec spec, std::vector<std::string> names, std::vector<Forwarder::Options> forwards);
+  // How often each rule has matched, in their order. On the JavaScript thread.
+  std::vector<uint64_t> hits() const;
+
+  std::span<const Incoming> answer(const ResponderTools& tools, const uint8_t* base,
+                                   std::span<const Incoming> batch) override;
+  void ready(const ResponderTools& tools, uint32_t key) override;
+  bool wants_ticks() const override { return true; }
+  void tick() override;
+  RuleResponder* by_rules() override { return this; }
+
+ private:
+  struct Run;
+  void adopt_next();
+  void decide(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming);
+  void reply(const ResponderTools& tools, const rules::Request& request, uint32_t index);
+  void echo(const ResponderTools& tools, const uint8_t* base, const Address& to, const Run& run,
+            uint16_t segment_size);
+  void flush_replies(const ResponderTools& tools);
+  void settle(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming, Run& run);
+
+  const uint8_t family_;
+  const uint16_t port_;
+  const Forwarder::Watch watch_;
+  const bool offloads_;
+  const Counters counters_;
+
+  // The JavaScript thread's.
+  std::map<std::string, std::shared_ptr<RuleSet::Tally>> tallies_;
+  std::map<std::string, std::shared_ptr<Forwarder>> forwarders_;
+  std::vector<std::shared_ptr<RuleSet::Tally>> latest_;
+  uint32_t next_key_ = 0;
+
+  std::mutex next_mutex_;
+  std::unique_ptr<RuleSet> next_;  // guarded by next_mutex_
+  std::atomic<bool> has_next_{false};
+
+  // The I/O thread's.
+  std::unique_ptr<RuleSet> rules_;
+  std::vector<std::shared_ptr<Forwarder>> retired_;  // of former rules, while they have flows
+  uint64_t now_ns_ = 0;
+  Answers echoes_;
+  Answers replies_;
+  std::vector<Incoming> delivered_;
+  std::vector<uint8_t> scratch_;  // replies, and echoes behind them
+  uint32_t scratch_used_ = 0;
+};
+
+}  // namespace ksocket

@@ -1,0 +1,70 @@
+#include "core/base/errno_policy.h"
+
+#include <cerrno>
+
+namespace ksocket {
+
+namespace {
+
+struct Row {
+  int error;
+  Action action;
+};
+
+constexpr Row kReceive[] = {
+    {EINTR, Action::retry},
+    {EAGAIN, Action::wait},
+    // udp_recvmsg copies to user memory; these say that the kernel is short of it for now.
+    {ENOMEM, Action::wait},
+    {ENOBUFS, Action::wait},
+    {EBADF, Action::stop},
+    {ENOTSOCK, Action::stop},
+    {EFAULT, Action::stop},
+};
+
+constexpr Row kSend[] = {
+    {EINTR, Action::retry},  {EAGAIN, Action::wait},  // sock_alloc_send_skb: the send buffer is full
+    {ENOBUFS, Action::wait},                          // the device queue is full, and IP_RECVERR is on
+    {EBADF, Action::stop},   {ENOTSOCK, Action::stop},
+};
+
+// udp_send_skb refuses a super-datagram with these where it would take its segments: EIO when the device has
+// no checksum offload, EINVAL when a segment is larger than the path MTU or there are too many of them,
+// EMSGSIZE when the whole does not fit.
+constexpr Row kSendJoined[] = {
+    {EIO, Action::degrade},        {EINVAL, Action::degrade},      {EMSGSIZE, Action::degrade},
+    {EOPNOTSUPP, Action::degrade}, {ENOPROTOOPT, Action::degrade},
+};
+
+template <typename Rows>
+Action find(const Rows& rows, int error, Action otherwise) {
+  for (const Row& row : rows) {
+    if (row.error == error) return row.action;
+  }
+  return otherwise;
+}
+
+}  // namespace
+
+Action on_receive_error(int error) {
+  return find(kReceive, error, Action::report);
+}
+
+Action on_send_error(int error, bool joined) {
+  Action action = find(kSend, error, Action::report);
+  return action == Action::report && joined ? find(kSendJoined, error, Action::report) : action;
+}
+
+bool answers_earlier_datagram(int error) {
+  // Of icmp_err_convert and arp_error_report what a super-datagram is not refused for anyway. sock_error()
+  // hands it to the next call, whichever that is, and forgets it.
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
+         error == ENONET || error == EPROTO;
+}
+
+bool means_unsupported(int error) {
+  // seccomp sandboxes answer EPERM or EACCES where an old kernel answers ENOSYS.
+  return error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP;
+}
+
+}  // namespace ksocket

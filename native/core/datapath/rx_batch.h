@@ -1,0 +1,79 @@
+// The buffers that one receive call fills: a slot per datagram with room for the largest super-datagram, its
+// source address and its ancillary data. The kernel overwrites parts of each header it uses, so only as many
+// are set up again as were used: sparse traffic pays for one datagram, not for the whole batch.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "core/control/control.h"
+#include "core/socket/address.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+class RxBatch {
+ public:
+  static constexpr uint32_t kSlots = 64;
+  // More than a datagram, so that the slots' first bytes do not all fall into the same cache set.
+  static constexpr uint32_t kStride = kDatagramBytesMax + 4096 + 64;
+
+  RxBatch() : scratch_(new Scratch), payloads_(new uint8_t[size_t{kSlots} * kStride]) {
+    for (uint32_t i = 0; i < kSlots; i++) {
+      scratch_->iovs[i] = {nullptr, kDatagramBytesMax};
+      Message& message = scratch_->messages[i];
+      message = {};
+      message.header.msg_iov = &scratch_->iovs[i];
+      message.header.msg_iovlen = 1;
+      message.header.msg_name = &scratch_->names[i].any;
+      message.header.msg_control = scratch_->controls[i];
+      prepare(i);
+    }
+    aim(kSlots, payloads_.get());
+  }
+
+  // At most kSlots messages, ready for Engine::receive. The payload of slot i goes to offset(i) of base(), or
+  // of `elsewhere`.
+  std::span<Message> slots(uint32_t count, uint8_t* elsewhere = nullptr) {
+    aim(count, elsewhere != nullptr ? elsewhere : payloads_.get());
+    return {scratch_->messages, count};
+  }
+  // Call with what the engine returned once its messages are dealt with.
+  void recycle(uint32_t used) {
+    for (uint32_t i = 0; i < used; i++) prepare(i);
+  }
+
+  const uint8_t* base() const { return aimed_at_; }
+  static uint32_t offset(uint32_t slot) { return slot * kStride; }
+  const Message& message(uint32_t slot) const { return scratch_->messages[slot]; }
+  const sockaddr* name(uint32_t slot) const { return &scratch_->names[slot].any; }
+
+ private:
+  struct Scratch {
+    Message messages[kSlots];
+    iovec iovs[kSlots];
+    SockAddr names[kSlots];
+    alignas(cmsghdr) uint8_t controls[kSlots][kControlBytes];
+  };
+
+  void aim(uint32_t count, uint8_t* base) {
+    if (base == aimed_at_ && count <= aimed_) return;
+    for (uint32_t i = 0; i < count; i++) scratch_->iovs[i].iov_base = base + offset(i);
+    aimed_at_ = base;
+    aimed_ = count;
+  }
+
+  void prepare(uint32_t slot) {
+    msghdr& header = scratch_->messages[slot].header;
+    header.msg_namelen = sizeof(sockaddr_in6);
+    header.msg_controllen = kControlBytes;
+    header.msg_flags = 0;
+  }
+
+  std::unique_ptr<Scratch> scratch_;
+  std::unique_ptr<uint8_t[]> payloads_;  // left uninitialised: a slot costs memory once it is used
+  uint8_t* aimed_at_ = nullptr;          // where the first `aimed_` slots' payloads go
+  uint32_t aimed_ = 0;
+};
+
+}  // namespace ksocket

@@ -1,0 +1,97 @@
+// The memory that C++ and JavaScript share. This header is its one source: lib/layout.ts is generated from
+// it (`npm run generate`), and a test fails when the two disagree.
+//
+//   control      one RingControl
+//   descriptors  Descriptor[slots], slots a power of two
+//   arena        payload bytes, back to back
+//   counters     pages of kCounterRowsPerPage rows of kCountersPerRow u64 (core/memory/counters.h names them)
+//
+//   latency      kLatencyCells u64 (core/memory/latency_histogram.h), while a monitor wants them
+//
+// All of it is allocated by JavaScript (runtimes with a memory cage refuse external buffers) and stays pinned
+// by the bridge until the I/O thread has been joined. Control, counters and latency are SharedArrayBuffers,
+// so that a monitor's thread can read them; what users see views of is plain ArrayBuffers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ksocket {
+
+// What a Descriptor in the receive ring announces.
+enum class DescriptorKind : uint8_t {
+  datagram = 0,  // payload in the arena
+  error = 1,     // a receive error: `result` is -errno
+  sent = 2,      // a deferred send has ended: `user_data` names it, `result` is bytes or -errno
+  drained = 3,   // nothing waits to be sent any more, as somebody wanted to know
+};
+
+enum DescriptorFlags : uint16_t {
+  kTruncated = 1 << 0,  // `size` is the datagram's full length, `length` what was kept
+};
+
+// One datagram (or, with segment_size != 0, one GRO super-datagram whose segments are all segment_size bytes
+// but the last). The same 64 bytes describe datagrams to send: there address/port are the destination.
+struct alignas(64) Descriptor {
+  uint32_t socket_id;     // slot | generation << kSocketSlotBits
+  uint32_t offset;        // of the payload in the arena
+  uint32_t length;        // payload bytes in the arena
+  uint16_t segment_size;  // 0: a single datagram
+  uint16_t flags;         // DescriptorFlags
+  uint32_t peer_id;       // index in the bounded peer table
+  uint16_t port;          // host byte order
+  uint8_t family;         // 4 or 6; 0 on a connected socket's sends
+  DescriptorKind kind;
+  uint8_t address[16];  // network byte order; IPv4 uses the first four bytes
+  uint32_t scope_id;    // IPv6 zone, an interface index
+  union {
+    uint32_t size;   // received: the full length on the wire
+    int32_t result;  // sent: bytes or -errno; error: -errno
+  };
+  union {
+    uint64_t received_ns;  // CLOCK_REALTIME
+    uint64_t user_data;    // sent: the sender's number of this datagram
+  };
+  uint32_t interface_index;
+  uint8_t tos;  // IP TOS / IPv6 traffic class, the low two bits are ECN
+  uint8_t ttl;
+  uint16_t local_address_id;
+};
+static_assert(sizeof(Descriptor) == 64);
+static_assert(offsetof(Descriptor, address) == 24 && offsetof(Descriptor, received_ns) == 48);
+
+// How many datagrams `length` bytes of payload are.
+constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {
+  return segment_size == 0 || length <= segment_size ? 1 : (length + segment_size - 1) / segment_size;
+}
+
+// Each cursor is alone on its cache line: what one side writes does not evict what the other side writes.
+struct RingControl {
+  // Written by the I/O thread.
+  alignas(64) uint32_t head;  // descriptors published so far, modulo 2^32
+  uint32_t base;       // descriptor n lives in slot (n - base) % slots; changes only while the ring is empty
+  uint32_t thread_id;  // gettid(2) while the I/O thread runs, else 0: whoever monitors it finds it in /proc
+  // Written by JavaScript.
+  alignas(64) uint32_t tail;  // descriptors consumed so far
+  // Written by both.
+  alignas(64) uint32_t wake_pending;      // 1: a wake-up of JavaScript is under way
+  alignas(64) uint32_t producer_waiting;  // 1: the I/O thread found the ring full and wants `resume`
+};
+static_assert(sizeof(RingControl) == 256);
+
+inline constexpr uint32_t kSocketSlotBits = 20;
+inline constexpr uint32_t kSocketSlotMask = (1u << kSocketSlotBits) - 1;
+
+// The largest UDP payload there is, and so the most that GRO ever joins.
+inline constexpr uint32_t kDatagramBytesMax = 65536;
+
+// A `result` that is none yet: the datagram waits for the socket to be writable.
+inline constexpr int32_t kResultDeferred = INT32_MIN;
+
+// Places in the peer table; JavaScript keeps as many formatted addresses.
+inline constexpr uint32_t kPeersMax = 16384;
+
+inline constexpr uint32_t kCountersPerRow = 40;
+inline constexpr uint32_t kCounterRowsPerPage = 128;
+
+}  // namespace ksocket

@@ -1,0 +1,66 @@
+#include "core/socket/kernel_drops.h"
+
+#include <linux/sock_diag.h>
+#include <sys/socket.h>
+
+#include "core/socket/options.h"
+
+namespace ksocket {
+
+namespace {
+
+// From so many messages in a batch on, asking costs less than being told.
+constexpr uint32_t kLargeBatch = 16;
+// So many of them in a row are a flood; turning the option off and on again costs as much as a few datagrams.
+constexpr uint32_t kLargeBatches = 4;
+
+}  // namespace
+
+void KernelDrops::reported(uint32_t total, const Counters& counters) {
+  reported_ = true;
+  advance(total, counters);
+}
+
+void KernelDrops::after_batch(int fd, uint8_t family, const Counters& counters, uint32_t messages,
+                              bool drained) {
+  bool reported = reported_;
+  reported_ = false;
+  if (asking_) {
+    if (drained && messages < kLargeBatch) {
+      idle(fd, family, counters);
+    } else {
+      ask(fd, counters);
+    }
+    return;
+  }
+  large_batches_ = reported && messages >= kLargeBatch ? large_batches_ + 1 : 0;
+  if (large_batches_ < kLargeBatches) return;
+  large_batches_ = 0;
+  asking_ = ask(fd, counters) && set_option(fd, family, SocketOption::report_kernel_drops, 0) == 0;
+}
+
+void KernelDrops::idle(int fd, uint8_t family, const Counters& counters) {
+  if (!asking_) return;
+  set_option(fd, family, SocketOption::report_kernel_drops, 1);
+  ask(fd, counters);  // after that: what is dropped from now on, the next datagram reports
+  asking_ = false;
+}
+
+// A datagram's total is of the time it came in, so that it may be behind what the kernel answered since.
+void KernelDrops::advance(uint32_t total, const Counters& counters) {
+  int32_t more = static_cast<int32_t>(total - seen_);
+  if (more <= 0) return;
+  counters.add(Counter::rx_kernel_drops, static_cast<uint32_t>(more));
+  seen_ = total;
+}
+
+bool KernelDrops::ask(int fd, const Counters& counters) {
+  uint32_t info[SK_MEMINFO_VARS] = {};
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0) return false;
+  if (length < (SK_MEMINFO_DROPS + 1) * sizeof info[0]) return false;
+  advance(info[SK_MEMINFO_DROPS], counters);
+  return true;
+}
+
+}  // namespace ksocket

@@ -1,0 +1,38 @@
+// How many datagrams the kernel has dropped because a socket's receive buffer was full.
+//
+// SO_RXQ_OVFL puts the total beside each datagram, which is free until the first one is dropped; from then on
+// it is a control message a datagram, a fifth of what receiving costs. In a flood SO_MEMINFO is asked
+// instead, once a batch.
+#pragma once
+
+#include <cstdint>
+
+#include "core/memory/counters.h"
+
+namespace ksocket {
+
+class KernelDrops {
+ public:
+  // A datagram said so (modulo 2^32).
+  void reported(uint32_t total, const Counters& counters);
+  // After each batch of the socket; `drained`: the kernel had no more.
+  void after_batch(int fd, uint8_t family, const Counters& counters, uint32_t messages, bool drained);
+  // There was nothing to receive.
+  void idle(int fd, uint8_t family, const Counters& counters);
+
+  // Asks at any time: no datagram may come that would report (a filter drops them all).
+  void refresh(int fd, const Counters& counters) { ask(fd, counters); }
+
+  bool asking() const { return asking_; }
+
+ private:
+  void advance(uint32_t total, const Counters& counters);
+  bool ask(int fd, const Counters& counters);
+
+  uint32_t seen_ = 0;
+  uint32_t large_batches_ = 0;  // in a row, with a report
+  bool reported_ = false;       // by a datagram of this batch
+  bool asking_ = false;         // SO_RXQ_OVFL is off
+};
+
+}  // namespace ksocket

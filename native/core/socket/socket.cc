@@ -1,0 +1,53 @@
+#include "core/socket/socket.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+namespace ksocket {
+
+namespace {
+
+int or_errno(int result) {
+  return result < 0 ? -errno : 0;
+}
+
+}  // namespace
+
+int open_udp(uint8_t family, Fd* out) {
+  Fd fd(socket(to_af(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return -errno;
+  *out = std::move(fd);
+  return 0;
+}
+
+int bind_socket(int fd, const Address& address) {
+  SockAddr name = to_sockaddr(address);
+  return or_errno(bind(fd, &name.any, name.length));
+}
+
+int connect_socket(int fd, const Address& address) {
+  SockAddr name = to_sockaddr(address);
+  int result;
+  do {
+    result = or_errno(connect(fd, &name.any, name.length));
+  } while (result == -EINTR);
+  return result;
+}
+
+int disconnect_socket(int fd) {
+  sockaddr none{};
+  none.sa_family = AF_UNSPEC;  // connect(2): dissolves the association
+  return or_errno(connect(fd, &none, sizeof none));
+}
+
+int socket_name(int fd, bool peer, Address* out) {
+  SockAddr name;
+  name.length = sizeof name.v6;
+  int result = peer ? getpeername(fd, &name.any, &name.length) : getsockname(fd, &name.any, &name.length);
+  if (result < 0) return -errno;
+  *out = from_sockaddr(&name.any);
+  return 0;
+}
+
+}  // namespace ksocket

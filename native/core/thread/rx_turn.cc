@@ -1,0 +1,197 @@
+#include "core/thread/rx_turn.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/clock.h"
+#include "core/base/errno_policy.h"
+#include "core/socket/options.h"
+
+namespace ksocket {
+
+namespace {
+
+// So many in one call: they come faster than we look.
+constexpr uint32_t kGrowAtMessages = 24;
+constexpr int kGrownBytes = 4 << 20;
+
+// A socket for one answer does not pay for options that only help where there is traffic: they are set with
+// the second batch, or the first one of more than a datagram. Drops are counted from the socket's first day
+// all the same; and while no other socket of the machine has UDP_GRO, setting it costs some 50 us, and
+// closing the socket as much again: the kernel patches its code for it.
+constexpr uint32_t kBusyAfterBatches = 2;
+
+// Messages of that size on average are worth receiving into the ring itself, at a place for the largest each.
+constexpr uint32_t kLargeBytes = 16 * 1024;
+// So many at once still lie in a core's cache when JavaScript reads them.
+constexpr uint32_t kLargeSlots = 8;
+
+}  // namespace
+
+RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
+  uint32_t wanted = RxBatch::kSlots;
+  bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
+  if (deliver && !endpoint.drop_when_full) {
+    // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
+    wanted = room_for(endpoint);
+    if (wanted == 0) return Outcome::full;
+  }
+
+  uint8_t* into = nullptr;
+  if (endpoint.large && deliver && !endpoint.responder) {
+    RxRing::Places places = ring_.places(std::min(wanted, kLargeSlots), RxBatch::kStride);
+    if (places.count > 0) {
+      into = ring_.arena() + places.offset;
+      wanted = places.count;
+    }
+  }
+
+  int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
+  endpoint.counters.add(Counter::rx_calls, 1);
+  if (got < 0) {
+    switch (on_receive_error(-got)) {
+      case Action::retry:
+        return Outcome::more;
+      case Action::wait:
+        endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
+        return Outcome::drained;
+      case Action::stop:
+        report(endpoint, got);
+        return Outcome::dead;
+      default:
+        report(endpoint, got);
+        return Outcome::more;
+    }
+  }
+
+  uint32_t count = static_cast<uint32_t>(got);
+  bool pressed = count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots);
+  if (pressed && endpoint.may_grow.load(std::memory_order_relaxed)) {
+    // The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine
+    // can keep a thread waiting. The kernel caps the size at net.core.rmem_max.
+    endpoint.may_grow.store(false, std::memory_order_relaxed);
+    set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
+  }
+  if (endpoint.batches < kBusyAfterBatches) note_traffic(endpoint, count);
+  decode(endpoint, count);
+  endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
+                                    count < wanted);
+  std::span<const Incoming> received(incoming_, count);
+  if (endpoint.responder) received = endpoint.responder->answer(tools(), batch_.base(), received);
+  if (deliver) {
+    for (const Incoming& datagram : received) {
+      if (into != nullptr) {
+        deliver_in_place(endpoint, datagram);
+      } else {
+        this->deliver(endpoint, datagram);
+      }
+    }
+  }
+  batch_.recycle(count);
+  if (count == wanted) round_.full = true;
+  return count < wanted ? Outcome::drained : Outcome::more;
+}
+
+void RxLoop::note_traffic(Endpoint& endpoint, uint32_t count) {
+  endpoint.batches = count > 1 ? kBusyAfterBatches : endpoint.batches + 1;
+  if (endpoint.batches < kBusyAfterBatches) return;
+  // Where the kernel lacks them we do without.
+  set_option(endpoint.fd.get(), endpoint.family, SocketOption::report_kernel_drops, 1);
+  if (endpoint.gro) set_option(endpoint.fd.get(), endpoint.family, SocketOption::gro, 1);
+}
+
+uint32_t RxLoop::room_for(const Endpoint& endpoint) {
+  uint32_t messages = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
+  if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;
+  // Cut, each datagram of a super-datagram is a record of its own.
+  return std::min(messages, ring_.room(RxBatch::kSlots * kGroSegmentsMax, 1) / kGroSegmentsMax);
+}
+
+// From the kernel's messages to incoming_, and into the counters.
+void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
+  uint64_t datagrams = 0, bytes = 0, joined = 0, joined_segments = 0;
+  uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const Message& message = batch_.message(i);
+    RxControl control;
+    if (message.header.msg_controllen > 0) control = decode_control(message.header);
+    uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
+    incoming_[i] = {RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i))};
+
+    uint32_t segments = segments_of(message.length, segment_size);
+    datagrams += segments;
+    bytes += message.length;
+    if (segments > 1) joined++, joined_segments += segments;
+    if (now_ns != 0 && control.received_ns != 0)
+      endpoint.latency.record(control.received_ns, now_ns, segments);
+    if (control.has_kernel_drops) endpoint.kernel_drops.reported(control.kernel_drops, endpoint.counters);
+  }
+  const Counters& counters = endpoint.counters;
+  counters.add(Counter::rx_batches, 1);
+  counters.add(Counter::rx_datagrams, datagrams);
+  round_.received += static_cast<uint32_t>(datagrams);
+  counters.add(Counter::rx_bytes, bytes);
+  endpoint.large = bytes >= uint64_t{count} * kLargeBytes && endpoint.keep_bytes_max >= kDatagramBytesMax;
+  if (joined > 0) {
+    counters.add(Counter::rx_gro_batches, joined);
+    counters.add(Counter::rx_gro_segments, joined_segments);
+  }
+}
+
+void RxLoop::deliver(Endpoint& endpoint, const Incoming& datagram) {
+  uint32_t each = datagram.segment_size != 0 ? datagram.segment_size : datagram.length;
+  if (each <= endpoint.keep_bytes_max) {
+    put(endpoint, datagram, 0, datagram.length, datagram.segment_size);
+    return;
+  }
+  for (uint32_t at = 0; at < datagram.length; at += each) {  // cut: each datagram is a record of its own
+    put(endpoint, datagram, at, std::min(each, datagram.length - at), 0);
+  }
+}
+
+// The kernel has written it into the ring already.
+void RxLoop::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
+  uint32_t at = static_cast<uint32_t>(batch_.base() - ring_.arena()) + datagram.offset;
+  describe(endpoint, datagram, ring_.push_at(at, datagram.length), datagram.length, datagram.segment_size);
+}
+
+// `length` bytes of the datagram from `offset` on.
+void RxLoop::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
+                 uint16_t segment_size) {
+  uint32_t kept = segment_size != 0 ? length : std::min(length, endpoint.keep_bytes_max);
+  Descriptor* record = ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
+  if (record == nullptr) {
+    endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
+    return;
+  }
+  std::memcpy(ring_.payload(*record), batch_.base() + datagram.offset + offset, kept);
+  describe(endpoint, datagram, record, length, segment_size);
+}
+
+// Fills in a record of `length` bytes on the wire.
+void RxLoop::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
+                      uint16_t segment_size) {
+  PeerTable::Found peer = peers_.intern(datagram.from);
+  bool truncated = record->length < length;
+  record->socket_id = endpoint.id;
+  record->kind = DescriptorKind::datagram;
+  record->segment_size = segment_size;
+  record->flags = truncated ? kTruncated : 0;
+  record->size = length;
+  record->peer_id = peer.id;
+  write_address(datagram.from, record);
+  if (truncated) endpoint.counters.add(Counter::rx_truncated, 1);
+  if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
+}
+
+void RxLoop::report(Endpoint& endpoint, int error) {
+  endpoint.counters.add(Counter::rx_errors, 1);
+  Descriptor* record = ring_.room(1, 1) > 0 ? ring_.push(0) : nullptr;
+  if (record == nullptr) return;  // counted all the same
+  record->socket_id = endpoint.id;
+  record->kind = DescriptorKind::error;
+  record->result = error;
+}
+
+}  // namespace ksocket

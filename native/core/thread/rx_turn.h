@@ -1,0 +1,64 @@
+// One turn of receiving: a batch from the kernel, answered by the socket's responder if it has one, and put
+// into the ring if JavaScript wants it.
+#pragma once
+
+#include <utility>
+
+#include "core/datapath/peer_table.h"
+#include "core/datapath/rx_batch.h"
+#include "core/endpoint/endpoint.h"
+#include "core/memory/counters.h"
+#include "core/memory/rx_ring.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+class RxLoop {
+ public:
+  enum class Outcome {
+    drained,  // the kernel has no more for now
+    more,     // it may have
+    full,     // the ring is full and the socket wants to wait: stop watching it
+    dead,     // the descriptor is of no use any more: stop watching it
+  };
+
+  RxLoop(Engine& engine, RxRing& ring, PeerTable& peers, TxFlush& flush, Counters thread_counters)
+      : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
+
+  // The caller holds endpoint.rx_mutex.
+  Outcome receive(Endpoint& endpoint);
+  // How many messages may be read of this socket without a chance that the ring cannot take them.
+  uint32_t room_for(const Endpoint& endpoint);
+
+  // Since the last call: how many datagrams came in, and did the kernel have more than was asked for?
+  struct Round {
+    uint32_t received = 0;
+    bool full = false;
+  };
+  Round take_round() { return std::exchange(round_, {}); }
+
+  // For what a responder does between two batches.
+  ResponderTools tools() { return {engine_, flush_, batch_}; }
+
+ private:
+  void note_traffic(Endpoint& endpoint, uint32_t count);
+  void decode(Endpoint& endpoint, uint32_t count);
+  void deliver(Endpoint& endpoint, const Incoming& datagram);
+  void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
+  void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
+           uint16_t segment_size);
+  void describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
+                uint16_t segment_size);
+  void report(Endpoint& endpoint, int error);
+
+  Engine& engine_;
+  RxRing& ring_;
+  PeerTable& peers_;
+  TxFlush& flush_;
+  Counters thread_counters_;
+  RxBatch batch_;
+  Incoming incoming_[RxBatch::kSlots];
+  Round round_;
+};
+
+}  // namespace ksocket

@@ -1,0 +1,33 @@
+#include "engine/features.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+
+#include "core/socket/options.h"
+#include "core/socket/socket.h"
+#include "engine/choose.h"
+
+namespace ksocket {
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+Features probe_features() {
+  Features out{};
+  out.mmsg = probe_mmsg() == 0;
+  out.epoll = probe_epoll() == 0;
+  Fd v6;
+  out.ipv6 = open_udp(6, &v6) == 0;
+  Fd v4;
+  Fd& any = open_udp(4, &v4) == 0 ? v4 : v6;
+  uint8_t family = v4 ? 4 : 6;
+  if (!any) return out;
+  out.gro = set_option(any.get(), family, SocketOption::gro, 1) == 0;
+  out.kernel_drops = set_option(any.get(), family, SocketOption::report_kernel_drops, 1) == 0;
+  int none = 0;
+  out.gso = setsockopt(any.get(), IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+  return out;
+}
+
+}  // namespace ksocket

@@ -1,0 +1,137 @@
+#include "core/answer/guarded_responder.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/answer/fixed_responder.h"
+#include "support/fake_engine.h"
+#include "support/ring_memory.h"
+
+namespace ksocket {
+namespace {
+
+using test::address_of;
+using Lines = std::vector<std::string>;
+
+// 32 bytes: the range's first and last IPv4 address, mapped.
+std::vector<uint8_t> range(const char* first, const char* last) {
+  std::vector<uint8_t> out;
+  for (const char* end : {first, last}) {
+    Address address = address_of(end, 0);
+    out.insert(out.end(), 10, 0);
+    out.insert(out.end(), 2, 0xff);
+    out.insert(out.end(), address.bytes, address.bytes + 4);
+  }
+  return out;
+}
+
+AddressSet set(const char* first, const char* last) {
+  return AddressSet::decode(range(first, last)).value();
+}
+
+// A guarded echo on the fake engine.
+class Gate {
+ public:
+  explicit Gate(GuardedResponder::Options options, bool answers = true)
+      : responder(std::move(options), answers ? echo() : nullptr, counters) {}
+
+  Gate& hear(const char* from, const std::string& data, uint16_t segment_size = 0) {
+    incoming_.push_back({static_cast<uint32_t>(payloads_.size()), static_cast<uint32_t>(data.size()),
+                         segment_size, address_of(from, 1000)});
+    payloads_.insert(payloads_.end(), data.begin(), data.end());
+    return *this;
+  }
+  // What JavaScript may have.
+  Lines passed() {
+    Lines out;
+    for (const Incoming& one : responder.answer({engine, flush, batch}, payloads_.data(), incoming_)) {
+      out.emplace_back(payloads_.begin() + one.offset, payloads_.begin() + one.offset + one.length);
+    }
+    incoming_.clear();
+    payloads_.clear();
+    return out;
+  }
+  Lines answered() {
+    Lines out;
+    for (const auto& message : engine.take_sent()) out.push_back(message.data);
+    return out;
+  }
+
+  test::FakeEngine engine;
+  TxFlush flush;
+  RxBatch batch;
+  test::CounterRow counters;
+  GuardedResponder responder;
+
+ private:
+  std::unique_ptr<Responder> echo() {
+    FixedResponder::Options options;
+    options.kind = FixedResponder::Kind::echo;
+    return std::make_unique<FixedResponder>(std::move(options), 7, kDatagramBytesMax, false, counters);
+  }
+
+  std::vector<uint8_t> payloads_;
+  std::vector<Incoming> incoming_;
+};
+
+TEST(GuardedResponder, neither_answers_nor_delivers_what_the_lists_refuse) {
+  GuardedResponder::Options options;
+  options.deny = set("10.0.0.5", "10.0.0.6");
+  options.allow = set("10.0.0.0", "10.0.0.255");
+  Gate gate(std::move(options));
+  gate.hear("10.0.0.4", "a").hear("10.0.0.5", "b").hear("11.0.0.1", "c").hear("10.0.0.7", "d");
+  EXPECT_EQ(gate.passed(), (Lines{"a", "d"}));
+  EXPECT_EQ(gate.answered(), (Lines{"a", "d"}));
+  EXPECT_EQ(gate.counters[Counter::denied], 2u);
+}
+
+TEST(GuardedResponder, lets_everybody_in_without_lists) {
+  Gate gate({});
+  EXPECT_EQ(gate.hear("10.0.0.4", "a").hear("1.2.3.4", "").passed(), (Lines{"a", ""}));
+}
+
+TEST(GuardedResponder, lets_a_source_have_its_rate) {
+  GuardedResponder::Options options;
+  options.per_source = RateLimit{1, 2};
+  Gate gate(std::move(options));
+  for (int i = 0; i < 5; i++) gate.hear("10.0.0.1", "one");
+  for (int i = 0; i < 2; i++) gate.hear("10.0.0.2", "two");
+  EXPECT_EQ(gate.passed(), (Lines{"one", "one", "two", "two"}));
+  EXPECT_EQ(gate.answered().size(), 4u);
+  EXPECT_EQ(gate.counters[Counter::limited], 3u);
+}
+
+TEST(GuardedResponder, has_a_rate_for_all_together) {
+  GuardedResponder::Options options;
+  options.per_source = RateLimit{1, 2};
+  options.total = RateLimit{1, 3};
+  Gate gate(std::move(options));
+  for (const char* source : {"10.0.0.1", "10.0.0.2", "10.0.0.3"}) gate.hear(source, "x").hear(source, "x");
+  EXPECT_EQ(gate.passed().size(), 3u);
+  EXPECT_EQ(gate.counters[Counter::limited], 0u);
+  EXPECT_EQ(gate.counters[Counter::limited_total], 3u);
+}
+
+TEST(GuardedResponder, takes_as_much_of_a_super_datagram_as_there_are_tokens) {
+  GuardedResponder::Options options;
+  options.per_source = RateLimit{1, 2};
+  Gate gate(std::move(options));
+  EXPECT_EQ(gate.hear("10.0.0.1", "aabbccd", 2).passed(), Lines{"aabb"});
+  EXPECT_EQ(gate.answered(), (Lines{"aa", "bb"}));
+  EXPECT_EQ(gate.counters[Counter::limited], 2u);
+  EXPECT_EQ(gate.hear("10.0.0.2", "aab", 2).passed(), Lines{"aab"});
+  EXPECT_EQ(gate.hear("10.0.0.3", "a").hear("10.0.0.3", "bbc", 2).passed(), (Lines{"a", "bb"}));
+}
+
+TEST(GuardedResponder, protects_javascript_where_nobody_answers) {
+  GuardedResponder::Options options;
+  options.deny = set("10.0.0.5", "10.0.0.5");
+  Gate gate(std::move(options), false);
+  EXPECT_EQ(gate.hear("10.0.0.5", "a").hear("10.0.0.6", "b").passed(), Lines{"b"});
+  EXPECT_TRUE(gate.answered().empty());
+}
+
+}  // namespace
+}  // namespace ksocket

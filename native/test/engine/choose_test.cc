@@ -1,0 +1,189 @@
+// Which engine is chosen, and that the one that is left works: on this kernel, and in child processes on
+// kernels that refuse more and more (support/child.h).
+#include "engine/choose.h"
+
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "engine/features.h"
+#include "support/child.h"
+#include "support/engines.h"
+#include "support/io_rig.h"
+#include "support/loopback.h"
+#include "support/process.h"
+
+namespace ksocket {
+namespace {
+
+using test::Child;
+using test::ChildResult;
+using test::Peer;
+using test::run_in_child;
+
+TEST(Choose, takes_the_best_engine_that_works) {
+  ChosenEngine chosen = choose_engine("");
+  ASSERT_TRUE(chosen.engine);
+  EXPECT_STREQ(chosen.engine->name(), "mmsg");
+  EXPECT_TRUE(chosen.engine->offloads());
+}
+
+TEST(Choose, takes_the_engine_that_is_asked_for) {
+  ASSERT_TRUE(choose_engine("posix").engine);
+  EXPECT_STREQ(choose_engine("posix").engine->name(), "posix");
+  EXPECT_FALSE(choose_engine("posix").engine->offloads());
+  ASSERT_TRUE(choose_engine("mmsg").engine);
+  EXPECT_STREQ(choose_engine("mmsg").engine->name(), "mmsg");
+}
+
+TEST(Choose, knows_no_other_engine) {
+  for (const char* name : {"io_uring", "MMSG", "mmsg ", "auto"}) {
+    ChosenEngine chosen = choose_engine(name);
+    EXPECT_FALSE(chosen.engine);
+    EXPECT_EQ(chosen.error, -EINVAL);
+  }
+}
+
+TEST(Choose, leaves_no_descriptor_behind) {
+  size_t before = test::open_descriptors();
+  for (const char* name : {"", "mmsg", "posix", "other"}) choose_engine(name);
+  probe_mmsg();
+  probe_features();
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST(Features, agree_with_the_engine) {
+  Features features = probe_features();
+  EXPECT_TRUE(features.mmsg);
+  EXPECT_TRUE(features.epoll);
+  EXPECT_EQ(features.ipv6, test::has_ipv6() || features.ipv6);  // a socket without an address is one too
+  EXPECT_TRUE(features.kernel_drops);
+}
+
+// ---- in a child with less of a kernel
+
+#define CHECK(condition)                                          \
+  do {                                                            \
+    if (!(condition)) {                                           \
+      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      return 1;                                                   \
+    }                                                             \
+  } while (false)
+
+// Both directions, with a real thread, on whatever engine is the best.
+int exchange_datagrams(const char* expected_engine) {
+  ChosenEngine chosen = choose_engine("");
+  CHECK(chosen.engine);
+  std::printf("engine %s\n", chosen.engine->name());
+  CHECK(std::string(chosen.engine->name()) == expected_engine);
+
+  test::IoRig rig(std::move(chosen.engine), {});
+  CHECK(rig.thread.start() == 0);
+  auto socket = rig.add(test::bound_socket());
+  CHECK(rig.thread.watch(*socket) == 0);
+  Peer peer;
+  for (size_t i = 0; i < 200; i++) {
+    std::string data = std::to_string(i);
+    CHECK(peer.send(test::name_of(socket->fd.get()), data));
+    CHECK(rig.read_records(i + 1));
+    CHECK(rig.records[i].data == data);
+    test::Staged staged;
+    staged.add(peer.address(), data).add(peer.address(), "again");
+    CHECK(staged.send(rig.thread, *socket) == 0);
+    CHECK(peer.receive() == data);
+    CHECK(peer.receive() == "again");
+  }
+  rig.thread.stop();
+  return 0;
+}
+
+Child with_everything("with_everything", [] { return exchange_datagrams("mmsg"); });
+
+Child without_mmsg("without_mmsg", [] {
+  CHECK(probe_mmsg() != 0);
+  CHECK(!choose_engine("mmsg").engine);
+  CHECK(choose_engine("mmsg").error == probe_mmsg());
+  Features features = probe_features();
+  CHECK(!features.mmsg);
+  CHECK(features.epoll);
+  return exchange_datagrams("posix");
+});
+
+Child without_epoll("without_epoll", [] {
+  CHECK(probe_mmsg() == 0);
+  CHECK(!choose_engine("mmsg").engine);
+  Features features = probe_features();
+  CHECK(features.mmsg);
+  CHECK(!features.epoll);
+  return exchange_datagrams("posix");
+});
+
+Child without_either("without_either", [] {
+  Features features = probe_features();
+  CHECK(!features.mmsg && !features.epoll);
+  return exchange_datagrams("posix");
+});
+
+Child without_sockets("without_sockets", [] {
+  // No reason to fall back: nothing would work.
+  ChosenEngine chosen = choose_engine("");
+  CHECK(!chosen.engine);
+  CHECK(chosen.error == -EMFILE);
+  return 0;
+});
+
+struct Refusal {
+  const char* name;
+  const char* child;
+  std::vector<int> calls;
+  int error;
+  friend void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
+};
+
+class KernelWithout : public testing::TestWithParam<Refusal> {};
+
+TEST_P(KernelWithout, still_exchanges_datagrams) {
+  ChildResult result = run_in_child(GetParam().child, GetParam().calls, GetParam().error);
+  EXPECT_EQ(result.status, 0) << result.output;
+}
+
+std::vector<Refusal> refusals() {
+  return {{"nothing_missing", "with_everything", {}, 0},
+          {"mmsg_not_there", "without_mmsg", {SYS_recvmmsg, SYS_sendmmsg}, ENOSYS},
+          {"mmsg_forbidden", "without_mmsg", {SYS_recvmmsg, SYS_sendmmsg}, EPERM},
+          {"recvmmsg_not_there", "without_mmsg", {SYS_recvmmsg}, ENOSYS},
+          {"sendmmsg_forbidden", "without_mmsg", {SYS_sendmmsg}, EPERM},
+          {"epoll_not_there", "without_epoll", {SYS_epoll_create1}, ENOSYS},
+          {"epoll_forbidden", "without_epoll", {SYS_epoll_create1}, EPERM},
+          {"eventfd_not_there", "without_epoll", {SYS_eventfd2}, ENOSYS},
+          {"mmsg_and_epoll_not_there",
+           "without_either",
+           {SYS_recvmmsg, SYS_sendmmsg, SYS_epoll_create1},
+           ENOSYS}};
+}
+
+INSTANTIATE_TEST_SUITE_P(, KernelWithout, testing::ValuesIn(refusals()),
+                         [](const testing::TestParamInfo<Refusal>& info) {
+                           return std::string(info.param.name);
+                         });
+
+TEST(Choose, says_what_is_wrong_when_no_engine_could_work) {
+  constexpr int kCalls[] = {SYS_socket};
+  ChildResult result = run_in_child("without_sockets", kCalls, EMFILE);
+  EXPECT_EQ(result.status, 0) << result.output;
+}
+
+TEST(ChildProcess, tells_how_it_ended) {
+  EXPECT_EQ(run_in_child("no such child", {}, 0).status, 64);
+  constexpr int kCalls[] = {SYS_recvmmsg};
+  ChildResult result = run_in_child("with_everything", kCalls, ENOSYS);
+  EXPECT_EQ(result.status, 1) << "a check that does not hold fails the child";
+  EXPECT_NE(result.output.find("engine posix"), std::string::npos) << result.output;
+}
+
+}  // namespace
+}  // namespace ksocket
