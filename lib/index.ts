@@ -3,22 +3,12 @@
  *
  * @module
  */
-export type { Batch, BatchDatagram } from './batch.js';
-export type { KernelFeatures } from './binding.js';
-export type {
-  AnsweringCounterName,
-  CounterName,
-  ServerStats,
-  Stats,
-  ThreadCounterName,
-  ThreadStats,
-} from './counters.js';
-export { type Features, features } from './features.js';
-export type { ReceivedDatagram } from './message-iterator.js';
-export type { SocketOptions, SocketType } from './options.js';
-export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './protection.js';
-export type { RemoteInfo } from './receiver.js';
-export { type Slot, slot } from './rules/slots.js';
+
+export { type Features, features } from './backend/features.js';
+export type { KernelFeatures } from './backend/load.js';
+export type { ReplyTarget, ServerOptions } from './server/options.js';
+export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
+export { type Slot, slot } from './server/rules/slots.js';
 export type {
   DefaultAction,
   ForwardAction,
@@ -30,7 +20,18 @@ export type {
   RuleBits,
   RuleBytes,
   RuleMatch,
-} from './rules/types.js';
-export { createServer, Server, type ServerEvents } from './server.js';
-export type { ReplyTarget, ServerOptions } from './server-options.js';
-export { type AddressInfo, type BindOptions, createSocket, Socket, type SocketEvents } from './socket.js';
+} from './server/rules/types.js';
+export { createServer, Server, type ServerEvents } from './server/server.js';
+export type { ReceivedDatagram } from './socket/message-iterator.js';
+export type { SocketOptions, SocketType } from './socket/options.js';
+export { type AddressInfo, type BindOptions, createSocket, Socket, type SocketEvents } from './socket/socket.js';
+export type { Batch, BatchDatagram } from './thread/batch.js';
+export type {
+  AnsweringCounterName,
+  CounterName,
+  ServerStats,
+  Stats,
+  ThreadCounterName,
+  ThreadStats,
+} from './thread/counters.js';
+export type { RemoteInfo } from './thread/receiver.js';

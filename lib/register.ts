@@ -5,9 +5,9 @@
 // and forked children inherit the --import.
 import dgram from 'node:dgram';
 import { syncBuiltinESMExports } from 'node:module';
-import { listActiveSockets } from './active-resources.js';
-import { defaults } from './options.js';
-import { createSocket, Socket } from './socket.js';
+import { listActiveSockets } from './dgram/active-resources.js';
+import { defaults } from './socket/options.js';
+import { createSocket, Socket } from './socket/socket.js';
 
 // Programs read `msg.buffer` as if it were the message: under node:dgram it is.
 defaults.pooled = false;

@@ -1,7 +1,7 @@
 // `ksocket info`: what runs here, for bug reports.
 import { release } from 'node:os';
 import type { Command } from 'commander';
-import { features } from '../features.js';
+import { features } from '../backend/features.js';
 
 export function defineInfo(program: Command, version: string): void {
   program

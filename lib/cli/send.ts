@@ -3,7 +3,7 @@
 import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
-import { createSocket } from '../socket.js';
+import { createSocket } from '../socket/socket.js';
 import { parseEndpoint, printable } from './endpoint.js';
 
 const DEFAULT_WAIT_S = 2;

@@ -1,8 +1,8 @@
 // `ksocket serve`: the original kernel module as a command, with its log lines.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Monitor } from '../monitor/index.js';
-import { createServer } from '../server.js';
-import type { ReplyTarget, ServerOptions } from '../server-options.js';
+import type { ReplyTarget, ServerOptions } from '../server/options.js';
+import { createServer } from '../server/server.js';
 import { parseEndpoint, parseListen, parsePort, printable } from './endpoint.js';
 
 interface ServeOptions {

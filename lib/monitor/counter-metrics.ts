@@ -1,5 +1,5 @@
 // What each counter is called in Prometheus. A counter without a line here does not compile.
-import type { AnsweringCounterName, CounterName, ThreadCounterName } from '../counters.js';
+import type { AnsweringCounterName, CounterName, ThreadCounterName } from '../thread/counters.js';
 
 export interface CounterMetric {
   name: string;

@@ -1,5 +1,5 @@
 // A sample a second for five minutes, in columns, so that a page opened late still shows what has been.
-import type { Stats } from '../counters.js';
+import type { Stats } from '../thread/counters.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { Latencies } from './latency.js';
 import type { ObservedServer } from './observed-server.js';

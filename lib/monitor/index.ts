@@ -7,11 +7,11 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import * as errors from '../errors.js';
-import { type Observation, observe } from '../observation.js';
-import { validateInteger, validateObject, validatePort, validateString } from '../options.js';
-import type { Server } from '../server.js';
-import type { AddressInfo } from '../socket.js';
+import * as errors from '../base/errors.js';
+import { type Observation, observe } from '../server/observers.js';
+import type { Server } from '../server/server.js';
+import { validateInteger, validateObject, validatePort, validateString } from '../socket/options.js';
+import type { AddressInfo } from '../socket/socket.js';
 import { Heartbeat } from './heartbeat.js';
 import type { ServerSource } from './observed-server.js';
 import type { FromWorker, MonitorWorkerData, ToWorker } from './protocol.js';

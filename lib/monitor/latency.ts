@@ -1,5 +1,5 @@
 // Reads the histogram that native/core/memory/latency_histogram.h fills: eight buckets to each power of two of microseconds.
-import { LATENCY_BUCKETS, LATENCY_SUB_BUCKET_BITS, LATENCY_SUM } from '../layout.js';
+import { LATENCY_BUCKETS, LATENCY_SUB_BUCKET_BITS, LATENCY_SUM } from '../backend/layout.js';
 
 const PER_OCTAVE = 1 << LATENCY_SUB_BUCKET_BITS;
 

@@ -1,6 +1,6 @@
 // /metrics: the shared counters in Prometheus' text format. Nothing is kept here; each scrape reads.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { AnsweringCounterName, CounterName, ServerStats, ThreadCounterName } from '../counters.js';
+import type { AnsweringCounterName, CounterName, ServerStats, ThreadCounterName } from '../thread/counters.js';
 import {
   answeringCounterMetrics,
   type CounterMetric,

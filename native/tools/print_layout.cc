@@ -1,4 +1,4 @@
-// Prints lib/layout.ts. `npm run generate` writes it, a test compares.
+// Prints lib/backend/layout.ts. `npm run generate` writes it, a test compares.
 #include <cctype>
 #include <cstdio>
 #include <string>

@@ -1,7 +1,7 @@
 // What createServer's protection options take and what they refuse.
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
-import { checkProtection, type ProtectionOptions } from '../../dist/protection.js';
+import { checkProtection, type ProtectionOptions } from '../../dist/server/protection.js';
 import { test } from '../support/test.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the point

@@ -1,7 +1,7 @@
 // A child process of `ksocket compare`: one program under load, or the load. Talks to its parent by messages:
 // gets { options }, says { port }, gets { port?, seconds }, says { report }.
 import dgram from 'node:dgram';
-import { createSocket, type Socket } from '../../socket.js';
+import { createSocket, type Socket } from '../../socket/socket.js';
 import type { PeerOptions, PeerReport } from './scenarios.js';
 
 interface Start {

@@ -1,4 +1,4 @@
-// The memory that C++ and JavaScript share. This header is its one source: lib/layout.ts is generated from
+// The memory that C++ and JavaScript share. This header is its one source: lib/backend/layout.ts is generated from
 // it (`npm run generate`), and a test fails when the two disagree.
 //
 //   control      one RingControl

@@ -1,5 +1,5 @@
 // The producer's half of the receive ring: one I/O thread writes, one JavaScript environment reads
-// (lib/receiver.ts is the other half, native/test/support/ring_reader.h its twin for the tests).
+// (lib/thread/receiver.ts is the other half, native/test/support/ring_reader.h its twin for the tests).
 //
 //   arena        | free | record t | record t+1 | … | record head-1 | free, or a tail too short to use |
 //                        ^oldest_                                  ^write_

@@ -1,5 +1,5 @@
 // Socket options, as a table: a name JavaScript knows, and where the kernel keeps it for each family.
-// To add one: a row here, then `npm run generate`; lib/options.ts says how users set it.
+// To add one: a row here, then `npm run generate`; lib/socket/options.ts says how users set it.
 #pragma once
 
 #include <cstdint>

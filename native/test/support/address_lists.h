@@ -19,7 +19,7 @@ using List = std::vector<AddressRange<Ipv6Number>>;
 List list_of(std::initializer_list<std::string> ranges);
 bool lists(const List& list, Ipv6Number number);
 
-// What lib/protection.ts makes of a list.
+// What lib/server/protection.ts makes of a list.
 std::vector<uint8_t> encode(List list);
 AddressSet set_of(const List& list);
 AddressSet set_of(std::initializer_list<std::string> ranges);

@@ -92,7 +92,7 @@ class IoRig {
   IoThread thread;  // last: its thread ends before what it works on goes
 };
 
-// Datagrams to send, staged as lib/sender.ts does.
+// Datagrams to send, staged as lib/thread/sender.ts does.
 struct Staged {
   std::vector<Descriptor> descriptors;
   std::vector<uint8_t> payloads;

@@ -1,4 +1,4 @@
-// The consumer's half of the receive ring: the twin of lib/receiver.ts, step for step.
+// The consumer's half of the receive ring: the twin of lib/thread/receiver.ts, step for step.
 #pragma once
 
 #include <atomic>

@@ -19,13 +19,13 @@ struct AddressRange {
 
 class AddressSet {
  public:
-  // More ranges than this are refused; lib/protection.ts has the same limit.
+  // More ranges than this are refused; lib/server/protection.ts has the same limit.
   static constexpr size_t kRangesMax = 1 << 20;
   static constexpr size_t kEncodedRangeBytes = 32;
 
   AddressSet() = default;
 
-  // From lib/protection.ts: 32 bytes a range, its first and its last address, 16 bytes each in network byte
+  // From lib/server/protection.ts: 32 bytes a range, its first and its last address, 16 bytes each in network byte
   // order, IPv4 as ::ffff:a.b.c.d, ascending by the first address. Ranges may overlap. None: these bytes are
   // not that.
   static std::optional<AddressSet> decode(std::span<const uint8_t> encoded);

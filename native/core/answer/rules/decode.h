@@ -1,4 +1,4 @@
-// Reads what lib/rules/encode.ts writes. Numbers are little-endian, nothing is aligned, and records follow
+// Reads what lib/server/rules/encode.ts writes. Numbers are little-endian, nothing is aligned, and records follow
 // each other without offsets, so that there is nothing to point outside:
 //
 //   header  "ksrl"  u16 version  u8 otherwise  u8 0  u32 rules

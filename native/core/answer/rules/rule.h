@@ -11,7 +11,7 @@
 
 namespace ksocket::rules {
 
-// lib/rules/types.ts has the same limits, and says them to users.
+// lib/server/rules/types.ts has the same limits, and says them to users.
 inline constexpr uint32_t kRulesMax = 65536;
 inline constexpr size_t kEncodedBytesMax = 64 << 20;
 inline constexpr size_t kReplyBytesMax = 65507;  // what fits into an IPv4 datagram

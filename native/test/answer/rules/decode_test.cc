@@ -96,7 +96,7 @@ TEST(RulesDecode, takes_no_rules_at_all) {
   EXPECT_TRUE(read->rules.empty());
 }
 
-// The same bytes that test/rules/encode.once.test.ts expects of lib/rules/encode.ts.
+// The same bytes that test/rules/encode.once.test.ts expects of lib/server/rules/encode.ts.
 TEST(RulesDecode, reads_what_javascript_writes) {
   const std::vector<uint8_t> sample = {
 #include "support/rules_sample.inc"

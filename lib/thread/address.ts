@@ -1,7 +1,7 @@
 // Addresses between text and the bytes in a descriptor. Both directions are cached, both caches are bounded.
 import { isIP } from 'node:net';
-import { binding } from './binding.js';
-import { D_ADDRESS, PEERS_MAX } from './layout.js';
+import { D_ADDRESS, PEERS_MAX } from '../backend/layout.js';
+import { binding } from '../backend/load.js';
 
 /** An IP literal as descriptors carry it: 16 address bytes and the scope id, as five native-order words. */
 export interface ParsedAddress {

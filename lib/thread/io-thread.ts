@@ -2,12 +2,12 @@
 // how long the thread lives. One thread is shared by all sockets of an environment (the main thread or a worker)
 // that did not ask for their own.
 import { setTimeout } from 'node:timers';
-import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from './binding.js';
+import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
+import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from '../backend/load.js';
+import { EINVAL, EMFILE } from '../base/errno.js';
+import { errnoException, invalidArgValue } from '../base/errors.js';
+import type { Observation } from '../server/observers.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
-import { EINVAL, EMFILE } from './errno.js';
-import { errnoException, invalidArgValue } from './errors.js';
-import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from './layout.js';
-import type { Observation } from './observation.js';
 import { type Endpoint, Receiver } from './receiver.js';
 import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
 

@@ -1,5 +1,5 @@
 // The many forms of dgram's send(), sorted out. Checks come in node:dgram's order.
-import * as errors from './errors.js';
+import * as errors from '../base/errors.js';
 import { validatePort, validateString } from './options.js';
 
 export type Payload = string | ArrayBufferView;

@@ -1,8 +1,6 @@
 // What users may ask for, checked. Messages and codes are node:dgram's where the option is.
 import type { LookupOneOptions } from 'node:dns';
 import { BlockList } from 'node:net';
-import * as errors from './errors.js';
-import { defaultThreadOptions, type IoThreadOptions } from './io-thread.js';
 import {
   OPEN_DROP_WHEN_FULL,
   OPEN_GRO,
@@ -10,7 +8,9 @@ import {
   OPEN_IPV6_ONLY,
   OPEN_REUSE_ADDRESS,
   OPEN_REUSE_PORT,
-} from './layout.js';
+} from '../backend/layout.js';
+import * as errors from '../base/errors.js';
+import { defaultThreadOptions, type IoThreadOptions } from '../thread/io-thread.js';
 
 export type SocketType = 'udp4' | 'udp6';
 

@@ -4,11 +4,14 @@ import dgram from 'node:dgram';
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
-import type { Batch } from './batch.js';
-import type { Stats } from './counters.js';
-import * as errors from './errors.js';
-import { fdOf, isUvHandle, type UvHandle } from './inherited.js';
-import { SocketOption } from './layout.js';
+import { SocketOption } from '../backend/layout.js';
+import * as errors from '../base/errors.js';
+import { fdOf, isUvHandle, type UvHandle } from '../dgram/inherited.js';
+import { deprecatedProperties, stateSymbol } from '../dgram/state.js';
+import type { Batch } from '../thread/batch.js';
+import type { Stats } from '../thread/counters.js';
+import type { RemoteInfo } from '../thread/receiver.js';
+import { SocketCore } from './core.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import {
   checkSocketOptions,
@@ -18,10 +21,7 @@ import {
   validatePort,
   validateString,
 } from './options.js';
-import type { RemoteInfo } from './receiver.js';
 import { type Payload, parseSendArguments, type SendCallback } from './send-arguments.js';
-import { SocketCore } from './socket-core.js';
-import { deprecatedProperties, stateSymbol } from './socket-state.js';
 
 export interface AddressInfo {
   address: string;

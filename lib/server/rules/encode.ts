@@ -1,5 +1,5 @@
 // Checked rules as bytes for native/core/answer/rules/decode.cc; decode.h describes the format.
-import * as errors from '../errors.js';
+import * as errors from '../../base/errors.js';
 import { type CheckedRule, checkOtherwise, checkRules } from './check.js';
 import type { CheckedForward } from './check-action.js';
 import type { CheckedMatch } from './check-match.js';

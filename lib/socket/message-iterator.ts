@@ -1,6 +1,6 @@
 // `for await (const { data, address, port } of socket)`: a queue between events and a loop.
 import type { EventEmitter } from 'node:events';
-import type { RemoteInfo } from './receiver.js';
+import type { RemoteInfo } from '../thread/receiver.js';
 import type { SocketEvents } from './socket.js';
 
 /** One datagram of a loop over a socket. `data` is the loop's own. */

@@ -1,7 +1,16 @@
 // What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
+
+import {
+  D_FAMILY,
+  D_LENGTH,
+  D_OFFSET,
+  D_PEER_ID,
+  D_PORT,
+  D_SEGMENT_SIZE,
+  DESCRIPTOR_BYTES,
+} from '../backend/layout.js';
+import type { SendCallback } from '../socket/send-arguments.js';
 import type { PeerNames } from './address.js';
-import { D_FAMILY, D_LENGTH, D_OFFSET, D_PEER_ID, D_PORT, D_SEGMENT_SIZE, DESCRIPTOR_BYTES } from './layout.js';
-import type { SendCallback } from './send-arguments.js';
 
 /** The datagrams of one batch at most. */
 export const BATCH_DATAGRAMS_MAX = 2048;

@@ -1,10 +1,6 @@
 // Datagrams on their way out: staged in shared memory as the program sends them, handed to the kernel with one
 // native call a tick.
 
-import { type ParsedAddress, parseLiteral } from './address.js';
-import type { NativeIoThread, ThreadMemory } from './binding.js';
-import { EMSGSIZE } from './errno.js';
-import * as errors from './errors.js';
 import {
   D_ADDRESS,
   D_LENGTH,
@@ -18,9 +14,13 @@ import {
   DATAGRAM_BYTES_MAX,
   DESCRIPTOR_BYTES,
   RESULT_DEFERRED,
-} from './layout.js';
-import { validatePort, validateString } from './options.js';
-import { bytesOfPayload } from './send-arguments.js';
+} from '../backend/layout.js';
+import type { NativeIoThread, ThreadMemory } from '../backend/load.js';
+import { EMSGSIZE } from '../base/errno.js';
+import * as errors from '../base/errors.js';
+import { validatePort, validateString } from '../socket/options.js';
+import { bytesOfPayload } from '../socket/send-arguments.js';
+import { type ParsedAddress, parseLiteral } from './address.js';
 
 /** Memory for what is sent in one flush; a tick that sends more flushes early. */
 export const STAGED_DATAGRAMS_MAX = 1024;

@@ -1,9 +1,6 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
 import { markAsUntransferable } from 'node:worker_threads';
-import { PeerNames } from './address.js';
-import { Batch, FastBuffer, type Replier, type RingViews, recordAt } from './batch.js';
-import type { ThreadMemory } from './binding.js';
 import {
   C_BASE,
   C_HEAD,
@@ -29,7 +26,10 @@ import {
   KIND_ERROR,
   KIND_SENT,
   SOCKET_SLOT_BITS,
-} from './layout.js';
+} from '../backend/layout.js';
+import type { ThreadMemory } from '../backend/load.js';
+import { PeerNames } from './address.js';
+import { Batch, FastBuffer, type Replier, type RingViews, recordAt } from './batch.js';
 
 /** Where a datagram came from, as node:dgram says it. */
 export interface RemoteInfo {

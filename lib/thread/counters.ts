@@ -5,7 +5,7 @@ import {
   counterIndex,
   serverCounterIndex,
   threadCounterIndex,
-} from './layout.js';
+} from '../backend/layout.js';
 
 export type CounterName = keyof typeof counterIndex;
 export type ThreadCounterName = keyof typeof threadCounterIndex;

@@ -1,5 +1,5 @@
 // What several parts of a rule are made of: bytes, lists, and objects without typing errors.
-import * as errors from '../errors.js';
+import * as errors from '../../base/errors.js';
 
 /** An own copy: later changes of what was given change no rule. */
 export function copyBytes(value: unknown, name: string, max: number): Uint8Array {

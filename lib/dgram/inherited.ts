@@ -1,10 +1,10 @@
 // Binding to what somebody else opened: a descriptor number, a libuv handle that came over IPC, a port that a cluster's
 // primary shares among its workers.
 import cluster from 'node:cluster';
-import { binding } from './binding.js';
-import * as errors from './errors.js';
-import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS } from './layout.js';
-import type { CheckedSocketOptions } from './options.js';
+import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS } from '../backend/layout.js';
+import { binding } from '../backend/load.js';
+import * as errors from '../base/errors.js';
+import type { CheckedSocketOptions } from '../socket/options.js';
 
 /** The part of libuv's UDP handle, as Node wraps it, that matters here. */
 export interface UvHandle {

@@ -4,20 +4,26 @@ import { AsyncResource } from 'node:async_hooks';
 import dns from 'node:dns';
 import { addAbortListener, EventEmitter } from 'node:events';
 import { type BlockList, isIPv6 } from 'node:net';
-import { isLiteral, parseLiteral } from './address.js';
-import type { Batch } from './batch.js';
-import { type Snapshot, type Stats, zeroStats } from './counters.js';
-import { EBADF, ECANCELED, EEXIST, EINVAL, EISCONN } from './errno.js';
-import * as errors from './errors.js';
-import { bindThroughPrimary, sharesPorts, type UvHandle } from './inherited.js';
-import { dedicatedThread, type IoThread, isOurs, sharedThread } from './io-thread.js';
-import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
+import {
+  DATAGRAM_BYTES_MAX,
+  OPEN_IPV6_ONLY,
+  OPEN_REUSE_ADDRESS,
+  OPEN_REUSE_PORT,
+  SocketOption,
+} from '../backend/layout.js';
+import { EBADF, ECANCELED, EEXIST, EINVAL, EISCONN } from '../base/errno.js';
+import * as errors from '../base/errors.js';
+import { bindThroughPrimary, sharesPorts, type UvHandle } from '../dgram/inherited.js';
+import { SocketState, stateSymbol } from '../dgram/state.js';
+import { isLiteral, parseLiteral } from '../thread/address.js';
+import type { Batch } from '../thread/batch.js';
+import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
+import { dedicatedThread, type IoThread, isOurs, sharedThread } from '../thread/io-thread.js';
+import type { Endpoint, RemoteInfo } from '../thread/receiver.js';
+import type { SentListener } from '../thread/sender.js';
 import type { CheckedSocketOptions, LookupFunction } from './options.js';
-import type { Endpoint, RemoteInfo } from './receiver.js';
 import type { Address, SendArguments, SendCallback } from './send-arguments.js';
-import type { SentListener } from './sender.js';
 import type { AddressInfo, Socket } from './socket.js';
-import { SocketState, stateSymbol } from './socket-state.js';
 
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;

@@ -1,4 +1,4 @@
-import { binding, engineWanted, type KernelFeatures } from './binding.js';
+import { binding, engineWanted, type KernelFeatures } from './load.js';
 
 export interface Features extends KernelFeatures {
   /** What new sockets use: `mmsg` (recvmmsg, sendmmsg, epoll, GRO, GSO) or `posix` (poll, recvmsg, sendmsg). */

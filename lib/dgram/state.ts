@@ -2,8 +2,8 @@
 // socket); node:dgram's own deprecated properties (`_handle`, `_bindState`, …), which lead there; and programs that
 // need socket._handle.fd. A ksocket has no such state: this makes one when asked, of what the socket knows.
 import dgram from 'node:dgram';
-import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from './layout.js';
-import type { SocketCore } from './socket-core.js';
+import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from '../backend/layout.js';
+import type { SocketCore } from '../socket/core.js';
 
 /** The part of libuv's UDP handle, as Node wraps it, that is needed here. */
 interface UdpHandle {

@@ -58,13 +58,13 @@ export interface NativeIoThread {
     targetAddress: string,
     targetPort: number,
   ): number;
-  /** Answers by these rules from the next batch on; `bytes` as lib/rules/encode.ts writes them. */
+  /** Answers by these rules from the next batch on; `bytes` as lib/server/rules/encode.ts writes them. */
   rules(id: number, bytes: Uint8Array, names: string[], forwards: NativeForward[]): number;
   /** How often each rule has matched. */
   ruleHits(id: number): number[];
   /** Loads a handler, to answer instead. "", or why not. */
   handle(id: number, path: string, argument: string): string;
-  /** Lists as lib/protection.ts encodes them. */
+  /** Lists as lib/server/protection.ts encodes them. */
   protect(
     id: number,
     deny: Uint8Array,
@@ -124,7 +124,7 @@ interface Binding {
 }
 
 function load(): Binding {
-  const place = `../prebuilds/${process.platform}-${process.arch}/ksocket.node`;
+  const place = `../../prebuilds/${process.platform}-${process.arch}/ksocket.node`;
   let loaded: Binding;
   try {
     loaded = createRequire(import.meta.url)(place) as Binding;

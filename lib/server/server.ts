@@ -2,17 +2,17 @@
 import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
-import type { NativeForward } from './binding.js';
-import { type ServerStats, zeroCounters } from './counters.js';
-import * as errors from './errors.js';
-import { dedicatedThread, defaultThreadOptions, type IoThread } from './io-thread.js';
-import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from './layout.js';
-import { type Observer, Observers, observe } from './observation.js';
-import type { Endpoint, RemoteInfo } from './receiver.js';
+import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
+import type { NativeForward } from '../backend/load.js';
+import * as errors from '../base/errors.js';
+import type { AddressInfo } from '../socket/socket.js';
+import { type ServerStats, zeroCounters } from '../thread/counters.js';
+import { dedicatedThread, defaultThreadOptions, type IoThread } from '../thread/io-thread.js';
+import type { Endpoint, RemoteInfo } from '../thread/receiver.js';
+import { type Observer, Observers, observe } from './observers.js';
+import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
-import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './server-options.js';
-import type { AddressInfo } from './socket.js';
 
 export interface ServerEvents {
   listening: [];

@@ -1,5 +1,5 @@
 // Actions as users write them, to actions as they are encoded.
-import * as errors from '../errors.js';
+import * as errors from '../../base/errors.js';
 import {
   validateBoolean,
   validateInteger,
@@ -7,7 +7,7 @@ import {
   validateOneOf,
   validatePort,
   validateString,
-} from '../options.js';
+} from '../../socket/options.js';
 import type { CheckedMatch } from './check-match.js';
 import { checkSlot, type Slot } from './slots.js';
 import { PARTS_MAX, REPLY_BYTES_MAX, TARGETS_MAX } from './types.js';

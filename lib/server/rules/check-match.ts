@@ -1,8 +1,8 @@
 // Conditions as users write them, to conditions as they are encoded.
 import { isIP } from 'node:net';
-import { parseLiteral } from '../address.js';
-import * as errors from '../errors.js';
-import { validateInteger, validateObject, validateString } from '../options.js';
+import * as errors from '../../base/errors.js';
+import { validateInteger, validateObject, validateString } from '../../socket/options.js';
+import { parseLiteral } from '../../thread/address.js';
 import { BITS_MAX, MASK_BYTES_MAX, PAYLOAD_BYTES_MAX, PORTS_MAX, SOURCES_MAX } from './types.js';
 import { copyBytes, listOf, refuseUnknown } from './values.js';
 

@@ -1,10 +1,11 @@
 // What a monitor in another thread reads of a running server: shared memory only, without a call to anybody.
-import type { IoThread } from './io-thread.js';
-import { LATENCY_CELLS } from './layout.js';
+
+import { LATENCY_CELLS } from '../backend/layout.js';
+import type { IoThread } from '../thread/io-thread.js';
 
 export interface Observation {
   engine: string;
-  /** Rows of counters: lib/layout.ts names what stands where. */
+  /** Rows of counters: lib/backend/layout.ts names what stands where. */
   counters: BigUint64Array<SharedArrayBuffer>;
   thread: BigUint64Array<SharedArrayBuffer>;
   /** The receive ring's cursors, and the thread's number. */
