@@ -16,6 +16,7 @@
 #include "support/build.h"
 #include "support/engines.h"
 #include "support/fake_engine.h"
+#include "support/gated_engine.h"
 #include "support/io_rig.h"
 #include "support/loopback.h"
 #include "support/process.h"
@@ -25,39 +26,24 @@ namespace {
 
 using test::bound_socket;
 using test::eventually;
+using test::get;
 using test::IoRig;
 using test::name_of;
 using test::Peer;
 using test::Staged;
 
-uint64_t get(const Endpoint& endpoint, Counter counter) {
-  return endpoint.counters.get(counter);
-}
-
 // A real engine whose sends meet a full buffer for as long as the test likes: on loopback the kernel's never
 // is, since what is sent has arrived by the time the call returns.
-class StubbornEngine : public Engine {
+class StubbornEngine : public test::ForwardingEngine {
  public:
-  explicit StubbornEngine(std::unique_ptr<Engine> real) : real_(std::move(real)) {}
+  using ForwardingEngine::ForwardingEngine;
   std::atomic<int> refusals{0};  // this many more sends fail with EAGAIN
 
-  const char* name() const override { return real_->name(); }
-  bool offloads() const override { return real_->offloads(); }
-  int watch(int fd, uint64_t token, uint32_t interest) override { return real_->watch(fd, token, interest); }
-  int change(int fd, uint64_t token, uint32_t interest) override {
-    return real_->change(fd, token, interest);
-  }
-  void unwatch(int fd) override { real_->unwatch(fd); }
-  int wait(std::span<Event> events, int timeout_ms) override { return real_->wait(events, timeout_ms); }
-  void wake() override { real_->wake(); }
-  int receive(int fd, std::span<Message> messages) override { return real_->receive(fd, messages); }
   int send(int fd, std::span<Message> messages) override {
     if (refusals > 0 && refusals-- > 0) return -EAGAIN;
-    return real_->send(fd, messages.first(std::min<size_t>(messages.size(), 3)));  // and partial, on the way
+    // And partial, on the way.
+    return ForwardingEngine::send(fd, messages.first(std::min<size_t>(messages.size(), 3)));
   }
-
- private:
-  std::unique_ptr<Engine> real_;
 };
 
 class IoThreadLoopback : public test::OnEachEngine {

@@ -20,6 +20,7 @@ using test::address_of;
 using test::Arrival;
 using test::eventually;
 using test::FakeEngine;
+using test::get;
 using test::IoRig;
 using test::Outgoing;
 using test::Staged;
@@ -52,10 +53,6 @@ class Rig : public IoRig {
     EXPECT_EQ(thread.start(), 0);
   }
 };
-
-uint64_t get(const Endpoint& endpoint, Counter counter) {
-  return endpoint.counters.get(counter);
-}
 
 using Data = std::vector<std::string>;
 using Results = std::vector<int32_t>;

@@ -364,6 +364,22 @@ TEST(RxLoop, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
   EXPECT_EQ(data_of(loop.take()), std::vector<std::string>{"small"});
 }
 
+TEST(RxLoop, says_that_the_kernel_had_more_than_one_call_takes) {
+  Loop loop;
+  auto is_full = [&](int datagrams, const std::string& data) {
+    for (int i = 0; i < datagrams; i++) loop.arrive(data, 1);
+    loop.receive();
+    loop.take();
+    return loop.loop.take_round().full;
+  };
+  EXPECT_FALSE(is_full(RxBatch::kSlots - 1, "small"));
+  EXPECT_TRUE(is_full(RxBatch::kSlots, "small"));
+  const std::string large(60'000, 'x');
+  EXPECT_FALSE(is_full(1, large)) << "from now on fewer places are offered";
+  EXPECT_FALSE(is_full(7, large));
+  EXPECT_TRUE(is_full(8, large));
+}
+
 // Cutting makes many records of one message: they need room as well.
 TEST(RxLoop, loses_nothing_of_super_datagrams_that_it_cuts_while_the_ring_fills_up) {
   Loop loop(128);
