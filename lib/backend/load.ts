@@ -19,7 +19,7 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;
-  /** May the event loop receive by itself while it is idle (native/core/sharing/loop_share.h)? */
+  /** May the event loop receive by itself while it is idle (native/core/sharing/loop_sharing.h)? */
   shareLoop: boolean;
   onWake: () => void;
 }

@@ -510,8 +510,8 @@ Napi::Value IoThreadObject::backlog(const Napi::CallbackInfo& info) {
   size_t bytes = 0;
   if (endpoint) {
     std::lock_guard lock(endpoint->tx_mutex);
-    count = static_cast<uint32_t>(endpoint->backlog.size());
-    bytes = endpoint->backlog_bytes - count * sizeof(Descriptor);
+    count = static_cast<uint32_t>(endpoint->backlog.datagrams());
+    bytes = endpoint->backlog.payload_bytes();
   }
   Napi::Array out = Napi::Array::New(info.Env(), 2);
   out.Set(0u, Napi::Number::New(info.Env(), count));

@@ -30,7 +30,7 @@ class Engine {
   // May sockets of this engine use GRO and GSO?
   virtual bool offloads() const = 0;
   // Does it wait with exclusive entries of an epoll instance, so that an event loop can take part
-  // (core/sharing/loop_share.h)?
+  // (core/sharing/loop_entry.h)?
   virtual bool exclusive() const { return false; }
 
   // Which descriptors wait() watches, level-triggered; from any thread. 0 or -errno.

@@ -43,7 +43,7 @@ void hand_over_what_the_loop_has_not_read(EventLoop& loop, test::GatedEngine& ga
   do {
     loop.rig->drain();
     for (int i = 0; i < 8; i++, flood++) ASSERT_TRUE(peer.send(to_flooded, "flood"));
-    loop.rig->thread.receive_on_loop(flooded.loop_place);
+    loop.rig->thread.receive_on_loop(flooded.sharing.place);
     ASSERT_EQ(get(flooded, Counter::rx_datagrams), flood);
     ASSERT_LT(flood, 1'000'000u) << "it never leaves";
   } while (loop.is_told());
@@ -139,7 +139,7 @@ TEST(LoopShare, gives_the_place_of_a_closed_socket_to_the_next) {
   EventLoop loop(test::make_engine("mmsg"));
   for (int i = 0; i < 200; i++) {
     auto socket = loop.socket();
-    ASSERT_TRUE(socket->shared) << i;
+    ASSERT_TRUE(socket->sharing.shared) << i;
     loop.rig->thread.close(socket->id);
   }
 }
@@ -219,10 +219,10 @@ TEST(LoopShare, leaves_a_socket_to_the_thread_that_the_loop_cannot_share) {
   auto other = loop.rig->add(test::bound_socket());
   loop.watch_otherwise(other->fd.get());
   ASSERT_EQ(loop.rig->thread.watch(*other), 0);
-  EXPECT_FALSE(other->shared);
+  EXPECT_FALSE(other->sharing.shared);
   auto socket = loop.socket();
-  EXPECT_EQ(socket->loop_place, 0u);
-  EXPECT_TRUE(socket->shared);
+  EXPECT_EQ(socket->sharing.place, 0u);
+  EXPECT_TRUE(socket->sharing.shared);
   Peer peer;
   ASSERT_TRUE(peer.send(name_of(other->fd.get()), "x"));
   EXPECT_TRUE(eventually([&] {
