@@ -15,6 +15,7 @@
 #include "core/socket/fd_type.h"
 #include "core/socket/multicast.h"
 #include "core/socket/options.h"
+#include "core/socket/socket.h"
 #include "engine/choose.h"
 
 namespace ksocket {
@@ -162,7 +163,7 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
   thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
                                        [this] { waker_.wake(); });
-  if (share_loop_ && thread_->engine().exclusive() &&
+  if (share_loop_ && thread_->engine().traits().exclusive &&
       loop_watch_.open(
           env_, on_wake_.Value(), [this](uint32_t place) { return thread_->receive_on_loop(place); },
           [this] { thread_->before_poll(); })) {
@@ -253,7 +254,7 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
 }
 
 void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
-  bool offloads = thread_->engine().offloads();
+  bool offloads = thread_->engine().traits().offloads;
   Counters counters = counters_of(id & kSocketSlotMask);
   counters.clear();
   auto endpoint = std::make_shared<Endpoint>(id, family, std::move(fd), counters);
@@ -324,7 +325,7 @@ Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
   }
   endpoint->responder =
       std::make_unique<FixedResponder>(std::move(options), endpoint->fd.get(), keep_bytes_max,
-                                       thread_->engine().offloads(), endpoint->counters);
+                                       thread_->engine().traits().offloads, endpoint->counters);
   return number(info.Env(), 0);
 }
 
@@ -352,8 +353,9 @@ Napi::Value IoThreadObject::rules(const Napi::CallbackInfo& info) {
     Forwarder::Watch watch{
         [&engine, id](int fd, uint32_t key) { return engine.watch(fd, responder_token(id, key), kReadable); },
         [&engine](int fd) { engine.unwatch(fd); }};
-    auto made = std::make_unique<RuleResponder>(endpoint->fd.get(), endpoint->family, local.port,
-                                                std::move(watch), engine.offloads(), endpoint->counters);
+    auto made =
+        std::make_unique<RuleResponder>(endpoint->fd.get(), endpoint->family, local.port, std::move(watch),
+                                        engine.traits().offloads, endpoint->counters);
     responder = made.get();
     endpoint->responder = std::move(made);
   }
@@ -385,9 +387,9 @@ Napi::Value IoThreadObject::handle(const Napi::CallbackInfo& info) {
     handler = Handler::load(info[1].As<Napi::String>(), info[2].As<Napi::String>(), &error);
   }
   if (handler) {
-    endpoint->responder =
-        std::make_unique<HandlerResponder>(std::move(handler), endpoint->fd.get(), endpoint->family,
-                                           local.port, thread_->engine().offloads(), endpoint->counters);
+    endpoint->responder = std::make_unique<HandlerResponder>(
+        std::move(handler), endpoint->fd.get(), endpoint->family, local.port,
+        thread_->engine().traits().offloads, endpoint->counters);
   }
   return Napi::String::New(info.Env(), error);
 }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "bridge/exception.h"
-#include "core/socket/socket.h"
+#include "core/base/fd.h"
 
 namespace ksocket {
 

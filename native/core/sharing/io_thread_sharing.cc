@@ -101,7 +101,7 @@ uint32_t IoThread::next_pause(bool caught_up) {
 // ---- who receives
 
 void IoThread::share(const LoopPoll& loop) {
-  if (!engine_->exclusive()) return;
+  if (!engine_->traits().exclusive) return;
   loop_ = loop;
   loop_mode_ = true;
   rlimit descriptors{};

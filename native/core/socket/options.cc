@@ -1,16 +1,13 @@
 #include "core/socket/options.h"
 
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 
-namespace ksocket {
+#include "core/base/kernel_names.h"
 
-#ifndef UDP_GRO
-#define UDP_GRO 104  // linux/udp.h, since Linux 5.0
-#endif
+namespace ksocket {
 
 namespace {
 

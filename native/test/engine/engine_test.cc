@@ -341,7 +341,7 @@ TEST_P(EngineTest, stops_before_the_message_that_fails_and_then_says_why) {
 }
 
 TEST_P(EngineTest, sends_and_receives_super_datagrams_where_it_says_so) {
-  if (!engine->offloads()) {
+  if (!engine->traits().offloads) {
     EXPECT_STREQ(GetParam(), "posix") << "only the scalar engine leaves GRO and GSO alone";
     return;
   }
@@ -374,7 +374,7 @@ TEST_P(EngineTest, is_told_drops_segment_size_and_time_beside_one_datagram) {
 
   Batch batch(other.address(), {std::string(3500, 'a')});
   alignas(cmsghdr) uint8_t control[kTxControlBytes];
-  if (engine->offloads()) {
+  if (engine->traits().offloads) {
     batch.messages[0].header.msg_control = control;
     encode_segment_size(&batch.messages[0].header, 1000);
   }
@@ -390,7 +390,7 @@ TEST_P(EngineTest, is_told_drops_segment_size_and_time_beside_one_datagram) {
   EXPECT_TRUE(said.has_kernel_drops);
   EXPECT_GT(said.kernel_drops, 0u);
   EXPECT_NEAR(static_cast<double>(said.received_ns) / 1e9, static_cast<double>(now.tv_sec), 60);
-  bool joined = n == 1 && engine->offloads();
+  bool joined = n == 1 && engine->traits().offloads;
   EXPECT_EQ(said.segment_size, joined ? 1000 : 0);
 }
 

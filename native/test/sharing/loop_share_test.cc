@@ -146,7 +146,8 @@ TEST_P(LoopShareOn, delivers_to_a_loop_that_sleeps) {
   over = true;
   sender.join();
   // Where the engine takes part, some of five hundred will have found the loop asleep.
-  EXPECT_EQ(loop.rig->thread_counters[Counter::loop_rounds] > 0, loop.rig->thread.engine().exclusive());
+  EXPECT_EQ(loop.rig->thread_counters[Counter::loop_rounds] > 0,
+            loop.rig->thread.engine().traits().exclusive);
 }
 
 TEST_P(LoopShareOn, receives_in_the_thread_while_the_loop_is_stuck) {
@@ -310,8 +311,7 @@ class GatedEngine : public Engine {
   }
 
   const char* name() const override { return real_->name(); }
-  bool offloads() const override { return real_->offloads(); }
-  bool exclusive() const override { return real_->exclusive(); }
+  Traits traits() const override { return real_->traits(); }
   int watch(int fd, uint64_t token, uint32_t interest) override {
     std::lock_guard lock(mutex_);
     if (token != kFreshTimerToken && refusals_ > 0) {

@@ -42,7 +42,7 @@ class StubbornEngine : public Engine {
   std::atomic<int> refusals{0};  // this many more sends fail with EAGAIN
 
   const char* name() const override { return real_->name(); }
-  bool offloads() const override { return real_->offloads(); }
+  Traits traits() const override { return {.offloads = real_->traits().offloads}; }
   int watch(int fd, uint64_t token, uint32_t interest) override { return real_->watch(fd, token, interest); }
   int change(int fd, uint64_t token, uint32_t interest) override {
     return real_->change(fd, token, interest);
@@ -136,7 +136,7 @@ TEST_P(IoThreadLoopback, answers_from_its_thread) {
   options.kind = FixedResponder::Kind::echo;
   socket->responder =
       std::make_unique<FixedResponder>(std::move(options), socket->fd.get(), kDatagramBytesMax,
-                                       rig->thread.engine().offloads(), socket->counters);
+                                       rig->thread.engine().traits().offloads, socket->counters);
   socket->deliver = false;
   ASSERT_EQ(rig->thread.watch(*socket), 0);
   Peer peer;
@@ -158,8 +158,8 @@ TEST_P(IoThreadLoopback, answers_to_a_target) {
   options.reply = {'t', 'e', 's', 't', 'i', 'n', 'g', '.', '.', '.'};
   ASSERT_EQ(open_udp(4, &options.target), 0);
   ASSERT_EQ(connect_socket(options.target.get(), target.address()), 0);
-  socket->responder = std::make_unique<FixedResponder>(std::move(options), socket->fd.get(), 10,
-                                                       rig->thread.engine().offloads(), socket->counters);
+  socket->responder = std::make_unique<FixedResponder>(
+      std::move(options), socket->fd.get(), 10, rig->thread.engine().traits().offloads, socket->counters);
   socket->keep_bytes_max = 10;
   ASSERT_EQ(rig->thread.watch(*socket), 0);
   ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "longer than ten bytes"));
@@ -173,7 +173,7 @@ TEST_P(IoThreadLoopback, answers_to_a_target) {
 TEST_P(IoThreadLoopback, sends_what_it_is_given) {
   auto rig = start();
   auto socket = listen(*rig);
-  socket->tx.gso.enabled = rig->thread.engine().offloads();
+  socket->tx.gso.enabled = rig->thread.engine().traits().offloads;
   Peer one, two;
   Staged staged;
   for (int i = 0; i < 30; i++)
@@ -191,7 +191,7 @@ TEST_P(IoThreadLoopback, sends_what_it_is_given) {
 TEST_P(IoThreadLoopback, says_of_each_datagram_what_the_kernel_said) {
   auto rig = start();
   auto socket = listen(*rig);
-  socket->tx.gso.enabled = rig->thread.engine().offloads();
+  socket->tx.gso.enabled = rig->thread.engine().traits().offloads;
   Peer peer;
   Staged staged;
   staged.add(peer.address(), "one").add(peer.address(), std::string(65508, 'x')).add(peer.address(), "three");
@@ -208,7 +208,7 @@ TEST_P(IoThreadLoopback, reports_a_closed_port_of_a_connected_socket_once) {
   auto rig = start();
   auto closed = std::make_unique<Peer>();
   auto socket = rig->add(bound_socket());  // not watched: nobody else meets the error
-  socket->tx.gso.enabled = rig->thread.engine().offloads();
+  socket->tx.gso.enabled = rig->thread.engine().traits().offloads;
   ASSERT_EQ(connect_socket(socket->fd.get(), closed->address()), 0);
   uint16_t port = closed->address().port;
   closed.reset();
@@ -232,7 +232,7 @@ TEST_P(IoThreadLoopback, reports_a_closed_port_to_whoever_reads) {
 
 TEST_P(IoThreadLoopback, carries_super_datagrams_both_ways) {
   auto rig = start();
-  bool offloads = rig->thread.engine().offloads();
+  bool offloads = rig->thread.engine().traits().offloads;
   auto from = listen(*rig), to = rig->add(bound_socket());
   if (offloads && set_option(to->fd.get(), 4, SocketOption::gro, 1) != 0)
     GTEST_SKIP() << "a kernel without GRO";
