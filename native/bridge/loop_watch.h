@@ -1,4 +1,4 @@
-// The event loop's side of core/sharing/loop_share.h: a libuv handle whose callback is called when a shared
+// The event loop's side of core/sharing: a libuv handle whose callback is called when a shared
 // socket is readable.
 //
 // libuv finds a watcher by the descriptor number in epoll_event.data.fd. Each handle watches an eventfd that
