@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "bridge/io_thread_object.h"
+#include "core/base/or_errno.h"
 #include "core/contract/open_flags.h"
 #include "core/socket/fd_type.h"
 #include "core/socket/multicast.h"
@@ -65,10 +66,8 @@ Napi::Value IoThreadObject::get_fd(const Napi::CallbackInfo& info) {
 
 // copyFd(id) → a duplicate for the caller to close
 Napi::Value IoThreadObject::copy_fd(const Napi::CallbackInfo& info) {
-  return endpoint_or_ebadf(info, [](Endpoint& endpoint) {
-    int copy = fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, 0);
-    return copy < 0 ? -errno : copy;
-  });
+  return endpoint_or_ebadf(
+      info, [](Endpoint& endpoint) { return or_errno(fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, 0)); });
 }
 
 // bind(id, address, port)

@@ -8,20 +8,23 @@
 
 namespace ksocket {
 
+// The functions in use, without the uv_ before them.
+#define KSOCKET_LIBUV(X) \
+  X(poll_init) X(poll_start) X(prepare_init) X(prepare_start) X(prepare_stop) X(close) X(unref) X(backend_fd)
+
 // Looked up by name: other runtimes load this addon too, and have no libuv.
 struct Libuv {
-  decltype(&uv_poll_init) poll_init;
-  decltype(&uv_poll_start) poll_start;
-  decltype(&uv_prepare_init) prepare_init;
-  decltype(&uv_prepare_start) prepare_start;
-  decltype(&uv_prepare_stop) prepare_stop;
-  decltype(&uv_close) close;
-  decltype(&uv_unref) unref;
-  decltype(&uv_backend_fd) backend_fd;
+#define X(name) decltype(&uv_##name) name;
+  KSOCKET_LIBUV(X)
+#undef X
 
+  // Are all of them there?
   bool complete() const {
-    return poll_init && poll_start && prepare_init && prepare_start && prepare_stop && close && unref &&
-           backend_fd;
+#define X(name) \
+  if (name == nullptr) return false;
+    KSOCKET_LIBUV(X)
+#undef X
+    return true;
   }
 };
 const Libuv& libuv();

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "core/base/kernel_names.h"
+#include "core/base/or_errno.h"
 
 namespace ksocket {
 
@@ -35,7 +36,7 @@ int set_option(int fd, uint8_t family, SocketOption option, int value) {
   if (option >= SocketOption::kCount) return -EINVAL;
   Place place = place_of(family, option);
   if (place.level < 0) return -ENOPROTOOPT;
-  return setsockopt(fd, place.level, place.name, &value, sizeof value) < 0 ? -errno : 0;
+  return or_errno(setsockopt(fd, place.level, place.name, &value, sizeof value));
 }
 
 int get_option(int fd, uint8_t family, SocketOption option, int* value) {
@@ -43,7 +44,7 @@ int get_option(int fd, uint8_t family, SocketOption option, int* value) {
   Place place = place_of(family, option);
   if (place.level < 0) return -ENOPROTOOPT;
   socklen_t length = sizeof *value;
-  return getsockopt(fd, place.level, place.name, value, &length) < 0 ? -errno : 0;
+  return or_errno(getsockopt(fd, place.level, place.name, value, &length));
 }
 
 }  // namespace ksocket

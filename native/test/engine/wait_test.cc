@@ -213,11 +213,15 @@ TEST_P(WaitTest, gives_every_ready_socket_its_turn) {
   EXPECT_EQ(named.size(), sockets.size());
 }
 
+// Its next datagram is refused: an error waits at the socket.
+void connect_to_nobody(Peer& socket) {
+  Peer closes;
+  ASSERT_EQ(connect_socket(socket.fd(), closes.address()), 0);
+}
+
 TEST_P(WaitTest, calls_a_socket_with_an_error_readable) {
   Peer socket;
-  auto closed = std::make_unique<Peer>();
-  ASSERT_EQ(connect_socket(socket.fd(), closed->address()), 0);
-  closed.reset();
+  connect_to_nobody(socket);
   ASSERT_EQ(engine->watch(socket.fd(), 1, kReadable), 0);
   ASSERT_EQ(send(socket.fd(), "x", 1, 0), 1);
   auto events = wait_for_event();
@@ -232,9 +236,7 @@ TEST_P(WaitTest, calls_a_socket_with_an_error_readable) {
 // A paused socket stays paused: with its error unread, a thread that is told again and again would spin.
 TEST_P(WaitTest, does_not_go_on_about_the_error_of_a_socket_nobody_wants_to_read) {
   Peer socket;
-  auto closed = std::make_unique<Peer>();
-  ASSERT_EQ(connect_socket(socket.fd(), closed->address()), 0);
-  closed.reset();
+  connect_to_nobody(socket);
   ASSERT_EQ(engine->watch(socket.fd(), 1, kReadable), 0);
   ASSERT_EQ(engine->change(socket.fd(), 1, kNothing), 0);
   ASSERT_EQ(send(socket.fd(), "x", 1, 0), 1);
