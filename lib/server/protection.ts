@@ -1,5 +1,5 @@
 // What keeps unwanted datagrams away from a server, as users say it: the options checked, and the lists encoded for
-// native/core/protection/. docs/protection.md says what it does.
+// native/core/answer/protection/. docs/protection.md says what it does.
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import * as errors from '../base/errors.js';
 import { validateInteger, validateObject } from '../socket/options.js';

@@ -3,7 +3,7 @@ import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
-import type { NativeForward } from '../backend/load.js';
+import type { NativeAddress, NativeForward } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import type { AddressInfo } from '../socket/socket.js';
 import { type ServerStats, zeroCounters } from '../thread/counters.js';
@@ -37,7 +37,7 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
         targets.map(async (target) => ({ ...target, ...(await resolve(target.address)) })),
       );
       return {
-        targets: resolved.map(({ family, address, port }) => [family, address, port]),
+        targets: resolved.map(({ family, address, port }) => ({ family, address, port })),
         balance: BALANCES.indexOf(balance),
         idleMs,
         flows,
@@ -47,7 +47,7 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
 }
 
 function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
-  const errno = thread.native.rules(id, rules.bytes, rules.names, forwards);
+  const errno = thread.native.setRules(id, { bytes: rules.bytes, names: rules.names, forwards });
   if (errno !== 0) throw errors.errnoException(errno, 'rules');
 }
 
@@ -105,7 +105,7 @@ export class Server extends EventEmitter<ServerEvents> {
   /** Where the server listens, or null when it does not run. */
   address(): AddressInfo | null {
     if (this.#thread === undefined || this.#endpoint === undefined) return null;
-    const name = this.#thread.native.name(this.#endpoint.id, false);
+    const name = this.#thread.native.getName(this.#endpoint.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
     return { address: name[0], family: isIP(name[0]) === 6 ? 'IPv6' : 'IPv4', port: name[1] };
   }
@@ -138,7 +138,7 @@ export class Server extends EventEmitter<ServerEvents> {
   ruleHits(): Record<string, number> {
     const { answering } = this.#options;
     if (answering.by !== 'rules' || this.#thread === undefined || this.#endpoint === undefined) return {};
-    const hits = this.#thread.native.ruleHits(this.#endpoint.id);
+    const hits = this.#thread.native.getRuleHits(this.#endpoint.id);
     return Object.fromEntries(answering.rules.names.map((name, i) => [name, hits[i]]));
   }
 
@@ -226,31 +226,24 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   // Tells the thread how to answer.
-  #answer(thread: IoThread, id: number, target = { family: 0, address: '', port: 0 }, forwards: NativeForward[]): void {
+  #answer(thread: IoThread, id: number, target: NativeAddress | undefined, forwards: NativeForward[]): void {
     const { answering, maxBytes } = this.#options;
     if (answering.by === 'rules') {
       setRules(thread, id, answering.rules, forwards);
     } else if (answering.by === 'handler') {
-      const failure = thread.native.handle(id, answering.path, answering.argument);
+      const failure = thread.native.loadHandler(id, { path: answering.path, argument: answering.argument });
       if (failure !== '') throw errors.dlopenFailed(failure);
     } else if (answering.by !== 'nobody') {
-      const { family, address, port } = target;
       const reply = answering.by === 'reply' ? answering.reply : new Uint8Array(0);
-      const errno = thread.native.respond(id, answering.by === 'echo', reply, maxBytes, family, address, port);
-      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', address, port);
+      const errno = thread.native.respond(id, { echo: answering.by === 'echo', reply, keepBytesMax: maxBytes, target });
+      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', target?.address ?? '', target?.port ?? 0);
     }
   }
 
   #protect(thread: IoThread, id: number): void {
     const { allow, deny, perSource, total } = this.#options.protection;
     if (!allow && !deny && !perSource && !total) return;
-    const errno = thread.native.protect(
-      id,
-      deny ?? new Uint8Array(0),
-      allow,
-      perSource && [perSource.rate, perSource.burst, perSource.sources],
-      total && [total.rate, total.burst],
-    );
+    const errno = thread.native.protect(id, { deny: deny ?? new Uint8Array(0), allow, perSource, total });
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 

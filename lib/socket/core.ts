@@ -163,7 +163,7 @@ export class SocketCore implements Endpoint {
     this.#abandon(); // what a failed bind or a membership has opened
     this.bindState = 'binding';
     const thread = this.#reserve();
-    const errno = isOurs(fd) ? EEXIST : thread.native.adopt(this.id, fd, copy, this.options.flags);
+    const errno = isOurs(fd) ? EEXIST : thread.native.adopt(this.id, { fd, copy, flags: this.options.flags });
     if (errno !== 0) {
       this.#abandon();
       this.bindState = 'unbound';
@@ -301,7 +301,7 @@ export class SocketCore implements Endpoint {
 
   name(peer: boolean): AddressInfo {
     const syscall = peer ? 'getpeername' : 'getsockname';
-    const name = this.#thread === undefined ? EBADF : this.#thread.native.name(this.id, peer);
+    const name = this.#thread === undefined ? EBADF : this.#thread.native.getName(this.id, peer);
     if (typeof name === 'number') throw errors.errnoException(name, syscall);
     return { address: name[0], family: name[0].includes(':') ? 'IPv6' : 'IPv4', port: name[1] };
   }
@@ -349,7 +349,7 @@ export class SocketCore implements Endpoint {
   /** Datagrams and bytes that wait because the kernel's send buffer is full. */
   backlog(): [datagrams: number, bytes: number] {
     this.checkRunning();
-    return this.#thread?.native.backlog(this.id) ?? [0, 0];
+    return this.#thread?.native.getBacklog(this.id) ?? [0, 0];
   }
 
   // ---- options
@@ -396,7 +396,8 @@ export class SocketCore implements Endpoint {
       const from =
         networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
       errno =
-        this.#groupDescriptor(family) ?? this.#running().native.membership(this.id, join, group, from, source ?? '');
+        this.#groupDescriptor(family) ??
+        this.#running().native.changeMembership(this.id, { join, group, networkInterface: from, source: source ?? '' });
     }
     if (errno !== 0) throw errors.errnoException(errno, syscall);
   }
@@ -404,7 +405,7 @@ export class SocketCore implements Endpoint {
   multicastInterface(address: string): void {
     let errno = EBADF;
     if (!isLiteral(address)) errno = EINVAL;
-    else if (this.#thread !== undefined) errno = this.#thread.native.multicastInterface(this.id, address);
+    else if (this.#thread !== undefined) errno = this.#thread.native.setMulticastInterface(this.id, address);
     if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
   }
 

@@ -49,30 +49,10 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
 
   int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
-  if (got < 0) {
-    switch (on_receive_error(-got)) {
-      case Action::retry:
-        return Outcome::more;
-      case Action::wait:
-        endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
-        return Outcome::drained;
-      case Action::stop:
-        report(endpoint, got);
-        return Outcome::dead;
-      default:
-        report(endpoint, got);
-        return Outcome::more;
-    }
-  }
+  if (got < 0) return after_failure(endpoint, got);
 
   uint32_t count = static_cast<uint32_t>(got);
-  bool pressed = count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots);
-  if (pressed && endpoint.may_grow.load(std::memory_order_relaxed)) {
-    // The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine
-    // can keep a thread waiting. The kernel caps the size at net.core.rmem_max.
-    endpoint.may_grow.store(false, std::memory_order_relaxed);
-    set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
-  }
+  if (count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots)) grow_buffer(endpoint);
   if (endpoint.batches < kBusyAfterBatches) note_traffic(endpoint, count);
   decode(endpoint, count);
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
@@ -91,6 +71,30 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   batch_.recycle(count);
   if (count == wanted) round_.filled = true;
   return count < wanted ? Outcome::drained : Outcome::more;
+}
+
+RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error) {
+  switch (on_receive_error(-error)) {
+    case Action::retry:
+      return Outcome::more;
+    case Action::wait:
+      endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
+      return Outcome::drained;
+    case Action::stop:
+      report(endpoint, error);
+      return Outcome::dead;
+    default:
+      report(endpoint, error);
+      return Outcome::more;
+  }
+}
+
+// The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine can
+// keep a thread waiting. The kernel caps the size at net.core.rmem_max.
+void RxTurn::grow_buffer(Endpoint& endpoint) {
+  if (!endpoint.may_grow.load(std::memory_order_relaxed)) return;
+  endpoint.may_grow.store(false, std::memory_order_relaxed);
+  set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
 }
 
 void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {

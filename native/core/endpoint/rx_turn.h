@@ -38,6 +38,8 @@ class RxTurn {
   ResponderTools tools() { return {engine_, flush_, batch_}; }
 
  private:
+  Outcome after_failure(Endpoint& endpoint, int error);
+  void grow_buffer(Endpoint& endpoint);
   void note_traffic(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);
   void deliver(Endpoint& endpoint, const Incoming& datagram);

@@ -75,7 +75,7 @@ void IoThread::stop() {
 }
 
 void IoThread::share(const LoopPoll& loop) {
-  if (engine_->exclusive()) sharing_.start(loop);
+  if (engine_->traits().exclusive) sharing_.start(loop);
 }
 
 int IoThread::watch(Endpoint& endpoint) {

@@ -50,7 +50,8 @@ TEST_P(LoopShareOn, delivers_to_a_loop_that_sleeps) {
   over = true;
   sender.join();
   // Where the engine takes part, some of five hundred will have found the loop asleep.
-  EXPECT_EQ(loop.rig->thread_counters[Counter::loop_rounds] > 0, loop.rig->thread.engine().exclusive());
+  EXPECT_EQ(loop.rig->thread_counters[Counter::loop_rounds] > 0,
+            loop.rig->thread.engine().traits().exclusive);
 }
 
 TEST_P(LoopShareOn, receives_in_the_thread_while_the_loop_is_stuck) {

@@ -20,8 +20,7 @@ class ForwardingEngine : public Engine {
   explicit ForwardingEngine(std::unique_ptr<Engine> real) : real_(std::move(real)) {}
 
   const char* name() const override { return real_->name(); }
-  bool offloads() const override { return real_->offloads(); }
-  bool exclusive() const override { return real_->exclusive(); }
+  Traits traits() const override { return real_->traits(); }
   int watch(int fd, uint64_t token, uint32_t interest) override { return real_->watch(fd, token, interest); }
   int change(int fd, uint64_t token, uint32_t interest) override {
     return real_->change(fd, token, interest);
