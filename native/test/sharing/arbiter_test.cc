@@ -202,6 +202,18 @@ TEST(Arbiter, gives_a_returned_loop_some_rounds_before_it_judges_it) {
   EXPECT_EQ(arbiter.owner(), Owner::loop);
 }
 
+// Its first rounds may be small: what filled the thread's was split between two readers.
+TEST(Arbiter, gives_a_saturated_loop_more_rounds_before_it_judges_it) {
+  Arbiter arbiter = loop_saturated();
+  uint32_t rounds = 0;
+  while (arbiter.loop_owns()) {
+    arbiter.after_loop_round({8, true}, kFastGapNs, 0);
+    rounds++;
+  }
+  EXPECT_GE(rounds, kLimits.mean_rounds);
+  EXPECT_LE(rounds, 4 * kLimits.mean_rounds);
+}
+
 // A fast ping-pong looks like a high rate, but hopping gathers nothing: each futile visit makes the next one
 // later.
 TEST(Arbiter, is_ever_more_patient_with_traffic_that_a_hop_does_not_help) {
