@@ -48,41 +48,57 @@ struct Explored {
   size_t faults() const { return bad_ends + dead_ends + stuck; }
 };
 
+// From how many states a good end can be reached.
+size_t leading_to(std::vector<uint32_t> ends, std::vector<std::pair<uint32_t, uint32_t>> steps,
+                  size_t states) {
+  std::sort(steps.begin(), steps.end());
+  std::vector<bool> leads(states);
+  size_t count = ends.size();
+  for (uint32_t end : ends) leads[end] = true;
+  while (!ends.empty()) {
+    uint32_t to = ends.back();
+    ends.pop_back();
+    auto at = std::lower_bound(steps.begin(), steps.end(), std::pair(to, 0u));
+    for (; at != steps.end() && at->first == to; ++at) {
+      if (leads[at->second]) continue;
+      leads[at->second] = true;
+      ends.push_back(at->second);
+      count++;
+    }
+  }
+  return count;
+}
+
 // Ends with the first fault that is asked for.
 Explored explore(Mistake mistake, size_t faults_max) {
   Model model(datagrams(), mistake);
   Explored out;
-  std::map<State, std::vector<const State*>> before;  // each state, and those it is reached from
-  std::vector<const State*> todo{&before.try_emplace(beginning()).first->first}, good;
-  while (!todo.empty() && out.faults() < faults_max) {
-    const State* state = todo.back();
-    todo.pop_back();
-    out.owners.insert(state->arbiter.owner());
-    out.vigils.insert(state->arbiter.vigil());
-    out.stuck += waits_for_a_stuck_loop(*state);
-    Next next = model.next(*state);
-    if (is_good_end(*state)) {
-      good.push_back(state);
+  std::map<State, uint32_t> numbers;
+  std::vector<const State*> states;                  // by number
+  std::vector<std::pair<uint32_t, uint32_t>> steps;  // to, from
+  std::vector<uint32_t> good;
+  auto number_of = [&](State&& state) {
+    auto [at, is_new] = numbers.try_emplace(std::move(state), static_cast<uint32_t>(states.size()));
+    if (is_new) states.push_back(&at->first);
+    return at->second;
+  };
+  number_of(beginning());
+  for (uint32_t i = 0; i < states.size() && out.faults() < faults_max; i++) {
+    const State& state = *states[i];
+    out.owners.insert(state.arbiter.owner());
+    out.vigils.insert(state.arbiter.vigil());
+    out.stuck += waits_for_a_stuck_loop(state);
+    Next next = model.next(state);
+    if (is_good_end(state)) {
+      good.push_back(i);
     } else if (next.empty()) {
       out.bad_ends++;
     }
-    for (State& each : next) {
-      auto [at, is_new] = before.try_emplace(std::move(each));
-      at->second.push_back(state);
-      if (is_new) todo.push_back(&at->first);
-    }
+    for (State& each : next) steps.emplace_back(number_of(std::move(each)), i);
   }
+  out.states = states.size();
   if (out.faults() >= faults_max) return out;
-  std::set<const State*> leads_to_an_end(good.begin(), good.end());
-  while (!good.empty()) {
-    const State* state = good.back();
-    good.pop_back();
-    for (const State* each : before.at(*state)) {
-      if (leads_to_an_end.insert(each).second) good.push_back(each);
-    }
-  }
-  out.states = before.size();
-  out.dead_ends = before.size() - leads_to_an_end.size();
+  out.dead_ends = states.size() - leading_to(good, std::move(steps), states.size());
   return out;
 }
 

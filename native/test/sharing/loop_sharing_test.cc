@@ -1,0 +1,308 @@
+// LoopSharing step by step: the test is the event loop and the I/O thread at once, on real sockets.
+#include "core/sharing/loop_sharing.h"
+
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/engines.h"
+#include "support/loopback.h"
+#include "support/ring_memory.h"
+#include "support/ring_reader.h"
+#include "support/waiting.h"
+
+namespace ksocket {
+namespace {
+
+using test::eventually;
+using test::name_of;
+
+class SharingRig {
+ public:
+  SharingRig() {
+    sharing.start({epoll_.get(), [this] { return places_.emplace_back(make_event()).get(); },
+                   [this] { asked_before_poll = true; }});
+  }
+  ~SharingRig() { sharing.stop(); }
+
+  // A bound socket as watch() of an I/O thread adds it. Its id is its number.
+  std::shared_ptr<Endpoint> add() {
+    auto endpoint = make();
+    if (!sharing.add(endpoint)) watches.set(*endpoint, kReadable, kNothing);
+    return endpoint;
+  }
+  std::shared_ptr<Endpoint> make() {
+    uint32_t id = static_cast<uint32_t>(rows_.size() + 1);
+    return std::make_shared<Endpoint>(id, uint8_t{4}, test::bound_socket(), rows_.emplace_back());
+  }
+  void send(const Endpoint& to, int count = 1) {
+    for (int i = 0; i < count; i++) ASSERT_TRUE(peer_.send(name_of(to.fd.get()), "x"));
+  }
+  // The loop's turn of this socket, with JavaScript's.
+  bool receive_on_loop(const Endpoint& endpoint) {
+    bool read = sharing.receive_on_loop(endpoint.sharing.place);
+    if (read) drain();
+    return read;
+  }
+  void drain() {
+    reader.drain([&](const Descriptor&, std::span<const uint8_t>) { records++; });
+  }
+  // The loop is busy while many come: the thread takes over.
+  void let_the_thread_own(Endpoint& endpoint) {
+    send(endpoint, 200);
+    for (int i = 0; i < 3; i++) receive_on_thread(endpoint);
+    ASSERT_FALSE(sharing.loop_owns());
+  }
+  // Little comes: the loop gets its sockets back.
+  void let_the_loop_own(Endpoint& endpoint) {
+    ASSERT_TRUE(eventually([&] {
+      send(endpoint);
+      receive_on_thread(endpoint);
+      return sharing.loop_owns();
+    }));
+  }
+  void receive_on_thread(Endpoint& endpoint) {
+    LoopSharing::ThreadLock lock(sharing);
+    std::lock_guard rx_lock(endpoint.rx_mutex);
+    turn.receive(endpoint);
+    ring.publish();
+    sharing.after_round(false);
+    drain();
+  }
+  // Somebody else's entry for this descriptor in the loop's instance.
+  void watch_otherwise(int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.fd = -1;
+    ASSERT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
+  }
+  bool tells_loop(const Endpoint& endpoint) {
+    epoll_event events[64];
+    int n = epoll_wait(epoll_.get(), events, 64, 0);
+    return std::any_of(events, events + n, [&](const epoll_event& event) {
+      return event.data.fd == places_[endpoint.sharing.place].get();
+    });
+  }
+  bool tells_thread(const Endpoint& endpoint) {
+    Event events[64];
+    int n = engine->wait(events, 0);
+    return std::any_of(events, events + n, [&](const Event& event) { return event.token == endpoint.id; });
+  }
+
+  std::unique_ptr<Engine> engine = test::make_engine("mmsg");
+  std::vector<std::pair<uint32_t, int>> refused;  // id and error
+  std::atomic<bool> interrupted{false};
+  bool asked_before_poll = false;
+  size_t records = 0;
+
+ private:
+  static Fd make_event() { return Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+  Fd epoll_{epoll_create1(EPOLL_CLOEXEC)};
+  std::vector<Fd> places_;
+  std::deque<test::CounterRow> rows_;
+  test::Peer peer_;
+  test::RingBuffers buffers_{1024, 8 << 20};
+  test::CounterRow counters_;
+  PeerTable peers_{64, 1};
+  TxFlush flush_;
+
+ public:
+  test::RingReader reader{buffers_.memory()};
+  RxRing ring{buffers_.memory()};
+  RxTurn turn{*engine, ring, peers_, flush_, counters_};
+  Watches watches{*engine};
+  LoopSharing sharing{{*engine, watches, turn, ring, counters_},
+                      {.usecs_max = 100},
+                      [this](Endpoint& endpoint, int error) { refused.emplace_back(endpoint.id, error); },
+                      [this] { return interrupted.load(); }};
+};
+
+// ---- who is told
+
+TEST(LoopSharing, tells_only_the_loop_of_a_fresh_socket) {
+  SharingRig rig;
+  auto socket = rig.add();
+  rig.send(*socket);
+  EXPECT_TRUE(rig.tells_loop(*socket));
+  EXPECT_FALSE(rig.tells_thread(*socket));
+  EXPECT_FALSE(rig.asked_before_poll) << "the loop is told already";
+}
+
+TEST(LoopSharing, tells_only_the_thread_once_it_owns_the_sockets) {
+  SharingRig rig;
+  auto busy = rig.add(), fresh = rig.add();
+  rig.let_the_thread_own(*busy);
+  rig.send(*busy);
+  rig.send(*fresh);
+  for (const auto& socket : {busy, fresh}) {
+    EXPECT_FALSE(rig.tells_loop(*socket)) << socket->id;
+    EXPECT_TRUE(rig.tells_thread(*socket)) << socket->id;
+  }
+}
+
+TEST(LoopSharing, tells_only_the_thread_of_a_socket_that_comes_while_it_owns_the_others) {
+  SharingRig rig;
+  auto busy = rig.add();
+  rig.let_the_thread_own(*busy);
+  auto later = rig.add();
+  EXPECT_TRUE(later->sharing.shared);
+  rig.send(*later);
+  EXPECT_FALSE(rig.tells_loop(*later));
+  EXPECT_TRUE(rig.tells_thread(*later)) << "at once: no loop looks after it meanwhile";
+  // The loop gets it with the others.
+  rig.let_the_loop_own(*busy);
+  EXPECT_TRUE(rig.tells_loop(*later));
+}
+
+TEST(LoopSharing, asks_the_loop_for_a_call_where_it_has_no_place_left) {
+  SharingRig rig;
+  std::vector<std::shared_ptr<Endpoint>> sockets;
+  for (size_t i = 0; i < kLimits.places_max; i++) sockets.push_back(rig.add());
+  EXPECT_FALSE(rig.asked_before_poll);
+  auto beyond = rig.add();
+  EXPECT_FALSE(beyond->sharing.shared);
+  EXPECT_TRUE(rig.asked_before_poll);
+  rig.send(*beyond);
+  EXPECT_FALSE(rig.tells_thread(*beyond));
+  rig.sharing.before_poll();
+  EXPECT_TRUE(rig.tells_thread(*beyond));
+}
+
+TEST(LoopSharing, leaves_a_socket_to_the_thread_that_the_loop_cannot_take_back) {
+  SharingRig rig;
+  auto busy = rig.add(), lost = rig.add();
+  rig.let_the_thread_own(*busy);
+  EXPECT_FALSE(rig.watches.has_sole_duty());
+  // As if libuv watched it by now: the loop's instance has it already.
+  rig.watch_otherwise(lost->fd.get());
+  rig.let_the_loop_own(*busy);
+  EXPECT_TRUE(busy->sharing.shared);
+  EXPECT_FALSE(lost->sharing.shared);
+  EXPECT_TRUE(rig.watches.has_sole_duty());
+  rig.send(*lost);
+  EXPECT_TRUE(rig.tells_thread(*lost));
+  uint32_t place = lost->sharing.place;
+  std::vector<uint32_t> places;
+  for (int i = 0; i < 2; i++) places.push_back(rig.add()->sharing.place);
+  EXPECT_EQ(std::count(places.begin(), places.end(), place), 1) << "another may have its place";
+}
+
+TEST(LoopSharing, tells_nobody_of_a_dead_descriptor) {
+  SharingRig rig;
+  auto socket = rig.add();
+  // What a program may do to a descriptor that it was told of: now it is a file of another kind.
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  Fd read_end(pipe_ends[0]), write_end(pipe_ends[1]);
+  Fd kept(dup(socket->fd.get()));
+  rig.send(*socket);
+  ASSERT_EQ(dup2(read_end.get(), socket->fd.get()), socket->fd.get());
+  EXPECT_TRUE(rig.receive_on_loop(*socket)) << "the error is a record";
+  EXPECT_EQ(rig.records, 1u);
+  EXPECT_EQ(socket->watch.interest, kNothing);
+}
+
+// ---- the timer of fresh sockets
+
+TEST(LoopSharing, watches_fresh_sockets_when_their_time_is_over) {
+  SharingRig rig;
+  auto socket = rig.add();
+  rig.send(*socket);
+  Event events[64];
+  ASSERT_TRUE(eventually([&] { return rig.engine->wait(events, 0) == 1; }));
+  EXPECT_EQ(events[0].token, kFreshTimerToken);
+  EXPECT_EQ(rig.sharing.take_timer(std::span(events, 1)), 0u);
+  EXPECT_TRUE(rig.tells_thread(*socket));
+  // And those that come afterwards: the timer is set again.
+  auto later = rig.add();
+  rig.send(*later);
+  ASSERT_TRUE(eventually([&] {
+    int n = rig.engine->wait(events, 0);
+    return std::any_of(events, events + n,
+                       [](const Event& event) { return event.token == kFreshTimerToken; });
+  }));
+}
+
+TEST(LoopSharing, leaves_fresh_sockets_to_whoever_serves_the_other_events) {
+  SharingRig rig;
+  auto fresh = rig.add();
+  Event events[] = {{.token = 7, .readable = true, .writable = false},
+                    {.token = kFreshTimerToken, .readable = true, .writable = false},
+                    {.token = 8, .readable = true, .writable = false}};
+  ASSERT_EQ(rig.sharing.take_timer(events), 2u);
+  EXPECT_EQ(events[0].token, 7u);
+  EXPECT_EQ(events[1].token, 8u);
+  LoopSharing::ThreadLock lock(rig.sharing);
+  EXPECT_EQ(rig.sharing.take_fresh(), Endpoints{fresh});
+  EXPECT_TRUE(rig.sharing.take_fresh().empty());
+}
+
+// ---- the vigil
+
+TEST(LoopSharing, stands_in_until_the_loop_comes) {
+  SharingRig rig;
+  auto socket = rig.add();
+  EXPECT_TRUE(rig.sharing.leave_to_loop()) << "a moment";
+  EXPECT_FALSE(rig.sharing.leave_to_loop()) << "it did not come";
+  EXPECT_FALSE(rig.sharing.leave_to_loop());
+  rig.receive_on_loop(*socket);
+  EXPECT_TRUE(rig.sharing.leave_to_loop());
+  EXPECT_FALSE(rig.sharing.leave_to_loop());
+}
+
+TEST(LoopSharing, waits_for_nobody_when_the_thread_owns_the_sockets_or_has_other_work) {
+  SharingRig rig;
+  auto socket = rig.add();
+  rig.interrupted = true;
+  EXPECT_FALSE(rig.sharing.leave_to_loop());
+  rig.interrupted = false;
+  rig.let_the_thread_own(*socket);
+  EXPECT_FALSE(rig.sharing.leave_to_loop());
+}
+
+// A loop that comes all the time keeps an I/O thread dozing; `wake` has to end that while the loop goes on.
+void doze_until(SharingRig& rig, const std::function<void()>& wake) {
+  auto socket = rig.add();
+  std::atomic<bool> over{false}, awake{false};
+  std::thread loop([&] {
+    while (!over) rig.sharing.receive_on_loop(socket->sharing.place);
+  });
+  std::thread thread([&] {
+    rig.sharing.leave_to_loop();
+    awake = true;
+  });
+  wake();
+  EXPECT_TRUE(eventually([&] { return awake.load(); }));
+  over = true;
+  loop.join();
+  thread.join();
+}
+
+TEST(LoopSharing, dozes_no_longer_when_there_is_something_that_only_the_thread_does) {
+  SharingRig rig;
+  auto alone = rig.make();
+  doze_until(rig, [&] { rig.watches.set(*alone, kReadable, kNothing); });
+  std::lock_guard lock(alone->watch.mutex);
+  rig.watches.forget(*alone);
+  EXPECT_FALSE(rig.watches.has_sole_duty());
+}
+
+TEST(LoopSharing, dozes_no_longer_when_it_is_asked_to_resume_or_to_stop) {
+  SharingRig rig;
+  doze_until(rig, [&] { rig.interrupted = true; });
+}
+
+}  // namespace
+}  // namespace ksocket
