@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "support/engines.h"
 #include "support/loopback.h"
 #include "support/ring_memory.h"
@@ -30,6 +31,8 @@ using test::name_of;
 
 class SharingRig {
  public:
+  static constexpr uint32_t kSlots = 1024;
+
   SharingRig() {
     sharing.start({epoll_.get(), [this] { return places_.emplace_back(make_event()).get(); },
                    [this] { asked_before_poll = true; }});
@@ -72,12 +75,12 @@ class SharingRig {
       return sharing.loop_owns();
     }));
   }
-  void receive_on_thread(Endpoint& endpoint) {
+  void receive_on_thread(Endpoint& endpoint, bool caught_up = false) {
     LoopSharing::ThreadLock lock(sharing);
     std::lock_guard rx_lock(endpoint.rx_mutex);
     turn.receive(endpoint);
     ring.publish();
-    sharing.after_round(false);
+    sharing.after_round(caught_up);
     drain();
   }
   // Somebody else's entry for this descriptor in the loop's instance.
@@ -113,7 +116,7 @@ class SharingRig {
   std::vector<Fd> places_;
   std::deque<test::CounterRow> rows_;
   test::Peer peer_;
-  test::RingBuffers buffers_{1024, 8 << 20};
+  test::RingBuffers buffers_{kSlots, 8 << 20};
   test::CounterRow counters_;
   PeerTable peers_{64, 1};
   TxFlush flush_;
@@ -214,6 +217,23 @@ TEST(LoopSharing, tells_nobody_of_a_dead_descriptor) {
   EXPECT_EQ(socket->watch.interest, kNothing);
 }
 
+// Nobody but the loop was told: it has to read first, and then receives what is left.
+TEST(LoopSharing, has_a_full_ring_read) {
+  SharingRig rig;
+  auto socket = rig.add();
+  for (uint32_t records = 0; records < SharingRig::kSlots; records += RxBatch::kSlots) {
+    rig.send(*socket, RxBatch::kSlots);
+    ASSERT_TRUE(rig.sharing.receive_on_loop(socket->sharing.place));
+  }
+  rig.send(*socket);
+  EXPECT_TRUE(rig.sharing.receive_on_loop(socket->sharing.place));
+  EXPECT_EQ(socket->counters.get(Counter::rx_datagrams), SharingRig::kSlots);
+  rig.drain();
+  EXPECT_TRUE(rig.receive_on_loop(*socket));
+  EXPECT_EQ(rig.records, SharingRig::kSlots + 1);
+  EXPECT_FALSE(rig.receive_on_loop(*socket)) << "nothing is left to read";
+}
+
 // ---- the timer of fresh sockets
 
 TEST(LoopSharing, watches_fresh_sockets_when_their_time_is_over) {
@@ -270,6 +290,23 @@ TEST(LoopSharing, waits_for_nobody_when_the_thread_owns_the_sockets_or_has_other
   rig.interrupted = false;
   rig.let_the_thread_own(*socket);
   EXPECT_FALSE(rig.sharing.leave_to_loop());
+}
+
+// It may have to wait for a processor itself.
+TEST(LoopSharing, gives_a_saturated_loop_a_time_slice) {
+  SharingRig rig;
+  auto socket = rig.add();
+  rig.let_the_thread_own(*socket);
+  // Filled rounds, and JavaScript keeps up.
+  for (uint32_t i = 0; i <= kLimits.eager_rounds && !rig.sharing.loop_owns(); i++) {
+    rig.send(*socket, 2 * RxBatch::kSlots);
+    rig.receive_on_thread(*socket, true);
+    rig.receive_on_thread(*socket, true);
+  }
+  ASSERT_TRUE(rig.sharing.loop_owns());
+  uint64_t before_ns = clock_ns(CLOCK_MONOTONIC);
+  EXPECT_TRUE(rig.sharing.leave_to_loop());
+  EXPECT_GE(clock_ns(CLOCK_MONOTONIC) - before_ns, kLimits.grace_saturated_ns);
 }
 
 // A loop that comes all the time keeps an I/O thread dozing; `wake` has to end that while the loop goes on.
