@@ -204,14 +204,16 @@ TEST(Arbiter, gives_a_returned_loop_some_rounds_before_it_judges_it) {
 
 // Its first rounds may be small: what filled the thread's was split between two readers.
 TEST(Arbiter, gives_a_saturated_loop_more_rounds_before_it_judges_it) {
-  Arbiter arbiter = loop_saturated();
-  uint32_t rounds = 0;
-  while (arbiter.loop_owns()) {
-    arbiter.after_loop_round({8, true}, kFastGapNs, 0);
-    rounds++;
-  }
-  EXPECT_GE(rounds, kLimits.mean_rounds);
-  EXPECT_LE(rounds, 4 * kLimits.mean_rounds);
+  auto rounds_until_the_thread_owns = [](Arbiter arbiter) {
+    uint32_t rounds = 0;
+    for (; arbiter.loop_owns(); rounds++) arbiter.after_loop_round({8, true}, kFastGapNs, 0);
+    return rounds;
+  };
+  Arbiter returned = thread_owns();
+  returned.after_thread_round(kSmall, kSlowGapNs, 0);
+  uint32_t judged_after = rounds_until_the_thread_owns(returned);
+  EXPECT_GT(rounds_until_the_thread_owns(loop_saturated()), judged_after + 4);
+  EXPECT_LT(rounds_until_the_thread_owns(loop_saturated()), judged_after + 4 * kLimits.mean_rounds);
 }
 
 // A fast ping-pong looks like a high rate, but hopping gathers nothing: each futile visit makes the next one

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -320,6 +321,7 @@ void doze_until(SharingRig& rig, const std::function<void()>& wake) {
     rig.sharing.leave_to_loop();
     awake = true;
   });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until it dozes, most likely
   wake();
   EXPECT_TRUE(eventually([&] { return awake.load(); }));
   over = true;

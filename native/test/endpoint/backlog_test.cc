@@ -1,0 +1,93 @@
+// What waits for a socket to be writable, on the fake engine.
+#include "core/endpoint/backlog.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "support/fake_engine.h"
+#include "support/ring_memory.h"
+
+namespace ksocket {
+namespace {
+
+class BacklogTest : public testing::Test {
+ protected:
+  BacklogTest() {
+    engine.on_send([this](const test::Outgoing&) { return room-- > 0 ? 0 : EAGAIN; });
+  }
+  // A deferred datagram with this number for its result.
+  uint32_t keep(const std::string& data, uint64_t number) {
+    Descriptor descriptor{};
+    write_address(test::address_of("127.0.0.1", 4000), &descriptor);
+    descriptor.length = static_cast<uint32_t>(data.size());
+    descriptor.user_data = number;
+    descriptor.result = kResultDeferred;
+    return backlog.keep(reinterpret_cast<const uint8_t*>(data.data()), {&descriptor, 1}, counters);
+  }
+  bool work_off(int room_now) {
+    room = room_now;
+    return backlog.work_off(engine, flush, socket, 9, &completions);
+  }
+
+  int room = 0;
+  test::FakeEngine engine;
+  test::CounterRow counters;
+  TxFlush flush;
+  Fd fd = test::dummy_fd();
+  TxSocket socket{fd.get(), 4, counters};
+  Backlog backlog;
+  std::vector<Descriptor> completions;
+};
+
+TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
+  EXPECT_EQ(keep("one", 1), 1u);
+  EXPECT_EQ(keep("two", 0), 1u);
+  EXPECT_EQ(keep("three", 3), 1u);
+  EXPECT_EQ(backlog.datagrams(), 3u);
+  EXPECT_EQ(backlog.payload_bytes(), 11u);
+  EXPECT_FALSE(work_off(2));
+  EXPECT_EQ(backlog.datagrams(), 1u);
+  EXPECT_EQ(backlog.payload_bytes(), 5u);
+  EXPECT_TRUE(work_off(2));
+  EXPECT_TRUE(backlog.empty());
+  EXPECT_EQ(backlog.payload_bytes(), 0u);
+  std::vector<std::string> sent;
+  for (const auto& each : engine.sent()) sent.push_back(each.data);
+  EXPECT_EQ(sent, (std::vector<std::string>{"one", "two", "three"}));
+  ASSERT_EQ(completions.size(), 2u) << "nobody asked about the second";
+  EXPECT_EQ(completions[0].user_data, 1u);
+  EXPECT_EQ(completions[1].user_data, 3u);
+  for (const Descriptor& each : completions) {
+    EXPECT_EQ(each.kind, DescriptorKind::sent);
+    EXPECT_EQ(each.socket_id, 9u);
+  }
+}
+
+TEST_F(BacklogTest, says_once_that_it_is_drained_and_only_if_asked) {
+  EXPECT_FALSE(backlog.notify_drained()) << "it is";
+  keep("one", 0);
+  EXPECT_TRUE(backlog.notify_drained());
+  EXPECT_TRUE(work_off(1));
+  ASSERT_EQ(completions.size(), 1u);
+  EXPECT_EQ(completions[0].kind, DescriptorKind::drained);
+  keep("two", 0);
+  EXPECT_TRUE(work_off(1));
+  EXPECT_EQ(completions.size(), 1u);
+}
+
+TEST_F(BacklogTest, can_be_used_again_after_it_was_cleared) {
+  keep("one", 1);
+  keep("two", 2);
+  EXPECT_EQ(backlog.clear(), 2u);
+  EXPECT_EQ(backlog.payload_bytes(), 0u);
+  keep("three", 3);
+  EXPECT_EQ(backlog.payload_bytes(), 5u);
+  EXPECT_TRUE(work_off(9));
+  EXPECT_EQ(completions.size(), 1u);
+}
+
+}  // namespace
+}  // namespace ksocket
