@@ -1,7 +1,7 @@
 // What createServer() is given: defaults, and what is wrong with it.
 import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
-import { validateInteger, validatePort, validateString } from '../socket/options.js';
+import { validateInteger, validatePort, validateString } from '../base/validate.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';

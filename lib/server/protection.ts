@@ -2,7 +2,7 @@
 // native/core/protection/. docs/protection.md says what it does.
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import * as errors from '../base/errors.js';
-import { validateInteger, validateObject } from '../socket/options.js';
+import { validateInteger, validateObject } from '../base/validate.js';
 
 /** Addresses, IPv4 and IPv6: a net.BlockList, or texts of the forms `'192.0.2.1'`, `'10.0.0.0/8'` (CIDR, RFC 4632 and
  * RFC 4291) and `'10.0.0.1-10.0.0.9'` (both belong to it). Up to 1 048 576 of them, without IPv6 zones. */

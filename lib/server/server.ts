@@ -2,13 +2,14 @@
 import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
+import type { NativeForward } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
-import type { NativeForward } from '../backend/load.js';
 import * as errors from '../base/errors.js';
-import type { AddressInfo } from '../socket/socket.js';
+import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, zeroCounters } from '../thread/counters.js';
-import { dedicatedThread, defaultThreadOptions, type IoThread } from '../thread/io-thread.js';
-import type { Endpoint, RemoteInfo } from '../thread/receiver.js';
+import type { Endpoint, RemoteInfo } from '../thread/endpoint.js';
+import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
+import { defaultThreadOptions } from '../thread/options.js';
 import { type Observer, Observers, observe } from './observers.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -62,7 +63,7 @@ function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: N
 export class Server extends EventEmitter<ServerEvents> {
   #options: CheckedServerOptions;
   #thread: IoThread | undefined;
-  #endpoint: (Endpoint & { id: number }) | undefined;
+  #endpoint: Endpoint | undefined;
   // Calls of start() and stop() take effect one after the other.
   #latest: Promise<unknown> = Promise.resolve();
   #finalCounters = zeroCounters();
@@ -188,13 +189,8 @@ export class Server extends EventEmitter<ServerEvents> {
     this.#endpoint = {
       id,
       pooled: true,
-      wantsBatches: false,
-      onBatch: () => {},
-      reply: () => {},
-      onDrained: () => {},
       onDatagram: (data, source) => void this.emit('datagram', data, source),
       onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
-      onSent: () => {},
     };
     thread.attach(this.#endpoint);
     if (this.#refd) thread.hold();

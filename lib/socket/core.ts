@@ -13,17 +13,19 @@ import {
 } from '../backend/layout.js';
 import { EBADF, ECANCELED, EEXIST, EINVAL, EISCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import type { SendCallback } from '../base/payload.js';
+import { holding } from '../dgram/active-resources.js';
 import { bindThroughPrimary, sharesPorts, type UvHandle } from '../dgram/inherited.js';
-import { SocketState, stateSymbol } from '../dgram/state.js';
+import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import { isLiteral, parseLiteral } from '../thread/address.js';
 import type { Batch } from '../thread/batch.js';
 import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
+import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesSendResults } from '../thread/endpoint.js';
 import { dedicatedThread, type IoThread, isOurs, sharedThread } from '../thread/io-thread.js';
-import type { Endpoint, RemoteInfo } from '../thread/receiver.js';
 import type { SentListener } from '../thread/sender.js';
 import type { CheckedSocketOptions, LookupFunction } from './options.js';
-import type { Address, SendArguments, SendCallback } from './send-arguments.js';
-import type { AddressInfo, Socket } from './socket.js';
+import type { Address, SendArguments } from './send-arguments.js';
+import type { AddressInfo, Face } from './types.js';
 
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
@@ -44,26 +46,24 @@ function netIsDenied(): boolean {
   return permission !== undefined && process.allowedNodeEnvironmentFlags.has('--allow-net') && !permission.has('net');
 }
 
-function emitMessage(this: Socket, data: Buffer, rinfo: RemoteInfo): void {
+function emitMessage(this: Face, data: Buffer, rinfo: RemoteInfo): void {
   this.emit('message', data as Buffer<ArrayBuffer>, rinfo);
 }
 
-function emitBatch(this: Socket, batch: Batch): void {
+function emitBatch(this: Face, batch: Batch): void {
   this.emit('batch', batch);
 }
 
-/** The sockets that keep the event loop running. */
-export const holding = new Set<Socket>();
-
-export class SocketCore implements Endpoint {
+export class SocketCore implements TakesDatagrams, TakesBatches, TakesSendResults, StateSource {
   /** Slot and generation on the thread. */
   id = 0;
   bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
   closed = false;
-  options: CheckedSocketOptions;
+  readonly options: CheckedSocketOptions;
+  flags: number;
 
-  readonly #socket: Socket;
+  readonly #socket: Face;
   readonly #family: 4 | 6;
   readonly #lookup: Lookup | undefined; // undefined: dns.lookup, and literals need none
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
@@ -76,9 +76,10 @@ export class SocketCore implements Endpoint {
   #state: SocketState | undefined; // made when somebody asks
   #finalCounters: Snapshot | undefined;
 
-  constructor(socket: Socket, options: CheckedSocketOptions) {
+  constructor(socket: Face, options: CheckedSocketOptions) {
     this.#socket = socket;
     this.options = options;
+    this.flags = options.flags;
     this.#family = options.type === 'udp6' ? 6 : 4;
     const lookup = options.lookup ?? (dns.lookup === originalLookup ? undefined : (dns.lookup as LookupFunction));
     this.#lookup = lookup as Lookup | undefined;
@@ -141,7 +142,7 @@ export class SocketCore implements Endpoint {
     this.bindState = 'binding';
     this.#resolve(host || (this.#family === 6 ? '::' : '0.0.0.0'), (error, ip) => {
       if (this.closed) return;
-      const alone = exclusive || (this.options.flags & OPEN_REUSE_PORT) !== 0;
+      const alone = exclusive || (this.flags & OPEN_REUSE_PORT) !== 0;
       if (error === undefined && sharesPorts() && !alone) this.#bindShared(ip, port);
       else this.#bound(error ?? this.#bindNow(ip, port));
     });
@@ -163,7 +164,7 @@ export class SocketCore implements Endpoint {
     this.#abandon(); // what a failed bind or a membership has opened
     this.bindState = 'binding';
     const thread = this.#reserve();
-    const errno = isOurs(fd) ? EEXIST : thread.native.adopt(this.id, fd, copy, this.options.flags);
+    const errno = isOurs(fd) ? EEXIST : thread.native.adopt(this.id, fd, copy, this.flags);
     if (errno !== 0) {
       this.#abandon();
       this.bindState = 'unbound';
@@ -207,7 +208,6 @@ export class SocketCore implements Endpoint {
     this.#hold(on && this.receiving);
   }
 
-  /** Ends the events of what comes in, for good, and no longer keeps the event loop running. */
   stopReceiving(): void {
     this.#stopped = true;
     this.#hold(false);
@@ -217,7 +217,6 @@ export class SocketCore implements Endpoint {
     return this.bindState === 'bound' && !this.#stopped && !this.closed;
   }
 
-  /** What waits for the bind. */
   get queue(): readonly (() => void)[] | undefined {
     return this.#queue;
   }
@@ -360,7 +359,6 @@ export class SocketCore implements Endpoint {
     if (errno !== 0) throw errors.errnoException(errno, syscall);
   }
 
-  /** The value that the kernel has, or -errno. */
   option(option: number): number {
     return this.#thread?.native.getOption(this.id, option) ?? EBADF;
   }
@@ -408,7 +406,6 @@ export class SocketCore implements Endpoint {
     if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
   }
 
-  /** A new descriptor for the same open socket; the caller closes it. */
   descriptorCopy(): number | undefined {
     const fd = this.#thread?.native.copyFd(this.id);
     return fd !== undefined && fd >= 0 ? fd : undefined;
@@ -476,7 +473,7 @@ export class SocketCore implements Endpoint {
   }
 
   // Makes the descriptor on first use. Undefined when there is one now, else -errno.
-  #descriptor(family = this.#family, flags = this.options.flags): number | undefined {
+  #descriptor(family = this.#family, flags = this.flags): number | undefined {
     if (this.#thread !== undefined) return undefined;
     let errno: number;
     try {
@@ -493,7 +490,7 @@ export class SocketCore implements Endpoint {
   // As #descriptor, of the group's family and with a port, which a later bind() then refuses to change.
   #groupDescriptor(family: 4 | 6): number | undefined {
     if (this.#thread !== undefined) return undefined;
-    const flags = (this.options.flags & ~(OPEN_IPV6_ONLY | OPEN_REUSE_PORT)) | OPEN_REUSE_ADDRESS;
+    const flags = (this.flags & ~(OPEN_IPV6_ONLY | OPEN_REUSE_PORT)) | OPEN_REUSE_ADDRESS;
     const errno = this.#descriptor(family, flags);
     return errno ?? (this.#running().native.bind(this.id, family === 6 ? '::' : '0.0.0.0', 0) || undefined);
   }
@@ -502,7 +499,7 @@ export class SocketCore implements Endpoint {
   #bindNow(ip: string, port: unknown): Error | undefined {
     try {
       if (netIsDenied()) return errors.accessDenied('bind', ip);
-      const wrongFlag = this.#family === 4 && (this.options.flags & OPEN_IPV6_ONLY) !== 0;
+      const wrongFlag = this.#family === 4 && (this.flags & OPEN_IPV6_ONLY) !== 0;
       if (wrongFlag || parseLiteral(this.#family, String(ip)) === null) {
         return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
       }
@@ -557,7 +554,8 @@ export class SocketCore implements Endpoint {
 
   // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
   #bindShared(ip: string, port: unknown): void {
-    bindThroughPrimary(this.#socket, this.options, ip, Number(port || 0) & 0xffff, (errno, handle) => {
+    const how = { type: this.options.type, flags: this.flags };
+    bindThroughPrimary(this.#socket, how, ip, Number(port || 0) & 0xffff, (errno, handle) => {
       if (this.closed || errno !== 0 || handle === null) {
         handle?.close();
         if (!this.closed) this.#bound(errors.exceptionWithHostPort(errno, 'bind', ip, port));

@@ -1,7 +1,7 @@
 // `for await (const { data, address, port } of socket)`: a queue between events and a loop.
 import type { EventEmitter } from 'node:events';
-import type { RemoteInfo } from '../thread/receiver.js';
-import type { SocketEvents } from './socket.js';
+import type { RemoteInfo } from '../thread/endpoint.js';
+import type { SocketEvents } from './types.js';
 
 /** One datagram of a loop over a socket. `data` is the loop's own. */
 export interface ReceivedDatagram extends RemoteInfo {

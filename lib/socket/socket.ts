@@ -1,4 +1,4 @@
-// The public socket: node:dgram's interface, and more. How it does it is in socket-core.ts.
+// The public socket: node:dgram's interface, and more. How it does it is in core.ts.
 
 import dgram from 'node:dgram';
 import { channel } from 'node:diagnostics_channel';
@@ -6,50 +6,17 @@ import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import { SocketOption } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
+import type { Payload, SendCallback } from '../base/payload.js';
+import { validateObject, validatePort, validateString } from '../base/validate.js';
 import { fdOf, isUvHandle, type UvHandle } from '../dgram/inherited.js';
 import { deprecatedProperties, stateSymbol } from '../dgram/state.js';
-import type { Batch } from '../thread/batch.js';
 import type { Stats } from '../thread/counters.js';
-import type { RemoteInfo } from '../thread/receiver.js';
+import type { RemoteInfo } from '../thread/endpoint.js';
 import { SocketCore } from './core.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
-import {
-  checkSocketOptions,
-  type SocketOptions,
-  type SocketType,
-  validateObject,
-  validatePort,
-  validateString,
-} from './options.js';
-import { type Payload, parseSendArguments, type SendCallback } from './send-arguments.js';
-
-export interface AddressInfo {
-  address: string;
-  family: 'IPv4' | 'IPv6';
-  port: number;
-}
-
-export interface BindOptions {
-  /** 0 or nothing: any free port. */
-  port?: number;
-  /** The default is every address of the machine. */
-  address?: string;
-  /** In a cluster's worker: a port of its own, instead of one shared by all workers. */
-  exclusive?: boolean;
-  /** A bound UDP descriptor to use instead; it is closed with the socket. */
-  fd?: number;
-}
-
-export interface SocketEvents {
-  message: [msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo];
-  batch: [batch: Batch];
-  drain: [];
-  listening: [];
-  connect: [];
-  error: [error: Error];
-  close: [];
-  [EventEmitter.errorMonitor]: [error: Error];
-}
+import { checkSocketOptions, type SocketOptions, type SocketType } from './options.js';
+import { parseSendArguments } from './send-arguments.js';
+import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
 
 type MessageListener = (msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo) => void;
 

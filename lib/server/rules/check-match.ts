@@ -1,7 +1,7 @@
 // Conditions as users write them, to conditions as they are encoded.
 import { isIP } from 'node:net';
 import * as errors from '../../base/errors.js';
-import { validateInteger, validateObject, validateString } from '../../socket/options.js';
+import { validateInteger, validateObject, validateString } from '../../base/validate.js';
 import { parseLiteral } from '../../thread/address.js';
 import { BITS_MAX, MASK_BYTES_MAX, PAYLOAD_BYTES_MAX, PORTS_MAX, SOURCES_MAX } from './types.js';
 import { copyBytes, listOf, refuseUnknown } from './values.js';

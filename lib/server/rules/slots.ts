@@ -1,6 +1,6 @@
 // The pieces of a reply that depend on the request. Plain frozen objects: rules can be written by hand, and kept as JSON
 // where their payloads are text.
-import { validateInteger, validateObject, validateOneOf } from '../../socket/options.js';
+import { validateInteger, validateObject, validateOneOf } from '../../base/validate.js';
 
 const OFFSET_MAX = 65_535;
 
