@@ -6,10 +6,6 @@ export type Payload = string | ArrayBufferView;
 /** `(null, bytes sent)` or `(error)`. */
 export type SendCallback = (error: Error | null, bytes: number) => void;
 
-function bytesOf(view: ArrayBufferView): Uint8Array {
-  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
 export function isPayload(value: unknown): value is Payload {
   return typeof value === 'string' || ArrayBuffer.isView(value);
 }
@@ -20,6 +16,8 @@ export function badPayload(name: string, value: unknown): Error {
 
 /** A string as UTF-8, a view as its bytes. `name` is the argument's in the error. */
 export function bytesOfPayload(payload: unknown, name: string): Uint8Array {
-  if (!isPayload(payload)) throw badPayload(name, payload);
-  return typeof payload === 'string' ? Buffer.from(payload) : bytesOf(payload);
+  if (typeof payload === 'string') return Buffer.from(payload);
+  if (!ArrayBuffer.isView(payload)) throw badPayload(name, payload);
+  if (payload instanceof Uint8Array) return payload;
+  return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
 }

@@ -29,7 +29,8 @@ export interface StateSource {
   descriptorCopy(): number | undefined;
   /** The value that the kernel has, or -errno. */
   option(option: number): number;
-  setOption(syscall: string, option: number, value: number): void;
+  /** 0, or -errno. */
+  setOption(option: number, value: number): number;
 }
 
 const NativeSocket = dgram.Socket as unknown as new (type: string) => Record<symbol, { handle: UdpHandle }>;
@@ -130,7 +131,7 @@ export class SocketState {
     const reuseAddress = this.#source.option(SocketOption.reuseAddress);
     this.#handle.open(fd);
     // uv_udp_open() has switched it on, for all copies.
-    if (reuseAddress === 0) this.#source.setOption('setsockopt', SocketOption.reuseAddress, 0);
+    if (reuseAddress === 0) this.#source.setOption(SocketOption.reuseAddress, 0);
   }
 
   /** The descriptor is gone. */

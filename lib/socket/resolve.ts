@@ -1,0 +1,38 @@
+// Host names to IP literals, as a socket's `lookup` option has it.
+import dns from 'node:dns';
+import { isLiteral } from '../thread/address.js';
+import type { CheckedSocketOptions, LookupFunction } from './options.js';
+
+// The global is a getter; importing node:process would open stdin.
+const { process } = globalThis;
+
+// A program may replace dns.lookup (for a cache, say) and means literals, too; the original has nothing to say of them.
+const originalLookup = dns.lookup;
+
+// dgram calls it with the family as a number, which the types do not know.
+export type Lookup = (host: string, family: 4 | 6, done: (error: Error | null, address: string) => void) => void;
+
+/** Who asks. `lookup` undefined: dns.lookup, and literals need none. */
+export interface Asking {
+  readonly lookup: Lookup | undefined;
+  readonly family: 4 | 6;
+}
+
+export function lookupOf(options: CheckedSocketOptions): Lookup | undefined {
+  const lookup = options.lookup ?? (dns.lookup === originalLookup ? undefined : (dns.lookup as LookupFunction));
+  return lookup as Lookup | undefined;
+}
+
+export function needsNoLookup({ lookup }: Asking, host: string): boolean {
+  return lookup === undefined && isLiteral(host);
+}
+
+/** To an IP literal. Never synchronous, unless the user's own lookup is. */
+export function resolve(asking: Asking, host: string, done: (error: Error | undefined, ip: string) => void): void {
+  if (needsNoLookup(asking, host)) {
+    process.nextTick(done, undefined, host);
+    return;
+  }
+  const lookup = asking.lookup ?? (originalLookup as unknown as Lookup);
+  lookup(host, asking.family, (error, ip) => done(error ?? undefined, ip));
+}
