@@ -6,6 +6,7 @@
 
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features } from './backend/features.js';
+export type { SocketType } from './base/family.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
 export { type Slot, slot } from './server/rules/slots.js';
@@ -23,7 +24,7 @@ export type {
 } from './server/rules/types.js';
 export { createServer, Server, type ServerEvents } from './server/server.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
-export type { SocketOptions, SocketType } from './socket/options.js';
+export type { SocketOptions } from './socket/options.js';
 export { createSocket, Socket } from './socket/socket.js';
 export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';

@@ -14,7 +14,8 @@ interface UdpHandle {
 
 /** What the state tells of a socket. */
 export interface StateSource {
-  readonly options: { readonly type: string; readonly recvBufferSize: number; readonly sendBufferSize: number };
+  readonly family: { readonly type: string };
+  readonly options: { readonly recvBufferSize: number; readonly sendBufferSize: number };
   /** The OPEN_ flags of layout.ts that it is bound with. */
   flags: number;
   readonly closed: boolean;
@@ -68,7 +69,7 @@ export class SocketState {
 
   constructor(source: StateSource, symbol: symbol) {
     this.#source = source;
-    this.#handle = new NativeSocket(source.options.type)[symbol].handle;
+    this.#handle = new NativeSocket(source.family.type)[symbol].handle;
     this.#handle.unref(); // whether the event loop has to go on is the socket's own affair
   }
 

@@ -1,6 +1,7 @@
 // The web server: which requests are answered at all, and with which headers.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { BlockList, isIP } from 'node:net';
+import { BlockList } from 'node:net';
+import { familyOfText } from '../base/family.js';
 
 export interface Answer {
   status?: number;
@@ -33,8 +34,8 @@ loopback.addSubnet('127.0.0.0', 8);
 loopback.addAddress('::1', 'ipv6');
 
 export function isLoopback(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  const family = familyOfText(address);
+  return family !== undefined && loopback.check(address, family.blockListName);
 }
 
 /** DNS rebinding: a page of evil.example whose name now resolves to 127.0.0.1 is of the monitor's own origin for the

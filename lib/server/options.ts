@@ -2,9 +2,10 @@
 import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
 import { validateInteger, validatePort, validateString } from '../base/validate.js';
+import { BUSY_POLL_US_MAX } from '../thread/options.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
-import type { DefaultAction, Rule } from './rules/types.js';
+import { type DefaultAction, REPLY_BYTES_MAX, type Rule } from './rules/types.js';
 
 /** Where answers go: back to each sender, or all to one place. */
 export type ReplyTarget = 'source' | { address: string; port: number };
@@ -38,8 +39,7 @@ const DEFAULT_PORT = 2325;
 const DEFAULT_REPLY = 'testing...';
 const DEFAULT_TARGET = { address: '127.0.0.1', port: 23 };
 const DEFAULT_MAX_BYTES = 10;
-const MAX_BYTES_MAX = 65535;
-const REPLY_BYTES_MAX = 65507;
+export const MAX_BYTES_MAX = 65_535;
 
 /** Who answers, and what. */
 export type Answering =
@@ -116,7 +116,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   const cuts = answering.by === 'nobody' || answering.by === 'reply';
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
-  validateInteger(busyPoll, 'options.busyPoll', 0, 1_000_000);
+  validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
   return {
     address,
     port: validatePort(port, 'options.port', true),

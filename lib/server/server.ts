@@ -1,10 +1,10 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
 import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
-import { isIP } from 'node:net';
 import type { NativeForward } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
+import { type Family, familyOfAddress, familyOfNumber, familyOfText } from '../base/family.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, zeroCounters } from '../thread/counters.js';
 import type { Endpoint, RemoteInfo } from '../thread/endpoint.js';
@@ -23,10 +23,16 @@ export interface ServerEvents {
   close: [];
 }
 
-async function resolve(host: string): Promise<{ address: string; family: 4 | 6 }> {
-  const family = isIP(host);
-  if (family !== 0) return { address: host, family: family as 4 | 6 };
-  return (await dns.lookup(host)) as { address: string; family: 4 | 6 };
+interface Resolved {
+  address: string;
+  family: Family;
+}
+
+async function resolve(host: string): Promise<Resolved> {
+  const family = familyOfText(host);
+  if (family !== undefined) return { address: host, family };
+  const found = await dns.lookup(host);
+  return { address: found.address, family: familyOfNumber(found.family) };
 }
 
 const BALANCES = ['source', 'round-robin', 'all'] as const;
@@ -38,7 +44,7 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
         targets.map(async (target) => ({ ...target, ...(await resolve(target.address)) })),
       );
       return {
-        targets: resolved.map(({ family, address, port }) => [family, address, port]),
+        targets: resolved.map(({ family, address, port }) => [family.number, address, port]),
         balance: BALANCES.indexOf(balance),
         idleMs,
         flows,
@@ -108,7 +114,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#thread === undefined || this.#endpoint === undefined) return null;
     const name = this.#thread.native.name(this.#endpoint.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
-    return { address: name[0], family: isIP(name[0]) === 6 ? 'IPv6' : 'IPv4', port: name[1] };
+    return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }
 
   /** The counters since the last start(); `answering` is what rules, handlers, lists and limits have done. */
@@ -204,8 +210,8 @@ export class Server extends EventEmitter<ServerEvents> {
   #open(
     thread: IoThread,
     id: number,
-    local: { address: string; family: 4 | 6 },
-    target: { address: string; family: 4 | 6; port: number } | undefined,
+    local: Resolved,
+    target: (Resolved & { port: number }) | undefined,
     forwards: NativeForward[],
   ): void {
     const { native } = thread;
@@ -213,7 +219,12 @@ export class Server extends EventEmitter<ServerEvents> {
     const check = (errno: number, syscall: string, address: string, port: number) => {
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, port);
     };
-    check(native.open(id, local.family, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL), 'socket', local.address, port);
+    check(
+      native.open(id, local.family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL),
+      'socket',
+      local.address,
+      port,
+    );
     check(native.bind(id, local.address, port), 'bind', local.address, port);
     this.#answer(thread, id, target, forwards);
     this.#protect(thread, id);
@@ -222,7 +233,12 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   // Tells the thread how to answer.
-  #answer(thread: IoThread, id: number, target = { family: 0, address: '', port: 0 }, forwards: NativeForward[]): void {
+  #answer(
+    thread: IoThread,
+    id: number,
+    target: (Resolved & { port: number }) | undefined,
+    forwards: NativeForward[],
+  ): void {
     const { answering, maxBytes } = this.#options;
     if (answering.by === 'rules') {
       setRules(thread, id, answering.rules, forwards);
@@ -230,9 +246,17 @@ export class Server extends EventEmitter<ServerEvents> {
       const failure = thread.native.handle(id, answering.path, answering.argument);
       if (failure !== '') throw errors.dlopenFailed(failure);
     } else if (answering.by !== 'nobody') {
-      const { family, address, port } = target;
+      const { address = '', port = 0, family } = target ?? {}; // without a target: the source
       const reply = answering.by === 'reply' ? answering.reply : new Uint8Array(0);
-      const errno = thread.native.respond(id, answering.by === 'echo', reply, maxBytes, family, address, port);
+      const errno = thread.native.respond(
+        id,
+        answering.by === 'echo',
+        reply,
+        maxBytes,
+        family?.number ?? 0,
+        address,
+        port,
+      );
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', address, port);
     }
   }

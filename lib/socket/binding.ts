@@ -18,7 +18,7 @@ const { process } = globalThis;
  * workers. */
 export function bind(core: SocketCore, host: string | undefined, port: unknown, exclusive: boolean): void {
   core.bindState = 'binding';
-  resolve(core, host || (core.family === 6 ? '::' : '0.0.0.0'), (error, ip) => {
+  resolve(core, host || core.family.any, (error, ip) => {
     if (core.closed) return;
     const alone = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0;
     if (error === undefined && sharesPorts() && !alone) bindShared(core, ip, port);
@@ -90,7 +90,7 @@ function netIsDenied(): boolean {
 function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined {
   try {
     if (netIsDenied()) return errors.accessDenied('bind', ip);
-    const wrongFlag = core.family === 4 && (core.flags & OPEN_IPV6_ONLY) !== 0;
+    const wrongFlag = !core.family.dualStack && (core.flags & OPEN_IPV6_ONLY) !== 0;
     if (wrongFlag || parseLiteral(core.family, String(ip)) === null) {
       return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
     }
@@ -104,7 +104,7 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
 
 // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
 function bindShared(core: SocketCore, ip: string, port: unknown): void {
-  const how = { type: core.options.type, flags: core.flags };
+  const how = { type: core.family.type, flags: core.flags };
   bindThroughPrimary(core.face, how, ip, Number(port || 0) & 0xffff, (errno, handle) => {
     if (core.closed || errno !== 0 || handle === null) {
       handle?.close();

@@ -6,11 +6,6 @@ import { resolve } from './resolve.js';
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
 
-/** Where a host is not given. */
-export function loopback(core: SocketCore): string {
-  return core.family === 6 ? '::1' : '127.0.0.1';
-}
-
 export function connect(
   core: SocketCore,
   port: number,
@@ -31,7 +26,7 @@ export function connect(
       callback(error);
     });
   };
-  resolve(core, host || loopback(core), (error, ip) => {
+  resolve(core, host || core.family.loopback, (error, ip) => {
     if (core.thread === undefined) return;
     if (error) return fail(error);
     const failure = connectNow(core, ip, port, host);

@@ -2,9 +2,10 @@
 // documentation, is socket.ts; binding.ts, connecting.ts, sending.ts and kernel-options.ts say what is done with it.
 import { AsyncResource } from 'node:async_hooks';
 import { addAbortListener } from 'node:events';
-import { type BlockList, isIPv6 } from 'node:net';
+import type { BlockList } from 'node:net';
 import { ECANCELED } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { familyOfAddress } from '../base/family.js';
 import type { SendCallback } from '../base/payload.js';
 import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
@@ -20,7 +21,7 @@ import type { Face } from './types.js';
 const { process } = globalThis;
 
 export function isBlocked(list: BlockList, ip: string): boolean {
-  return list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
+  return list.check(ip, familyOfAddress(String(ip)).blockListName);
 }
 
 function emitMessage(this: Face, data: Buffer, rinfo: RemoteInfo): void {

@@ -2,6 +2,7 @@
 import { SocketOption } from '../backend/layout.js';
 import { EBADF, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { families } from '../base/family.js';
 import { isLiteral, parseLiteral } from '../thread/address.js';
 import type { Place } from './place.js';
 
@@ -43,9 +44,9 @@ export function membership(
   networkInterface: unknown,
   source?: string,
 ): void {
-  const family = parseLiteral(4, group) === null ? 6 : 4;
+  const family = families.find((each) => parseLiteral(each, group) !== null);
   let errno = EINVAL;
-  if (parseLiteral(family, group) !== null && (source === undefined || parseLiteral(family, source) !== null)) {
+  if (family !== undefined && (source === undefined || parseLiteral(family, source) !== null)) {
     // To native code the empty text is no interface; to dgram it is a wrong one.
     const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
     errno = place.openForGroup(family) || place.running().native.membership(place.id, join, group, from, source ?? '');

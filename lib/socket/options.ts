@@ -10,6 +10,7 @@ import {
   OPEN_REUSE_PORT,
 } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
+import { type Family, familyOfType, type SocketType } from '../base/family.js';
 import { validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
 import {
   BUSY_POLL_US_MAX,
@@ -20,8 +21,6 @@ import {
   RX_FRAMES_MAX,
   RX_USECS_MAX,
 } from '../thread/options.js';
-
-export type SocketType = 'udp4' | 'udp6';
 
 /** As dns.lookup, when it is asked for one address. */
 export type LookupFunction = (
@@ -86,7 +85,7 @@ export const defaults = { pooled: true };
 
 /** What a socket keeps of its options. */
 export interface CheckedSocketOptions {
-  readonly type: SocketType;
+  readonly family: Family;
   /** The OPEN_ flags of layout.ts. */
   readonly flags: number;
   readonly recvBufferSize: number;
@@ -126,7 +125,8 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     }
   }
   if (lookup !== undefined) validateFunction(lookup, 'lookup');
-  if (type !== 'udp4' && type !== 'udp6') throw errors.badType();
+  const family = familyOfType(type);
+  if (family === undefined) throw errors.badType();
   // Any implementation of AbortSignal will do.
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || !('aborted' in signal))) {
     throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
@@ -144,7 +144,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   if (options.gso ?? true) flags |= OPEN_GSO;
   if (options.onFull === 'drop') flags |= OPEN_DROP_WHEN_FULL;
   return {
-    type,
+    family,
     flags,
     recvBufferSize: options.recvBufferSize ?? 0,
     sendBufferSize: options.sendBufferSize ?? 0,

@@ -3,6 +3,7 @@
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { type Family, familyOfAddress } from '../base/family.js';
 import { holding } from '../dgram/active-resources.js';
 import type { UvHandle } from '../dgram/inherited.js';
 import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
@@ -24,7 +25,7 @@ export class Place {
   lent: UvHandle | undefined;
   readonly face: Face;
   readonly options: CheckedSocketOptions;
-  readonly family: 4 | 6;
+  readonly family: Family;
   #holding = false;
   #finalCounters: Snapshot | undefined;
 
@@ -32,7 +33,7 @@ export class Place {
     this.face = face;
     this.options = options;
     this.flags = options.flags;
-    this.family = options.type === 'udp6' ? 6 : 4;
+    this.family = options.family;
   }
 
   checkRunning(): void {
@@ -57,7 +58,7 @@ export class Place {
     if (this.thread !== undefined) return 0;
     let errno: number;
     try {
-      errno = this.reserve().native.open(this.id, family, flags);
+      errno = this.reserve().native.open(this.id, family.number, flags);
     } catch (error) {
       if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error;
       return (error as { errno: number }).errno; // no thread to be had
@@ -67,10 +68,10 @@ export class Place {
   }
 
   /** As `open`, of a multicast group's family and with a port, which a later bind() then refuses to change. */
-  openForGroup(family: 4 | 6): number {
+  openForGroup(family: Family): number {
     if (this.thread !== undefined) return 0;
     const flags = (this.flags & ~(OPEN_IPV6_ONLY | OPEN_REUSE_PORT)) | OPEN_REUSE_ADDRESS;
-    return this.open(family, flags) || this.running().native.bind(this.id, family === 6 ? '::' : '0.0.0.0', 0);
+    return this.open(family, flags) || this.running().native.bind(this.id, family.any, 0);
   }
 
   /** Nothing is open any more; it may be opened again. */
@@ -111,7 +112,7 @@ export class Place {
     const syscall = peer ? 'getpeername' : 'getsockname';
     const name = this.thread === undefined ? EBADF : this.thread.native.name(this.id, peer);
     if (typeof name === 'number') throw errors.errnoException(name, syscall);
-    return { address: name[0], family: name[0].includes(':') ? 'IPv6' : 'IPv4', port: name[1] };
+    return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }
 
   /** A row of SocketOption: the value that the kernel has, or -errno. */

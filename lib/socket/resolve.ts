@@ -1,5 +1,6 @@
 // Host names to IP literals, as a socket's `lookup` option has it.
 import dns from 'node:dns';
+import type { Family } from '../base/family.js';
 import { isLiteral } from '../thread/address.js';
 import type { CheckedSocketOptions, LookupFunction } from './options.js';
 
@@ -10,12 +11,12 @@ const { process } = globalThis;
 const originalLookup = dns.lookup;
 
 // dgram calls it with the family as a number, which the types do not know.
-export type Lookup = (host: string, family: 4 | 6, done: (error: Error | null, address: string) => void) => void;
+export type Lookup = (host: string, family: number, done: (error: Error | null, address: string) => void) => void;
 
 /** Who asks. `lookup` undefined: dns.lookup, and literals need none. */
 export interface Asking {
   readonly lookup: Lookup | undefined;
-  readonly family: 4 | 6;
+  readonly family: Family;
 }
 
 export function lookupOf(options: CheckedSocketOptions): Lookup | undefined {
@@ -34,5 +35,5 @@ export function resolve(asking: Asking, host: string, done: (error: Error | unde
     return;
   }
   const lookup = asking.lookup ?? (originalLookup as unknown as Lookup);
-  lookup(host, asking.family, (error, ip) => done(error ?? undefined, ip));
+  lookup(host, asking.family.number, (error, ip) => done(error ?? undefined, ip));
 }

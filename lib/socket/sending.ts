@@ -4,7 +4,6 @@ import * as errors from '../base/errors.js';
 import type { SendCallback } from '../base/payload.js';
 import { parseLiteral } from '../thread/address.js';
 import { whenBound } from './binding.js';
-import { loopback } from './connecting.js';
 import { isBlocked, type SocketCore } from './core.js';
 import { needsNoLookup, resolve } from './resolve.js';
 import type { Address, SendArguments } from './send-arguments.js';
@@ -16,7 +15,7 @@ const { process } = globalThis;
 /** The socket is bound. */
 export function send(core: SocketCore, { payload, port, address, callback }: SendArguments): void {
   core.checkRunning();
-  const host = address || loopback(core);
+  const host = address || core.family.loopback;
   // While connect() is under way a send takes its turn, as its result depends on it.
   if (port === undefined || (core.connectState !== 'connecting' && needsNoLookup(core, host))) {
     stage(core, payload, port, host, address, port === undefined, callback);

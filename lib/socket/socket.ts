@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import { SocketOption } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
+import type { SocketType } from '../base/family.js';
 import type { Payload, SendCallback } from '../base/payload.js';
 import { validateObject, validatePort, validateString } from '../base/validate.js';
 import { fdOf, isUvHandle, type UvHandle } from '../dgram/inherited.js';
@@ -17,7 +18,7 @@ import * as connecting from './connecting.js';
 import { SocketCore } from './core.js';
 import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
-import { checkSocketOptions, type SocketOptions, type SocketType } from './options.js';
+import { checkSocketOptions, type SocketOptions } from './options.js';
 import { parseSendArguments } from './send-arguments.js';
 import * as sending from './sending.js';
 import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
@@ -157,7 +158,7 @@ const socketChannel = channel('udp.socket');
 export const Socket = function Socket(this: Socket, type: SocketType | SocketOptions, listener?: MessageListener) {
   (EventEmitter as unknown as () => void).call(this);
   const options = checkSocketOptions(type);
-  (this as { type: SocketType }).type = options.type;
+  (this as { type: SocketType }).type = options.family.type;
   Object.defineProperty(this, kCore, { configurable: true, value: new SocketCore(this, options) });
   // Programs look for the symbol among a socket's own.
   if (stateSymbol !== undefined) Object.defineProperty(this, stateSymbol, stateProperty);
@@ -188,7 +189,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     validateObject(options, 'options');
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
     const port = validatePort(options.port ?? 0, 'options.port', true);
-    const address = options.address || (this.type === 'udp4' ? '0.0.0.0' : '::');
+    const address = options.address || core.family.any;
     validateLiteral(address, 'options.address', 'bindSync');
     binding.bindSync(core, address, port);
     return this.address();
@@ -231,7 +232,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     core.checkRunning();
     const checkedPort = validatePort(port, 'Port', false);
     if (core.connectState !== 'disconnected') throw errors.isConnected();
-    const host = address === undefined || address === null || address === '' ? connecting.loopback(core) : address;
+    const host = address === undefined || address === null || address === '' ? core.family.loopback : address;
     validateLiteral(host, 'address', 'connectSync');
     if (core.bindState === 'unbound') this.bindSync();
     else if (core.bindState === 'binding') throw errors.alreadyBound();

@@ -14,6 +14,7 @@ import {
   KIND_SENT,
   SOCKET_SLOT_BITS,
 } from '../backend/layout.js';
+import { familyNames } from '../base/family.js';
 import { Batch, FastBuffer } from './batch.js';
 import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
 import { ReceivedRecords } from './records.js';
@@ -178,7 +179,7 @@ export class Receiver {
     }
     const rinfo: RemoteInfo = {
       address: records.address(at),
-      family: records.family(at) === 6 ? 'IPv6' : 'IPv4',
+      family: familyNames[records.family(at)],
       port: records.port(at),
       size: records.truncated(at) ? records.size(at) : size,
     };

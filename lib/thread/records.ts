@@ -18,9 +18,11 @@ import {
   DESCRIPTOR_BYTES,
   FLAG_TRUNCATED,
 } from '../backend/layout.js';
+import { udp4 } from '../base/family.js';
 import { type ParsedAddress, PeerNames } from './address.js';
 
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
+const IPV4 = udp4.number; // its addresses are one word
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** Reads the receive ring. `at` is a record's first word, where `at()` says. */
@@ -72,7 +74,7 @@ export class ReceivedRecords {
     return this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], this.family(at));
   }
 
-  /** 4 or 6. */
+  /** Its number. */
   family(at: number): number {
     return this.#bytes[(at << 2) + D_FAMILY];
   }
@@ -102,7 +104,7 @@ export class ReceivedRecords {
 }
 
 /** Port, family and kind (a datagram's is 0) share a word. */
-export function wordOfPort(port: number, family: 4 | 6): number {
+export function wordOfPort(port: number, family: number): number {
   return littleEndian ? port | (family << 16) : (port << 16) | (family << 8);
 }
 
@@ -139,7 +141,7 @@ export class StagedRecords {
     }
     const from = to.words;
     words[first] = from[0];
-    if (to.family === 4) return;
+    if (to.family === IPV4) return;
     words[first + 1] = from[1];
     words[first + 2] = from[2];
     words[first + 3] = from[3];

@@ -5,6 +5,7 @@ import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
 import { DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
 import { EMSGSIZE } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import type { Family } from '../base/family.js';
 import { bytesOfPayload } from '../base/payload.js';
 import { validatePort, validateString } from '../base/validate.js';
 import { type ParsedAddress, parseLiteral } from './address.js';
@@ -20,10 +21,10 @@ export type SentListener = (result: number) => void;
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
 
-function literalDestination(family: 4 | 6, address: unknown): ParsedAddress {
+function literalDestination(family: Family, address: unknown): ParsedAddress {
   validateString(address, 'address');
   const to = parseLiteral(family, address);
-  if (to === null) throw errors.invalidArgValue('address', address, `must be an IPv${family} address`);
+  if (to === null) throw errors.invalidArgValue('address', address, `must be an ${family.name} address`);
   return to;
 }
 
@@ -99,7 +100,7 @@ export class Sender {
 
   /** Sends a list of payload, port, address, … (of payloads alone on a connected socket) at once. Returns how many
    * entries were taken: fewer than there are when the socket cannot take more now. */
-  sendRun(id: number, family: 4 | 6, list: readonly unknown[], connected: boolean): number {
+  sendRun(id: number, family: Family, list: readonly unknown[], connected: boolean): number {
     this.flush(); // what was sent before goes first
     const records = this.#records;
     const arena = this.#arena;
