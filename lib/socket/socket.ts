@@ -1,4 +1,5 @@
-// The public socket: node:dgram's interface, and more. How it does it: core.ts.
+// The public socket: node:dgram's interface, and more. What is behind it: core.ts.
+// biome-ignore-all lint/style/noExcessiveLinesPerFile: half of it is the public documentation, which is read in one piece
 
 import dgram from 'node:dgram';
 import { channel } from 'node:diagnostics_channel';
