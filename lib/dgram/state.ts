@@ -50,7 +50,7 @@ function findSymbol(): symbol | undefined {
   try {
     dgram.Socket.prototype.ref.call(witness as dgram.Socket);
   } catch {
-    // somebody else's dgram, or a later Node's
+    // dgram has been replaced, or a later Node's has no such symbol
   }
   return found;
 }
@@ -99,7 +99,7 @@ export class SocketState {
     return this.#source.queue;
   }
 
-  /** It counts as it is when the socket is bound. */
+  /** Takes effect if set before the socket is bound. */
   get reuseAddr(): boolean | undefined {
     return this.#flag(OPEN_REUSE_ADDRESS);
   }
@@ -145,7 +145,7 @@ export class SocketState {
   }
 }
 
-// The deprecated properties may be set; what the socket would not heed is taken, and ignored.
+// Programs may assign to the deprecated properties. To these it has no effect: the socket does not read them.
 for (const name of ['handle', 'bindState', 'queue']) {
   const { get } = Object.getOwnPropertyDescriptor(SocketState.prototype, name) as PropertyDescriptor;
   Object.defineProperty(SocketState.prototype, name, { get, set() {}, configurable: true });

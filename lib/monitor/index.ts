@@ -123,7 +123,7 @@ export class Monitor extends EventEmitter<MonitorEvents> {
 
   #afterwards(action: () => Promise<void>): Promise<void> {
     const done = this.#latest.then(action);
-    this.#latest = done.catch(() => {}); // whoever called has been told
+    this.#latest = done.catch(() => {}); // the caller has the rejected promise
     return done;
   }
 

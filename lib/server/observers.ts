@@ -35,7 +35,7 @@ export class Observers {
     };
   }
 
-  // Where the kernel refuses the option, there is nothing in the histogram.
+  // Where the kernel refuses SO_TIMESTAMPNS, the histogram stays empty.
   #measure(wanted: boolean): void {
     if (this.#running === undefined) return;
     const { thread, id, observation } = this.#running;

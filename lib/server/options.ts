@@ -1,4 +1,4 @@
-// What createServer() is given: defaults, and what is wrong with it.
+// The options of createServer(): their defaults and checks.
 import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
 import { validateInteger, validatePort, validateString } from '../base/validate.js';
@@ -24,7 +24,7 @@ export interface ServerOptions extends ProtectionOptions {
   /** What becomes of a datagram that no rule decides about. Default `drop`. */
   otherwise?: DefaultAction;
   /** Path of a shared object that answers instead: see native/include/ksocket_handler.h. start() rejects with
-   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or does not want to. */
+   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or its `open` refuses. */
   handler?: string;
   /** A text for the handler's `open`. */
   handlerArgument?: string;
@@ -79,7 +79,7 @@ function checkTarget(target: unknown, name: string): ReplyTarget {
   return { address, port: validatePort(port, `${name}.port`, false) };
 }
 
-// Only one of them can answer.
+// A server has one way to answer: the options of the others exclude each other.
 function checkAlone(options: ServerOptions, name: keyof ServerOptions, others: (keyof ServerOptions)[]): void {
   for (const other of others) {
     if (options[other] !== undefined) {

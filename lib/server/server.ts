@@ -170,7 +170,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
   #afterwards(action: () => void | Promise<void>): Promise<void> {
     const done = this.#latest.then(action);
-    this.#latest = done.catch(() => {}); // whoever called has been told
+    this.#latest = done.catch(() => {}); // the caller has the rejected promise
     return done;
   }
 
@@ -232,7 +232,6 @@ export class Server extends EventEmitter<ServerEvents> {
     check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
   }
 
-  // Tells the thread how to answer.
   #answer(
     thread: IoThread,
     id: number,
@@ -274,7 +273,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 
-  // Datagrams are copied to JavaScript only while somebody listens, so whatever changes the listeners looks.
+  // Datagrams are copied to JavaScript only while somebody listens, so every method that changes the listeners looks.
   static {
     for (const name of [
       'on',

@@ -39,7 +39,7 @@ export function bindSync(core: SocketCore, ip: string, port: number): void {
 
 /** Takes a bound descriptor. 'listening' comes before this returns. */
 export function adopt(core: SocketCore, fd: number, copy: boolean): void {
-  core.abandon(); // what a failed bind or a membership has opened
+  core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   const thread = core.reserve();
   const errno = isOurs(fd) ? EEXIST : thread.native.adopt(core.id, fd, copy, core.flags);
@@ -98,7 +98,7 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     if (errno === 0) return listen(core, ip, port);
     return errors.exceptionWithHostPort(errno, 'bind', ip, port);
   } catch (error) {
-    return error as Error; // KSOCKET_ENGINE asks for an engine that there is not
+    return error as Error; // KSOCKET_ENGINE names no engine
   }
 }
 
@@ -133,7 +133,7 @@ function listen(core: SocketCore, ip: string, port: unknown): Error | undefined 
   return undefined;
 }
 
-// The end of every bind.
+// Every bind ends here, and the program is told.
 function end(core: SocketCore, failure: Error | undefined): void {
   if (failure !== undefined) {
     core.bindState = 'unbound';

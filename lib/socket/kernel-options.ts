@@ -47,7 +47,7 @@ export function membership(
   const family = families.find((each) => parseLiteral(each, group) !== null);
   let errno = EINVAL;
   if (family !== undefined && (source === undefined || parseLiteral(family, source) !== null)) {
-    // To native code the empty text is no interface; to dgram it is a wrong one.
+    // To native code the empty text means that none is given; to node:dgram it is an interface that does not exist.
     const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
     errno = place.openForGroup(family) || place.running().native.membership(place.id, join, group, from, source ?? '');
   }

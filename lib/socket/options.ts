@@ -1,4 +1,4 @@
-// What users may ask for, checked. Messages and codes are node:dgram's where the option is.
+// The options of createSocket(), checked. Where node:dgram has the option, messages and codes are its own.
 import type { LookupOneOptions } from 'node:dns';
 import { BlockList } from 'node:net';
 import {
@@ -99,7 +99,7 @@ export interface CheckedSocketOptions {
   readonly thread: IoThreadOptions | undefined;
 }
 
-// A type alone, the most frequent case: sockets share what was found out about it.
+// By type, for options that are a type alone, the most frequent case: checked once and shared.
 const ofType = new Map<unknown, CheckedSocketOptions>();
 
 export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSocketOptions {

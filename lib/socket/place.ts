@@ -15,13 +15,13 @@ import type { AddressInfo, Face } from './types.js';
 export class Place {
   /** Slot and generation on the thread. */
   id = 0;
-  /** Set while there is a descriptor. */
+  /** Set while there is a place. */
   thread: IoThread | undefined;
-  /** For good. */
+  /** Set by close(), for good. */
   closed = false;
   /** The OPEN_ flags of layout.ts that the descriptor is made with. */
   flags: number;
-  /** What the primary of a cluster has lent: it counts who uses it. */
+  /** The handle of a cluster's primary, on whose socket this one is: the primary counts who holds it. */
   lent: UvHandle | undefined;
   readonly face: Face;
   readonly options: CheckedSocketOptions;
@@ -61,7 +61,7 @@ export class Place {
       errno = this.reserve().native.open(this.id, family.number, flags);
     } catch (error) {
       if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error;
-      return (error as { errno: number }).errno; // no thread to be had
+      return (error as { errno: number }).errno; // the system has no descriptor or thread left
     }
     if (errno !== 0) this.abandon();
     return errno;
@@ -90,7 +90,7 @@ export class Place {
     this.hold(false);
     this.thread = undefined;
     thread.release(this.id);
-    this.#finalCounters = thread.snapshot(this.id); // closing counts, too
+    this.#finalCounters = thread.snapshot(this.id); // after the close, which counts what it drops
     this.lent?.close();
     return canceled;
   }

@@ -7,7 +7,8 @@ import type { CheckedSocketOptions, LookupFunction } from './options.js';
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
 
-// A program may replace dns.lookup (for a cache, say) and means literals, too; the original has nothing to say of them.
+// A program may replace dns.lookup (with a cache, say): then literals go through it, as in node:dgram. The original is
+// not asked for them: it would return them as they are.
 const originalLookup = dns.lookup;
 
 // dgram calls it with the family as a number, which the types do not know.

@@ -38,7 +38,7 @@ export function sentListener(
     }
   };
   process.nextTick(() => {
-    if (place.closed && !atOnce) return; // too early for the datagram
+    if (place.closed && !atOnce) return; // close() has taken the datagram back: nobody is told
     resource = new AsyncResource('UDPSENDWRAP', { requireManualDestroy: true });
     if (result === undefined) place.thread?.sender.hasten();
     if (atOnce) report();

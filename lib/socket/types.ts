@@ -1,4 +1,4 @@
-// What sockets are made of, for those who need no more than the words.
+// The types of a socket's interface, for modules below the socket itself and beside it.
 import type { EventEmitter } from 'node:events';
 import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo } from '../thread/endpoint.js';

@@ -6,7 +6,7 @@ import { type Family, udp4 } from '../base/family.js';
 
 /** An IP literal as descriptors carry it: 16 address bytes and the scope id, as five native-order words. */
 export interface ParsedAddress {
-  /** Its number. */
+  /** `Family.number`. */
   readonly family: number;
   readonly words: Uint32Array;
 }

@@ -3,7 +3,7 @@ import type { SendCallback } from '../base/payload.js';
 import type { ReceivedRecords } from './records.js';
 
 /** The datagrams of one batch at most. */
-export const BATCH_DATAGRAMS_MAX = 2048;
+const BATCH_DATAGRAMS_MAX = 2048;
 const VIEWS_MAX = 8192; // a power of two
 
 const development = process.env.NODE_ENV === 'development';
@@ -43,8 +43,8 @@ export class Batch implements Iterable<BatchDatagram> {
   // Views are made once and found again by place and size: the ring uses the same places over and over.
   readonly #views: (Buffer | undefined)[] = new Array(VIEWS_MAX);
   #length = 0;
-  #replier: Replier | undefined; // undefined: released
-  #lent: ArrayBuffer[] = []; // development mode: copies that are taken away at the end
+  #replier: Replier | undefined; // undefined: the batch has been released
+  #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
 
   constructor(ring: ReceivedRecords, arena: ArrayBuffer) {
     this.#ring = ring;

@@ -19,7 +19,7 @@ export const defaultThreadOptions: IoThreadOptions = {
   adaptiveRx: true,
 };
 
-// What programs may ask for at most, and at least.
+// The bounds of what a program may ask for.
 export const RING_BYTES_MIN = 256 * 1024;
 export const RING_BYTES_MAX = 1024 * 1024 * 1024;
 export const BUSY_POLL_US_MAX = 1_000_000;

@@ -23,7 +23,7 @@ import { ReceivedRecords } from './records.js';
 const CHUNK_BYTES = 64 * 1024;
 /** Payload bytes that are copied at once, ahead of the events. */
 const RUN_BYTES = CHUNK_BYTES / 2;
-/** So few bytes are copied by a loop: less than the view that TypedArray.set needs. */
+/** Up to so many bytes a loop copies faster than TypedArray.set, which needs a view made for it. */
 const LOOP_BYTES_MAX = 64;
 /** One drain's share of the event loop: then timers and other I/O get their turn. */
 const BUDGET_MS = 0.4;
@@ -86,7 +86,7 @@ export class Receiver {
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
     if (this.#draining) {
-      this.#immediate ??= setImmediate(this.#drain); // a listener that runs the event loop by hand
+      this.#immediate ??= setImmediate(this.#drain); // a listener has turned the event loop itself
       return;
     }
     this.#immediate = undefined;
@@ -124,8 +124,8 @@ export class Receiver {
 
   // True when everything up to `head` is consumed, false when the time is up.
   //
-  // Between two events nextTicks and microtasks run; what they do (close a socket, throw) finds the next record
-  // untouched. `again`: there have been events already.
+  // Between two events nextTicks and microtasks run; what they do (close a socket, throw) happens while
+  // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
     const records = this.#records;
     for (let events = again ? 1 : 0; this.#tail !== head; events++) {
@@ -230,7 +230,7 @@ export class Receiver {
     const total = end - start;
     if (this.#chunkUsed + total > this.#chunk.byteLength) {
       this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
-      markAsUntransferable(this.#chunk); // as Node does with its own pool: it is not one message's to give away
+      markAsUntransferable(this.#chunk); // as Node does with its own pool: other messages' payloads are in it
       this.#chunkBytes = new Uint8Array(this.#chunk);
       this.#chunkUsed = 0;
     }

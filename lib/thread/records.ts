@@ -25,7 +25,7 @@ const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 const IPV4 = udp4.number; // its addresses are one word
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-/** Reads the receive ring. `at` is a record's first word, where `at()` says. */
+/** Reads the receive ring. A record is told by `at`, its first word in `words`. */
 export class ReceivedRecords {
   readonly words: Uint32Array;
   readonly #halves: Uint16Array;
@@ -40,7 +40,7 @@ export class ReceivedRecords {
     this.#mask = memory.byteLength / DESCRIPTOR_BYTES - 1;
   }
 
-  /** Of the record that is the `n`th; `base` is the one in the ring's first place. */
+  /** Where the `n`th record is; the `base`th is in the ring's first place. */
   at(n: number, base: number): number {
     return ((n - base) & this.#mask) * RECORD_WORDS;
   }
@@ -74,7 +74,7 @@ export class ReceivedRecords {
     return this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], this.family(at));
   }
 
-  /** Its number. */
+  /** `Family.number`. */
   family(at: number): number {
     return this.#bytes[(at << 2) + D_FAMILY];
   }
@@ -92,12 +92,12 @@ export class ReceivedRecords {
     return this.words[at + (D_SIZE >> 2)];
   }
 
-  /** Of what is no datagram: bytes or -errno. */
+  /** Of KIND_SENT and KIND_ERROR: bytes or -errno. */
   result(at: number): number {
     return this.words[at + (D_RESULT >> 2)] | 0;
   }
 
-  /** The number that the send with this result was given. */
+  /** Of KIND_SENT: the number that the datagram was staged with. */
   sendNumber(at: number): number {
     return this.words[at + (D_USER_DATA >> 2)];
   }
@@ -123,7 +123,7 @@ export class StagedRecords {
     words[at + (D_SOCKET_ID >> 2)] = id;
     words[at + (D_OFFSET >> 2)] = offset;
     words[at + (D_LENGTH >> 2)] = length;
-    words[at + (D_SEGMENT_SIZE >> 2)] = 0; // and no flags
+    words[at + (D_SEGMENT_SIZE >> 2)] = 0; // the flags are in the same word: none
     words[at + (D_USER_DATA >> 2)] = sendNumber;
     words[at + (D_USER_DATA >> 2) + 1] = 0;
   }
@@ -156,9 +156,9 @@ export class StagedRecords {
     for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
   }
 
-  /** It is not sent. */
+  /** Keeps the record from being sent. */
   drop(n: number): void {
-    this.#words[n * RECORD_WORDS + (D_SOCKET_ID >> 2)] = 0; // no socket's
+    this.#words[n * RECORD_WORDS + (D_SOCKET_ID >> 2)] = 0; // no socket has id 0
   }
 
   socketId(n: number): number {

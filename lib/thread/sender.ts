@@ -15,7 +15,8 @@ import { StagedRecords, wordOfPort } from './records.js';
 export const STAGED_DATAGRAMS_MAX = 1024;
 export const STAGED_BYTES_MAX = 512 * 1024;
 
-/** Called once, in the middle of things, with the bytes sent or a negative errno: it only takes a note. */
+/** Called once with the bytes sent or -errno, from inside a flush or a drain: it may only note the result, not run the
+ * program's code. */
 export type SentListener = (result: number) => void;
 
 // The global is a getter; importing node:process would open stdin.
@@ -35,16 +36,16 @@ export class Sender {
   readonly #deferFlush: () => boolean;
   readonly #countRefused: (id: number) => void;
   readonly #flush = () => this.flush();
-  readonly #revocable = new Uint8Array(STAGED_DATAGRAMS_MAX); // of each that is staged: may close() take it back?
+  readonly #revocable = new Uint8Array(STAGED_DATAGRAMS_MAX); // by staged record: 1 where close() may take it back
 
   #staged = 0;
   #stagedBytes = 0;
-  #earlier = 0; // how many of them were staged before the present event
+  #earlier = 0; // how many records were staged before the present event
   #scheduled = false;
   #listeners: (SentListener | undefined)[] = [];
   #anyListener = false;
   #deferred = false; // did the latest flush leave something waiting?
-  // Sends that the kernel would not take at once, by number.
+  // The sends that wait in the socket's backlog, by number.
   readonly #waiting = new Map<number, { id: number; listener: SentListener }>();
   #number = 0;
 
@@ -108,7 +109,7 @@ export class Sender {
     let staged = 0;
     let bytes = 0;
     let taken = 0;
-    // Looked at only when it changes.
+    // Of the latest entry: most lists go to one place, which is checked once.
     let port: unknown;
     let address: unknown;
     let target: ParsedAddress | null = null;
@@ -249,7 +250,7 @@ export class Sender {
     waiting.listener(result);
   }
 
-  /** The listeners of the socket's sends that still wait; they are no longer waited for. */
+  /** The listeners of the socket's sends that still wait; `onSent` will not call them. */
   takeWaiting(id: number): SentListener[] {
     const taken: SentListener[] = [];
     for (const [number, waiting] of this.#waiting) {

@@ -103,7 +103,7 @@ const V4_MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 function checkSource(source: unknown, name: string): CheckedSource {
   validateString(source, name);
   const [text, bits, ...more] = source.split('/');
-  // Zones are not compared, so one that is given would be overlooked.
+  // Conditions do not compare zones: an address with one is refused, not matched in every zone.
   const family = text.includes('%') ? undefined : familyOfText(text);
   const width = 8 * (family ?? udp6).addressBytes;
   const prefixBits = bits === undefined ? width : /^(0|[1-9]\d{0,2})$/.test(bits) ? Number(bits) : -1;

@@ -67,7 +67,7 @@ export const slot = Object.freeze({
   },
 });
 
-/** The slot again, made by the function that checks it; undefined when it is none. */
+/** The slot again, made by the function that checks it; undefined when the value is no slot. */
 export function checkSlot(value: unknown): Slot | undefined {
   if (value === null || typeof value !== 'object') return undefined;
   const given = value as Slot;
