@@ -16,72 +16,77 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;
-  /** May the event loop receive by itself while it is idle (native/core/sharing/loop_share.h)? */
+  /** May the event loop receive by itself while it is idle (native/core/sharing/loop_sharing.h)? */
   shareLoop: boolean;
   onWake: () => void;
 }
 
+/** A literal address. */
+export interface NativeAddress {
+  family: number;
+  address: string;
+  port: number;
+}
+
 /** Where a rule forwards to: native/core/answer/forwarder.h. */
 export interface NativeForward {
-  targets: [family: number, address: string, port: number][];
+  targets: NativeAddress[];
   /** 0: by source, 1: round-robin, 2: all. */
   balance: number;
   idleMs: number;
   flows: number;
 }
 
-/** native/bridge/io_thread_object.cc. Every `number` result is 0 (or the value) or -errno. */
+/** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
   start(): number;
   stop(): void;
-  engineName(): string;
+  getEngineName(): string;
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
 
   open(id: number, family: number, flags: number): number;
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it. */
-  adopt(id: number, fd: number, copy: boolean, flags: number): number;
-  fd(id: number): number;
+  adopt(id: number, given: { fd: number; copy: boolean; flags: number }): number;
+  getFd(id: number): number;
   /** A duplicate, for the caller to close. */
   copyFd(id: number): number;
   bind(id: number, address: string, port: number): number;
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
-  respond(
-    id: number,
-    echo: boolean,
-    reply: Uint8Array,
-    keepBytesMax: number,
-    targetFamily: number,
-    targetAddress: string,
-    targetPort: number,
-  ): number;
+  /** Without a target it answers each source. */
+  respond(id: number, how: { echo: boolean; reply: Uint8Array; keepBytesMax: number; target?: NativeAddress }): number;
   /** Answers by these rules from the next batch on; `bytes` as lib/server/rules/encode.ts writes them. */
-  rules(id: number, bytes: Uint8Array, names: string[], forwards: NativeForward[]): number;
+  setRules(id: number, rules: { bytes: Uint8Array; names: string[]; forwards: NativeForward[] }): number;
   /** How often each rule has matched. */
-  ruleHits(id: number): number[];
+  getRuleHits(id: number): number[];
   /** Loads a handler, to answer instead. "", or why not. */
-  handle(id: number, path: string, argument: string): string;
+  loadHandler(id: number, handler: { path: string; argument: string }): string;
   /** Lists as lib/server/protection.ts encodes them. */
   protect(
     id: number,
-    deny: Uint8Array,
-    allow: Uint8Array | undefined,
-    perSource: [rate: number, burst: number, sources: number] | undefined,
-    total: [rate: number, burst: number] | undefined,
+    protection: {
+      deny: Uint8Array;
+      allow?: Uint8Array;
+      perSource?: { rate: number; burst: number; sources: number };
+      total?: { rate: number; burst: number };
+    },
   ): number;
   watch(id: number, keepBytesMax: number): number;
   close(id: number): void;
 
-  name(id: number, peer: boolean): [address: string, port: number] | number;
+  getName(id: number, peer: boolean): [address: string, port: number] | number;
   setOption(id: number, option: number, value: number): number;
   getOption(id: number, option: number): number;
   /** Empty texts where not given. */
-  membership(id: number, join: boolean, group: string, networkInterface: string, source: string): number;
-  multicastInterface(id: number, address: string): number;
+  changeMembership(
+    id: number,
+    membership: { join: boolean; group: string; networkInterface: string; source: string },
+  ): number;
+  setMulticastInterface(id: number, address: string): number;
   deliver(id: number, wanted: boolean): void;
   /** Counts into LATENCY_CELLS cells (native/core/memory/latency_histogram.h) from now on, or with null no more. */
   measureLatency(id: number, cells: BigUint64Array<SharedArrayBuffer> | null): number;
-  backlog(id: number): [datagrams: number, bytes: number];
+  getBacklog(id: number): [datagrams: number, bytes: number];
 
   /** Returns how many datagrams have to wait. */
   send(count: number): number;
@@ -116,7 +121,11 @@ export interface Binding {
   parseAddress(family: number, text: string, out: Uint8Array): number;
   formatAddress(family: number, bytes: Uint8Array): string;
   /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
-  fdType(fd: number): string;
-  features(): KernelFeatures;
+  getFdType(fd: number): string;
+  /** The best one first. */
+  engineNames: string[];
+  /** The name of the engine that threads get. */
+  chooseEngine(wanted: string): string;
+  probeFeatures(): KernelFeatures;
   layoutHash: number;
 }

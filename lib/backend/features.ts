@@ -8,7 +8,5 @@ export interface Features extends KernelFeatures {
 
 /** What this kernel and build can do. Makes and closes a few sockets to find out. */
 export function features(): Features {
-  const kernel = binding.features();
-  const fast = kernel.recvmmsg && kernel.sendmmsg && kernel.epoll;
-  return { engine: engineWanted === 'posix' || (engineWanted === '' && !fast) ? 'posix' : 'mmsg', ...kernel };
+  return { engine: binding.chooseEngine(engineWanted) as Features['engine'], ...binding.probeFeatures() };
 }

@@ -30,5 +30,6 @@ function load(): Binding {
 
 export const binding: Binding = load();
 
-/** `mmsg` or `posix` where the environment variable KSOCKET_ENGINE asks for one, else empty: the best that works. */
+/** One of `binding.engineNames` where the environment variable KSOCKET_ENGINE asks for one, else empty: the best that
+ * works. */
 export const engineWanted: string = process.env.KSOCKET_ENGINE ?? '';

@@ -20,7 +20,7 @@ export function isUvHandle(value: unknown): value is UvHandle {
 export function fdOf(options: object): number | undefined {
   const { fd } = options as { fd?: unknown };
   if (typeof fd !== 'number' || (fd | 0) !== fd || fd <= 0) return undefined;
-  const type = binding.fdType(fd);
+  const type = binding.getFdType(fd);
   if (type !== 'UDP') throw errors.invalidFdType(type);
   return fd;
 }

@@ -1,7 +1,7 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
 import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
-import type { NativeForward } from '../backend/contract.js';
+import type { NativeAddress, NativeForward } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress, familyOfNumber, familyOfText } from '../base/family.js';
@@ -35,6 +35,10 @@ async function resolve(host: string): Promise<Resolved> {
   return { address: found.address, family: familyOfNumber(found.family) };
 }
 
+function toNative({ address, family, port }: Resolved & { port: number }): NativeAddress {
+  return { family: family.number, address, port };
+}
+
 const BALANCES = ['source', 'round-robin', 'all'] as const;
 
 async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForward[]> {
@@ -44,7 +48,7 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
         targets.map(async (target) => ({ ...target, ...(await resolve(target.address)) })),
       );
       return {
-        targets: resolved.map(({ family, address, port }) => [family.number, address, port]),
+        targets: resolved.map(toNative),
         balance: BALANCES.indexOf(balance),
         idleMs,
         flows,
@@ -54,7 +58,7 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
 }
 
 function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
-  const errno = thread.native.rules(id, rules.bytes, rules.names, forwards);
+  const errno = thread.native.setRules(id, { bytes: rules.bytes, names: rules.names, forwards });
   if (errno !== 0) throw errors.errnoException(errno, 'rules');
 }
 
@@ -112,7 +116,7 @@ export class Server extends EventEmitter<ServerEvents> {
   /** Where the server listens, or null when it does not run. */
   address(): AddressInfo | null {
     if (this.#thread === undefined || this.#endpoint === undefined) return null;
-    const name = this.#thread.native.name(this.#endpoint.id, false);
+    const name = this.#thread.native.getName(this.#endpoint.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
     return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }
@@ -145,7 +149,7 @@ export class Server extends EventEmitter<ServerEvents> {
   ruleHits(): Record<string, number> {
     const { answering } = this.#options;
     if (answering.by !== 'rules' || this.#thread === undefined || this.#endpoint === undefined) return {};
-    const hits = this.#thread.native.ruleHits(this.#endpoint.id);
+    const hits = this.#thread.native.getRuleHits(this.#endpoint.id);
     return Object.fromEntries(answering.rules.names.map((name, i) => [name, hits[i]]));
   }
 
@@ -178,7 +182,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const { answering } = this.#options;
     const local = await resolve(this.#options.address);
     const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
-    const remote = target && { ...(await resolve(target.address)), port: target.port };
+    const remote = target && toNative({ ...(await resolve(target.address)), port: target.port });
     const forwards = answering.by === 'rules' ? await resolveForwards(answering.rules) : [];
     const thread = dedicatedThread({
       ...defaultThreadOptions,
@@ -211,7 +215,7 @@ export class Server extends EventEmitter<ServerEvents> {
     thread: IoThread,
     id: number,
     local: Resolved,
-    target: (Resolved & { port: number }) | undefined,
+    target: NativeAddress | undefined,
     forwards: NativeForward[],
   ): void {
     const { native } = thread;
@@ -232,44 +236,24 @@ export class Server extends EventEmitter<ServerEvents> {
     check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
   }
 
-  #answer(
-    thread: IoThread,
-    id: number,
-    target: (Resolved & { port: number }) | undefined,
-    forwards: NativeForward[],
-  ): void {
+  #answer(thread: IoThread, id: number, target: NativeAddress | undefined, forwards: NativeForward[]): void {
     const { answering, maxBytes } = this.#options;
     if (answering.by === 'rules') {
       setRules(thread, id, answering.rules, forwards);
     } else if (answering.by === 'handler') {
-      const failure = thread.native.handle(id, answering.path, answering.argument);
+      const failure = thread.native.loadHandler(id, { path: answering.path, argument: answering.argument });
       if (failure !== '') throw errors.dlopenFailed(failure);
     } else if (answering.by !== 'nobody') {
-      const { address = '', port = 0, family } = target ?? {}; // without a target: the source
       const reply = answering.by === 'reply' ? answering.reply : new Uint8Array(0);
-      const errno = thread.native.respond(
-        id,
-        answering.by === 'echo',
-        reply,
-        maxBytes,
-        family?.number ?? 0,
-        address,
-        port,
-      );
-      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', address, port);
+      const errno = thread.native.respond(id, { echo: answering.by === 'echo', reply, keepBytesMax: maxBytes, target });
+      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', target?.address ?? '', target?.port ?? 0);
     }
   }
 
   #protect(thread: IoThread, id: number): void {
     const { allow, deny, perSource, total } = this.#options.protection;
     if (!allow && !deny && !perSource && !total) return;
-    const errno = thread.native.protect(
-      id,
-      deny ?? new Uint8Array(0),
-      allow,
-      perSource && [perSource.rate, perSource.burst, perSource.sources],
-      total && [total.rate, total.burst],
-    );
+    const errno = thread.native.protect(id, { deny: deny ?? new Uint8Array(0), allow, perSource, total });
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 

@@ -42,7 +42,7 @@ export function adopt(core: SocketCore, fd: number, copy: boolean): void {
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   const thread = core.reserve();
-  const errno = isOurs(fd) ? EEXIST : thread.native.adopt(core.id, fd, copy, core.flags);
+  const errno = isOurs(fd) ? EEXIST : thread.native.adopt(core.id, { fd, copy, flags: core.flags });
   if (errno !== 0) {
     core.abandon();
     core.bindState = 'unbound';

@@ -49,7 +49,8 @@ export function membership(
   if (family !== undefined && (source === undefined || parseLiteral(family, source) !== null)) {
     // To native code the empty text means that none is given; to node:dgram it is an interface that does not exist.
     const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
-    errno = place.openForGroup(family) || place.running().native.membership(place.id, join, group, from, source ?? '');
+    const given = { join, group, networkInterface: from, source: source ?? '' };
+    errno = place.openForGroup(family) || place.running().native.changeMembership(place.id, given);
   }
   if (errno !== 0) throw errors.errnoException(errno, syscall);
 }
@@ -57,6 +58,6 @@ export function membership(
 export function multicastInterface(place: Place, address: string): void {
   let errno = EBADF;
   if (!isLiteral(address)) errno = EINVAL;
-  else if (place.thread !== undefined) errno = place.thread.native.multicastInterface(place.id, address);
+  else if (place.thread !== undefined) errno = place.thread.native.setMulticastInterface(place.id, address);
   if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
 }

@@ -110,7 +110,7 @@ export class Place {
 
   name(peer: boolean): AddressInfo {
     const syscall = peer ? 'getpeername' : 'getsockname';
-    const name = this.thread === undefined ? EBADF : this.thread.native.name(this.id, peer);
+    const name = this.thread === undefined ? EBADF : this.thread.native.getName(this.id, peer);
     if (typeof name === 'number') throw errors.errnoException(name, syscall);
     return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }

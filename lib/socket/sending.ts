@@ -46,7 +46,7 @@ export function sendMany(core: SocketCore, list: readonly unknown[]): number {
 /** Datagrams and bytes that wait because the kernel's send buffer is full. */
 export function backlog(core: SocketCore): [datagrams: number, bytes: number] {
   core.checkRunning();
-  return core.thread?.native.backlog(core.id) ?? [0, 0];
+  return core.thread?.native.getBacklog(core.id) ?? [0, 0];
 }
 
 // `atOnce`: node:dgram would have handed the datagram to the kernel when this returns; else it does so in a tick that

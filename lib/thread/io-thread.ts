@@ -14,6 +14,8 @@ import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { Receiver } from './receiver.js';
 import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
 
+const engineRule = `must be ${binding.engineNames.map((name) => `'${name}'`).join(' or ')}`;
+
 // Only Node's own event loop is one that native code can join: others have a libuv in name only.
 const hasLibuv = process.release.name === 'node' && !('bun' in process.versions) && !('deno' in process.versions);
 const SLOTS_MAX = 1 << SOCKET_SLOT_BITS;
@@ -82,12 +84,12 @@ export class IoThread {
     );
     this.#onIdle = onIdle;
     const error = this.native.start();
-    if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, "must be 'mmsg' or 'posix'");
+    if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw errnoException(error, 'pthread_create');
   }
 
   get engine(): string {
-    return this.native.engineName();
+    return this.native.getEngineName();
   }
 
   get idle(): boolean {
@@ -137,7 +139,7 @@ export class IoThread {
 
   /** Is this descriptor one of this thread's sockets? */
   owns(fd: number): boolean {
-    return this.#endpoints.some((endpoint) => endpoint !== undefined && this.native.fd(endpoint.id) === fd);
+    return this.#endpoints.some((endpoint) => endpoint !== undefined && this.native.getFd(endpoint.id) === fd);
   }
 
   stats(id: number): Stats {

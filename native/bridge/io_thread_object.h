@@ -3,14 +3,20 @@
 // It pins the shared memory and owns the waker. Teardown, whoever starts it (stop(), the environment's end,
 // the garbage collector): join the thread and close its sockets, then close the waker, then let go of the
 // memory.
+//
+// Its methods' names are verbs. Arguments are positional where a call is made for each socket, an object
+// where it is made once for a server or rarely: reading a property costs as much as a call.
 #pragma once
 
 #include <napi.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "bridge/arguments.h"
 #include "bridge/loop_watch.h"
 #include "bridge/waker.h"
 #include "core/thread/io_thread.h"
@@ -25,49 +31,59 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   ~IoThreadObject() override;
 
  private:
+  // io_thread_object.cc: the thread's life, and the data path.
   Napi::Value start(const Napi::CallbackInfo& info);
   Napi::Value stop(const Napi::CallbackInfo& info);
-  Napi::Value engine_name(const Napi::CallbackInfo& info);
+  Napi::Value get_engine_name(const Napi::CallbackInfo& info);
   Napi::Value add_counters(const Napi::CallbackInfo& info);
+  Napi::Value send(const Napi::CallbackInfo& info);
+  Napi::Value resume(const Napi::CallbackInfo& info);
+  Napi::Value ref(const Napi::CallbackInfo& info);
+  Napi::Value unref(const Napi::CallbackInfo& info);
 
+  // socket_calls.cc: one socket's life and properties.
   Napi::Value open(const Napi::CallbackInfo& info);
   Napi::Value adopt(const Napi::CallbackInfo& info);
-  Napi::Value fd(const Napi::CallbackInfo& info);
+  Napi::Value get_fd(const Napi::CallbackInfo& info);
   Napi::Value copy_fd(const Napi::CallbackInfo& info);
   Napi::Value bind(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value disconnect(const Napi::CallbackInfo& info);
-  Napi::Value respond(const Napi::CallbackInfo& info);
-  Napi::Value rules(const Napi::CallbackInfo& info);
-  Napi::Value rule_hits(const Napi::CallbackInfo& info);
-  Napi::Value handle(const Napi::CallbackInfo& info);
-  Napi::Value protect(const Napi::CallbackInfo& info);
   Napi::Value watch(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
-
-  Napi::Value name(const Napi::CallbackInfo& info);
+  Napi::Value get_name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);
   Napi::Value get_option(const Napi::CallbackInfo& info);
-  Napi::Value membership(const Napi::CallbackInfo& info);
-  Napi::Value multicast_interface(const Napi::CallbackInfo& info);
+  Napi::Value change_membership(const Napi::CallbackInfo& info);
+  Napi::Value set_multicast_interface(const Napi::CallbackInfo& info);
+  Napi::Value get_backlog(const Napi::CallbackInfo& info);
+  Napi::Value notify_drained(const Napi::CallbackInfo& info);
+
+  // server_calls.cc: who answers on the thread, and what JavaScript is told of it.
+  Napi::Value respond(const Napi::CallbackInfo& info);
+  Napi::Value set_rules(const Napi::CallbackInfo& info);
+  Napi::Value get_rule_hits(const Napi::CallbackInfo& info);
+  Napi::Value load_handler(const Napi::CallbackInfo& info);
+  Napi::Value protect(const Napi::CallbackInfo& info);
   Napi::Value deliver(const Napi::CallbackInfo& info);
   Napi::Value measure_latency(const Napi::CallbackInfo& info);
-  Napi::Value backlog(const Napi::CallbackInfo& info);
-
-  Napi::Value send(const Napi::CallbackInfo& info);
-  Napi::Value notify_drained(const Napi::CallbackInfo& info);
-  Napi::Value resume(const Napi::CallbackInfo& info);
-  Napi::Value ref(const Napi::CallbackInfo& info);
-  Napi::Value unref(const Napi::CallbackInfo& info);
 
   static void on_environment_end(void* self);
   void tear_down();
   uint8_t* pin(const Napi::Value& array_buffer, size_t* bytes = nullptr);
   // Of a SharedArrayBuffer, for which Node-API has no functions but those of its views.
   uint8_t* pin_view(const Napi::Value& typed_array);
-  void add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
   Counters counters_of(uint32_t slot) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;
+  // What `call(endpoint)` returns, an int or a value, for the socket whose id is the first argument; -EBADF
+  // when there is none.
+  template <typename Call>
+  Napi::Value endpoint_or_ebadf(const Napi::CallbackInfo& info, Call&& call) const;
+
+  void add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
+  RuleResponder& answer_by_rules(Endpoint& endpoint, uint16_t port);
+  // Of the engine: may its sockets use GRO and GSO?
+  bool offloads() const { return thread_->engine().traits().offloads; }
 
   napi_env env_;
   std::vector<Napi::ObjectReference> pinned_;
@@ -84,5 +100,16 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   LoopWatch loop_watch_;
   std::unique_ptr<IoThread> thread_;  // declared last: gone before the memory it works on
 };
+
+template <typename Call>
+Napi::Value IoThreadObject::endpoint_or_ebadf(const Napi::CallbackInfo& info, Call&& call) const {
+  auto endpoint = find(info[0]);
+  if (!endpoint) return number(info.Env(), -EBADF);
+  if constexpr (std::is_same_v<decltype(call(*endpoint)), int>) {
+    return number(info.Env(), call(*endpoint));
+  } else {
+    return call(*endpoint);
+  }
+}
 
 }  // namespace ksocket

@@ -1,4 +1,4 @@
-// The event loop's side of core/sharing/loop_share.h: a libuv handle whose callback is called when a shared
+// The event loop's side of core/sharing: a libuv handle whose callback is called when a shared
 // socket is readable.
 //
 // libuv finds a watcher by the descriptor number in epoll_event.data.fd. Each handle watches an eventfd that
@@ -12,9 +12,8 @@
 #include <functional>
 #include <vector>
 
-struct uv_loop_s;
-struct uv_poll_s;
-struct uv_prepare_s;
+#include "bridge/uv_handle.h"
+#include "core/base/fd.h"
 
 namespace ksocket {
 
@@ -36,9 +35,14 @@ class LoopWatch {
   void ask_before_poll();
 
  private:
-  struct Handle;
+  struct Place {
+    uv_poll_t poll;
+    Fd event;  // what it watches
+    LoopWatch* owner;
+    uint32_t number;
+  };
 
-  static void on_poll(uv_poll_s* poll, int status, int events);
+  static void on_poll(uv_poll_t* poll, int status, int events);
   void ready(uint32_t place);
 
   napi_env env_ = nullptr;
@@ -47,10 +51,10 @@ class LoopWatch {
   napi_async_context context_ = nullptr;
   std::function<bool(uint32_t place)> receive_;
   std::function<void()> before_poll_;
-  uv_loop_s* loop_ = nullptr;  // null: closed
+  uv_loop_t* loop_ = nullptr;  // null: closed
   int epoll_fd_ = -1;
-  uv_prepare_s* prepare_ = nullptr;  // freed by libuv's close callback
-  std::vector<Handle*> handles_;     // by place; freed by libuv's close callback
+  UvHandle<uv_prepare_t> prepare_;
+  std::vector<UvHandle<Place>> places_;
 };
 
 }  // namespace ksocket

@@ -2,9 +2,11 @@
 
 #include <cstring>
 
+#include "bridge/arguments.h"
 #include "core/contract/layout_fields.h"
 #include "core/socket/address.h"
 #include "core/socket/fd_type.h"
+#include "engine/choose.h"
 #include "engine/features.h"
 
 namespace ksocket {
@@ -15,32 +17,44 @@ namespace {
 // (u32, host order), as in a descriptor.
 Napi::Value parse_address_text(const Napi::CallbackInfo& info) {
   Address address;
-  uint8_t family = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());
-  int error = parse_address(family, info[1].As<Napi::String>().Utf8Value(), 0, &address);
+  int error = parse_address(static_cast<uint8_t>(u32(info[0])), text(info[1]), 0, &address);
   if (error == 0) {
-    uint8_t* out = info[2].As<Napi::Uint8Array>().Data();
+    uint8_t* out = bytes(info[2]).data();
     std::memcpy(out, address.bytes, 16);
     std::memcpy(out + 16, &address.scope_id, 4);
   }
-  return Napi::Number::New(info.Env(), error);
+  return number(info.Env(), error);
 }
 
 // formatAddress(family, bytes: Uint8Array(20)) → text
 Napi::Value format_address_bytes(const Napi::CallbackInfo& info) {
   Address address;
-  address.family = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());
-  const uint8_t* bytes = info[1].As<Napi::Uint8Array>().Data();
-  std::memcpy(address.bytes, bytes, 16);
-  std::memcpy(&address.scope_id, bytes + 16, 4);
+  address.family = static_cast<uint8_t>(u32(info[0]));
+  const uint8_t* given = bytes(info[1]).data();
+  std::memcpy(address.bytes, given, 16);
+  std::memcpy(&address.scope_id, given + 16, 4);
   return Napi::String::New(info.Env(), format_address(address));
 }
 
-// fdType(fd) → as fd_type()
-Napi::Value fd_type_name(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), fd_type(info[0].As<Napi::Number>().Int32Value()));
+// getFdType(fd) → as fd_type()
+Napi::Value get_fd_type(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), fd_type(i32(info[0])));
 }
 
-Napi::Value features_object(const Napi::CallbackInfo& info) {
+Napi::Value names_of_engines(Napi::Env env) {
+  Napi::Array out = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const char* name : engine_names()) out.Set(i++, Napi::String::New(env, name));
+  return out;
+}
+
+// chooseEngine(wanted) → as engine_name_for()
+Napi::Value choose_engine_name(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), engine_name_for(text(info[0])));
+}
+
+// probeFeatures() → { recvmmsg, sendmmsg, … }
+Napi::Value probe_features_object(const Napi::CallbackInfo& info) {
   Napi::Object out = Napi::Object::New(info.Env());
   Features features = probe_features();
   out.Set("recvmmsg", features.mmsg);
@@ -58,8 +72,10 @@ Napi::Value features_object(const Napi::CallbackInfo& info) {
 void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
-  exports.Set("fdType", Napi::Function::New<fd_type_name>(env));
-  exports.Set("features", Napi::Function::New<features_object>(env));
+  exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
+  exports.Set("engineNames", names_of_engines(env));
+  exports.Set("chooseEngine", Napi::Function::New<choose_engine_name>(env));
+  exports.Set("probeFeatures", Napi::Function::New<probe_features_object>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));
 }
 

@@ -1,4 +1,5 @@
-// What the addon offers beside the I/O thread: addresses between text and bytes, and what this kernel can do.
+// What the addon offers beside the I/O thread: addresses between text and bytes, engines, and what this
+// kernel can do.
 #pragma once
 
 #include <napi.h>

@@ -1,13 +1,62 @@
 #include "engine/choose.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "core/base/errno_policy.h"
-#include "core/socket/socket.h"
+#include "core/base/fd.h"
 #include "engine/mmsg.h"
 #include "engine/posix.h"
 
 namespace ksocket {
+
+namespace {
+
+template <typename Made>
+ChosenEngine make() {
+  auto engine = std::make_unique<Made>();
+  if (int error = engine->init()) return {nullptr, error};
+  return {std::move(engine), 0};
+}
+
+// An engine: a row here, the best one first.
+constexpr struct {
+  const char* name;
+  int (*probe)();          // of the calls that init() does not make: 0 or -errno
+  ChosenEngine (*make)();  // with its init()
+} kEngines[] = {
+    {"mmsg", probe_mmsg, make<MmsgEngine>},
+    {"posix", [] { return 0; }, make<PosixEngine>},
+};
+
+}  // namespace
+
+std::vector<const char*> engine_names() {
+  std::vector<const char*> out;
+  for (const auto& row : kEngines) out.push_back(row.name);
+  return out;
+}
+
+ChosenEngine choose_engine(std::string_view wanted) {
+  ChosenEngine out{nullptr, -EINVAL};
+  for (const auto& row : kEngines) {
+    if (wanted != "" && wanted != row.name) continue;
+    int error = row.probe();
+    out = error == 0 ? row.make() : ChosenEngine{nullptr, error};
+    // What is no refusal (EMFILE, say) is not for the next engine to mend.
+    if (out.engine || !means_unsupported(-out.error)) break;
+  }
+  return out;
+}
+
+const char* engine_name_for(std::string_view wanted) {
+  auto row = std::find_if(std::begin(kEngines), std::end(kEngines),
+                          [&](const auto& each) { return wanted == each.name; });
+  if (row != std::end(kEngines)) return row->name;
+  ChosenEngine best = choose_engine("");
+  return best.engine ? best.engine->name() : std::rbegin(kEngines)->name;
+}
 
 int probe_mmsg() {
   Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -23,21 +72,6 @@ int probe_mmsg() {
 
 int probe_epoll() {
   return MmsgEngine().init();
-}
-
-ChosenEngine choose_engine(std::string_view wanted) {
-  if (wanted != "" && wanted != "mmsg" && wanted != "posix") return {nullptr, -EINVAL};
-  if (wanted != "posix") {
-    auto engine = std::make_unique<MmsgEngine>();
-    int error = probe_mmsg();
-    if (error == 0) error = engine->init();
-    if (error == 0) return {std::move(engine), 0};
-    if (wanted == "mmsg" || !means_unsupported(-error)) return {nullptr, error};
-  }
-  auto engine = std::make_unique<PosixEngine>();
-  int error = engine->init();
-  if (error != 0) return {nullptr, error};
-  return {std::move(engine), 0};
 }
 
 }  // namespace ksocket

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -13,8 +14,15 @@ struct ChosenEngine {
   int error = 0;                   // -errno
 };
 
-// `wanted`: "mmsg", "posix", or "" for the best one that works. Another name is -EINVAL.
+// Of all there are, the best one first.
+std::vector<const char*> engine_names();
+
+// `wanted`: one of engine_names(), or "" for the best one that works. Another name is -EINVAL.
 ChosenEngine choose_engine(std::string_view wanted);
+
+// The name of the engine that choose_engine(wanted) makes. Where it makes none: of the one that was asked
+// for, or of the best that works, or of the last, which needs the least.
+const char* engine_name_for(std::string_view wanted);
 
 // 0, or -errno of the first of recvmmsg(2) and sendmmsg(2) that is refused.
 int probe_mmsg();

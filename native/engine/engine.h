@@ -23,15 +23,18 @@ struct Event {
   bool writable;
 };
 
+// What not every engine can.
+struct Traits {
+  bool offloads = false;   // its sockets may use GRO and GSO
+  bool exclusive = false;  // it waits with exclusive entries of an epoll instance, so that an event loop can
+                           // take part (core/sharing/)
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual const char* name() const = 0;
-  // May sockets of this engine use GRO and GSO?
-  virtual bool offloads() const = 0;
-  // Does it wait with exclusive entries of an epoll instance, so that an event loop can take part
-  // (core/sharing/loop_share.h)?
-  virtual bool exclusive() const { return false; }
+  virtual Traits traits() const = 0;
 
   // Which descriptors wait() watches, level-triggered; from any thread. 0 or -errno.
   virtual int watch(int fd, uint64_t token, uint32_t interest) = 0;

@@ -1,17 +1,13 @@
 #include "engine/features.h"
 
 #include <netinet/in.h>
-#include <netinet/udp.h>
 
+#include "core/base/kernel_names.h"
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
 #include "engine/choose.h"
 
 namespace ksocket {
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 Features probe_features() {
   Features out{};

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "core/base/or_errno.h"
+
 namespace ksocket {
 
 static_assert(sizeof(Message) == sizeof(mmsghdr) && offsetof(Message, length) == offsetof(mmsghdr, msg_len));
@@ -19,10 +21,6 @@ constexpr size_t kEventsMax = 64;
 
 mmsghdr* as_mmsghdr(std::span<Message> messages) {
   return reinterpret_cast<mmsghdr*>(messages.data());
-}
-
-int or_errno(int result) {
-  return result < 0 ? -errno : result;
 }
 
 }  // namespace

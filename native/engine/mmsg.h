@@ -1,7 +1,7 @@
 // recvmmsg(2), sendmmsg(2), epoll(7) and eventfd(2): many datagrams a system call.
 #pragma once
 
-#include "core/socket/socket.h"
+#include "core/base/fd.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -12,8 +12,7 @@ class MmsgEngine final : public Engine {
   int init();
 
   const char* name() const override { return "mmsg"; }
-  bool offloads() const override { return true; }
-  bool exclusive() const override { return true; }
+  Traits traits() const override { return {.offloads = true, .exclusive = true}; }
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   void unwatch(int fd) override;

@@ -8,6 +8,23 @@
 
 namespace ksocket {
 
+namespace {
+
+// `call(header)` returns the length or fails with errno. How many did not fail, or -errno of the first.
+template <typename Call>
+int each_until_one_fails(std::span<Message> messages, Call&& call) {
+  int done = 0;
+  for (Message& message : messages) {
+    ssize_t n = call(&message.header);
+    if (n < 0) return done > 0 ? done : -errno;
+    message.length = static_cast<unsigned>(n);
+    done++;
+  }
+  return done;
+}
+
+}  // namespace
+
 int PosixEngine::init() {
   int ends[2];
   if (pipe(ends) < 0) return -errno;
@@ -105,25 +122,11 @@ void PosixEngine::wake() {
 }
 
 int PosixEngine::receive(int fd, std::span<Message> messages) {
-  int done = 0;
-  for (Message& message : messages) {
-    ssize_t n = recvmsg(fd, &message.header, 0);
-    if (n < 0) return done > 0 ? done : -errno;
-    message.length = static_cast<unsigned>(n);
-    done++;
-  }
-  return done;
+  return each_until_one_fails(messages, [fd](msghdr* header) { return recvmsg(fd, header, 0); });
 }
 
 int PosixEngine::send(int fd, std::span<Message> messages) {
-  int done = 0;
-  for (Message& message : messages) {
-    ssize_t n = sendmsg(fd, &message.header, MSG_NOSIGNAL);
-    if (n < 0) return done > 0 ? done : -errno;
-    message.length = static_cast<unsigned>(n);
-    done++;
-  }
-  return done;
+  return each_until_one_fails(messages, [fd](msghdr* header) { return sendmsg(fd, header, MSG_NOSIGNAL); });
 }
 
 }  // namespace ksocket

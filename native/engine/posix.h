@@ -8,7 +8,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/socket/socket.h"
+#include "core/base/fd.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -19,7 +19,7 @@ class PosixEngine final : public Engine {
   int init();
 
   const char* name() const override { return "posix"; }
-  bool offloads() const override { return false; }
+  Traits traits() const override { return {.offloads = false, .exclusive = false}; }
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   void unwatch(int fd) override;

@@ -1,8 +1,9 @@
-// What is published, and what its source may include.
+// What is published, and what native/ may include.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { root } from '../support/child.js';
 import { test } from '../support/test.js';
 
@@ -76,40 +77,84 @@ test('the manifest names files that exist', () => {
   assert.match(readFileSync(join(root, manifest.bin.ksocket), 'utf8'), /^#!\/usr\/bin\/env node\n/);
 });
 
-/** Every source of native/ but its tests, with what it includes. */
-function nativeIncludes(): [file: string, includes: string[]][] {
-  const files = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' });
-  return files
-    .filter((file) => /\.(cc|h)$/.test(file) && !file.startsWith('test/'))
-    .map((file) => {
-      const source = readFileSync(join(root, 'native', file), 'utf8');
-      return [file, [...source.matchAll(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm)].map((match) => match[1])];
-    });
+// What native/'s sources may include, and how long they may be, scripts/native-rules.mjs says; `npm run lint` runs it.
+
+/** What it says about native/ with these files in it. */
+function nativeViolations(files: Record<string, string> = {}): string[] {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    cpSync(join(root, 'native'), directory, { recursive: true });
+    for (const [file, source] of Object.entries(files)) {
+      mkdirSync(join(directory, dirname(file)), { recursive: true });
+      writeFileSync(join(directory, file), source);
+    }
+    const args = [join(root, 'scripts/native-rules.mjs'), directory];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    const sources = /^(\d+) sources/.exec(stdout)?.[1];
+    assert.ok(Number(sources) > 100, `the sources were found: ${stdout}${stderr}`);
+    const violations = stderr.split('\n').filter(Boolean);
+    assert.equal(status, violations.length > 0 ? 1 : 0);
+    return violations;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
-test('only native/bridge and addon.cc include Node’s headers', () => {
-  const all = nativeIncludes();
-  assert.ok(all.length > 30, 'the sources were found');
-  const nodes = /^(node_?api.*|napi.*|node.*|v8.*|uv)\.h$/;
-  const offenders = all.filter(
-    ([file, includes]) => !/^bridge\/|^addon\.cc$/.test(file) && includes.some((include) => nodes.test(include)),
-  );
-  assert.deepEqual(offenders, []);
-  assert.ok(
-    all.some(([file, includes]) => file.startsWith('bridge/') && includes.some((include) => nodes.test(include))),
-    'the pattern finds those that do',
-  );
+test('native/ keeps to its rules', () => {
+  assert.deepEqual(nativeViolations(), []);
 });
 
-test('core does not include the bridge or an engine by name, engines do not include the bridge', () => {
-  const offenders: string[] = [];
-  for (const [file, includes] of nativeIncludes()) {
-    for (const include of includes) {
-      if (/^(core|engine)\//.test(file) && include.startsWith('bridge/')) offenders.push(`${file}: ${include}`);
-      if (/^core\//.test(file) && include.startsWith('engine/') && include !== 'engine/engine.h') {
-        offenders.push(`${file}: ${include}`);
-      }
-    }
+test('an include against the direction of the rooms is found', () => {
+  const wrong = {
+    'core/base/wrong.h': '#include "core/thread/io_thread.h"\n',
+    'core/datapath/wrong.cc': '  #  include "bridge/waker.h"\n',
+    'core/socket/wrong.h': '#include "engine/mmsg.h"\n',
+    'engine/wrong.h': '#include "core/socket/address.h"\n',
+    'test/answer/wrong.cc': '#include "bridge/arguments.h"\n',
+    'core/elsewhere/wrong.h': '',
+    'tools/wrong.cc': '#include "core/base/no_such_file.h"\n',
+  };
+  assert.deepEqual(nativeViolations(wrong), [
+    'native/core/base/wrong.h includes core/thread/io_thread.h',
+    'native/core/datapath/wrong.cc includes bridge/waker.h',
+    'native/core/elsewhere/wrong.h is in no room',
+    'native/core/socket/wrong.h includes engine/mmsg.h',
+    'native/engine/wrong.h includes core/socket/address.h',
+    'native/test/answer/wrong.cc includes bridge/arguments.h',
+    'native/tools/wrong.cc includes "core/base/no_such_file.h", which is not there',
+  ]);
+});
+
+test('Node’s headers are found where they are not bridge/ or addon.cc', () => {
+  for (const header of ['napi.h', 'node_api.h', 'node.h', 'v8.h', 'uv.h']) {
+    assert.deepEqual(nativeViolations({ 'core/socket/wrong.cc': `#include <${header}>\n` }), [
+      `native/core/socket/wrong.cc includes <${header}>: Node's headers are for bridge/ and addon.cc`,
+    ]);
   }
-  assert.deepEqual(offenders, []);
+  assert.deepEqual(nativeViolations({ 'bridge/right.h': '#include <napi.h>\n#include <uv.h>\n' }), []);
+});
+
+test('files that include each other are found', () => {
+  const circle = {
+    'core/base/a.h': '#include "core/base/b.h"\n',
+    'core/base/b.h': '#include "core/base/c.h"\n',
+    'core/base/c.h': '#include "core/base/a.h"\n',
+  };
+  assert.deepEqual(nativeViolations(circle), [
+    'native/circle: core/base/a.h → core/base/b.h → core/base/c.h → core/base/a.h',
+  ]);
+});
+
+test('a file and a function that are too long are found', () => {
+  const lines = (count: number) => '  call();\n'.repeat(count);
+  const source = (count: number) => `namespace ksocket {\nint\nlong_one(int a = 1) {\n${lines(count)}}\n}\n`;
+  assert.deepEqual(nativeViolations({ 'core/base/a.cc': source(57) }), []);
+  assert.deepEqual(nativeViolations({ 'core/base/a.cc': source(58) }), [
+    'native/core/base/a.cc: long_one has 61 lines',
+  ]);
+  const test = `TEST(Wrong, is_long) {\n  if (a) {\n${lines(58)}  }\n}\n`;
+  assert.deepEqual(nativeViolations({ 'test/base/a.cc': test }), [
+    'native/test/base/a.cc: TEST(Wrong, is_long) has 62 lines',
+  ]);
+  assert.deepEqual(nativeViolations({ 'core/base/a.h': '// a\n'.repeat(351) }), ['native/core/base/a.h has 351 lines']);
 });

@@ -5,7 +5,7 @@
 
 #include "core/answer/answers.h"
 #include "core/answer/responder.h"
-#include "core/socket/socket.h"
+#include "core/base/fd.h"
 
 namespace ksocket {
 

@@ -5,6 +5,7 @@
 #include "core/base/errno_policy.h"
 #include "core/base/hash.h"
 #include "core/socket/options.h"
+#include "core/socket/socket.h"
 
 namespace ksocket {
 

@@ -17,7 +17,6 @@
 
 #include "core/answer/answers.h"
 #include "core/answer/responder.h"
-#include "core/socket/socket.h"
 
 namespace ksocket {
 

@@ -1,5 +1,5 @@
-// What stands before a responder and before JavaScript: lists of addresses and rate limits
-// (core/protection/). The kernel's filter (bpf.h) has sorted out most of what the lists refuse by then.
+// What stands before a responder and before JavaScript: lists of addresses and rate limits (protection/). The
+// kernel's filter (protection/filter.h) has sorted out most of what the lists refuse by then.
 #pragma once
 
 #include <memory>

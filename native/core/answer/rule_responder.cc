@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/answer/rules/reply_template.h"
 #include "core/base/clock.h"

@@ -1,4 +1,4 @@
-// Answers by rules (core/rules/): what matches decides, and the rules can be swapped while datagrams come in.
+// Answers by rules (rules/): what matches decides, and the rules can be swapped while datagrams come in.
 #pragma once
 
 #include <atomic>

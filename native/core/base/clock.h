@@ -13,9 +13,11 @@ inline uint64_t clock_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Microseconds, for intervals.
-inline uint64_t now_us() {
-  return clock_ns(CLOCK_MONOTONIC) / 1000;
+// Sleeps so long, less where a signal comes: nanosleep(2).
+inline void sleep_ns(uint64_t duration_ns) {
+  timespec duration{static_cast<time_t>(duration_ns / 1'000'000'000),
+                    static_cast<long>(duration_ns % 1'000'000'000)};
+  nanosleep(&duration, nullptr);
 }
 
 }  // namespace ksocket

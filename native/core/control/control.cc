@@ -1,19 +1,12 @@
 #include "core/control/control.h"
 
 #include <netinet/in.h>
-#include <netinet/udp.h>
 
 #include <cstring>
 
-namespace ksocket {
+#include "core/base/kernel_names.h"
 
-// Older C libraries do not have these; they are the kernel's (linux/udp.h) and do not change.
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
+namespace ksocket {
 
 RxControl decode_control(const msghdr& header) {
   RxControl out;

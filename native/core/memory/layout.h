@@ -1,5 +1,5 @@
-// The memory that C++ and JavaScript share. This header is its one source: lib/backend/layout.ts is generated from
-// it (`npm run generate`), and a test fails when the two disagree.
+// The memory that C++ and JavaScript share. This header is its one source: lib/backend/layout.ts is generated
+// from it (`npm run generate`), and a test fails when the two disagree.
 //
 //   control      one RingControl
 //   descriptors  Descriptor[slots], slots a power of two

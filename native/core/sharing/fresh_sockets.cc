@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "core/sharing/limits.h"
+
 namespace ksocket {
 
 void FreshSockets::open(Engine& engine) {
@@ -15,35 +17,35 @@ void FreshSockets::open(Engine& engine) {
 bool FreshSockets::add(const std::shared_ptr<Endpoint>& endpoint) {
   if (!timer_) return false;
   if (!armed_) {
-    itimerspec after{{}, {0, kFreshNs}};
+    itimerspec after{{}, {0, static_cast<long>(kLimits.fresh_ns)}};
     if (timerfd_settime(timer_.get(), 0, &after, nullptr) < 0) return false;
     armed_ = true;
   }
-  endpoint->fresh_at = list_.size();
+  endpoint->sharing.fresh_at = list_.size();
   list_.push_back(endpoint);
   return true;
 }
 
 void FreshSockets::remove(Endpoint& endpoint) {
-  size_t at = endpoint.fresh_at;
+  size_t at = endpoint.sharing.fresh_at;
   if (at >= list_.size() || list_[at].get() != &endpoint) return;
   list_[at] = std::move(list_.back());
-  list_[at]->fresh_at = at;
+  list_[at]->sharing.fresh_at = at;
   list_.pop_back();
 }
 
-FreshSockets::List FreshSockets::take() {
+Endpoints FreshSockets::take() {
   return std::exchange(list_, {});
 }
 
-FreshSockets::List FreshSockets::take_unshared() {
-  List all = take(), unshared;
+Endpoints FreshSockets::take_unshared() {
+  Endpoints all = take(), unshared;
   for (auto& endpoint : all) {
-    if (!endpoint->shared.load(std::memory_order_relaxed)) {
+    if (!endpoint->sharing.shared.load(std::memory_order_relaxed)) {
       unshared.push_back(std::move(endpoint));
       continue;
     }
-    endpoint->fresh_at = list_.size();
+    endpoint->sharing.fresh_at = list_.size();
     list_.push_back(std::move(endpoint));
   }
   return unshared;

@@ -1,9 +1,9 @@
 // Sockets that the I/O thread does not watch yet.
 //
 // A program that makes a socket for each query closes it before the thread has heard of it, and the event
-// loop alone receives for it (core/sharing/loop_share.h). Where the loop does not, the socket is watched
-// before the loop next sleeps. The timer is for a loop that is stuck meanwhile: kFreshNs is the longest that
-// a datagram waits for the thread.
+// loop alone receives for it. Where the loop does not, the socket is watched before the loop next sleeps. The
+// timer is for a loop that is stuck meanwhile: Limits::fresh_ns is the longest that a datagram waits for the
+// thread. The caller holds LoopSharing's lock.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@
 
 namespace ksocket {
 
+using Endpoints = std::vector<std::shared_ptr<Endpoint>>;
+
 // The timer's, among the engine's events: no socket has slot 0.
 inline constexpr uint64_t kFreshTimerToken = 0;
 
 class FreshSockets {
  public:
-  using List = std::vector<std::shared_ptr<Endpoint>>;
-
   // Makes the timer. Without one no socket is fresh.
   void open(Engine& engine);
   // False when the socket has to be watched now.
@@ -29,19 +29,17 @@ class FreshSockets {
   void remove(Endpoint& endpoint);
 
   // They are fresh no more.
-  List take();
+  Endpoints take();
   // The same for those that no event loop watches.
-  List take_unshared();
+  Endpoints take_unshared();
 
   // The engine said so.
   void on_timer();
 
  private:
-  static constexpr long kFreshNs = 2'000'000;
-
   Fd timer_;
   bool armed_ = false;
-  List list_;
+  Endpoints list_;
 };
 
 }  // namespace ksocket

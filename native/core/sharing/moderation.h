@@ -5,6 +5,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "core/sharing/limits.h"
 
 namespace ksocket {
 
@@ -18,58 +22,59 @@ class Moderation {
 
   explicit Moderation(Options options) : options_(options) {}
 
-  // After a round that received `frames` datagrams, at `now_us`: how long to sleep before the next.
+  bool enabled() const { return options_.usecs_max > 0; }
+
+  // After a round that received `datagrams`: how long to sleep before the next.
   //
   // A request/response exchange looks like a steady rate, but its next datagram comes only after our answer:
   // a wait delays it and gathers nothing. So a wait that gathered no second datagram makes us skip the next
-  // 1, 3, 7, … up to 1023 chances.
-  uint32_t after(uint32_t frames, uint64_t now_us) {
-    if (options_.usecs_max == 0 || frames == 0) return 0;
-    if (!options_.adaptive) return options_.usecs_max;
-    observe(frames, now_us);
+  // 1, 3, 7, … chances.
+  uint64_t after(uint32_t datagrams, uint64_t now_ns) {
+    observe(datagrams, now_ns);
+    if (!enabled() || datagrams == 0) return 0;
+    if (!options_.adaptive) return wait_ns_max();
     futile_ = false;
-    if (waited_) {
-      waited_ = false;
-      futile_ = frames <= 1;
-      backoff_ = frames > 1 ? 0 : std::min(backoff_ * 2 + 1, kBackoffMax);
+    if (std::exchange(waited_, false)) {
+      futile_ = datagrams <= 1;
+      backoff_ = futile_ ? std::min(backoff_ * 2 + 1, kLimits.skipped_chances_max) : 0;
       skip_ = backoff_;
     }
-    if (frames >= options_.frames) return 0;  // full without our help
+    if (datagrams >= options_.frames) return 0;  // full without our help
     if (skip_ > 0) {
       skip_--;
       return 0;
     }
-    // A wait has to bring at least one more than would have come anyway.
-    if (per_ms_ * options_.usecs_max < kWorthFrames * 1000) return 0;
+    if (gap_ns_ > wait_ns_max() / kLimits.gather_datagrams) return 0;
     waited_ = true;
-    return std::clamp(options_.frames * 1000u / std::max(per_ms_, 1u), 1u, options_.usecs_max);
+    return std::clamp(options_.frames * gap_ns_, kWaitNsMin, wait_ns_max());
   }
 
   // Did the latest after() ask for a wait?
   bool waited() const { return waited_; }
-  // Did the wait before the latest round gather nothing?
+  // Did the wait before the latest round gather no second datagram?
   bool futile() const { return futile_; }
-  // The rate of the last 32 datagrams or so, datagrams a millisecond.
-  uint32_t per_ms() const { return per_ms_; }
+  // The mean time between two datagrams, lately.
+  uint64_t gap_ns() const { return gap_ns_; }
 
   // For rounds that nobody would wait after.
-  void observe(uint32_t frames, uint64_t now_us) {
-    frames_ += frames;
-    uint64_t elapsed = now_us - since_us_;
-    if (frames_ < 32 && elapsed < 100'000) return;
-    per_ms_ = static_cast<uint32_t>(uint64_t{frames_} * 1000 / std::max<uint64_t>(elapsed, 1));
-    frames_ = 0;
-    since_us_ = now_us;
+  void observe(uint32_t datagrams, uint64_t now_ns) {
+    datagrams_ += datagrams;
+    uint64_t elapsed_ns = now_ns - since_ns_;
+    if (datagrams_ < kLimits.rate_datagrams && elapsed_ns < kLimits.rate_ns) return;
+    gap_ns_ = elapsed_ns / std::max(datagrams_, 1u);
+    datagrams_ = 0;
+    since_ns_ = now_ns;
   }
 
  private:
-  static constexpr uint32_t kBackoffMax = 1023;
-  static constexpr uint32_t kWorthFrames = 1;
+  static constexpr uint64_t kWaitNsMin = 1000;  // rxUsecs counts microseconds
+
+  uint64_t wait_ns_max() const { return uint64_t{options_.usecs_max} * 1000; }
 
   const Options options_;
-  uint64_t since_us_ = 0;
-  uint32_t frames_ = 0;
-  uint32_t per_ms_ = 0;
+  uint64_t since_ns_ = 0;
+  uint32_t datagrams_ = 0;
+  uint64_t gap_ns_ = std::numeric_limits<uint64_t>::max() / 1024;  // nothing has come yet
   uint32_t backoff_ = 0;
   uint32_t skip_ = 0;
   bool futile_ = false;

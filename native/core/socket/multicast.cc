@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/base/or_errno.h"
 #include "core/socket/address.h"
 
 namespace ksocket {
@@ -13,7 +14,7 @@ namespace {
 
 template <typename Request>
 int set(int fd, int level, int name, const Request& request) {
-  return setsockopt(fd, level, name, &request, sizeof request) < 0 ? -errno : 0;
+  return or_errno(setsockopt(fd, level, name, &request, sizeof request));
 }
 
 in_addr to_in_addr(const Address& address) {

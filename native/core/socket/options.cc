@@ -1,16 +1,14 @@
 #include "core/socket/options.h"
 
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 
-namespace ksocket {
+#include "core/base/kernel_names.h"
+#include "core/base/or_errno.h"
 
-#ifndef UDP_GRO
-#define UDP_GRO 104  // linux/udp.h, since Linux 5.0
-#endif
+namespace ksocket {
 
 namespace {
 
@@ -38,7 +36,7 @@ int set_option(int fd, uint8_t family, SocketOption option, int value) {
   if (option >= SocketOption::kCount) return -EINVAL;
   Place place = place_of(family, option);
   if (place.level < 0) return -ENOPROTOOPT;
-  return setsockopt(fd, place.level, place.name, &value, sizeof value) < 0 ? -errno : 0;
+  return or_errno(setsockopt(fd, place.level, place.name, &value, sizeof value));
 }
 
 int get_option(int fd, uint8_t family, SocketOption option, int* value) {
@@ -46,7 +44,7 @@ int get_option(int fd, uint8_t family, SocketOption option, int* value) {
   Place place = place_of(family, option);
   if (place.level < 0) return -ENOPROTOOPT;
   socklen_t length = sizeof *value;
-  return getsockopt(fd, place.level, place.name, value, &length) < 0 ? -errno : 0;
+  return or_errno(getsockopt(fd, place.level, place.name, value, &length));
 }
 
 }  // namespace ksocket

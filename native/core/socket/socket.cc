@@ -3,16 +3,11 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <utility>
+
+#include "core/base/or_errno.h"
 
 namespace ksocket {
-
-namespace {
-
-int or_errno(int result) {
-  return result < 0 ? -errno : 0;
-}
-
-}  // namespace
 
 int open_udp(uint8_t family, Fd* out) {
   Fd fd(socket(to_af(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -6,13 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "support/fake_engine.h"
-#include "support/ring_memory.h"
+#include "support/conversation.h"
 
 namespace ksocket {
 namespace {
 
-using test::address_of;
+using test::Lines;
 using test::Outgoing;
 
 constexpr int kSourceFd = 7;
@@ -21,43 +20,10 @@ std::vector<uint8_t> bytes_of(const std::string& text) {
   return {text.begin(), text.end()};
 }
 
-// A responder on the fake engine, and the batches it is given.
-class Conversation {
- public:
-  explicit Conversation(FixedResponder::Options options, uint32_t keep_bytes_max = kDatagramBytesMax,
-                        bool offloads = true)
-      : responder(std::move(options), kSourceFd, keep_bytes_max, offloads, counters) {}
-
-  Conversation& hear(uint16_t port, const std::string& data, uint16_t segment_size = 0) {
-    incoming_.push_back({static_cast<uint32_t>(payloads_.size()), static_cast<uint32_t>(data.size()),
-                         segment_size, address_of("127.0.0.1", port)});
-    payloads_.insert(payloads_.end(), data.begin(), data.end());
-    return *this;
-  }
-
-  // Answers what was heard: "port: data" for each message, joined ones with their segment size.
-  std::vector<std::string> answers() {
-    responder.answer({engine, flush, batch}, payloads_.data(), incoming_);
-    incoming_.clear();
-    payloads_.clear();
-    std::vector<std::string> out;
-    for (const Outgoing& message : engine.take_sent()) {
-      std::string line = std::to_string(message.to.port);
-      if (message.segment_size != 0) line += "/" + std::to_string(message.segment_size);
-      out.push_back(line + ": " + message.data);
-    }
-    return out;
-  }
-
-  test::FakeEngine engine;
-  TxFlush flush;
-  test::CounterRow counters;
-  RxBatch batch;
-  FixedResponder responder;
-
- private:
-  std::vector<uint8_t> payloads_;
-  std::vector<Incoming> incoming_;
+struct Talk : test::Conversation<FixedResponder> {
+  explicit Talk(FixedResponder::Options options, uint32_t keep_bytes_max = kDatagramBytesMax,
+                bool offloads = true)
+      : Conversation(std::move(options), kSourceFd, keep_bytes_max, offloads) {}
 };
 
 FixedResponder::Options fixed(const std::string& reply) {
@@ -71,10 +37,8 @@ FixedResponder::Options echo() {
   return options;
 }
 
-using Lines = std::vector<std::string>;
-
 TEST(FixedResponder, sends_its_reply_to_each_source) {
-  Conversation talk(fixed("testing..."));
+  Talk talk(fixed("testing..."));
   EXPECT_EQ(talk.hear(1, "hello").hear(2, "").hear(3, "x").answers(),
             (Lines{"1: testing...", "2: testing...", "3: testing..."}));
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 3u);
@@ -82,7 +46,7 @@ TEST(FixedResponder, sends_its_reply_to_each_source) {
 }
 
 TEST(FixedResponder, answers_through_the_socket_that_heard) {
-  Conversation talk(fixed("ok"));
+  Talk talk(fixed("ok"));
   talk.hear(1, "hello");
   int used = -1;
   talk.engine.on_send([&](const Outgoing& message) { return used = message.fd, 0; });
@@ -91,18 +55,18 @@ TEST(FixedResponder, answers_through_the_socket_that_heard) {
 }
 
 TEST(FixedResponder, answers_every_datagram_of_a_super_datagram) {
-  Conversation talk(fixed("ok"), kDatagramBytesMax, false);
+  Talk talk(fixed("ok"), kDatagramBytesMax, false);
   EXPECT_EQ(talk.hear(1, std::string(250, 'x'), 100).answers(), (Lines{"1: ok", "1: ok", "1: ok"}));
 }
 
 TEST(FixedResponder, joins_its_replies_to_one_peer) {
-  Conversation talk(fixed("ok"));
+  Talk talk(fixed("ok"));
   EXPECT_EQ(talk.hear(1, std::string(250, 'x'), 100).hear(2, "y").answers(), (Lines{"1/2: okokok", "2: ok"}));
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 4u);
 }
 
 TEST(FixedResponder, may_reply_with_an_empty_datagram) {
-  Conversation talk(fixed(""));
+  Talk talk(fixed(""));
   EXPECT_EQ(talk.hear(1, "hello").hear(1, "again").answers(), (Lines{"1: ", "1: "}));
 }
 
@@ -110,7 +74,7 @@ TEST(FixedResponder, sends_every_reply_to_its_target_when_it_has_one) {
   FixedResponder::Options options = fixed("testing...");
   options.target = test::dummy_fd();
   int target = options.target.get();
-  Conversation talk(std::move(options), kDatagramBytesMax, false);
+  Talk talk(std::move(options), kDatagramBytesMax, false);
   talk.engine.on_send([&](const Outgoing& message) {
     EXPECT_EQ(message.fd, target);
     EXPECT_EQ(message.to.family, 0) << "the target is connected";
@@ -120,24 +84,24 @@ TEST(FixedResponder, sends_every_reply_to_its_target_when_it_has_one) {
 }
 
 TEST(FixedResponder, echoes_each_datagram_to_its_source) {
-  Conversation talk(echo());
+  Talk talk(echo());
   EXPECT_EQ(talk.hear(1, "one").hear(2, "two").hear(1, "").hear(1, "four").answers(),
             (Lines{"1: one", "2: two", "1: ", "1: four"}));
 }
 
 TEST(FixedResponder, echoes_a_super_datagram_as_one) {
-  Conversation talk(echo());
+  Talk talk(echo());
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), Lines{"1/4: aaaabbbbcc"});
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 3u);
 }
 
 TEST(FixedResponder, echoes_the_datagrams_of_a_super_datagram_where_there_is_no_gso) {
-  Conversation talk(echo(), kDatagramBytesMax, false);
+  Talk talk(echo(), kDatagramBytesMax, false);
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), (Lines{"1: aaaa", "1: bbbb", "1: cc"}));
 }
 
 TEST(FixedResponder, echoes_no_more_than_it_keeps) {
-  Conversation talk(echo(), 3, false);
+  Talk talk(echo(), 3, false);
   EXPECT_EQ(talk.hear(1, "abcdef").hear(2, "abc").hear(3, "ab").hear(4, "").answers(),
             (Lines{"1: abc", "2: abc", "3: ab", "4: "}));
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), (Lines{"1: aaa", "1: bbb", "1: cc"}));
@@ -146,12 +110,12 @@ TEST(FixedResponder, echoes_no_more_than_it_keeps) {
 TEST(FixedResponder, echoes_through_a_target_too) {
   FixedResponder::Options options = echo();
   options.target = test::dummy_fd();
-  Conversation talk(std::move(options));
+  Talk talk(std::move(options));
   EXPECT_EQ(talk.hear(1, "one").hear(2, "three").answers(), (Lines{"0: one", "0: three"}));
 }
 
 TEST(FixedResponder, counts_the_answers_that_a_full_send_buffer_cost) {
-  Conversation talk(echo());
+  Talk talk(echo());
   talk.engine.on_send([](const Outgoing& message) { return message.to.port == 2 ? EAGAIN : 0; });
   EXPECT_EQ(talk.hear(1, "one").hear(2, "aaaabbbbcc", 4).hear(3, "three").answers(), Lines{"1: one"});
   EXPECT_EQ(talk.counters[Counter::tx_dropped], 4u) << "three segments and the one behind them";
@@ -162,7 +126,7 @@ TEST(FixedResponder, counts_the_answers_that_a_full_send_buffer_cost) {
 }
 
 TEST(FixedResponder, counts_once_what_left_before_a_split_super_datagram_had_to_wait) {
-  Conversation talk(echo(), kDatagramBytesMax, false);
+  Talk talk(echo(), kDatagramBytesMax, false);
   talk.engine.on_send([](const Outgoing& message) { return message.data == "bbbb" ? EAGAIN : 0; });
   EXPECT_EQ(talk.hear(1, "aaaabbbbcc", 4).answers(), Lines{"1: aaaa"});
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 1u);
@@ -174,7 +138,7 @@ TEST(FixedResponder, is_not_kept_from_answering_by_a_refused_connection) {
   for (bool offloads : {false, true}) {
     FixedResponder::Options options = fixed("ok");
     options.target = test::dummy_fd();
-    Conversation talk(std::move(options), kDatagramBytesMax, offloads);
+    Talk talk(std::move(options), kDatagramBytesMax, offloads);
     int refusals = 1;
     talk.engine.on_send([&](const Outgoing&) { return refusals-- > 0 ? ECONNREFUSED : 0; });
     EXPECT_EQ(talk.hear(1, "a").hear(2, "b").answers(),
@@ -184,7 +148,7 @@ TEST(FixedResponder, is_not_kept_from_answering_by_a_refused_connection) {
 }
 
 TEST(FixedResponder, goes_on_behind_an_answer_that_cannot_be_sent) {
-  Conversation talk(echo(), kDatagramBytesMax, false);
+  Talk talk(echo(), kDatagramBytesMax, false);
   talk.engine.on_send([](const Outgoing& message) { return message.to.port == 2 ? EACCES : 0; });
   EXPECT_EQ(talk.hear(1, "one").hear(2, "two").hear(3, "three").answers(), (Lines{"1: one", "3: three"}));
   EXPECT_EQ(talk.counters[Counter::tx_errors], 1u);

@@ -31,7 +31,7 @@ class Relay {
         Forwarder::Watch{
             [this](int fd, uint32_t key) { return watched[key] = fd, 0; },
             [this](int fd) { std::erase_if(watched, [&](auto& one) { return one.second == fd; }); }},
-        engine->offloads(), row);
+        engine->traits().offloads, row);
   }
 
   // As if `client` had sent this to the server.

@@ -6,14 +6,13 @@
 #include <vector>
 
 #include "core/answer/fixed_responder.h"
-#include "support/fake_engine.h"
-#include "support/ring_memory.h"
+#include "support/conversation.h"
 
 namespace ksocket {
 namespace {
 
 using test::address_of;
-using Lines = std::vector<std::string>;
+using test::Lines;
 
 // 32 bytes: the range's first and last IPv4 address, mapped.
 std::vector<uint8_t> range(const char* first, const char* last) {
@@ -31,49 +30,27 @@ AddressSet set(const char* first, const char* last) {
   return AddressSet::decode(range(first, last)).value();
 }
 
-// A guarded echo on the fake engine.
-class Gate {
- public:
-  explicit Gate(GuardedResponder::Options options, bool answers = true)
-      : responder(std::move(options), answers ? echo() : nullptr, counters) {}
+std::unique_ptr<Responder> echo(Counters counters) {
+  FixedResponder::Options options;
+  options.kind = FixedResponder::Kind::echo;
+  return std::make_unique<FixedResponder>(std::move(options), 7, kDatagramBytesMax, false, counters);
+}
 
+// The guarded one's own counters, there before it.
+struct EchoCounters {
+  test::CounterRow echo_counters;
+};
+
+// A guarded echo.
+struct Gate : EchoCounters, test::Conversation<GuardedResponder> {
+  explicit Gate(GuardedResponder::Options options, bool answers = true)
+      : Conversation(std::move(options), answers ? echo(echo_counters) : nullptr) {}
+
+  // From port 1.
   Gate& hear(const char* from, const std::string& data, uint16_t segment_size = 0) {
-    incoming_.push_back({static_cast<uint32_t>(payloads_.size()), static_cast<uint32_t>(data.size()),
-                         segment_size, address_of(from, 1000)});
-    payloads_.insert(payloads_.end(), data.begin(), data.end());
+    Conversation::hear(address_of(from, 1), data, segment_size);
     return *this;
   }
-  // What JavaScript may have.
-  Lines passed() {
-    Lines out;
-    for (const Incoming& one : responder.answer({engine, flush, batch}, payloads_.data(), incoming_)) {
-      out.emplace_back(payloads_.begin() + one.offset, payloads_.begin() + one.offset + one.length);
-    }
-    incoming_.clear();
-    payloads_.clear();
-    return out;
-  }
-  Lines answered() {
-    Lines out;
-    for (const auto& message : engine.take_sent()) out.push_back(message.data);
-    return out;
-  }
-
-  test::FakeEngine engine;
-  TxFlush flush;
-  RxBatch batch;
-  test::CounterRow counters;
-  GuardedResponder responder;
-
- private:
-  std::unique_ptr<Responder> echo() {
-    FixedResponder::Options options;
-    options.kind = FixedResponder::Kind::echo;
-    return std::make_unique<FixedResponder>(std::move(options), 7, kDatagramBytesMax, false, counters);
-  }
-
-  std::vector<uint8_t> payloads_;
-  std::vector<Incoming> incoming_;
 };
 
 TEST(GuardedResponder, neither_answers_nor_delivers_what_the_lists_refuse) {
@@ -82,14 +59,15 @@ TEST(GuardedResponder, neither_answers_nor_delivers_what_the_lists_refuse) {
   options.allow = set("10.0.0.0", "10.0.0.255");
   Gate gate(std::move(options));
   gate.hear("10.0.0.4", "a").hear("10.0.0.5", "b").hear("11.0.0.1", "c").hear("10.0.0.7", "d");
-  EXPECT_EQ(gate.passed(), (Lines{"a", "d"}));
-  EXPECT_EQ(gate.answered(), (Lines{"a", "d"}));
+  EXPECT_EQ(gate.answers(), (Lines{"1: a", "1: d"}));
+  EXPECT_EQ(gate.delivered, (Lines{"a", "d"}));
   EXPECT_EQ(gate.counters[Counter::denied], 2u);
 }
 
 TEST(GuardedResponder, lets_everybody_in_without_lists) {
   Gate gate({});
-  EXPECT_EQ(gate.hear("10.0.0.4", "a").hear("1.2.3.4", "").passed(), (Lines{"a", ""}));
+  EXPECT_EQ(gate.hear("10.0.0.4", "a").hear("1.2.3.4", "").answers(), (Lines{"1: a", "1: "}));
+  EXPECT_EQ(gate.delivered, (Lines{"a", ""}));
 }
 
 TEST(GuardedResponder, lets_a_source_have_its_rate) {
@@ -98,8 +76,8 @@ TEST(GuardedResponder, lets_a_source_have_its_rate) {
   Gate gate(std::move(options));
   for (int i = 0; i < 5; i++) gate.hear("10.0.0.1", "one");
   for (int i = 0; i < 2; i++) gate.hear("10.0.0.2", "two");
-  EXPECT_EQ(gate.passed(), (Lines{"one", "one", "two", "two"}));
-  EXPECT_EQ(gate.answered().size(), 4u);
+  EXPECT_EQ(gate.answers().size(), 4u);
+  EXPECT_EQ(gate.delivered, (Lines{"one", "one", "two", "two"}));
   EXPECT_EQ(gate.counters[Counter::limited], 3u);
 }
 
@@ -109,7 +87,8 @@ TEST(GuardedResponder, has_a_rate_for_all_together) {
   options.total = RateLimit{1, 3};
   Gate gate(std::move(options));
   for (const char* source : {"10.0.0.1", "10.0.0.2", "10.0.0.3"}) gate.hear(source, "x").hear(source, "x");
-  EXPECT_EQ(gate.passed().size(), 3u);
+  EXPECT_EQ(gate.answers().size(), 3u);
+  EXPECT_EQ(gate.delivered.size(), 3u);
   EXPECT_EQ(gate.counters[Counter::limited], 0u);
   EXPECT_EQ(gate.counters[Counter::limited_total], 3u);
 }
@@ -118,19 +97,21 @@ TEST(GuardedResponder, takes_as_much_of_a_super_datagram_as_there_are_tokens) {
   GuardedResponder::Options options;
   options.per_source = RateLimit{1, 2};
   Gate gate(std::move(options));
-  EXPECT_EQ(gate.hear("10.0.0.1", "aabbccd", 2).passed(), Lines{"aabb"});
-  EXPECT_EQ(gate.answered(), (Lines{"aa", "bb"}));
+  EXPECT_EQ(gate.hear("10.0.0.1", "aabbccd", 2).answers(), (Lines{"1: aa", "1: bb"}));
+  EXPECT_EQ(gate.delivered, Lines{"aabb/2"});
   EXPECT_EQ(gate.counters[Counter::limited], 2u);
-  EXPECT_EQ(gate.hear("10.0.0.2", "aab", 2).passed(), Lines{"aab"});
-  EXPECT_EQ(gate.hear("10.0.0.3", "a").hear("10.0.0.3", "bbc", 2).passed(), (Lines{"a", "bb"}));
+  EXPECT_EQ(gate.hear("10.0.0.2", "aab", 2).answers(), (Lines{"1: aa", "1: b"}));
+  EXPECT_EQ(gate.delivered, Lines{"aab/2"});
+  EXPECT_EQ(gate.hear("10.0.0.3", "a").hear("10.0.0.3", "bbc", 2).answers(), (Lines{"1: a", "1: bb"}));
+  EXPECT_EQ(gate.delivered, (Lines{"a", "bb"}));
 }
 
 TEST(GuardedResponder, protects_javascript_where_nobody_answers) {
   GuardedResponder::Options options;
   options.deny = set("10.0.0.5", "10.0.0.5");
   Gate gate(std::move(options), false);
-  EXPECT_EQ(gate.hear("10.0.0.5", "a").hear("10.0.0.6", "b").passed(), Lines{"b"});
-  EXPECT_TRUE(gate.answered().empty());
+  EXPECT_EQ(gate.hear("10.0.0.5", "a").hear("10.0.0.6", "b").answers(), Lines{});
+  EXPECT_EQ(gate.delivered, Lines{"b"});
 }
 
 }  // namespace

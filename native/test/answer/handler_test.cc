@@ -1,18 +1,14 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <vector>
 
 #include "core/answer/handler_responder.h"
-#include "support/fake_engine.h"
-#include "support/ring_memory.h"
+#include "support/conversation.h"
 
 namespace ksocket {
 namespace {
 
-using test::address_of;
-using test::Outgoing;
-using Lines = std::vector<std::string>;
+using test::Lines;
 
 std::string path(const std::string& name) {
   return KSOCKET_HANDLERS + name + ".so";
@@ -31,46 +27,14 @@ std::string refusal(const std::string& file, const std::string& argument = "") {
   return error;
 }
 
-// A server with a handler on the fake engine.
-class Conversation {
- public:
-  explicit Conversation(const std::string& name, const std::string& argument = "")
-      : responder(load(name, argument), 7, 4, 2325, false, counters) {}
-
-  Conversation& hear(uint16_t port, const std::string& data, uint16_t segment_size = 0) {
-    incoming_.push_back({static_cast<uint32_t>(payloads_.size()), static_cast<uint32_t>(data.size()),
-                         segment_size, address_of("127.0.0.1", port)});
-    payloads_.insert(payloads_.end(), data.begin(), data.end());
-    return *this;
-  }
-  Lines answers() {
-    delivered.clear();
-    for (const Incoming& one : responder.answer({engine, flush, batch}, payloads_.data(), incoming_)) {
-      delivered.emplace_back(payloads_.begin() + one.offset, payloads_.begin() + one.offset + one.length);
-    }
-    incoming_.clear();
-    payloads_.clear();
-    Lines out;
-    for (const Outgoing& message : engine.take_sent()) {
-      out.push_back(std::to_string(message.to.port) + ": " + message.data);
-    }
-    return out;
-  }
-
-  test::FakeEngine engine;
-  TxFlush flush;
-  RxBatch batch;
-  test::CounterRow counters;
-  HandlerResponder responder;
-  Lines delivered;
-
- private:
-  std::vector<uint8_t> payloads_;
-  std::vector<Incoming> incoming_;
+// A server with a handler.
+struct Talk : test::Conversation<HandlerResponder> {
+  explicit Talk(const std::string& name, const std::string& argument = "")
+      : Conversation(load(name, argument), 7, uint8_t{4}, uint16_t{2325}, false) {}
 };
 
 TEST(Handler, answers_each_datagram_of_a_batch) {
-  Conversation talk("upper", "> ");
+  Talk talk("upper", "> ");
   EXPECT_EQ(talk.hear(1, "one").hear(2, "").hear(3, "aabbc", 2).answers(),
             (Lines{"1: > ONE", "2: > ", "3: > AA", "3: > BB", "3: > C"}));
   EXPECT_EQ(talk.hear(1, "?").answers(), Lines{"1: 5"});
@@ -79,18 +43,18 @@ TEST(Handler, answers_each_datagram_of_a_batch) {
 }
 
 TEST(Handler, may_answer_often_or_not_at_all) {
-  Conversation talk("tester");
+  Talk talk("tester");
   EXPECT_EQ(talk.hear(1, "2 x").hear(2, "none").hear(3, "y").answers(), (Lines{"1: x", "1: x", "3: y"}));
 }
 
 TEST(Handler, hands_on_to_javascript_what_it_likes) {
-  Conversation talk("tester");
+  Talk talk("tester");
   EXPECT_EQ(talk.hear(1, "x").hear(2, "js").hear(3, "jsjs", 2).answers(), Lines{"1: x"});
   EXPECT_EQ(talk.delivered, (Lines{"js", "js", "js"}));
 }
 
 TEST(Handler, is_told_what_is_out_of_range) {
-  Conversation talk("tester");
+  Talk talk("tester");
   EXPECT_EQ(talk.hear(1, "wild").hear(2, "big 65508").answers(), (Lines{"1: tame", "2: refused"}));
   auto longest = talk.hear(1, "big 65507").answers();
   ASSERT_EQ(longest.size(), 1u);
@@ -100,7 +64,7 @@ TEST(Handler, is_told_what_is_out_of_range) {
 
 // More replies than the scratch memory holds: the earlier ones leave first, and none is overwritten.
 TEST(Handler, may_answer_more_than_is_kept_at_once) {
-  Conversation talk("tester");
+  Talk talk("tester");
   for (uint16_t i = 1; i <= 64; i++) talk.hear(i, "big " + std::to_string(60000 + i));
   auto answers = talk.answers();
   ASSERT_EQ(answers.size(), 64u);

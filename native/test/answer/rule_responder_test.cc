@@ -7,15 +7,13 @@
 #include <thread>
 #include <vector>
 
-#include "support/fake_engine.h"
-#include "support/ring_memory.h"
+#include "support/conversation.h"
 
 namespace ksocket {
 namespace {
 
 using rules::Action;
-using test::address_of;
-using Lines = std::vector<std::string>;
+using test::Lines;
 
 rules::Rule rule(const std::string& prefix, Action action, const std::string& reply = "") {
   rules::Rule out;
@@ -32,12 +30,11 @@ rules::Rule rule(const std::string& prefix, Action action, const std::string& re
   return out;
 }
 
-// A server with rules on the fake engine.
-class Conversation {
- public:
-  explicit Conversation(std::vector<rules::Rule> first, Action otherwise = Action::drop,
-                        bool offloads = false)
-      : responder(7, 4, 2325, {[](int, uint32_t) { return 0; }, [](int) {}}, offloads, counters) {
+// A server with rules.
+struct Talk : test::Conversation<RuleResponder> {
+  explicit Talk(std::vector<rules::Rule> first, Action otherwise = Action::drop, bool offloads = false)
+      : Conversation(7, uint8_t{4}, uint16_t{2325},
+                     Forwarder::Watch{[](int, uint32_t) { return 0; }, [](int) {}}, offloads) {
     update(std::move(first), otherwise);
   }
 
@@ -46,44 +43,13 @@ class Conversation {
     for (size_t i = 0; i < next.size(); i++) names.push_back("rule " + std::to_string(i));
     responder.update({std::move(next), otherwise, 0}, std::move(names), {});
   }
-  Conversation& hear(const std::string& data, uint16_t segment_size = 0) {
-    incoming_.push_back({static_cast<uint32_t>(payloads_.size()), static_cast<uint32_t>(data.size()),
-                         segment_size, address_of("127.0.0.1", 1000)});
-    payloads_.insert(payloads_.end(), data.begin(), data.end());
-    return *this;
-  }
-  Lines answers() {
-    delivered.clear();
-    for (const Incoming& one : responder.answer({engine, flush, batch}, payloads_.data(), incoming_)) {
-      std::string text(payloads_.begin() + one.offset, payloads_.begin() + one.offset + one.length);
-      delivered.push_back(one.segment_size != 0 ? text + "/" + std::to_string(one.segment_size) : text);
-    }
-    incoming_.clear();
-    payloads_.clear();
-    Lines out;
-    for (const auto& message : engine.take_sent()) {
-      out.push_back(message.segment_size != 0 ? message.data + "/" + std::to_string(message.segment_size)
-                                              : message.data);
-    }
-    return out;
-  }
-
-  test::FakeEngine engine;
-  TxFlush flush;
-  RxBatch batch;
-  test::CounterRow counters;
-  RuleResponder responder;
-  Lines delivered;
-
- private:
-  std::vector<uint8_t> payloads_;
-  std::vector<Incoming> incoming_;
 };
 
 TEST(RuleResponder, does_what_the_first_match_says) {
-  Conversation talk({rule("a", Action::echo), rule("b", Action::reply, "bee"), rule("c", Action::drop),
-                     rule("d", Action::count), rule("d", Action::deliver), rule("", Action::reply, "?")});
-  EXPECT_EQ(talk.hear("a1").hear("b1").hear("c1").hear("d1").hear("e1").answers(), (Lines{"a1", "bee", "?"}));
+  Talk talk({rule("a", Action::echo), rule("b", Action::reply, "bee"), rule("c", Action::drop),
+             rule("d", Action::count), rule("d", Action::deliver), rule("", Action::reply, "?")});
+  EXPECT_EQ(talk.hear(1, "a1").hear(2, "b1").hear(3, "c1").hear(4, "d1").hear(5, "e1").answers(),
+            (Lines{"1: a1", "2: bee", "5: ?"}));
   EXPECT_EQ(talk.delivered, Lines{"d1"});
   EXPECT_EQ(talk.responder.hits(), (std::vector<uint64_t>{1, 1, 1, 1, 1, 1}));
   EXPECT_EQ(talk.counters[Counter::replies], 3u);
@@ -91,55 +57,55 @@ TEST(RuleResponder, does_what_the_first_match_says) {
 }
 
 TEST(RuleResponder, keeps_together_of_a_super_datagram_what_fares_alike) {
-  Conversation talk({rule("e", Action::echo), rule("j", Action::deliver), rule("r", Action::reply, "=")},
-                    Action::drop, true);
-  EXPECT_EQ(talk.hear("e1e2e3j1j2d1d2e4j3r1e", 2).answers(), (Lines{"e1e2e3/2", "e4", "=e/1"}));
+  Talk talk({rule("e", Action::echo), rule("j", Action::deliver), rule("r", Action::reply, "=")},
+            Action::drop, true);
+  EXPECT_EQ(talk.hear(1, "e1e2e3j1j2d1d2e4j3r1e", 2).answers(), (Lines{"1/2: e1e2e3", "1: e4", "1/1: =e"}));
   EXPECT_EQ(talk.delivered, (Lines{"j1j2/2", "j3"}));
   EXPECT_EQ(talk.counters[Counter::rule_drops], 2u);
   EXPECT_EQ(talk.responder.hits(), (std::vector<uint64_t>{5, 3, 1}));
 }
 
 TEST(RuleResponder, answers_in_the_order_of_the_requests) {
-  Conversation talk({rule("e", Action::echo), rule("r", Action::reply, "reply")});
+  Talk talk({rule("e", Action::echo), rule("r", Action::reply, "reply")});
   Lines expected;
   for (int i = 0; i < 20; i++) {
     std::string echoed = "e" + std::to_string(i);
-    talk.hear(echoed).hear("r");
-    expected.insert(expected.end(), {echoed, "reply"});
+    talk.hear(1, echoed).hear(1, "r");
+    expected.insert(expected.end(), {"1: " + echoed, "1: reply"});
   }
   EXPECT_EQ(talk.answers(), expected);
   // Echoes that the memory for replies has no room for leave by themselves.
   expected.clear();
   for (int i = 0; i < 60; i++) {
     std::string echoed = std::string(60'000, 'e') + std::to_string(i);
-    talk.hear("r").hear(echoed);
-    expected.insert(expected.end(), {"reply", echoed});
+    talk.hear(1, "r").hear(1, echoed);
+    expected.insert(expected.end(), {"1: reply", "1: " + echoed});
   }
   EXPECT_EQ(talk.answers(), expected);
 }
 
 TEST(RuleResponder, goes_on_counting_where_a_name_stays) {
-  Conversation talk({rule("a", Action::drop), rule("b", Action::drop)});
-  talk.hear("a").hear("b").hear("b").answers();
+  Talk talk({rule("a", Action::drop), rule("b", Action::drop)});
+  talk.hear(1, "a").hear(1, "b").hear(1, "b").answers();
   talk.update({rule("a", Action::echo)});
   EXPECT_EQ(talk.responder.hits(), std::vector<uint64_t>{1});
-  talk.hear("a").hear("b").answers();
+  talk.hear(1, "a").hear(1, "b").answers();
   EXPECT_EQ(talk.responder.hits(), std::vector<uint64_t>{2});
   talk.update({rule("a", Action::echo), rule("b", Action::drop)});
   EXPECT_EQ(talk.responder.hits(), (std::vector<uint64_t>{2, 0}));
 }
 
 TEST(RuleResponder, answers_more_than_its_scratch_memory_holds) {
-  Conversation talk({rule("", Action::reply, std::string(60000, 'x'))});
-  for (int i = 0; i < 64; i++) talk.hear("?");
+  Talk talk({rule("", Action::reply, std::string(60000, 'x'))});
+  for (int i = 0; i < 64; i++) talk.hear(1, "?");
   auto answers = talk.answers();
   ASSERT_EQ(answers.size(), 64u);
-  for (const auto& answer : answers) EXPECT_EQ(answer, std::string(60000, 'x'));
+  for (const auto& answer : answers) EXPECT_EQ(answer, "1: " + std::string(60000, 'x'));
 }
 
 // Two threads: one answers, the other swaps the rules. Each batch is answered by one set.
 TEST(RuleResponder, swaps_its_rules_between_two_batches) {
-  Conversation talk({rule("a", Action::reply, "0"), rule("b", Action::reply, "0")});
+  Talk talk({rule("a", Action::reply, "0"), rule("b", Action::reply, "0")});
   constexpr int kUpdates = 1000;
   std::atomic<bool> done{false};
   std::thread javascript([&] {
@@ -153,12 +119,13 @@ TEST(RuleResponder, swaps_its_rules_between_two_batches) {
   bool last = false;
   while (!last) {
     last = done;
-    for (int i = 0; i < 10; i++) talk.hear(i % 2 == 0 ? "a" : "b");
+    for (int i = 0; i < 10; i++) talk.hear(1, i % 2 == 0 ? "a" : "b");
     auto answers = talk.answers();
     ASSERT_EQ(answers.size(), 10u);
     for (const auto& answer : answers) ASSERT_EQ(answer, answers[0]);
-    ASSERT_GE(std::stoi(answers[0]), latest);
-    latest = std::stoi(answers[0]);
+    int set = std::stoi(answers[0].substr(std::string("1: ").size()));
+    ASSERT_GE(set, latest);
+    latest = set;
   }
   EXPECT_EQ(latest, kUpdates);
   javascript.join();

@@ -2,22 +2,16 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 
 #include <cstring>
 #include <memory>
 #include <random>
 #include <vector>
 
+#include "core/base/kernel_names.h"
+
 namespace ksocket {
 namespace {
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 // Ancillary data as the kernel lays it out, in a buffer of exactly its length: AddressSanitizer guards the
 // end.

@@ -29,13 +29,13 @@ TEST(Choose, takes_the_best_engine_that_works) {
   ChosenEngine chosen = choose_engine("");
   ASSERT_TRUE(chosen.engine);
   EXPECT_STREQ(chosen.engine->name(), "mmsg");
-  EXPECT_TRUE(chosen.engine->offloads());
+  EXPECT_TRUE(chosen.engine->traits().offloads);
 }
 
 TEST(Choose, takes_the_engine_that_is_asked_for) {
   ASSERT_TRUE(choose_engine("posix").engine);
   EXPECT_STREQ(choose_engine("posix").engine->name(), "posix");
-  EXPECT_FALSE(choose_engine("posix").engine->offloads());
+  EXPECT_FALSE(choose_engine("posix").engine->traits().offloads);
   ASSERT_TRUE(choose_engine("mmsg").engine);
   EXPECT_STREQ(choose_engine("mmsg").engine->name(), "mmsg");
 }
@@ -48,9 +48,24 @@ TEST(Choose, knows_no_other_engine) {
   }
 }
 
+TEST(Choose, makes_every_engine_that_it_names) {
+  ASSERT_FALSE(engine_names().empty());
+  EXPECT_STREQ(choose_engine("").engine->name(), engine_names()[0]) << "the best one first";
+  for (const char* name : engine_names()) {
+    ASSERT_TRUE(choose_engine(name).engine) << name;
+    EXPECT_STREQ(choose_engine(name).engine->name(), name);
+    EXPECT_STREQ(engine_name_for(name), name);
+  }
+  EXPECT_STREQ(engine_name_for(""), "mmsg");
+  EXPECT_STREQ(engine_name_for("io_uring"), "mmsg");
+}
+
 TEST(Choose, leaves_no_descriptor_behind) {
   size_t before = test::open_descriptors();
-  for (const char* name : {"", "mmsg", "posix", "other"}) choose_engine(name);
+  for (const char* name : {"", "mmsg", "posix", "other"}) {
+    choose_engine(name);
+    engine_name_for(name);
+  }
   probe_mmsg();
   probe_features();
   EXPECT_EQ(test::open_descriptors(), before);
@@ -107,6 +122,8 @@ Child without_mmsg("without_mmsg", [] {
   CHECK(probe_mmsg() != 0);
   CHECK(!choose_engine("mmsg").engine);
   CHECK(choose_engine("mmsg").error == probe_mmsg());
+  CHECK(engine_name_for("mmsg") == std::string("mmsg"));
+  CHECK(engine_name_for("") == std::string("posix"));
   Features features = probe_features();
   CHECK(!features.mmsg);
   CHECK(features.epoll);
@@ -133,6 +150,7 @@ Child without_sockets("without_sockets", [] {
   ChosenEngine chosen = choose_engine("");
   CHECK(!chosen.engine);
   CHECK(chosen.error == -EMFILE);
+  CHECK(engine_name_for("") == std::string("posix"));
   return 0;
 });
 

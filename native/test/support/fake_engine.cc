@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,16 +9,11 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "core/base/kernel_names.h"
+
 namespace ksocket::test {
 
 namespace {
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 // The next header's place in a control buffer that is being filled, as put_cmsg() of the kernel does it.
 template <typename Value>

@@ -66,7 +66,7 @@ class FakeEngine : public Engine {
   // ---- the loops' side
 
   const char* name() const override { return "fake"; }
-  bool offloads() const override { return true; }
+  Traits traits() const override { return {.offloads = true}; }
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   void unwatch(int fd) override;

@@ -16,6 +16,10 @@
 
 namespace ksocket::test {
 
+inline uint64_t get(const Endpoint& endpoint, Counter counter) {
+  return endpoint.counters.get(counter);
+}
+
 struct Received {
   Descriptor descriptor;
   std::string data;

@@ -1,9 +1,13 @@
 // What this process holds on to, as the kernel counts it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <thread>
 
 namespace ksocket::test {
@@ -32,6 +36,15 @@ inline size_t threads_at_rest() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return count;
+}
+
+// Is this thread of ours asleep in the kernel?
+inline bool sleeps(pid_t tid) {
+  std::ifstream stat("/proc/self/task/" + std::to_string(tid) + "/stat");
+  std::string line;
+  std::getline(stat, line);
+  size_t at = line.rfind(')');  // the name before it may hold anything
+  return at != std::string::npos && line.size() > at + 2 && line[at + 2] == 'S';
 }
 
 }  // namespace ksocket::test

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 
 #include "core/memory/layout.h"
@@ -65,19 +64,21 @@ class RingReader {
     if (cell(memory_.control->tail).load(std::memory_order_relaxed) == tail_) return false;
     move_tail();
     if (cell(memory_.control->producer_waiting).load() == 0) {
-      resume_at_.reset();
+      producer_waits_ = false;
       return false;
     }
     uint32_t left = cell(memory_.control->head).load() - tail_;
-    if (!resume_at_) resume_at_ = tail_ + left / 8;
-    if (left > 0 && static_cast<int32_t>(*resume_at_ - tail_) > 0) return false;
-    resume_at_.reset();
+    if (!producer_waits_) resume_at_ = tail_ + left / 8;
+    producer_waits_ = true;
+    if (left > 0 && static_cast<int32_t>(resume_at_ - tail_) > 0) return false;
+    producer_waits_ = false;
     return take_producer_waiting();
   }
 
   RingMemory memory_;
   uint32_t tail_ = 0;
-  std::optional<uint32_t> resume_at_;  // while the producer waits
+  bool producer_waits_ = false;
+  uint32_t resume_at_ = 0;  // a tail, while the producer waits
 };
 
 }  // namespace ksocket::test

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "core/bpf/assembler.h"
+
 namespace ksocket {
 
 namespace {
@@ -69,56 +71,6 @@ Verdicts judge(const AddressSet& deny, const AddressSet* allow,
   return out;
 }
 
-// Writes a program from its end to its beginning: jumps go forward only, so that where they lead is known.
-class Assembler {
- public:
-  // An instruction, by how many there are from it to the end of the program.
-  using Label = size_t;
-
-  Label statement(uint16_t code, uint32_t k) {
-    code_.push_back({code, 0, 0, k});
-    return code_.size();
-  }
-  // A statement after which `next` is executed.
-  Label statement(uint16_t code, uint32_t k, Label next) {
-    if (distance(next) != 0) jump(next);
-    return statement(code, k);
-  }
-  Label branch(uint16_t comparison, uint32_t k, Label when_true, Label when_false) {
-    when_true = within_reach(when_true);
-    when_false = within_reach(when_false);
-    code_.push_back({static_cast<uint16_t>(BPF_JMP | comparison | BPF_K),
-                     static_cast<uint8_t>(distance(when_true)), static_cast<uint8_t>(distance(when_false)),
-                     k});
-    return code_.size();
-  }
-  // Ends the program here. The instruction is shared by all who can reach it.
-  Label verdict(bool passes) {
-    Label& label = verdicts_[passes];
-    if (label == 0 || distance(label) > kNear) label = statement(BPF_RET | BPF_K, passes ? UINT32_MAX : 0);
-    return label;
-  }
-
-  size_t size() const { return code_.size(); }
-  std::vector<sock_filter> finish() && {
-    std::reverse(code_.begin(), code_.end());
-    return std::move(code_);
-  }
-
- private:
-  static constexpr size_t kReach = UINT8_MAX;  // of a conditional jump
-  static constexpr size_t kNear = kReach / 2;  // leaves room for what comes between here and the jump
-
-  // Over how many instructions the next one written would have to jump.
-  size_t distance(Label label) const { return code_.size() - label; }
-  Label jump(Label to) { return statement(BPF_JMP | BPF_JA, static_cast<uint32_t>(distance(to))); }
-  // A branch has two of them, and the second may move the first one instruction farther away.
-  Label within_reach(Label label) { return distance(label) < kReach ? label : jump(label); }
-
-  std::vector<sock_filter> code_;
-  Label verdicts_[2] = {0, 0};
-};
-
 constexpr uint16_t kLoadWord = BPF_LD | BPF_W | BPF_ABS;
 constexpr uint16_t kLoadByte = BPF_LD | BPF_B | BPF_ABS;
 
@@ -135,27 +87,25 @@ constexpr uint32_t ipv6_source_word(size_t word) {
 // A binary search for the verdict, a word at a time.
 class Search {
  public:
-  using Label = Assembler::Label;
-
-  Search(Assembler& out, const Verdicts& verdicts) : out_(out), verdicts_(verdicts) {}
+  Search(bpf::Assembler& out, const Verdicts& verdicts) : out_(out), verdicts_(verdicts) {}
 
   // The first word of the address is in the accumulator.
-  Label write() { return write(0, verdicts_.changes.size(), 0); }
+  bpf::Label write() { return write(0, verdicts_.changes.size(), 0); }
 
  private:
   // Decides between the changes `begin` … `end`, which agree with the address in what is before `word`.
-  Label write(size_t begin, size_t end, size_t word) {
+  bpf::Label write(size_t begin, size_t end, size_t word) {
     if (begin == end) return out_.verdict(verdicts_.after(begin));
     const std::vector<Words>& changes = verdicts_.changes;
     uint32_t middle = changes[begin + (end - begin) / 2][word];
     size_t equal = find(begin, end, [&](const Words& change) { return change[word] >= middle; });
     size_t above = find(equal, end, [&](const Words& change) { return change[word] > middle; });
 
-    Label at_least = write(above, end, word);
+    bpf::Label at_least = write(above, end, word);
     // A change whose other words are 0 has been passed by every address with this word.
     size_t undecided = is_zero_after(changes[equal], word) ? equal + 1 : equal;
     if (undecided < above) {
-      Label rest = write(undecided, above, word + 1);
+      bpf::Label rest = write(undecided, above, word + 1);
       at_least =
           out_.branch(BPF_JEQ, middle, out_.statement(kLoadWord, ipv6_source_word(word + 1), rest), at_least);
     }
@@ -176,7 +126,7 @@ class Search {
                        [](uint32_t w) { return w == 0; });
   }
 
-  Assembler& out_;
+  bpf::Assembler& out_;
   const Verdicts& verdicts_;
 };
 
@@ -190,20 +140,20 @@ std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet
   // Every change is an instruction at least.
   if (all_pass || ipv4.changes.size() + ipv6.changes.size() > BPF_MAXINSNS) return {};
 
-  Assembler out;
-  Assembler::Label search_ipv4 = Search(out, ipv4).write();
-  Assembler::Label start = out.statement(kLoadWord, kIpv4Source, search_ipv4);
+  bpf::Assembler out;
+  bpf::Label search_ipv4 = Search(out, ipv4).write();
+  bpf::Label start = out.statement(kLoadWord, kIpv4Source, search_ipv4);
   if (family == 6) {
-    Assembler::Label from_ipv4 = start;
-    Assembler::Label search_ipv6 = Search(out, ipv6).write();
-    Assembler::Label from_ipv6 = out.statement(kLoadWord, ipv6_source_word(0), search_ipv6);
+    bpf::Label from_ipv4 = start;
+    bpf::Label search_ipv6 = Search(out, ipv6).write();
+    bpf::Label from_ipv6 = out.statement(kLoadWord, ipv6_source_word(0), search_ipv6);
     // ::ffff:a.b.c.d is IPv4.
-    Assembler::Label mapped = out.statement(kLoadWord, ipv6_source_word(3), search_ipv4);
+    bpf::Label mapped = out.statement(kLoadWord, ipv6_source_word(3), search_ipv4);
     for (uint32_t word = 3; word-- > 0;) {
       mapped = out.branch(BPF_JEQ, word == 2 ? 0xffff : 0, mapped, from_ipv6);
       mapped = out.statement(kLoadWord, ipv6_source_word(word), mapped);
     }
-    Assembler::Label version = out.branch(BPF_JEQ, 4, from_ipv4, mapped);
+    bpf::Label version = out.branch(BPF_JEQ, 4, from_ipv4, mapped);
     version = out.statement(BPF_ALU | BPF_RSH | BPF_K, 4, version);
     start = out.statement(kLoadByte, from_network_header(0), version);
   }

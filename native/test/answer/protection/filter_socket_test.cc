@@ -2,13 +2,13 @@
 #include <gtest/gtest.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <set>
 #include <string>
 
 #include "core/answer/protection/filter.h"
+#include "core/base/kernel_names.h"
 #include "support/address_lists.h"
 #include "support/fake_engine.h"
 #include "support/loopback.h"

@@ -1,4 +1,4 @@
-#include "core/thread/rx_turn.h"
+#include "core/endpoint/rx_turn.h"
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@
 
 namespace ksocket {
 
-static void PrintTo(RxLoop::Outcome outcome, std::ostream* out) {
+static void PrintTo(RxTurn::Outcome outcome, std::ostream* out) {
   static const char* names[] = {"drained", "more", "full", "dead"};
   *out << names[static_cast<int>(outcome)];
 }
@@ -24,7 +24,7 @@ namespace {
 
 using test::address_of;
 using test::Arrival;
-using Outcome = RxLoop::Outcome;
+using Outcome = RxTurn::Outcome;
 
 constexpr uint32_t kId = 5 | 3 << kSocketSlotBits;
 
@@ -63,7 +63,7 @@ class Loop {
   test::RingReader reader;
   PeerTable peers{64, 1};
   TxFlush flush;
-  RxLoop loop{engine, ring, peers, flush, thread_counters};
+  RxTurn loop{engine, ring, peers, flush, thread_counters};
   Endpoint endpoint{kId, 4, test::dummy_fd(), counters};
 };
 
@@ -81,7 +81,7 @@ uint64_t sum_of(const uint64_t* cells, uint32_t from, uint32_t to) {
   return sum;
 }
 
-TEST(RxLoop, counts_how_long_each_datagram_waited_while_somebody_wants_to_know) {
+TEST(RxTurn, counts_how_long_each_datagram_waited_while_somebody_wants_to_know) {
   Loop loop;
   uint64_t cells[kLatencyCells] = {};
   loop.endpoint.latency = LatencyHistogram(cells);
@@ -103,7 +103,7 @@ TEST(RxLoop, counts_how_long_each_datagram_waited_while_somebody_wants_to_know) 
 
 // ---- what a record says
 
-TEST(RxLoop, describes_a_datagram) {
+TEST(RxTurn, describes_a_datagram) {
   Loop loop;
   loop.arrive("hello", 4242);
   EXPECT_EQ(loop.receive(), Outcome::drained);
@@ -127,7 +127,7 @@ TEST(RxLoop, describes_a_datagram) {
   EXPECT_EQ(loop.counters[Counter::rx_gro_batches], 0u);
 }
 
-TEST(RxLoop, describes_an_ipv6_source_with_its_zone) {
+TEST(RxTurn, describes_an_ipv6_source_with_its_zone) {
   Loop loop;
   Address from = address_of("fe80::1%lo", 4242);
   loop.engine.arrive(loop.fd(), {"x", from, 0, {}, 0});
@@ -137,7 +137,7 @@ TEST(RxLoop, describes_an_ipv6_source_with_its_zone) {
   EXPECT_TRUE(read_address(records[0].descriptor) == from);
 }
 
-TEST(RxLoop, delivers_empty_datagrams) {
+TEST(RxTurn, delivers_empty_datagrams) {
   Loop loop;
   for (const char* data : {"", "x", ""}) loop.arrive(data);
   loop.receive();
@@ -145,7 +145,7 @@ TEST(RxLoop, delivers_empty_datagrams) {
   EXPECT_EQ(loop.counters[Counter::rx_datagrams], 3u);
 }
 
-TEST(RxLoop, numbers_peers_and_counts_the_numbers_that_changed_hands) {
+TEST(RxTurn, numbers_peers_and_counts_the_numbers_that_changed_hands) {
   Loop loop;
   loop.arrive("a", 1);
   loop.arrive("b", 2);
@@ -166,7 +166,7 @@ TEST(RxLoop, numbers_peers_and_counts_the_numbers_that_changed_hands) {
 
 // ---- GRO
 
-TEST(RxLoop, keeps_a_super_datagram_together) {
+TEST(RxTurn, keeps_a_super_datagram_together) {
   Loop loop;
   loop.arrive(std::string(250, 'x'), 1, 100);
   loop.receive();
@@ -182,7 +182,7 @@ TEST(RxLoop, keeps_a_super_datagram_together) {
 }
 
 // The kernel says the segment size of single datagrams too.
-TEST(RxLoop, takes_a_super_datagram_of_one_for_a_datagram) {
+TEST(RxTurn, takes_a_super_datagram_of_one_for_a_datagram) {
   Loop loop;
   loop.arrive("exact", 1, 5);
   loop.arrive("short", 1, 1000);
@@ -194,7 +194,7 @@ TEST(RxLoop, takes_a_super_datagram_of_one_for_a_datagram) {
 
 // ---- cut
 
-TEST(RxLoop, cuts_a_datagram_to_what_is_kept_and_says_how_long_it_was) {
+TEST(RxTurn, cuts_a_datagram_to_what_is_kept_and_says_how_long_it_was) {
   Loop loop;
   loop.endpoint.keep_bytes_max = 10;
   loop.arrive("0123456789abcdef");
@@ -212,7 +212,7 @@ TEST(RxLoop, cuts_a_datagram_to_what_is_kept_and_says_how_long_it_was) {
   EXPECT_EQ(loop.counters[Counter::rx_bytes], 26u) << "received is received, kept or not";
 }
 
-TEST(RxLoop, cuts_each_datagram_of_a_super_datagram) {
+TEST(RxTurn, cuts_each_datagram_of_a_super_datagram) {
   Loop loop;
   loop.endpoint.keep_bytes_max = 3;
   loop.arrive("aaaaabbbbbcc", 1, 5);
@@ -229,7 +229,7 @@ TEST(RxLoop, cuts_each_datagram_of_a_super_datagram) {
   EXPECT_EQ(loop.counters[Counter::rx_truncated], 2u);
 }
 
-TEST(RxLoop, leaves_a_super_datagram_whole_whose_datagrams_are_short_enough) {
+TEST(RxTurn, leaves_a_super_datagram_whole_whose_datagrams_are_short_enough) {
   Loop loop;
   loop.endpoint.keep_bytes_max = 5;
   loop.arrive("aaaaabbbbbcc", 1, 5);
@@ -238,7 +238,7 @@ TEST(RxLoop, leaves_a_super_datagram_whole_whose_datagrams_are_short_enough) {
   EXPECT_EQ(loop.counters[Counter::rx_truncated], 0u);
 }
 
-TEST(RxLoop, may_keep_nothing_but_the_news) {
+TEST(RxTurn, may_keep_nothing_but_the_news) {
   Loop loop;
   loop.endpoint.keep_bytes_max = 0;
   loop.arrive("abc");
@@ -254,7 +254,7 @@ TEST(RxLoop, may_keep_nothing_but_the_news) {
 
 // ---- how far a turn goes
 
-TEST(RxLoop, reads_a_batch_a_turn) {
+TEST(RxTurn, reads_a_batch_a_turn) {
   Loop loop;
   for (uint32_t i = 0; i < RxBatch::kSlots + 1; i++) loop.arrive(std::to_string(i));
   EXPECT_EQ(loop.receive(), Outcome::more);
@@ -268,7 +268,7 @@ TEST(RxLoop, reads_a_batch_a_turn) {
 }
 
 // The kernel overwrites the headers it uses.
-TEST(RxLoop, prepares_its_buffers_again_for_the_next_batch) {
+TEST(RxTurn, prepares_its_buffers_again_for_the_next_batch) {
   Loop loop;
   for (int round = 0; round < 5; round++) {
     for (uint16_t i = 0; i < 40; i++) loop.engine.arrive(loop.fd(), {"x", address_of("::1", i), 0, {}, 0});
@@ -287,7 +287,7 @@ TEST(RxLoop, prepares_its_buffers_again_for_the_next_batch) {
 
 // ---- a full ring
 
-TEST(RxLoop, reads_nothing_that_the_ring_could_not_take) {
+TEST(RxTurn, reads_nothing_that_the_ring_could_not_take) {
   Loop loop(256, 3 * kDatagramBytesMax);
   for (int i = 0; i < 10; i++) loop.arrive(std::string(100, static_cast<char>('a' + i)));
   EXPECT_EQ(loop.receive(), Outcome::more);
@@ -300,15 +300,15 @@ TEST(RxLoop, reads_nothing_that_the_ring_could_not_take) {
   EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 0u);
 }
 
-TEST(RxLoop, says_that_the_ring_is_full_without_asking_the_kernel) {
+TEST(RxTurn, says_that_the_ring_is_full_without_asking_the_kernel) {
   Loop loop(4);
   for (int i = 0; i < 10; i++) loop.arrive(std::to_string(i));
   EXPECT_EQ(loop.receive(), Outcome::more);
-  EXPECT_EQ(loop.receive(), Outcome::full);
+  EXPECT_EQ(loop.receive(), Outcome::ring_full);
   EXPECT_EQ(loop.engine.receive_calls(), 1u);
   EXPECT_EQ(data_of(loop.take(1)), std::vector<std::string>{"0"});
   EXPECT_EQ(loop.receive(), Outcome::more);
-  EXPECT_EQ(loop.receive(), Outcome::full);
+  EXPECT_EQ(loop.receive(), Outcome::ring_full);
   EXPECT_EQ(data_of(loop.take()), (std::vector<std::string>{"1", "2", "3", "4"}));
   EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 0u);
   EXPECT_EQ(loop.engine.waiting(loop.fd()), 5u);
@@ -318,7 +318,7 @@ TEST(RxLoop, says_that_the_ring_is_full_without_asking_the_kernel) {
 
 // Once large ones come they are received into the ring itself; whatever comes then, records and counters are
 // the same.
-TEST(RxLoop, delivers_large_and_small_in_any_mixture) {
+TEST(RxTurn, delivers_large_and_small_in_any_mixture) {
   std::mt19937 random(7);
   Loop loop(256, 2 << 20);
   std::vector<std::string> sent, received;
@@ -348,7 +348,7 @@ TEST(RxLoop, delivers_large_and_small_in_any_mixture) {
   EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 0u);
 }
 
-TEST(RxLoop, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
+TEST(RxTurn, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
   Loop loop;
   loop.arrive(std::string(60'000, 'x'), 1, 1400);
   loop.receive();
@@ -364,22 +364,38 @@ TEST(RxLoop, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
   EXPECT_EQ(data_of(loop.take()), std::vector<std::string>{"small"});
 }
 
+TEST(RxTurn, says_that_the_kernel_had_more_than_one_call_takes) {
+  Loop loop;
+  auto is_full = [&](int datagrams, const std::string& data) {
+    for (int i = 0; i < datagrams; i++) loop.arrive(data, 1);
+    loop.receive();
+    loop.take();
+    return loop.loop.take_round().filled;
+  };
+  EXPECT_FALSE(is_full(RxBatch::kSlots - 1, "small"));
+  EXPECT_TRUE(is_full(RxBatch::kSlots, "small"));
+  const std::string large(60'000, 'x');
+  EXPECT_FALSE(is_full(1, large)) << "from now on fewer places are offered";
+  EXPECT_FALSE(is_full(7, large));
+  EXPECT_TRUE(is_full(8, large));
+}
+
 // Cutting makes many records of one message: they need room as well.
-TEST(RxLoop, loses_nothing_of_super_datagrams_that_it_cuts_while_the_ring_fills_up) {
+TEST(RxTurn, loses_nothing_of_super_datagrams_that_it_cuts_while_the_ring_fills_up) {
   Loop loop(128);
   loop.endpoint.keep_bytes_max = 2;
   constexpr uint32_t kMessages = 20, kSegments = 40;
   for (uint32_t i = 0; i < kMessages; i++) loop.arrive(std::string(kSegments * 10, 'x'), 1, 10);
   uint32_t seen = 0;
   for (int turn = 0; turn < 1000 && seen < kMessages * kSegments; turn++) {
-    if (loop.receive() == Outcome::full) seen += static_cast<uint32_t>(loop.take().size());
+    if (loop.receive() == Outcome::ring_full) seen += static_cast<uint32_t>(loop.take().size());
     if (loop.engine.waiting(loop.fd()) == 0) seen += static_cast<uint32_t>(loop.take().size());
   }
   EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 0u);
   EXPECT_EQ(seen, kMessages * kSegments);
 }
 
-TEST(RxLoop, counts_what_it_drops_when_told_to_drop) {
+TEST(RxTurn, counts_what_it_drops_when_told_to_drop) {
   Loop loop(4);
   loop.endpoint.drop_when_full = true;
   for (int i = 0; i < 3; i++) loop.arrive(std::to_string(i));
@@ -396,7 +412,7 @@ TEST(RxLoop, counts_what_it_drops_when_told_to_drop) {
   EXPECT_EQ(loop.counters[Counter::rx_ring_drops], 4u);
 }
 
-TEST(RxLoop, goes_on_reading_a_dropping_socket_while_the_ring_is_full) {
+TEST(RxTurn, goes_on_reading_a_dropping_socket_while_the_ring_is_full) {
   Loop loop(2);
   loop.endpoint.drop_when_full = true;
   for (int i = 0; i < 500; i++) loop.arrive("x");
@@ -407,7 +423,7 @@ TEST(RxLoop, goes_on_reading_a_dropping_socket_while_the_ring_is_full) {
 }
 
 // A datagram that was dropped must not have used up the news of its peer.
-TEST(RxLoop, announces_a_peer_with_its_first_record_not_with_a_dropped_one) {
+TEST(RxTurn, announces_a_peer_with_its_first_record_not_with_a_dropped_one) {
   Loop loop(1);
   loop.endpoint.drop_when_full = true;
   loop.arrive("kept", 1);
@@ -423,7 +439,7 @@ TEST(RxLoop, announces_a_peer_with_its_first_record_not_with_a_dropped_one) {
 
 // ---- errors
 
-TEST(RxLoop, reports_a_network_error_and_goes_on) {
+TEST(RxTurn, reports_a_network_error_and_goes_on) {
   Loop loop;
   loop.fail(ECONNREFUSED);
   loop.arrive("after");
@@ -439,7 +455,7 @@ TEST(RxLoop, reports_a_network_error_and_goes_on) {
   EXPECT_EQ(loop.counters[Counter::rx_errors], 1u);
 }
 
-TEST(RxLoop, takes_no_notice_of_signals_and_shortages) {
+TEST(RxTurn, takes_no_notice_of_signals_and_shortages) {
   Loop loop;
   for (int error : {EINTR, EAGAIN, ENOMEM, ENOBUFS}) {
     loop.fail(error);
@@ -449,7 +465,7 @@ TEST(RxLoop, takes_no_notice_of_signals_and_shortages) {
   EXPECT_EQ(loop.counters[Counter::rx_errors], 0u);
 }
 
-TEST(RxLoop, gives_up_a_dead_descriptor_and_says_so) {
+TEST(RxTurn, gives_up_a_dead_descriptor_and_says_so) {
   Loop loop;
   loop.fail(EBADF);
   EXPECT_EQ(loop.receive(), Outcome::dead);
@@ -458,7 +474,7 @@ TEST(RxLoop, gives_up_a_dead_descriptor_and_says_so) {
   EXPECT_EQ(records[0].descriptor.result, -EBADF);
 }
 
-TEST(RxLoop, counts_an_error_that_the_ring_has_no_room_for) {
+TEST(RxTurn, counts_an_error_that_the_ring_has_no_room_for) {
   Loop loop(2);
   loop.endpoint.drop_when_full = true;
   loop.arrive("a");
@@ -472,7 +488,7 @@ TEST(RxLoop, counts_an_error_that_the_ring_has_no_room_for) {
 
 // ---- what the kernel dropped
 
-TEST(RxLoop, counts_what_the_kernel_dropped) {
+TEST(RxTurn, counts_what_the_kernel_dropped) {
   Loop loop;
   auto arrive = [&](uint32_t drops) {
     loop.engine.arrive(loop.fd(), {"x", address_of("127.0.0.1", 1), 0, drops, 0});
@@ -489,7 +505,7 @@ TEST(RxLoop, counts_what_the_kernel_dropped) {
   EXPECT_EQ(loop.counters[Counter::rx_kernel_drops], 1'000'000'000u);
 }
 
-TEST(RxLoop, reads_segment_size_and_drops_of_one_datagram) {
+TEST(RxTurn, reads_segment_size_and_drops_of_one_datagram) {
   Loop loop;
   loop.engine.arrive(loop.fd(), {std::string(30, 'x'), address_of("127.0.0.1", 1), 10, 7u, 0});
   loop.receive();
@@ -507,7 +523,7 @@ std::unique_ptr<Responder> responder(Loop& loop, FixedResponder::Kind kind) {
                                           loop.counters);
 }
 
-TEST(RxLoop, answers_and_delivers) {
+TEST(RxTurn, answers_and_delivers) {
   Loop loop;
   loop.endpoint.responder = responder(loop, FixedResponder::Kind::echo);
   loop.arrive("hello", 77);
@@ -520,7 +536,7 @@ TEST(RxLoop, answers_and_delivers) {
   EXPECT_EQ(loop.counters[Counter::tx_datagrams], 1u);
 }
 
-TEST(RxLoop, answers_only_where_nobody_listens) {
+TEST(RxTurn, answers_only_where_nobody_listens) {
   Loop loop;
   loop.endpoint.responder = responder(loop, FixedResponder::Kind::fixed);
   loop.endpoint.deliver = false;
@@ -532,7 +548,7 @@ TEST(RxLoop, answers_only_where_nobody_listens) {
   EXPECT_EQ(loop.counters[Counter::rx_datagrams], 1000u);
 }
 
-TEST(RxLoop, goes_on_answering_while_the_ring_is_full) {
+TEST(RxTurn, goes_on_answering_while_the_ring_is_full) {
   Loop loop(2);
   loop.endpoint.responder = responder(loop, FixedResponder::Kind::fixed);
   loop.endpoint.drop_when_full = true;

@@ -7,22 +7,23 @@
 #include "core/datapath/peer_table.h"
 #include "core/datapath/rx_batch.h"
 #include "core/endpoint/endpoint.h"
+#include "core/endpoint/rx_round.h"
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "engine/engine.h"
 
 namespace ksocket {
 
-class RxLoop {
+class RxTurn {
  public:
   enum class Outcome {
-    drained,  // the kernel has no more for now
-    more,     // it may have
-    full,     // the ring is full and the socket wants to wait: stop watching it
-    dead,     // the descriptor is of no use any more: stop watching it
+    drained,    // the kernel has no more for now
+    more,       // it may have
+    ring_full,  // and the socket wants to wait: stop watching it
+    dead,       // the descriptor is of no use any more: stop watching it
   };
 
-  RxLoop(Engine& engine, RxRing& ring, PeerTable& peers, TxFlush& flush, Counters thread_counters)
+  RxTurn(Engine& engine, RxRing& ring, PeerTable& peers, TxFlush& flush, Counters thread_counters)
       : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
 
   // The caller holds endpoint.rx_mutex.
@@ -30,17 +31,15 @@ class RxLoop {
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
-  // Since the last call: how many datagrams came in, and did the kernel have more than was asked for?
-  struct Round {
-    uint32_t received = 0;
-    bool full = false;
-  };
-  Round take_round() { return std::exchange(round_, {}); }
+  // All turns since the last call.
+  RxRound take_round() { return std::exchange(round_, {}); }
 
   // For what a responder does between two batches.
   ResponderTools tools() { return {engine_, flush_, batch_}; }
 
  private:
+  Outcome after_failure(Endpoint& endpoint, int error);
+  void grow_buffer(Endpoint& endpoint);
   void note_traffic(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
@@ -58,7 +57,7 @@ class RxLoop {
   Counters thread_counters_;
   RxBatch batch_;
   Incoming incoming_[RxBatch::kSlots];
-  Round round_;
+  RxRound round_;
 };
 
 }  // namespace ksocket

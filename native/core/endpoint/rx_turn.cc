@@ -1,4 +1,4 @@
-#include "core/thread/rx_turn.h"
+#include "core/endpoint/rx_turn.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -29,13 +29,13 @@ constexpr uint32_t kLargeSlots = 8;
 
 }  // namespace
 
-RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
+RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   uint32_t wanted = RxBatch::kSlots;
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
   if (deliver && !endpoint.drop_when_full) {
     // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
     wanted = room_for(endpoint);
-    if (wanted == 0) return Outcome::full;
+    if (wanted == 0) return Outcome::ring_full;
   }
 
   uint8_t* into = nullptr;
@@ -49,30 +49,10 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
 
   int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
-  if (got < 0) {
-    switch (on_receive_error(-got)) {
-      case Action::retry:
-        return Outcome::more;
-      case Action::wait:
-        endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
-        return Outcome::drained;
-      case Action::stop:
-        report(endpoint, got);
-        return Outcome::dead;
-      default:
-        report(endpoint, got);
-        return Outcome::more;
-    }
-  }
+  if (got < 0) return after_failure(endpoint, got);
 
   uint32_t count = static_cast<uint32_t>(got);
-  bool pressed = count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots);
-  if (pressed && endpoint.may_grow.load(std::memory_order_relaxed)) {
-    // The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine
-    // can keep a thread waiting. The kernel caps the size at net.core.rmem_max.
-    endpoint.may_grow.store(false, std::memory_order_relaxed);
-    set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
-  }
+  if (count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots)) grow_buffer(endpoint);
   if (endpoint.batches < kBusyAfterBatches) note_traffic(endpoint, count);
   decode(endpoint, count);
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
@@ -89,11 +69,35 @@ RxLoop::Outcome RxLoop::receive(Endpoint& endpoint) {
     }
   }
   batch_.recycle(count);
-  if (count == wanted) round_.full = true;
+  if (count == wanted) round_.filled = true;
   return count < wanted ? Outcome::drained : Outcome::more;
 }
 
-void RxLoop::note_traffic(Endpoint& endpoint, uint32_t count) {
+RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error) {
+  switch (on_receive_error(-error)) {
+    case Action::retry:
+      return Outcome::more;
+    case Action::wait:
+      endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
+      return Outcome::drained;
+    case Action::stop:
+      report(endpoint, error);
+      return Outcome::dead;
+    default:
+      report(endpoint, error);
+      return Outcome::more;
+  }
+}
+
+// The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine can
+// keep a thread waiting. The kernel caps the size at net.core.rmem_max.
+void RxTurn::grow_buffer(Endpoint& endpoint) {
+  if (!endpoint.may_grow.load(std::memory_order_relaxed)) return;
+  endpoint.may_grow.store(false, std::memory_order_relaxed);
+  set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
+}
+
+void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {
   endpoint.batches = count > 1 ? kBusyAfterBatches : endpoint.batches + 1;
   if (endpoint.batches < kBusyAfterBatches) return;
   // Where the kernel lacks them we do without.
@@ -101,7 +105,7 @@ void RxLoop::note_traffic(Endpoint& endpoint, uint32_t count) {
   if (endpoint.gro) set_option(endpoint.fd.get(), endpoint.family, SocketOption::gro, 1);
 }
 
-uint32_t RxLoop::room_for(const Endpoint& endpoint) {
+uint32_t RxTurn::room_for(const Endpoint& endpoint) {
   uint32_t messages = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
   if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;
   // Cut, each datagram of a super-datagram is a record of its own.
@@ -109,7 +113,7 @@ uint32_t RxLoop::room_for(const Endpoint& endpoint) {
 }
 
 // From the kernel's messages to incoming_, and into the counters.
-void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
+void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   uint64_t datagrams = 0, bytes = 0, joined = 0, joined_segments = 0;
   uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
   for (uint32_t i = 0; i < count; i++) {
@@ -130,7 +134,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
   const Counters& counters = endpoint.counters;
   counters.add(Counter::rx_batches, 1);
   counters.add(Counter::rx_datagrams, datagrams);
-  round_.received += static_cast<uint32_t>(datagrams);
+  round_.datagrams += static_cast<uint32_t>(datagrams);
   counters.add(Counter::rx_bytes, bytes);
   endpoint.large = bytes >= uint64_t{count} * kLargeBytes && endpoint.keep_bytes_max >= kDatagramBytesMax;
   if (joined > 0) {
@@ -139,7 +143,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
   }
 }
 
-void RxLoop::deliver(Endpoint& endpoint, const Incoming& datagram) {
+void RxTurn::deliver(Endpoint& endpoint, const Incoming& datagram) {
   uint32_t each = datagram.segment_size != 0 ? datagram.segment_size : datagram.length;
   if (each <= endpoint.keep_bytes_max) {
     put(endpoint, datagram, 0, datagram.length, datagram.segment_size);
@@ -151,13 +155,13 @@ void RxLoop::deliver(Endpoint& endpoint, const Incoming& datagram) {
 }
 
 // The kernel has written it into the ring already.
-void RxLoop::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
+void RxTurn::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
   uint32_t at = static_cast<uint32_t>(batch_.base() - ring_.arena()) + datagram.offset;
   describe(endpoint, datagram, ring_.push_at(at, datagram.length), datagram.length, datagram.segment_size);
 }
 
 // `length` bytes of the datagram from `offset` on.
-void RxLoop::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
+void RxTurn::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
                  uint16_t segment_size) {
   uint32_t kept = segment_size != 0 ? length : std::min(length, endpoint.keep_bytes_max);
   Descriptor* record = ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
@@ -170,7 +174,7 @@ void RxLoop::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, 
 }
 
 // Fills in a record of `length` bytes on the wire.
-void RxLoop::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
+void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
                       uint16_t segment_size) {
   PeerTable::Found peer = peers_.intern(datagram.from);
   bool truncated = record->length < length;
@@ -185,7 +189,7 @@ void RxLoop::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
 }
 
-void RxLoop::report(Endpoint& endpoint, int error) {
+void RxTurn::report(Endpoint& endpoint, int error) {
   endpoint.counters.add(Counter::rx_errors, 1);
   Descriptor* record = ring_.room(1, 1) > 0 ? ring_.push(0) : nullptr;
   if (record == nullptr) return;  // counted all the same

@@ -1,0 +1,179 @@
+// IoThreadObject: who answers a socket's datagrams on the thread, and what JavaScript is told of them. The
+// first argument of each call is the socket's id.
+#include "bridge/io_thread_object.h"
+#include "core/answer/fixed_responder.h"
+#include "core/answer/guarded_responder.h"
+#include "core/answer/handler_responder.h"
+#include "core/answer/protection/filter.h"
+#include "core/answer/rule_responder.h"
+#include "core/answer/rules/decode.h"
+#include "core/socket/options.h"
+#include "core/socket/socket.h"
+
+namespace ksocket {
+
+namespace {
+
+// { targets: { family, address, port }[], balance, idleMs, flows }; 0 or -errno.
+int forward_options(const Napi::Value& value, Forwarder::Options* out) {
+  Napi::Object given = value.As<Napi::Object>();
+  for (const auto& target : elements(given.Get("targets"))) {
+    if (int error = address_of(target, &out->targets.emplace_back())) return error;
+  }
+  out->balance = static_cast<Forwarder::Balance>(u32(given.Get("balance")));
+  out->idle_ns = uint64_t{u32(given.Get("idleMs"))} * 1'000'000;
+  out->flows_max = u32(given.Get("flows"));
+  return 0;
+}
+
+// Null when the socket answers in another way.
+RuleResponder* rule_responder(Endpoint& endpoint) {
+  return endpoint.responder ? endpoint.responder->by_rules() : nullptr;
+}
+
+// None when it is undefined.
+std::optional<RateLimit> rate_limit(const Napi::Value& value) {
+  if (value.IsUndefined()) return std::nullopt;
+  Napi::Object given = value.As<Napi::Object>();
+  return RateLimit{u32(given.Get("rate")), u32(given.Get("burst"))};
+}
+
+// { deny, allow?, perSource?: { rate, burst, sources }, total?: { rate, burst } }, lists as
+// AddressSet::decode takes them; 0 or -errno.
+int guard_options(const Napi::Object& given, GuardedResponder::Options* out) {
+  std::optional<AddressSet> deny = AddressSet::decode(bytes(given.Get("deny")));
+  if (!deny) return -EINVAL;
+  out->deny = std::move(*deny);
+  if (Napi::Value allow = given.Get("allow"); !allow.IsUndefined()) {
+    out->allow = AddressSet::decode(bytes(allow));
+    if (!out->allow) return -EINVAL;
+  }
+  Napi::Value per_source = given.Get("perSource");
+  out->per_source = rate_limit(per_source);
+  if (out->per_source) out->sources = u32(per_source.As<Napi::Object>().Get("sources"));
+  out->total = rate_limit(given.Get("total"));
+  return 0;
+}
+
+}  // namespace
+
+// respond(id, { echo, reply: Uint8Array, keepBytesMax, target?: { family, address, port } }): before watch().
+// Without a target it answers each source; else a second socket is made and connected to it.
+Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Napi::Object given = info[1].As<Napi::Object>();
+    FixedResponder::Options options;
+    options.kind = boolean(given.Get("echo")) ? FixedResponder::Kind::echo : FixedResponder::Kind::fixed;
+    std::span<const uint8_t> reply = bytes(given.Get("reply"));
+    options.reply.assign(reply.begin(), reply.end());
+    options.family = endpoint.family;
+    if (Napi::Value to = given.Get("target"); !to.IsUndefined()) {
+      Address target;
+      int error = address_of(to, &target);
+      if (error == 0) error = open_udp(target.family, &options.target);
+      if (error == 0) error = connect_socket(options.target.get(), target);
+      if (error != 0) return error;
+      options.family = target.family;
+    }
+    endpoint.responder = std::make_unique<FixedResponder>(
+        std::move(options), endpoint.fd.get(), u32(given.Get("keepBytesMax")), offloads(), endpoint.counters);
+    return 0;
+  });
+}
+
+// setRules(id, { bytes, names, forwards }): answers by rules; after bind(), and again whenever they change.
+Napi::Value IoThreadObject::set_rules(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Address local;
+    if (socket_name(endpoint.fd.get(), false, &local) != 0) return -EBADF;
+    Napi::Object given = info[1].As<Napi::Object>();
+    std::optional<rules::RuleSpec> spec = rules::decode_rules(bytes(given.Get("bytes")));
+    std::vector<std::string> names;
+    for (const auto& name : elements(given.Get("names"))) names.push_back(text(name));
+    std::vector<Forwarder::Options> forwards;
+    for (const auto& forward : elements(given.Get("forwards"))) {
+      if (int error = forward_options(forward, &forwards.emplace_back())) return error;
+    }
+    if (!spec || names.size() != spec->rules.size() || forwards.size() != spec->forwards) return -EINVAL;
+    RuleResponder* present = rule_responder(endpoint);
+    RuleResponder& responder = present != nullptr ? *present : answer_by_rules(endpoint, local.port);
+    responder.update(std::move(*spec), std::move(names), std::move(forwards));
+    return 0;
+  });
+}
+
+RuleResponder& IoThreadObject::answer_by_rules(Endpoint& endpoint, uint16_t port) {
+  uint32_t id = endpoint.id;
+  Engine& engine = thread_->engine();
+  Forwarder::Watch watch{
+      [&engine, id](int fd, uint32_t key) { return engine.watch(fd, responder_token(id, key), kReadable); },
+      [&engine](int fd) { engine.unwatch(fd); }};
+  auto made = std::make_unique<RuleResponder>(endpoint.fd.get(), endpoint.family, port, std::move(watch),
+                                              offloads(), endpoint.counters);
+  RuleResponder& out = *made;
+  endpoint.responder = std::move(made);
+  return out;
+}
+
+// getRuleHits(id) → how often each rule has matched
+Napi::Value IoThreadObject::get_rule_hits(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  RuleResponder* responder = endpoint ? rule_responder(*endpoint) : nullptr;
+  Napi::Array out = Napi::Array::New(info.Env());
+  if (responder == nullptr) return out;
+  uint32_t i = 0;
+  for (uint64_t hits : responder->hits()) out.Set(i++, number(info.Env(), hits));
+  return out;
+}
+
+// loadHandler(id, { path, argument }) → "" or what is wrong: a shared object answers; after bind() and before
+// watch().
+Napi::Value IoThreadObject::load_handler(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  Address local;
+  if (!endpoint || socket_name(endpoint->fd.get(), false, &local) != 0) {
+    return Napi::String::New(info.Env(), "the socket is closed");
+  }
+  Napi::Object given = info[1].As<Napi::Object>();
+  std::string error;
+  auto handler = Handler::load(text(given.Get("path")), text(given.Get("argument")), &error);
+  if (handler) {
+    endpoint->responder = std::make_unique<HandlerResponder>(
+        std::move(handler), endpoint->fd.get(), endpoint->family, local.port, offloads(), endpoint->counters);
+  }
+  return Napi::String::New(info.Env(), error);
+}
+
+// protect(id, options): as guard_options() reads them; after the answering is set and before watch().
+Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    GuardedResponder::Options options;
+    if (int error = guard_options(info[1].As<Napi::Object>(), &options)) return error;
+    // An optimisation only: where the kernel does not take the filter, the thread drops the same datagrams.
+    const AddressSet* allow = options.allow ? &*options.allow : nullptr;
+    attach_filter(endpoint.fd.get(), compile_filter(options.deny, allow, endpoint.family));
+    endpoint.responder = std::make_unique<GuardedResponder>(std::move(options), std::move(endpoint.responder),
+                                                            endpoint.counters);
+    return 0;
+  });
+}
+
+// deliver(id, wanted: boolean): put this socket's datagrams into the ring at all?
+Napi::Value IoThreadObject::deliver(const Napi::CallbackInfo& info) {
+  if (auto endpoint = find(info[0])) endpoint->deliver.store(boolean(info[1]));
+  return info.Env().Undefined();
+}
+
+// measureLatency(id, cells: BigUint64Array | null): counts into these kLatencyCells from now on, or no more
+Napi::Value IoThreadObject::measure_latency(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    bool wanted = !info[1].IsNull();
+    std::lock_guard lock(endpoint.rx_mutex);
+    int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_times, wanted);
+    endpoint.latency = wanted && error == 0 ? LatencyHistogram(reinterpret_cast<uint64_t*>(pin_view(info[1])))
+                                            : LatencyHistogram();
+    return error;
+  });
+}
+
+}  // namespace ksocket

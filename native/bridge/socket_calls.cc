@@ -1,0 +1,180 @@
+// IoThreadObject: one socket's life and properties. The first argument of each call is the socket's id.
+#include <fcntl.h>
+
+#include "bridge/io_thread_object.h"
+#include "core/base/or_errno.h"
+#include "core/contract/open_flags.h"
+#include "core/socket/fd_type.h"
+#include "core/socket/multicast.h"
+#include "core/socket/options.h"
+#include "core/socket/socket.h"
+
+namespace ksocket {
+
+// open(id, family, flags): makes the descriptor. flags: OpenFlags.
+Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
+  if (!thread_) return number(info.Env(), -EBADF);
+  uint32_t flags = u32(info[2]);
+  uint8_t family = static_cast<uint8_t>(u32(info[1]));
+  Fd fd;
+  if (int error = open_udp(family, &fd)) return number(info.Env(), error);
+
+  const struct {
+    uint32_t flag;
+    SocketOption option;
+  } requested[] = {{kOpenReuseAddress, SocketOption::reuse_address},
+                   {kOpenReusePort, SocketOption::reuse_port},
+                   {kOpenIpv6Only, SocketOption::ipv6_only}};
+  for (const auto& request : requested) {
+    if (!(flags & request.flag)) continue;
+    if (int error = ksocket::set_option(fd.get(), family, request.option, 1))
+      return number(info.Env(), error);
+  }
+  add_endpoint(u32(info[0]), family, flags, std::move(fd));
+  return number(info.Env(), 0);
+}
+
+// adopt(id, { fd, copy, flags }): takes a bound UDP descriptor that somebody else made, or a copy of it.
+Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
+  if (!thread_) return number(info.Env(), -EBADF);
+  Napi::Object given = info[1].As<Napi::Object>();
+  int original = i32(given.Get("fd"));
+  int family = fd_family(original);
+  if (family == 0) return number(info.Env(), -EINVAL);
+  Fd fd(boolean(given.Get("copy")) ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
+  if (!fd) return number(info.Env(), -errno);
+  if (fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK) < 0) return number(info.Env(), -errno);
+  add_endpoint(u32(info[0]), static_cast<uint8_t>(family), u32(given.Get("flags")), std::move(fd));
+  return number(info.Env(), 0);
+}
+
+void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
+  bool may_offload = offloads();
+  Counters counters = counters_of(id & kSocketSlotMask);
+  counters.clear();
+  auto endpoint = std::make_shared<Endpoint>(id, family, std::move(fd), counters);
+  endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
+  endpoint->gro = may_offload && (flags & kOpenGro) != 0;
+  endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
+  thread_->add(std::move(endpoint));
+}
+
+// getFd(id) → the descriptor
+Napi::Value IoThreadObject::get_fd(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [](Endpoint& endpoint) { return endpoint.fd.get(); });
+}
+
+// copyFd(id) → a duplicate for the caller to close
+Napi::Value IoThreadObject::copy_fd(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(
+      info, [](Endpoint& endpoint) { return or_errno(fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, 0)); });
+}
+
+// bind(id, address, port)
+Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Address address;
+    int error = address_of(endpoint.family, info[1], info[2], &address);
+    return error != 0 ? error : bind_socket(endpoint.fd.get(), address);
+  });
+}
+
+// connect(id, address, port)
+Napi::Value IoThreadObject::connect(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Address address;
+    int error = address_of(endpoint.family, info[1], info[2], &address);
+    return error != 0 ? error : connect_socket(endpoint.fd.get(), address);
+  });
+}
+
+// disconnect(id)
+Napi::Value IoThreadObject::disconnect(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [](Endpoint& endpoint) { return disconnect_socket(endpoint.fd.get()); });
+}
+
+// watch(id, keepBytesMax): starts to receive
+Napi::Value IoThreadObject::watch(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    endpoint.keep_bytes_max = u32(info[1]);
+    return thread_->watch(endpoint);
+  });
+}
+
+// close(id)
+Napi::Value IoThreadObject::close(const Napi::CallbackInfo& info) {
+  if (thread_) thread_->close(u32(info[0]));
+  return info.Env().Undefined();
+}
+
+// getName(id, peer: boolean) → [address, port]
+Napi::Value IoThreadObject::get_name(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Address address;
+    int error = socket_name(endpoint.fd.get(), boolean(info[1]), &address);
+    if (error != 0) return number(info.Env(), error);
+    Napi::Array out = Napi::Array::New(info.Env(), 2);
+    out.Set(0u, Napi::String::New(info.Env(), format_address(address)));
+    out.Set(1u, number(info.Env(), int{address.port}));
+    return Napi::Value(out);
+  });
+}
+
+// setOption(id, option, value)
+Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    auto option = static_cast<SocketOption>(u32(info[1]));
+    if (option == SocketOption::receive_buffer_bytes) endpoint.may_grow.store(false);
+    return ksocket::set_option(endpoint.fd.get(), endpoint.family, option, i32(info[2]));
+  });
+}
+
+// getOption(id, option) → the value (no option's is negative)
+Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    auto option = static_cast<SocketOption>(u32(info[1]));
+    int value = 0;
+    int error = ksocket::get_option(endpoint.fd.get(), endpoint.family, option, &value);
+    return error != 0 ? error : value;
+  });
+}
+
+// changeMembership(id, { join, group, networkInterface, source }): empty texts where not given
+Napi::Value IoThreadObject::change_membership(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Napi::Object given = info[1].As<Napi::Object>();
+    return set_membership(endpoint.fd.get(), boolean(given.Get("join")), text(given.Get("group")),
+                          text(given.Get("networkInterface")), text(given.Get("source")));
+  });
+}
+
+// setMulticastInterface(id, address)
+Napi::Value IoThreadObject::set_multicast_interface(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    return ksocket::set_multicast_interface(endpoint.fd.get(), text(info[1]));
+  });
+}
+
+// getBacklog(id) → [datagrams, bytes] that wait for the socket to be writable
+Napi::Value IoThreadObject::get_backlog(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  uint64_t count = 0;
+  uint64_t bytes = 0;
+  if (endpoint) {
+    std::lock_guard lock(endpoint->tx_mutex);
+    count = endpoint->backlog.datagrams();
+    bytes = endpoint->backlog.payload_bytes();
+  }
+  Napi::Array out = Napi::Array::New(info.Env(), 2);
+  out.Set(0u, number(info.Env(), count));
+  out.Set(1u, number(info.Env(), bytes));
+  return out;
+}
+
+// notifyDrained(id) → will there be a `drained` record?
+Napi::Value IoThreadObject::notify_drained(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  return Napi::Boolean::New(info.Env(), endpoint && thread_->notify_drained(*endpoint));
+}
+
+}  // namespace ksocket

@@ -1,0 +1,52 @@
+// What the kernel would not take from one socket yet, in order, each with its own copy of the payload.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <span>
+#include <vector>
+
+#include "core/datapath/tx_flush.h"
+#include "core/memory/counters.h"
+#include "core/memory/layout.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+// More than this waiting in one socket is refused with ENOBUFS.
+inline constexpr size_t kBacklogBytesMax = 64u << 20;
+
+class Backlog {
+ public:
+  bool empty() const { return waiting_.empty(); }
+  size_t datagrams() const { return waiting_.size(); }
+  size_t payload_bytes() const { return bytes_ - waiting_.size() * sizeof(Descriptor); }
+
+  // Copies those whose result is kResultDeferred, as far as there is room; the others' result is -ENOBUFS.
+  // How many wait now of these.
+  uint32_t keep(const uint8_t* base, std::span<Descriptor> descriptors, const Counters& counters);
+
+  // Sends until the kernel refuses again. False: it did. Records for JavaScript (results that somebody asked
+  // for, and `drained`) are appended to `completions`.
+  bool work_off(Engine& engine, TxFlush& flush, TxSocket& socket, uint32_t socket_id,
+                std::vector<Descriptor>* completions);
+
+  // Asks for a `drained` record once nothing waits. False when nothing does: there will be none.
+  bool notify_drained() { return tell_drained_ = !waiting_.empty(); }
+
+  // Drops everything. How many datagrams that were.
+  size_t clear();
+
+ private:
+  struct Deferred {
+    Descriptor descriptor;
+    std::vector<uint8_t> payload;
+  };
+
+  std::list<Deferred> waiting_;  // costs an idle socket nothing, as a deque would
+  // Payloads, and a descriptor each: empty datagrams have a limit, too.
+  size_t bytes_ = 0;
+  bool tell_drained_ = false;
+};
+
+}  // namespace ksocket

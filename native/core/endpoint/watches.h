@@ -1,0 +1,40 @@
+// Which sockets the engine watches, and for what. From any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/endpoint/endpoint.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+class Watches {
+ public:
+  explicit Watches(Engine& engine) : engine_(engine) {}
+
+  // Adds and removes interest bits. The engine hears of it now. 0 or -errno.
+  int set(Endpoint& endpoint, uint32_t add, uint32_t remove);
+  // The engine is to hear of it with a later set().
+  void plan(Endpoint& endpoint, uint32_t interest);
+
+  // The caller holds endpoint.watch.mutex for these.
+
+  // Adds the engine's entry anew, if it has one: behind whoever else waits for the socket (exclusive waiters
+  // are woken in the order in which they were added), and checked for readiness.
+  void renew(Endpoint& endpoint);
+  // The descriptor is about to be closed.
+  void forget(Endpoint& endpoint);
+  // After the loop has got the socket, or lost it.
+  void note_duty(Endpoint& endpoint);
+
+  // Is there anything that nobody but the I/O thread would notice: a socket that is not shared with the loop,
+  // or one that waits to be writable?
+  bool has_sole_duty() const { return sole_duties_.load() > 0; }
+
+ private:
+  Engine& engine_;
+  std::atomic<uint32_t> sole_duties_{0};  // endpoints with one
+};
+
+}  // namespace ksocket

@@ -1,0 +1,269 @@
+#include "core/sharing/loop_sharing.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/clock.h"
+
+namespace ksocket {
+
+LoopSharing::LoopSharing(const Tools& tools, Moderation::Options moderation,
+                         std::function<void(Endpoint&, int error)> report, std::function<bool()> interrupted)
+    : tools_(tools),
+      report_(std::move(report)),
+      interrupted_(std::move(interrupted)),
+      moderation_(moderation) {}
+
+LoopSharing::ThreadLock::ThreadLock(LoopSharing& sharing) : sharing_(sharing) {
+  while (sharing_.loop_waits_.load() > 0) sched_yield();
+  sharing_.mutex_.lock();
+}
+
+void LoopSharing::start(const LoopPoll& loop) {
+  loop_ = loop;
+  loop_owns_ = true;
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  places_max_ = std::min<size_t>(kLimits.places_max, descriptors.rlim_cur / kLimits.places_share);
+  fresh_.open(tools_.engine);
+}
+
+void LoopSharing::stop() {
+  if (loop_owns()) hand_to_thread();
+  places_.clear();
+  free_places_.clear();
+  fresh_.take();
+}
+
+// ---- which sockets the loop shares
+
+bool LoopSharing::add(const std::shared_ptr<Endpoint>& endpoint) {
+  if (!loop_) return false;
+  LoopLock lock(*this);
+  bool has_place = take_place(endpoint);
+  if (has_place && !loop_owns()) return false;
+  tools_.watches.plan(*endpoint, kReadable);
+  if (!fresh_.add(endpoint)) return false;
+  if (!has_place) loop_.ask_before_poll();
+  return true;
+}
+
+void LoopSharing::remove(Endpoint& endpoint) {
+  if (!loop_) return;
+  LoopLock lock(*this);
+  fresh_.remove(endpoint);
+  if (!endpoint.sharing.shared) return;
+  if (loop_owns()) leave_loop(loop_, endpoint.fd.get());
+  free_place(endpoint);
+}
+
+// False when there is none, or the descriptor cannot be shared: then it is the thread's alone. The caller
+// holds the lock.
+bool LoopSharing::take_place(const std::shared_ptr<Endpoint>& endpoint) {
+  if (free_places_.empty() && places_.size() < places_max_) {
+    int data_fd = loop_.add_place();
+    if (data_fd < 0) return false;
+    free_places_.push_back(static_cast<uint32_t>(places_.size()));
+    places_.push_back({data_fd, nullptr});
+  }
+  if (free_places_.empty()) return false;
+  uint32_t number = free_places_.back();
+  Place& place = places_[number];
+  if (enter_loop(loop_, place.data_fd, endpoint->fd.get()) != 0) return false;
+  if (!loop_owns()) leave_loop(loop_, endpoint->fd.get());  // that it can be shared is all we wanted to know
+  free_places_.pop_back();
+  place.endpoint = endpoint;
+  endpoint->sharing.place = number;
+  endpoint->sharing.shared = true;
+  return true;
+}
+
+// The caller holds the lock.
+void LoopSharing::free_place(Endpoint& endpoint) {
+  uint32_t number = endpoint.sharing.place;
+  endpoint.sharing.shared = false;
+  free_places_.push_back(number);
+  places_[number].endpoint.reset();
+}
+
+// ---- when the owner changes
+
+// Carries out what the arbiter has decided. The caller holds the lock.
+void LoopSharing::follow_arbiter() {
+  saturated_until_ns_.store(arbiter_.saturated_until_ns(), std::memory_order_relaxed);
+  if (arbiter_.loop_owns() == loop_owns()) return;
+  if (arbiter_.loop_owns()) {
+    hand_to_loop();
+  } else {
+    hand_to_thread();
+  }
+}
+
+// Exclusive waiters are woken in the order in which they were added: the loop first, then the thread.
+void LoopSharing::hand_to_loop() {
+  loop_owns_ = true;
+  for (const Place& place : places_) {
+    std::shared_ptr<Endpoint> endpoint = place.endpoint;
+    if (!endpoint) continue;
+    std::lock_guard watch_lock(endpoint->watch.mutex);
+    if (!endpoint->fd) continue;
+    if (enter_loop(loop_, place.data_fd, endpoint->fd.get()) == 0) {
+      tools_.watches.renew(*endpoint);
+    } else {
+      free_place(*endpoint);
+      tools_.watches.note_duty(*endpoint);
+    }
+  }
+}
+
+void LoopSharing::hand_to_thread() {
+  loop_owns_ = false;
+  report(watch_all(fresh_.take()));
+  for (const auto& [data_fd, endpoint] : places_) {
+    if (!endpoint) continue;
+    std::lock_guard watch_lock(endpoint->watch.mutex);
+    if (!endpoint->fd) continue;
+    leave_loop(loop_, endpoint->fd.get());
+    // Of what made the loop wake up the engine was never told, and the loop may not have read it all: the new
+    // entry is checked for readiness.
+    tools_.watches.renew(*endpoint);
+  }
+}
+
+// ---- sockets that the engine does not watch yet
+
+// Those that it will not watch, and why.
+LoopSharing::Refused LoopSharing::watch_all(const Endpoints& fresh) {
+  Refused refused;
+  for (const auto& endpoint : fresh) {
+    int error = tools_.watches.set(*endpoint, kNothing, kNothing);
+    if (error != 0) refused.emplace_back(endpoint, error);
+  }
+  return refused;
+}
+
+// Their owners hear of it, once, as of a receive error; the timer tries again. The caller holds the lock.
+void LoopSharing::report(const Refused& refused) {
+  for (const auto& [endpoint, error] : refused) {
+    if (endpoint->closing.load()) continue;
+    fresh_.add(endpoint);
+    if (std::exchange(endpoint->sharing.refusal_told, true)) continue;
+    endpoint->counters.add(Counter::rx_errors, 1);
+    report_(*endpoint, error);
+  }
+}
+
+void LoopSharing::before_poll() {
+  LoopLock lock(*this);
+  report(watch_all(fresh_.take_unshared()));
+}
+
+size_t LoopSharing::take_timer(std::span<Event> events) {
+  auto at = std::find_if(events.begin(), events.end(),
+                         [](const Event& event) { return event.token == kFreshTimerToken; });
+  if (at == events.end()) return events.size();
+  std::rotate(at, at + 1, events.end());
+  size_t others = events.size() - 1;
+  Endpoints fresh;
+  {
+    ThreadLock lock(*this);
+    fresh_.on_timer();
+    if (others > 0) return others;  // take_fresh() comes next
+    fresh = fresh_.take();
+  }
+  // Not under the lock: the loop may be making the next thousand.
+  Refused refused = watch_all(fresh);
+  if (refused.empty()) return 0;
+  ThreadLock lock(*this);
+  report(refused);
+  return 0;
+}
+
+Endpoints LoopSharing::take_fresh() {
+  Endpoints fresh = fresh_.take();
+  report(watch_all(fresh));
+  std::erase_if(fresh, [](const auto& endpoint) { return !endpoint->sharing.shared; });
+  return fresh;
+}
+
+// ---- a turn of either side
+
+bool LoopSharing::receive_on_loop(uint32_t place) {
+  loop_came_.store(true, std::memory_order_relaxed);
+  LoopLock lock(*this);
+  std::shared_ptr<Endpoint> endpoint = places_[place].endpoint;
+  if (!endpoint) return false;
+  RxTurn::Outcome outcome;
+  {
+    std::lock_guard rx_lock(endpoint->rx_mutex);
+    outcome = tools_.turn.receive(*endpoint);
+  }
+  if (outcome == RxTurn::Outcome::dead) {
+    leave_loop(loop_, endpoint->fd.get());
+    tools_.watches.set(*endpoint, kNothing, kReadable | kWritable);
+  }
+  tools_.counters.add(Counter::loop_rounds, 1);
+  bool something = tools_.ring.has_unpublished();
+  if (something) tools_.ring.publish();
+  note_loop_round();
+  // A full ring is no reason to pause: the reader is about to empty it.
+  return something || outcome == RxTurn::Outcome::ring_full;
+}
+
+void LoopSharing::note_loop_round() {
+  RxRound round = tools_.turn.take_round();
+  if (!loop_owns() || round.datagrams == 0) return;
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  moderation_.observe(round.datagrams, now_ns);
+  arbiter_.after_loop_round(round, moderation_.gap_ns(), now_ns);
+  follow_arbiter();
+}
+
+uint64_t LoopSharing::after_round(bool caught_up) {
+  RxRound round = tools_.turn.take_round();
+  if (round.datagrams == 0 || (!loop_ && !moderation_.enabled())) return 0;
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  if (loop_owns()) {  // the event loop was busy, or a burst came
+    moderation_.observe(round.datagrams, now_ns);
+    arbiter_.after_stand_in(round, moderation_.gap_ns());
+    follow_arbiter();
+    return 0;
+  }
+  bool waited = moderation_.waited();
+  uint64_t pause_ns = moderation_.after(round.datagrams, now_ns);
+  if (loop_) {
+    arbiter_.after_thread_round({round, waited, moderation_.futile(), caught_up}, moderation_.gap_ns(),
+                                now_ns);
+    follow_arbiter();
+    if (loop_owns()) return 0;
+  }
+  if (pause_ns > 0) tools_.counters.add(Counter::moderations, 1);
+  return pause_ns;
+}
+
+// ---- the vigil
+
+bool LoopSharing::leave_to_loop() {
+  if (!loop_owns() || interrupted_()) return false;
+  uint64_t until_ns = saturated_until_ns_.load(std::memory_order_relaxed);
+  bool saturated = until_ns != 0 && clock_ns(CLOCK_MONOTONIC) < until_ns;
+  uint64_t grace_ns = arbiter_.on_told(came(), saturated, tools_.ring.consumed());
+  if (grace_ns == 0) return false;
+  loop_came_.store(false, std::memory_order_relaxed);
+  sleep_ns(grace_ns);
+  arbiter_.after_grace(came(), saturated);
+  while (arbiter_.vigil() == Vigil::dozing) doze();
+  return true;
+}
+
+void LoopSharing::doze() {
+  if (tools_.watches.has_sole_duty() || !loop_owns() || interrupted_()) return arbiter_.end_doze();
+  uint64_t before = tools_.counters.get(Counter::loop_rounds);
+  sleep_ns(kLimits.doze_ns);
+  arbiter_.after_doze(tools_.counters.get(Counter::loop_rounds) - before);
+}
+
+}  // namespace ksocket

@@ -1,0 +1,36 @@
+#include "core/thread/ticker.h"
+
+#include <utility>
+
+#include "core/base/clock.h"
+
+namespace ksocket {
+
+void Ticker::add(std::weak_ptr<Endpoint> endpoint) {
+  std::lock_guard lock(mutex_);
+  all_.push_back(std::move(endpoint));
+  any_.store(true);
+}
+
+void Ticker::tick() {
+  if (!any_.load(std::memory_order_relaxed)) return;
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  if (now_ns - ticked_ns_ < uint64_t{kTickMs} * 1'000'000) return;
+  ticked_ns_ = now_ns;
+  std::vector<std::weak_ptr<Endpoint>> all;
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(all_, [](const auto& weak) { return weak.expired(); });
+    all = all_;
+  }
+  for (const auto& weak : all) {
+    auto endpoint = weak.lock();
+    if (!endpoint) continue;
+    std::lock_guard lock(endpoint->rx_mutex);
+    if (!endpoint->fd || !endpoint->responder) continue;
+    endpoint->responder->tick();
+    endpoint->kernel_drops.refresh(endpoint->fd.get(), endpoint->counters);
+  }
+}
+
+}  // namespace ksocket

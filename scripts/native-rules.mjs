@@ -1,0 +1,172 @@
+// What the compiler does not check of native/: who may include whom, and how long a file and a function may be.
+// Prints each violation and fails when there is one.
+//
+//   node scripts/native-rules.mjs [directory]     native/ without one
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+
+/** The rooms of core/, each of which may include itself and what stands before it. Neighbours in one row do not
+ * include each other. */
+const CORE = [
+  ['base'],
+  ['memory'],
+  ['control', 'bpf'],
+  ['socket'],
+  ['contract'], // lays out for JavaScript what memory and socket have
+  ['datapath'],
+  ['answer'],
+  ['endpoint'],
+  ['sharing'],
+  ['thread'],
+];
+
+const ENGINES = ['engine/', 'core/base/'];
+/** Which files may include which (beginnings of paths); the first row that fits a file counts. */
+const MAY_INCLUDE = [
+  ...CORE.flatMap((row, i) =>
+    row.map((room) => ({
+      from: `core/${room}/`,
+      to: [...CORE.slice(0, i).flat(), room].map((each) => `core/${each}/`).concat('engine/engine.h', 'include/'),
+    })),
+  ),
+  { from: 'engine/engine.h', to: [] },
+  { from: 'engine/features.cc', to: [...ENGINES, 'core/socket/'] },
+  { from: 'engine/', to: ENGINES },
+  { from: 'bridge/', to: ['bridge/', 'core/', 'engine/'] },
+  { from: 'addon.cc', to: ['bridge/'] },
+  { from: 'tools/', to: ['core/'] },
+  { from: 'include/', to: [] },
+  { from: 'test/', to: ['test/', 'core/', 'engine/', 'include/'] },
+];
+
+const NODES_HEADERS = /^(node_?api.*|napi.*|node.*|v8.*|uv)\.h$/;
+const MAY_INCLUDE_NODES_HEADERS = /^(bridge\/|addon\.cc$)/;
+
+const FILE_LINES_MAX = 350;
+const FUNCTION_LINES_MAX = 60;
+
+const CUT_WITH_GROUPS = 'is cut when grouping becomes core/datapath/tx_groups';
+/** Violations that stay, by how they begin, and why. One that is mended has to leave this list. */
+const EXCEPTIONS = {
+  'core/datapath/tx_flush.cc: TxFlush::group_chunk has': CUT_WITH_GROUPS,
+  'core/datapath/tx_flush.cc: TxFlush::send_chunk has': CUT_WITH_GROUPS,
+  'test/datapath/tx_flush_test.cc has': CUT_WITH_GROUPS,
+  'test/datapath/tx_flush_test.cc: TEST(TxFlush, ': CUT_WITH_GROUPS,
+  'test/memory/wake_protocol_test.cc: producer_steps has':
+    'a state machine, a case a state: in pieces nobody sees it whole',
+};
+
+/** Where an include in quotes is looked for, as binding.gyp and the two CMakeLists.txt say. */
+const INCLUDE_DIRECTORIES = ['', 'test/', 'include/'];
+
+/** Without comments and the contents of literals; line numbers stay. */
+function codeOf(source) {
+  const blank = (text) => text.replaceAll(/[^\n]/g, ' ');
+  return source.replaceAll(
+    /\/\/.*|\/\*[\s\S]*?\*\/|R"(\w*)\([\s\S]*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])+'/g,
+    blank,
+  );
+}
+
+function includesOf(source) {
+  return [...source.matchAll(/^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => ({
+    name,
+    own: quote === '"',
+  }));
+}
+
+/** What has parentheses before its braces, in a namespace or class: functions, and what TEST and the like make of them. */
+function* functionsOf(source) {
+  const code = codeOf(source).replaceAll(/^[ \t]*#(?:.*\\\n)*.*/gm, (text) => text.replaceAll(/[^\n]/g, ' '));
+  const open = []; // a block each
+  let line = 1;
+  let header = ''; // since the last statement or block ended
+  let first = 1; // line of the header
+  for (const character of code) {
+    if (character === '{') {
+      const outside = open.every(({ isScope }) => isScope);
+      const text = header.replace(/^(template\s*<[^{}]*?>\s*(?=\w))+/, '').trim();
+      const isScope = /^(inline\s+)?(namespace|class|struct|union|extern)\b/.test(text) && !/\)\s*(const)?$/.test(text);
+      open.push({ isScope, isFunction: outside && !isScope && text.includes('('), text, first });
+    } else if (character === '}') {
+      const { isFunction, text, first } = open.pop() ?? {};
+      if (isFunction) {
+        const name = text.startsWith('TEST') ? text : /[\w~:]+(?=\s*\()/.exec(text)?.[0];
+        yield { name, lines: line - first + 1 };
+      }
+    } else if (character !== ';' && (header !== '' || /\S/.test(character))) {
+      if (header === '') first = line;
+      header += character;
+    }
+    if (/[{};]/.test(character) || /^(public|private|protected):$/.test(header)) header = '';
+    if (character === '\n') line++;
+  }
+}
+
+/** What is wrong with these sources (path below native/ → text), a line each. */
+function violations(sources) {
+  const found = [];
+  const includes = new Map(); // file → files of native/
+  for (const [file, source] of sources) {
+    const own = [];
+    const allowed = MAY_INCLUDE.find(({ from }) => file.startsWith(from))?.to;
+    if (allowed === undefined) found.push(`${file} is in no room`);
+    for (const { name, own: quoted } of includesOf(source)) {
+      if (!quoted) {
+        if (NODES_HEADERS.test(name) && !MAY_INCLUDE_NODES_HEADERS.test(file))
+          found.push(`${file} includes <${name}>: Node's headers are for bridge/ and addon.cc`);
+        continue;
+      }
+      const places = [posix.join(posix.dirname(file), name), ...INCLUDE_DIRECTORIES.map((place) => place + name)];
+      const target = places.find((place) => sources.has(place));
+      if (target === undefined) found.push(`${file} includes "${name}", which is not there`);
+      else if (!allowed?.some((to) => target.startsWith(to))) found.push(`${file} includes ${target}`);
+      else own.push(target);
+    }
+    includes.set(file, own);
+    const lines = source.split('\n').length - 1;
+    if (lines > FILE_LINES_MAX) found.push(`${file} has ${lines} lines`);
+    for (const { name, lines } of functionsOf(source)) {
+      if (lines > FUNCTION_LINES_MAX) found.push(`${file}: ${name} has ${lines} lines`);
+    }
+  }
+  found.push(...circles(includes));
+  const isExcepted = (violation) => Object.keys(EXCEPTIONS).some((known) => violation.startsWith(known));
+  const mended = Object.keys(EXCEPTIONS).filter((known) => !found.some((violation) => violation.startsWith(known)));
+  return [
+    ...found.filter((violation) => !isExcepted(violation)),
+    ...mended.map((known) => `${known} …: is mended, so scripts/native-rules.mjs needs no exception`),
+  ];
+}
+
+/** Files that include each other, each circle once. */
+function circles(includes) {
+  const found = [];
+  const done = new Set();
+  const visit = (file, path) => {
+    if (path.includes(file)) found.push(`circle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`);
+    if (path.includes(file) || done.has(file)) return;
+    for (const next of includes.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of includes.keys()) visit(file, []);
+  return found;
+}
+
+function readSources(directory) {
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  return new Map(
+    files
+      .filter((file) => /\.(cc|h|c|inc)$/.test(file))
+      .sort()
+      .map((file) => [file.replaceAll('\\', '/'), readFileSync(join(directory, file), 'utf8')]),
+  );
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const sources = readSources(process.argv[2] ?? join(dirname(import.meta.dirname), 'native'));
+  const found = violations(sources);
+  for (const violation of found) console.error(`native/${violation}`);
+  console.log(`${sources.size} sources of native/, ${found.length} violations of its rules`);
+  if (found.length > 0) process.exitCode = 1;
+}
