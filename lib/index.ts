@@ -4,8 +4,9 @@
  * @module
  */
 
+export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features } from './backend/features.js';
-export type { KernelFeatures } from './backend/load.js';
+export type { SocketType } from './base/family.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
 export { type Slot, slot } from './server/rules/slots.js';
@@ -23,8 +24,9 @@ export type {
 } from './server/rules/types.js';
 export { createServer, Server, type ServerEvents } from './server/server.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
-export type { SocketOptions, SocketType } from './socket/options.js';
-export { type AddressInfo, type BindOptions, createSocket, Socket, type SocketEvents } from './socket/socket.js';
+export type { SocketOptions } from './socket/options.js';
+export { createSocket, Socket } from './socket/socket.js';
+export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';
 export type {
   AnsweringCounterName,
@@ -34,4 +36,4 @@ export type {
   ThreadCounterName,
   ThreadStats,
 } from './thread/counters.js';
-export type { RemoteInfo } from './thread/receiver.js';
+export type { RemoteInfo } from './thread/endpoint.js';

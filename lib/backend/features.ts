@@ -1,4 +1,5 @@
-import { binding, engineWanted, type KernelFeatures } from './load.js';
+import type { KernelFeatures } from './contract.js';
+import { binding, engineWanted } from './load.js';
 
 export interface Features extends KernelFeatures {
   /** What new sockets use: `mmsg` (recvmmsg, sendmmsg, epoll, GRO, GSO) or `posix` (poll, recvmsg, sendmsg). */

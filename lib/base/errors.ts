@@ -18,7 +18,7 @@ function coded<T extends Error>(
     enumerable: false,
     writable: true,
   });
-  void error.stack; // is formatted now, with that name
+  void error.stack; // reading it formats the stack, with the name above
   delete (error as { name?: string }).name;
   error.code = code;
   Object.defineProperty(error, 'toString', { value: toStringWithCode, configurable: true, writable: true });
@@ -44,7 +44,7 @@ export function received(value: unknown): string {
     const at = message.indexOf(' Received ');
     if (at >= 0) return message.slice(at);
   }
-  return ` Received ${inspect(value, { depth: -1 })}`; // not Node
+  return ` Received ${inspect(value, { depth: -1 })}`; // a runtime whose messages do not say it
 }
 
 type Kind = 'property' | 'argument';

@@ -1,8 +1,8 @@
 // `ksocket send`: one datagram, to try a server with.
 
 import dns from 'node:dns/promises';
-import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
+import { familyOfNumber, familyOfText } from '../base/family.js';
 import { createSocket } from '../socket/socket.js';
 import { parseEndpoint, printable } from './endpoint.js';
 
@@ -38,8 +38,8 @@ async function send(
   const { address, port } = options.to;
   let timer: NodeJS.Timeout | undefined;
   try {
-    const family = isIP(address) || (await dns.lookup(address)).family;
-    await using socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+    const family = familyOfText(address) ?? familyOfNumber((await dns.lookup(address)).family);
+    await using socket = createSocket(family.type);
     await new Promise<void>((resolve, reject) => {
       socket.on('error', reject);
       if (options.wait !== undefined) {

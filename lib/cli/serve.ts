@@ -1,7 +1,7 @@
 // `ksocket serve`: the original kernel module as a command, with its log lines.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Monitor } from '../monitor/index.js';
-import type { ReplyTarget, ServerOptions } from '../server/options.js';
+import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/options.js';
 import { createServer } from '../server/server.js';
 import { parseEndpoint, parseListen, parsePort, printable } from './endpoint.js';
 
@@ -26,8 +26,8 @@ Examples:
 
 function parseMaxBytes(text: string): number {
   const bytes = Number(text);
-  if (!Number.isInteger(bytes) || bytes < 1 || bytes > 65535)
-    throw new InvalidArgumentError('a number from 1 to 65535.');
+  if (!Number.isInteger(bytes) || bytes < 1 || bytes > MAX_BYTES_MAX)
+    throw new InvalidArgumentError(`a number from 1 to ${MAX_BYTES_MAX}.`);
   return bytes;
 }
 

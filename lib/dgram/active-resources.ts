@@ -1,6 +1,8 @@
 // process.getActiveResourcesInfo() and process._getActiveHandles() ask libuv, which knows nothing of our sockets. Under
 // ksocket/register they list those that keep the event loop running, where node:dgram's would stand.
-import { holding } from '../socket/core.js';
+
+/** The sockets that keep the event loop running. */
+export const holding = new Set<object>();
 
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;

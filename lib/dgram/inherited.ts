@@ -4,7 +4,6 @@ import cluster from 'node:cluster';
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
-import type { CheckedSocketOptions } from '../socket/options.js';
 
 /** The part of libuv's UDP handle, as Node wraps it, that matters here. */
 export interface UvHandle {
@@ -45,17 +44,18 @@ export function sharesPorts(): boolean {
   return cluster.isWorker;
 }
 
-/** Asks the primary for the one socket that all workers share. `done` gets -errno, or 0 and the handle. */
+/** Asks the primary for the one socket that all workers share, as `type` and `flags` (OPEN_…) say. `done` gets -errno,
+ * or 0 and the handle. */
 export function bindThroughPrimary(
   socket: object,
-  options: CheckedSocketOptions,
+  { type, flags }: { type: string; flags: number },
   address: string,
   port: number,
   done: (errno: number, handle: UvHandle | null) => void,
 ): void {
-  let flags = 0;
-  if (options.flags & OPEN_REUSE_ADDRESS) flags |= UV_UDP_REUSEADDR;
-  if (options.flags & OPEN_IPV6_ONLY) flags |= UV_UDP_IPV6ONLY;
-  const request: SharedBind = { address, port, addressType: options.type, fd: -1, flags };
+  let uvFlags = 0;
+  if (flags & OPEN_REUSE_ADDRESS) uvFlags |= UV_UDP_REUSEADDR;
+  if (flags & OPEN_IPV6_ONLY) uvFlags |= UV_UDP_IPV6ONLY;
+  const request: SharedBind = { address, port, addressType: type, fd: -1, flags: uvFlags };
   (cluster as unknown as { _getServer: GetServer })._getServer(socket, request, done);
 }

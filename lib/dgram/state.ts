@@ -3,7 +3,6 @@
 // need socket._handle.fd. A ksocket has no such state: this makes one when asked, of what the socket knows.
 import dgram from 'node:dgram';
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT, SocketOption } from '../backend/layout.js';
-import type { SocketCore } from '../socket/core.js';
 
 /** The part of libuv's UDP handle, as Node wraps it, that is needed here. */
 interface UdpHandle {
@@ -11,6 +10,28 @@ interface UdpHandle {
   open(fd: number): number;
   unref(): void;
   close(): void;
+}
+
+/** What the state tells of a socket. */
+export interface StateSource {
+  readonly family: { readonly type: string };
+  readonly options: { readonly recvBufferSize: number; readonly sendBufferSize: number };
+  /** The OPEN_ flags of layout.ts that it is bound with. */
+  flags: number;
+  readonly closed: boolean;
+  readonly receiving: boolean;
+  readonly bindState: 'unbound' | 'binding' | 'bound';
+  readonly connectState: 'disconnected' | 'connecting' | 'connected';
+  /** What waits for the bind. */
+  readonly queue: readonly (() => void)[] | undefined;
+  /** Ends the events of what comes in, for good, and no longer keeps the event loop running. */
+  stopReceiving(): void;
+  /** A new descriptor for the same open socket; the caller closes it. */
+  descriptorCopy(): number | undefined;
+  /** The value that the kernel has, or -errno. */
+  option(option: number): number;
+  /** 0, or -errno. */
+  setOption(option: number, value: number): number;
 }
 
 const NativeSocket = dgram.Socket as unknown as new (type: string) => Record<symbol, { handle: UdpHandle }>;
@@ -29,7 +50,7 @@ function findSymbol(): symbol | undefined {
   try {
     dgram.Socket.prototype.ref.call(witness as dgram.Socket);
   } catch {
-    // somebody else's dgram, or a later Node's
+    // dgram has been replaced, or a later Node's has no such symbol
   }
   return found;
 }
@@ -42,50 +63,49 @@ const connectStates = ['disconnected', 'connecting', 'connected'];
 
 /** Names and values are node:dgram's. */
 export class SocketState {
-  readonly #core: SocketCore;
+  readonly #source: StateSource;
   readonly #handle: UdpHandle;
   #open = false;
 
-  constructor(core: SocketCore, symbol: symbol) {
-    this.#core = core;
-    this.#handle = new NativeSocket(core.options.type)[symbol].handle;
+  constructor(source: StateSource, symbol: symbol) {
+    this.#source = source;
+    this.#handle = new NativeSocket(source.family.type)[symbol].handle;
     this.#handle.unref(); // whether the event loop has to go on is the socket's own affair
   }
 
   /** Node's own handle, on a copy of the descriptor: nothing is received through it. */
   get handle(): UdpHandle | null {
-    if (this.#core.closed) return null;
+    if (this.#source.closed) return null;
     this.follow();
     return this.#handle;
   }
 
   get receiving(): boolean {
-    return this.#core.receiving;
+    return this.#source.receiving;
   }
   set receiving(on: unknown) {
-    if (!on) this.#core.stopReceiving();
+    if (!on) this.#source.stopReceiving();
   }
 
   get bindState(): number {
-    return bindStates.indexOf(this.#core.bindState);
+    return bindStates.indexOf(this.#source.bindState);
   }
 
   get connectState(): number {
-    return connectStates.indexOf(this.#core.connectState);
+    return connectStates.indexOf(this.#source.connectState);
   }
 
   get queue(): readonly unknown[] | undefined {
-    return this.#core.queue;
+    return this.#source.queue;
   }
 
-  /** It counts as it is when the socket is bound. */
+  /** Takes effect if set before the socket is bound. */
   get reuseAddr(): boolean | undefined {
     return this.#flag(OPEN_REUSE_ADDRESS);
   }
   set reuseAddr(on: unknown) {
-    const { options } = this.#core;
-    const flags = on ? options.flags | OPEN_REUSE_ADDRESS : options.flags & ~OPEN_REUSE_ADDRESS;
-    this.#core.options = { ...options, flags };
+    const { flags } = this.#source;
+    this.#source.flags = on ? flags | OPEN_REUSE_ADDRESS : flags & ~OPEN_REUSE_ADDRESS;
   }
 
   get reusePort(): boolean | undefined {
@@ -97,22 +117,22 @@ export class SocketState {
   }
 
   get recvBufferSize(): number | undefined {
-    return this.#core.options.recvBufferSize || undefined;
+    return this.#source.options.recvBufferSize || undefined;
   }
 
   get sendBufferSize(): number | undefined {
-    return this.#core.options.sendBufferSize || undefined;
+    return this.#source.options.sendBufferSize || undefined;
   }
 
   /** Once the socket has a descriptor the handle has a copy. */
   follow(): void {
-    const fd = this.#open ? undefined : this.#core.descriptorCopy();
+    const fd = this.#open ? undefined : this.#source.descriptorCopy();
     if (fd === undefined) return;
     this.#open = true;
-    const reuseAddress = this.#core.option(SocketOption.reuseAddress);
+    const reuseAddress = this.#source.option(SocketOption.reuseAddress);
     this.#handle.open(fd);
     // uv_udp_open() has switched it on, for all copies.
-    if (reuseAddress === 0) this.#core.setOption('setsockopt', SocketOption.reuseAddress, 0);
+    if (reuseAddress === 0) this.#source.setOption(SocketOption.reuseAddress, 0);
   }
 
   /** The descriptor is gone. */
@@ -121,11 +141,11 @@ export class SocketState {
   }
 
   #flag(flag: number): boolean | undefined {
-    return (this.#core.options.flags & flag) !== 0 || undefined;
+    return (this.#source.flags & flag) !== 0 || undefined;
   }
 }
 
-// The deprecated properties may be set; what the socket would not heed is taken, and ignored.
+// Programs may assign to the deprecated properties. To these it has no effect: the socket does not read them.
 for (const name of ['handle', 'bindState', 'queue']) {
   const { get } = Object.getOwnPropertyDescriptor(SocketState.prototype, name) as PropertyDescriptor;
   Object.defineProperty(SocketState.prototype, name, { get, set() {}, configurable: true });

@@ -7,7 +7,7 @@ export interface Health {
   /** Why, for people. */
   reasons: string[];
   eventLoopLagMs: number;
-  /** From here on it is a reason. */
+  /** More than this is a reason. */
   maxLagMs: number;
   servers: { name: string; running: boolean; threadAlive: boolean }[];
 }

@@ -1,6 +1,7 @@
 // The web server: which requests are answered at all, and with which headers.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { BlockList, isIP } from 'node:net';
+import { BlockList } from 'node:net';
+import { familyOfText } from '../base/family.js';
 
 export interface Answer {
   status?: number;
@@ -32,14 +33,14 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8);
 loopback.addAddress('::1', 'ipv6');
 
-export function isLoopback(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4');
+function isLoopback(address: string): boolean {
+  const family = familyOfText(address);
+  return family !== undefined && loopback.check(address, family.blockListName);
 }
 
 /** DNS rebinding: a page of evil.example whose name now resolves to 127.0.0.1 is of the monitor's own origin for the
  * browser, but its Host header still says evil.example. */
-export function isLocalHost(header: string | undefined): boolean {
+function isLocalHost(header: string | undefined): boolean {
   if (header === undefined) return false;
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(header);
   const name = (match?.[1] ?? match?.[2])?.toLowerCase();

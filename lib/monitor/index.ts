@@ -8,10 +8,11 @@ import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as errors from '../base/errors.js';
-import { type Observation, observe } from '../server/observers.js';
+import { validateInteger, validateObject, validatePort, validateString } from '../base/validate.js';
+import { observe } from '../server/observers.js';
 import type { Server } from '../server/server.js';
-import { validateInteger, validateObject, validatePort, validateString } from '../socket/options.js';
-import type { AddressInfo } from '../socket/socket.js';
+import type { AddressInfo } from '../socket/types.js';
+import type { Observation } from '../thread/observation.js';
 import { Heartbeat } from './heartbeat.js';
 import type { ServerSource } from './observed-server.js';
 import type { FromWorker, MonitorWorkerData, ToWorker } from './protocol.js';
@@ -122,7 +123,7 @@ export class Monitor extends EventEmitter<MonitorEvents> {
 
   #afterwards(action: () => Promise<void>): Promise<void> {
     const done = this.#latest.then(action);
-    this.#latest = done.catch(() => {}); // whoever called has been told
+    this.#latest = done.catch(() => {}); // the caller has the rejected promise
     return done;
   }
 

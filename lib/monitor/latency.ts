@@ -4,7 +4,7 @@ import { LATENCY_BUCKETS, LATENCY_SUB_BUCKET_BITS, LATENCY_SUM } from '../backen
 const PER_OCTAVE = 1 << LATENCY_SUB_BUCKET_BITS;
 
 /** Where a bucket begins, in microseconds; it ends where the next one begins. */
-export function bucketStartUs(bucket: number): number {
+function bucketStartUs(bucket: number): number {
   if (bucket < PER_OCTAVE) return bucket;
   const shift = (bucket >> LATENCY_SUB_BUCKET_BITS) - 1;
   return (PER_OCTAVE + (bucket & (PER_OCTAVE - 1))) * 2 ** shift;

@@ -73,21 +73,13 @@ function grouped(): Map<string, { metric: CounterMetric; read: (stats: ServerSta
   return out;
 }
 
-export function createRegistry(
-  servers: readonly ObservedServer[],
-  heartbeat: HeartbeatReader,
-  history: History,
-  version: string,
-): Registry {
-  const registry = new Registry();
-  const registers = [registry];
-  const labelNames = ['server'];
-
+/** Each counter of the servers and their threads. */
+function addCounters(registers: Registry[], servers: readonly ObservedServer[]): void {
   for (const [name, parts] of grouped()) {
     new Counter({
       name,
       help: parts[0].metric.help,
-      labelNames: [...labelNames, ...Object.keys(parts[0].metric.labels ?? {})],
+      labelNames: ['server', ...Object.keys(parts[0].metric.labels ?? {})],
       registers,
       collect() {
         this.reset();
@@ -99,11 +91,15 @@ export function createRegistry(
       },
     });
   }
+}
+
+/** How each server is at this moment. */
+function addGauges(registers: Registry[], servers: readonly ObservedServer[]): void {
   const gauge = (name: string, help: string, read: (server: ObservedServer) => number | undefined) => {
     new Gauge({
       name: `ksocket_${name}`,
       help,
-      labelNames,
+      labelNames: ['server'],
       registers,
       collect() {
         this.reset();
@@ -119,12 +115,14 @@ export function createRegistry(
   );
   gauge('ring_records', 'Records that wait in the receive ring for JavaScript.', (server) => server.ring()?.records);
   gauge('ring_capacity_records', 'Records that the receive ring can hold.', (server) => server.ring()?.capacity);
+}
 
+function addThreadTimes(registry: Registry, servers: readonly ObservedServer[]): void {
   new Counter({
     name: 'ksocket_thread_cpu_seconds_total',
     help: 'Processor time of the I/O thread, user and system.',
-    labelNames,
-    registers,
+    labelNames: ['server'],
+    registers: [registry],
     collect() {
       this.reset();
       for (const server of servers) if (server.running) this.inc({ server: server.name }, server.thread().cpuSeconds);
@@ -138,6 +136,9 @@ export function createRegistry(
     servers,
     registry,
   );
+}
+
+function addEventLoop(registers: Registry[], heartbeat: HeartbeatReader, history: History): void {
   new Gauge({
     name: 'ksocket_event_loop_lag_seconds',
     help: 'How late the event loop is at this moment.',
@@ -154,6 +155,20 @@ export function createRegistry(
       this.set(history.longestLagMs(LAG_WINDOW_S) / 1000);
     },
   });
+}
+
+export function createRegistry(
+  servers: readonly ObservedServer[],
+  heartbeat: HeartbeatReader,
+  history: History,
+  version: string,
+): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  addCounters(registers, servers);
+  addGauges(registers, servers);
+  addThreadTimes(registry, servers);
+  addEventLoop(registers, heartbeat, history);
   new Gauge({ name: 'ksocket_build_info', help: 'The version, as a label.', labelNames: ['version'], registers }).set(
     { version },
     1,

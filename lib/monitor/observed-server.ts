@@ -1,8 +1,8 @@
 // One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
 import { readFileSync } from 'node:fs';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../backend/layout.js';
-import type { Observation } from '../server/observers.js';
 import { readServerStats, type ServerStats } from '../thread/counters.js';
+import type { Observation } from '../thread/observation.js';
 import { Latencies } from './latency.js';
 
 /** What the monitor's thread is told of a server. */

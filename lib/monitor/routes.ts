@@ -68,7 +68,7 @@ export interface MonitorStats {
   }[];
 }
 
-export function monitorStats({ servers, heartbeat, history, maxLagMs, version }: Sources): MonitorStats {
+function monitorStats({ servers, heartbeat, history, maxLagMs, version }: Sources): MonitorStats {
   return {
     version,
     pid: process.pid,

@@ -1,20 +1,7 @@
-// What a monitor in another thread reads of a running server: shared memory only, without a call to anybody.
-
+// Who watches a server: each is told what to read while it runs.
 import { LATENCY_CELLS } from '../backend/layout.js';
 import type { IoThread } from '../thread/io-thread.js';
-
-export interface Observation {
-  engine: string;
-  /** Rows of counters: lib/backend/layout.ts names what stands where. */
-  counters: BigUint64Array<SharedArrayBuffer>;
-  thread: BigUint64Array<SharedArrayBuffer>;
-  /** The receive ring's cursors, and the thread's number. */
-  control: Int32Array<SharedArrayBuffer>;
-  /** Places in the receive ring. */
-  ringSlots: number;
-  /** native/core/memory/latency_histogram.h */
-  latency: BigUint64Array<SharedArrayBuffer>;
-}
+import type { Observation } from '../thread/observation.js';
 
 /** Is told what to read when the server starts, and null when it has stopped. */
 export type Observer = (observation: Observation | null) => void;
@@ -48,7 +35,7 @@ export class Observers {
     };
   }
 
-  // Where the kernel refuses the option, there is nothing in the histogram.
+  // Where the kernel refuses SO_TIMESTAMPNS, the histogram stays empty.
   #measure(wanted: boolean): void {
     if (this.#running === undefined) return;
     const { thread, id, observation } = this.#running;

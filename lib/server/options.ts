@@ -1,10 +1,11 @@
-// What createServer() is given: defaults, and what is wrong with it.
+// The options of createServer(): their defaults and checks.
 import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
-import { validateInteger, validatePort, validateString } from '../socket/options.js';
+import { validateInteger, validatePort, validateString } from '../base/validate.js';
+import { BUSY_POLL_US_MAX } from '../thread/options.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
-import type { DefaultAction, Rule } from './rules/types.js';
+import { type DefaultAction, REPLY_BYTES_MAX, type Rule } from './rules/types.js';
 
 /** Where answers go: back to each sender, or all to one place. */
 export type ReplyTarget = 'source' | { address: string; port: number };
@@ -23,7 +24,7 @@ export interface ServerOptions extends ProtectionOptions {
   /** What becomes of a datagram that no rule decides about. Default `drop`. */
   otherwise?: DefaultAction;
   /** Path of a shared object that answers instead: see native/include/ksocket_handler.h. start() rejects with
-   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or does not want to. */
+   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or its `open` refuses. */
   handler?: string;
   /** A text for the handler's `open`. */
   handlerArgument?: string;
@@ -38,8 +39,7 @@ const DEFAULT_PORT = 2325;
 const DEFAULT_REPLY = 'testing...';
 const DEFAULT_TARGET = { address: '127.0.0.1', port: 23 };
 const DEFAULT_MAX_BYTES = 10;
-const MAX_BYTES_MAX = 65535;
-const REPLY_BYTES_MAX = 65507;
+export const MAX_BYTES_MAX = 65_535;
 
 /** Who answers, and what. */
 export type Answering =
@@ -79,7 +79,7 @@ function checkTarget(target: unknown, name: string): ReplyTarget {
   return { address, port: validatePort(port, `${name}.port`, false) };
 }
 
-// Only one of them can answer.
+// A server has one way to answer: the options of the others exclude each other.
 function checkAlone(options: ServerOptions, name: keyof ServerOptions, others: (keyof ServerOptions)[]): void {
   for (const other of others) {
     if (options[other] !== undefined) {
@@ -116,7 +116,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   const cuts = answering.by === 'nobody' || answering.by === 'reply';
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
-  validateInteger(busyPoll, 'options.busyPoll', 0, 1_000_000);
+  validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
   return {
     address,
     port: validatePort(port, 'options.port', true),

@@ -2,7 +2,7 @@
 // native/core/answer/protection/. docs/protection.md says what it does.
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import * as errors from '../base/errors.js';
-import { validateInteger, validateObject } from '../socket/options.js';
+import { validateInteger, validateObject } from '../base/validate.js';
 
 /** Addresses, IPv4 and IPv6: a net.BlockList, or texts of the forms `'192.0.2.1'`, `'10.0.0.0/8'` (CIDR, RFC 4632 and
  * RFC 4291) and `'10.0.0.1-10.0.0.9'` (both belong to it). Up to 1 048 576 of them, without IPv6 zones. */
@@ -36,7 +36,7 @@ export interface ProtectionOptions {
 }
 
 /** What native code is told. A list is 32 bytes a range, its first and its last address in network byte order, IPv4 as
- * `::ffff:a.b.c.d`, ascending by the first; undefined: there is no such list, which an empty one is not. */
+ * `::ffff:a.b.c.d`, ascending by the first; undefined: no list was given, which is not an empty one. */
 export interface CheckedProtection {
   readonly allow: Uint8Array | undefined;
   readonly deny: Uint8Array | undefined;
@@ -125,7 +125,7 @@ function readList(list: unknown, name: string): Range[] {
   });
 }
 
-/** Undefined: the text is none, or its first address comes behind its last. */
+/** Undefined: the text is no range, or its first address comes behind its last. */
 function parseRange(text: string): Range | undefined {
   const [, address, separator, rest] = /^([^/-]*)(?:([/-])(.*))?$/.exec(text) ?? [];
   const first = parseAddress(address ?? '');

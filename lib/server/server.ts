@@ -1,14 +1,15 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
 import dns from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
-import { isIP } from 'node:net';
+import type { NativeAddress, NativeForward } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
-import type { NativeAddress, NativeForward } from '../backend/load.js';
 import * as errors from '../base/errors.js';
-import type { AddressInfo } from '../socket/socket.js';
+import { type Family, familyOfAddress, familyOfNumber, familyOfText } from '../base/family.js';
+import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, zeroCounters } from '../thread/counters.js';
-import { dedicatedThread, defaultThreadOptions, type IoThread } from '../thread/io-thread.js';
-import type { Endpoint, RemoteInfo } from '../thread/receiver.js';
+import type { Endpoint, RemoteInfo } from '../thread/endpoint.js';
+import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
+import { defaultThreadOptions } from '../thread/options.js';
 import { type Observer, Observers, observe } from './observers.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -22,10 +23,20 @@ export interface ServerEvents {
   close: [];
 }
 
-async function resolve(host: string): Promise<{ address: string; family: 4 | 6 }> {
-  const family = isIP(host);
-  if (family !== 0) return { address: host, family: family as 4 | 6 };
-  return (await dns.lookup(host)) as { address: string; family: 4 | 6 };
+interface Resolved {
+  address: string;
+  family: Family;
+}
+
+async function resolve(host: string): Promise<Resolved> {
+  const family = familyOfText(host);
+  if (family !== undefined) return { address: host, family };
+  const found = await dns.lookup(host);
+  return { address: found.address, family: familyOfNumber(found.family) };
+}
+
+function toNative({ address, family, port }: Resolved & { port: number }): NativeAddress {
+  return { family: family.number, address, port };
 }
 
 const BALANCES = ['source', 'round-robin', 'all'] as const;
@@ -37,7 +48,7 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
         targets.map(async (target) => ({ ...target, ...(await resolve(target.address)) })),
       );
       return {
-        targets: resolved.map(({ family, address, port }) => ({ family, address, port })),
+        targets: resolved.map(toNative),
         balance: BALANCES.indexOf(balance),
         idleMs,
         flows,
@@ -62,7 +73,7 @@ function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: N
 export class Server extends EventEmitter<ServerEvents> {
   #options: CheckedServerOptions;
   #thread: IoThread | undefined;
-  #endpoint: (Endpoint & { id: number }) | undefined;
+  #endpoint: Endpoint | undefined;
   // Calls of start() and stop() take effect one after the other.
   #latest: Promise<unknown> = Promise.resolve();
   #finalCounters = zeroCounters();
@@ -107,7 +118,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#thread === undefined || this.#endpoint === undefined) return null;
     const name = this.#thread.native.getName(this.#endpoint.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
-    return { address: name[0], family: isIP(name[0]) === 6 ? 'IPv6' : 'IPv4', port: name[1] };
+    return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }
 
   /** The counters since the last start(); `answering` is what rules, handlers, lists and limits have done. */
@@ -163,7 +174,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
   #afterwards(action: () => void | Promise<void>): Promise<void> {
     const done = this.#latest.then(action);
-    this.#latest = done.catch(() => {}); // whoever called has been told
+    this.#latest = done.catch(() => {}); // the caller has the rejected promise
     return done;
   }
 
@@ -171,7 +182,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const { answering } = this.#options;
     const local = await resolve(this.#options.address);
     const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
-    const remote = target && { ...(await resolve(target.address)), port: target.port };
+    const remote = target && toNative({ ...(await resolve(target.address)), port: target.port });
     const forwards = answering.by === 'rules' ? await resolveForwards(answering.rules) : [];
     const thread = dedicatedThread({
       ...defaultThreadOptions,
@@ -188,13 +199,8 @@ export class Server extends EventEmitter<ServerEvents> {
     this.#endpoint = {
       id,
       pooled: true,
-      wantsBatches: false,
-      onBatch: () => {},
-      reply: () => {},
-      onDrained: () => {},
       onDatagram: (data, source) => void this.emit('datagram', data, source),
       onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
-      onSent: () => {},
     };
     thread.attach(this.#endpoint);
     if (this.#refd) thread.hold();
@@ -208,8 +214,8 @@ export class Server extends EventEmitter<ServerEvents> {
   #open(
     thread: IoThread,
     id: number,
-    local: { address: string; family: 4 | 6 },
-    target: { address: string; family: 4 | 6; port: number } | undefined,
+    local: Resolved,
+    target: NativeAddress | undefined,
     forwards: NativeForward[],
   ): void {
     const { native } = thread;
@@ -217,7 +223,12 @@ export class Server extends EventEmitter<ServerEvents> {
     const check = (errno: number, syscall: string, address: string, port: number) => {
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, port);
     };
-    check(native.open(id, local.family, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL), 'socket', local.address, port);
+    check(
+      native.open(id, local.family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL),
+      'socket',
+      local.address,
+      port,
+    );
     check(native.bind(id, local.address, port), 'bind', local.address, port);
     this.#answer(thread, id, target, forwards);
     this.#protect(thread, id);
@@ -225,7 +236,6 @@ export class Server extends EventEmitter<ServerEvents> {
     check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
   }
 
-  // Tells the thread how to answer.
   #answer(thread: IoThread, id: number, target: NativeAddress | undefined, forwards: NativeForward[]): void {
     const { answering, maxBytes } = this.#options;
     if (answering.by === 'rules') {
@@ -247,7 +257,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 
-  // Datagrams are copied to JavaScript only while somebody listens, so whatever changes the listeners looks.
+  // Datagrams are copied to JavaScript only while somebody listens, so every method that changes the listeners looks.
   static {
     for (const name of [
       'on',

@@ -1,7 +1,7 @@
 // `for await (const { data, address, port } of socket)`: a queue between events and a loop.
 import type { EventEmitter } from 'node:events';
-import type { RemoteInfo } from '../thread/receiver.js';
-import type { SocketEvents } from './socket.js';
+import type { RemoteInfo } from '../thread/endpoint.js';
+import type { SocketEvents } from './types.js';
 
 /** One datagram of a loop over a socket. `data` is the loop's own. */
 export interface ReceivedDatagram extends RemoteInfo {
@@ -9,7 +9,7 @@ export interface ReceivedDatagram extends RemoteInfo {
 }
 
 /** More than this waiting for the loop are dropped, newest first, and counted in `stats().rxQueueDrops`. */
-export const QUEUE_DATAGRAMS_MAX = 65536;
+const QUEUE_DATAGRAMS_MAX = 65536;
 
 /** Ends when the socket closes, throws its 'error'. `onDrop` runs for each datagram that found the queue full. */
 export function iterateMessages(
@@ -18,7 +18,7 @@ export function iterateMessages(
   onDrop: () => void,
 ): AsyncIterableIterator<ReceivedDatagram, undefined> {
   let queue: ReceivedDatagram[] = [];
-  let first = 0; // of the queue; what is before it has been taken
+  let first = 0; // index in the queue of the first datagram that is not taken
   let ended = closed;
   let failure: Error | undefined;
   let waiting: PromiseWithResolvers<ReceivedDatagram | undefined>[] = [];

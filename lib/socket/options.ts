@@ -1,4 +1,4 @@
-// What users may ask for, checked. Messages and codes are node:dgram's where the option is.
+// The options of createSocket(), checked. Where node:dgram has the option, messages and codes are its own.
 import type { LookupOneOptions } from 'node:dns';
 import { BlockList } from 'node:net';
 import {
@@ -10,9 +10,17 @@ import {
   OPEN_REUSE_PORT,
 } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
-import { defaultThreadOptions, type IoThreadOptions } from '../thread/io-thread.js';
-
-export type SocketType = 'udp4' | 'udp6';
+import { type Family, familyOfType, type SocketType } from '../base/family.js';
+import { validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
+import {
+  BUSY_POLL_US_MAX,
+  defaultThreadOptions,
+  type IoThreadOptions,
+  RING_BYTES_MAX,
+  RING_BYTES_MIN,
+  RX_FRAMES_MAX,
+  RX_USECS_MAX,
+} from '../thread/options.js';
 
 /** As dns.lookup, when it is asked for one address. */
 export type LookupFunction = (
@@ -72,57 +80,12 @@ export interface SocketOptions {
   onFull?: 'block' | 'drop';
 }
 
-const RING_BYTES_MIN = 256 * 1024;
-const RING_BYTES_MAX = 1024 * 1024 * 1024;
-const BUSY_POLL_MAX = 1_000_000;
-const RX_USECS_MAX = 10_000;
-const RX_FRAMES_MAX = 1024;
-
-/** A Node port: an integer, or text of one, from 0 (or 1) to 65535. */
-export function validatePort(value: unknown, name: string, allowZero: boolean): number {
-  const number = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : -1;
-  if (number >>> 0 !== number || number > 65535 || (number === 0 && !allowZero)) {
-    throw errors.badPort(name, value, allowZero);
-  }
-  return number | 0;
-}
-
-export function validateString(value: unknown, name: string): asserts value is string {
-  if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
-}
-
-export function validateObject(value: unknown, name: string): asserts value is object {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw errors.invalidArgType(name, 'of type object', value);
-  }
-}
-
-export function validateFunction(value: unknown, name: string): asserts value is (...args: never[]) => unknown {
-  if (typeof value !== 'function') throw errors.invalidArgType(name, 'of type function', value);
-}
-
-export function validateInteger(value: unknown, name: string, min: number, max: number): asserts value is number {
-  if (typeof value !== 'number') throw errors.invalidArgType(name, 'of type number', value);
-  if (!Number.isInteger(value)) throw errors.outOfRange(name, 'an integer', value);
-  if (value < min || value > max) throw errors.outOfRange(name, `>= ${min} && <= ${max}`, value);
-}
-
-export function validateBoolean(value: unknown, name: string): asserts value is boolean {
-  if (typeof value !== 'boolean') throw errors.invalidArgType(name, 'of type boolean', value);
-}
-
-export function validateOneOf<T>(value: unknown, name: string, allowed: readonly T[]): asserts value is T {
-  if (!allowed.includes(value as T)) {
-    throw errors.invalidArgValue(name, value, `must be one of: ${allowed.map((one) => `'${one}'`).join(', ')}`);
-  }
-}
-
 /** What holds where a program says nothing; `ksocket/register` changes it. */
 export const defaults = { pooled: true };
 
 /** What a socket keeps of its options. */
 export interface CheckedSocketOptions {
-  readonly type: SocketType;
+  readonly family: Family;
   /** The OPEN_ flags of layout.ts. */
   readonly flags: number;
   readonly recvBufferSize: number;
@@ -136,7 +99,7 @@ export interface CheckedSocketOptions {
   readonly thread: IoThreadOptions | undefined;
 }
 
-// A type alone, the most frequent case: sockets share what was found out about it.
+// By type, for options that are a type alone, the most frequent case: checked once and shared.
 const ofType = new Map<unknown, CheckedSocketOptions>();
 
 export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSocketOptions {
@@ -162,7 +125,8 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     }
   }
   if (lookup !== undefined) validateFunction(lookup, 'lookup');
-  if (type !== 'udp4' && type !== 'udp6') throw errors.badType();
+  const family = familyOfType(type);
+  if (family === undefined) throw errors.badType();
   // Any implementation of AbortSignal will do.
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || !('aborted' in signal))) {
     throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
@@ -180,7 +144,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   if (options.gso ?? true) flags |= OPEN_GSO;
   if (options.onFull === 'drop') flags |= OPEN_DROP_WHEN_FULL;
   return {
-    type,
+    family,
     flags,
     recvBufferSize: options.recvBufferSize ?? 0,
     sendBufferSize: options.sendBufferSize ?? 0,
@@ -197,7 +161,7 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   const { thread, ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx } = options;
   if (thread !== undefined) validateOneOf(thread, 'options.thread', ['shared', 'dedicated']);
   if (ringBytes !== undefined) validateInteger(ringBytes, 'options.ringBytes', RING_BYTES_MIN, RING_BYTES_MAX);
-  if (busyPoll !== undefined) validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_MAX);
+  if (busyPoll !== undefined) validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
   if (rxUsecs !== undefined) validateInteger(rxUsecs, 'options.rxUsecs', 0, RX_USECS_MAX);
   if (rxFrames !== undefined) validateInteger(rxFrames, 'options.rxFrames', 1, RX_FRAMES_MAX);
   if (adaptiveRx !== undefined) validateBoolean(adaptiveRx, 'options.adaptiveRx');

@@ -1,9 +1,7 @@
 // The many forms of dgram's send(), sorted out. Checks come in node:dgram's order.
 import * as errors from '../base/errors.js';
-import { validatePort, validateString } from './options.js';
-
-export type Payload = string | ArrayBufferView;
-export type SendCallback = (error: Error | null, bytes: number) => void;
+import { badPayload, bytesOfPayload, isPayload, type SendCallback } from '../base/payload.js';
+import { validatePort, validateString } from '../base/validate.js';
 
 export type Address = string | null | undefined;
 
@@ -14,24 +12,6 @@ export interface SendArguments {
   /** As given: undefined, null and '' mean the loopback address. */
   address: Address;
   callback: SendCallback | undefined;
-}
-
-function bytesOf(view: ArrayBufferView): Uint8Array {
-  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function isPayload(value: unknown): value is Payload {
-  return typeof value === 'string' || ArrayBuffer.isView(value);
-}
-
-function badPayload(name: string, value: unknown): Error {
-  return errors.invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', value);
-}
-
-/** A string as UTF-8, a view as its bytes. `name` is the argument's in the error. */
-export function bytesOfPayload(payload: unknown, name: string): Uint8Array {
-  if (!isPayload(payload)) throw badPayload(name, payload);
-  return typeof payload === 'string' ? Buffer.from(payload) : bytesOf(payload);
 }
 
 /** `offset` and `length` count bytes of a string's UTF-8, too. */

@@ -1,4 +1,5 @@
-// The public socket: node:dgram's interface, and more. How it does it is in socket-core.ts.
+// The public socket: node:dgram's interface, and more. What is behind it: core.ts.
+// biome-ignore-all lint/style/noExcessiveLinesPerFile: half of it is the public documentation, which is read in one piece
 
 import dgram from 'node:dgram';
 import { channel } from 'node:diagnostics_channel';
@@ -6,50 +7,22 @@ import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import { SocketOption } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
+import type { SocketType } from '../base/family.js';
+import type { Payload, SendCallback } from '../base/payload.js';
+import { validateObject, validatePort, validateString } from '../base/validate.js';
 import { fdOf, isUvHandle, type UvHandle } from '../dgram/inherited.js';
 import { deprecatedProperties, stateSymbol } from '../dgram/state.js';
-import type { Batch } from '../thread/batch.js';
 import type { Stats } from '../thread/counters.js';
-import type { RemoteInfo } from '../thread/receiver.js';
+import type { RemoteInfo } from '../thread/endpoint.js';
+import * as binding from './binding.js';
+import * as connecting from './connecting.js';
 import { SocketCore } from './core.js';
+import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
-import {
-  checkSocketOptions,
-  type SocketOptions,
-  type SocketType,
-  validateObject,
-  validatePort,
-  validateString,
-} from './options.js';
-import { type Payload, parseSendArguments, type SendCallback } from './send-arguments.js';
-
-export interface AddressInfo {
-  address: string;
-  family: 'IPv4' | 'IPv6';
-  port: number;
-}
-
-export interface BindOptions {
-  /** 0 or nothing: any free port. */
-  port?: number;
-  /** The default is every address of the machine. */
-  address?: string;
-  /** In a cluster's worker: a port of its own, instead of one shared by all workers. */
-  exclusive?: boolean;
-  /** A bound UDP descriptor to use instead; it is closed with the socket. */
-  fd?: number;
-}
-
-export interface SocketEvents {
-  message: [msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo];
-  batch: [batch: Batch];
-  drain: [];
-  listening: [];
-  connect: [];
-  error: [error: Error];
-  close: [];
-  [EventEmitter.errorMonitor]: [error: Error];
-}
+import { checkSocketOptions, type SocketOptions } from './options.js';
+import { parseSendArguments } from './send-arguments.js';
+import * as sending from './sending.js';
+import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
 
 type MessageListener = (msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo) => void;
 
@@ -186,7 +159,7 @@ const socketChannel = channel('udp.socket');
 export const Socket = function Socket(this: Socket, type: SocketType | SocketOptions, listener?: MessageListener) {
   (EventEmitter as unknown as () => void).call(this);
   const options = checkSocketOptions(type);
-  (this as { type: SocketType }).type = options.type;
+  (this as { type: SocketType }).type = options.family.type;
   Object.defineProperty(this, kCore, { configurable: true, value: new SocketCore(this, options) });
   // Programs look for the symbol among a socket's own.
   if (stateSymbol !== undefined) Object.defineProperty(this, stateSymbol, stateProperty);
@@ -207,7 +180,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     const callback: unknown = arguments[arguments.length - 1];
     if (typeof callback === 'function') onceListening(this, callback as () => void);
     if (port !== null && typeof port === 'object') bindWith(core, port);
-    else core.bind(typeof address === 'function' ? '' : (address as string), port, false);
+    else binding.bind(core, typeof address === 'function' ? '' : (address as string), port, false);
     return this;
   },
 
@@ -217,9 +190,9 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     validateObject(options, 'options');
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
     const port = validatePort(options.port ?? 0, 'options.port', true);
-    const address = options.address || (this.type === 'udp4' ? '0.0.0.0' : '::');
+    const address = options.address || core.family.any;
     validateLiteral(address, 'options.address', 'bindSync');
-    core.bindSync(address, port);
+    binding.bindSync(core, address, port);
     return this.address();
   },
 
@@ -252,7 +225,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     validateString(host, 'address');
     if (core.connectState !== 'disconnected') throw errors.isConnected();
     core.connectState = 'connecting';
-    core.whenBound(() => core.connect(checkedPort, host, done));
+    binding.whenBound(core, () => connecting.connect(core, checkedPort, host, done));
   },
 
   connectSync(port: number, address?: string | null) {
@@ -260,15 +233,15 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     core.checkRunning();
     const checkedPort = validatePort(port, 'Port', false);
     if (core.connectState !== 'disconnected') throw errors.isConnected();
-    const host = address === undefined || address === null || address === '' ? loopback(this) : address;
+    const host = address === undefined || address === null || address === '' ? core.family.loopback : address;
     validateLiteral(host, 'address', 'connectSync');
     if (core.bindState === 'unbound') this.bindSync();
     else if (core.bindState === 'binding') throw errors.alreadyBound();
-    core.connectSync(checkedPort, host);
+    connecting.connectSync(core, checkedPort, host);
   },
 
   disconnect() {
-    this[kCore].disconnect();
+    connecting.disconnect(this[kCore]);
   },
 
   remoteAddress() {
@@ -286,11 +259,11 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
   send(msg: unknown, offset?: unknown, length?: unknown, port?: unknown, address?: unknown, callback?: unknown) {
     const core = this[kCore];
     const parsed = parseSendArguments(core.connectState === 'connected', msg, offset, length, port, address, callback);
-    if (core.bindState === 'bound') core.send(parsed);
+    if (core.bindState === 'bound') sending.send(core, parsed);
     else {
       // What has to wait is sent by the method again, as in node:dgram: those who wrap it see both.
       const again = () => this.send(parsed.payload, parsed.port, parsed.address as string, parsed.callback);
-      core.whenBound(() => core.send(parsed), again);
+      binding.whenBound(core, () => sending.send(core, parsed), again);
     }
   },
 
@@ -304,38 +277,38 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 
   sendMany(list) {
     if (!Array.isArray(list)) throw errors.invalidArgType('list', 'an instance of Array', list);
-    return this[kCore].sendMany(list);
+    return sending.sendMany(this[kCore], list);
   },
 
   getSendQueueSize() {
-    return this[kCore].backlog()[1];
+    return sending.backlog(this[kCore])[1];
   },
 
   getSendQueueCount() {
-    return this[kCore].backlog()[0];
+    return sending.backlog(this[kCore])[0];
   },
 
   setBroadcast(on) {
-    this[kCore].setOption('setBroadcast', SocketOption.broadcast, on ? 1 : 0);
+    kernel.set(this[kCore], 'setBroadcast', SocketOption.broadcast, on ? 1 : 0);
   },
 
   setTTL(ttl) {
-    return this[kCore].setHops('setTTL', SocketOption.ttl, ttl, 1);
+    return kernel.setHops(this[kCore], 'setTTL', SocketOption.ttl, ttl, 1);
   },
 
   setMulticastTTL(ttl) {
-    return this[kCore].setHops('setMulticastTTL', SocketOption.multicastTtl, ttl, 0);
+    return kernel.setHops(this[kCore], 'setMulticastTTL', SocketOption.multicastTtl, ttl, 0);
   },
 
   setMulticastLoopback(on) {
-    this[kCore].setOption('setMulticastLoopback', SocketOption.multicastLoopback, on ? 1 : 0);
+    kernel.set(this[kCore], 'setMulticastLoopback', SocketOption.multicastLoopback, on ? 1 : 0);
     return on;
   },
 
   setMulticastInterface(multicastInterface) {
     this[kCore].checkRunning();
     validateString(multicastInterface, 'interfaceAddress');
-    this[kCore].multicastInterface(multicastInterface);
+    kernel.multicastInterface(this[kCore], multicastInterface);
   },
 
   addMembership(multicastAddress, multicastInterface) {
@@ -355,19 +328,19 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
   },
 
   setRecvBufferSize(size) {
-    this[kCore].bufferSize('recv', size);
+    kernel.bufferSize(this[kCore], 'recv', size);
   },
 
   setSendBufferSize(size) {
-    this[kCore].bufferSize('send', size);
+    kernel.bufferSize(this[kCore], 'send', size);
   },
 
   getRecvBufferSize() {
-    return this[kCore].bufferSize('recv', 0);
+    return kernel.bufferSize(this[kCore], 'recv', 0);
   },
 
   getSendBufferSize() {
-    return this[kCore].bufferSize('send', 0);
+    return kernel.bufferSize(this[kCore], 'send', 0);
   },
 
   stats() {
@@ -381,10 +354,6 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 Object.assign(Socket.prototype, methods);
 Object.defineProperties(Socket.prototype, deprecatedProperties());
 
-function loopback(socket: Socket): string {
-  return socket.type === 'udp4' ? '127.0.0.1' : '::1';
-}
-
 function validateLiteral(address: unknown, name: string, method: string): asserts address is string {
   validateString(address, name);
   if (isIP(address) === 0) {
@@ -395,13 +364,13 @@ function validateLiteral(address: unknown, name: string, method: string): assert
 
 function bindWith(core: SocketCore, options: BindOptions | UvHandle): void {
   if (isUvHandle(options)) {
-    core.adopt(options.fd, true);
+    binding.adopt(core, options.fd, true);
     options.close();
     return;
   }
   const fd = fdOf(options);
-  if (fd !== undefined) core.adopt(fd, false);
-  else core.bind(options.address, options.port, Boolean(options.exclusive));
+  if (fd !== undefined) binding.adopt(core, fd, false);
+  else binding.bind(core, options.address, options.port, Boolean(options.exclusive));
 }
 
 // A bind callback is a 'listening' listener that a failed bind takes back. In older Nodes that makes the error a handled
@@ -430,7 +399,7 @@ function membership(
 ): void {
   socket[kCore].checkRunning();
   if (!group) throw errors.missingArgument('multicastAddress');
-  socket[kCore].membership(syscall, join, String(group), multicastInterface);
+  kernel.membership(socket[kCore], syscall, join, String(group), multicastInterface);
 }
 
 function sourceMembership(
@@ -444,7 +413,7 @@ function sourceMembership(
   socket[kCore].checkRunning();
   validateString(source, 'sourceAddress');
   validateString(group, 'groupAddress');
-  socket[kCore].membership(syscall, join, group, multicastInterface, source);
+  kernel.membership(socket[kCore], syscall, join, group, multicastInterface, source);
 }
 
 /**

@@ -2,13 +2,16 @@
 import { isIP } from 'node:net';
 import { D_ADDRESS, PEERS_MAX } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
+import { type Family, udp4 } from '../base/family.js';
 
 /** An IP literal as descriptors carry it: 16 address bytes and the scope id, as five native-order words. */
 export interface ParsedAddress {
-  readonly family: 4 | 6;
+  /** `Family.number`. */
+  readonly family: number;
   readonly words: Uint32Array;
 }
 
+const IPV4 = udp4.number; // its addresses are one word
 const PARSED_MAX = 4096;
 const parsed = { 4: new Map<string, ParsedAddress | null>(), 6: new Map<string, ParsedAddress | null>() };
 const scratch = new Uint8Array(20);
@@ -17,7 +20,7 @@ const scratchWords = new Uint32Array(scratch.buffer);
 // Most programs send to the same address again and again.
 let lastLiteral = '';
 let lastText = '';
-let lastFamily = 0;
+let lastFamily: Family | undefined;
 let lastParsed: ParsedAddress | null = null;
 
 /** Is this text an IP literal (with or without a zone), so that no name has to be looked up? */
@@ -29,12 +32,13 @@ export function isLiteral(text: string): boolean {
 }
 
 /** The literal's bytes, or null when it is no literal of that family. */
-export function parseLiteral(family: 4 | 6, text: string): ParsedAddress | null {
+export function parseLiteral(family: Family, text: string): ParsedAddress | null {
   if (text === lastText && family === lastFamily) return lastParsed;
-  const cache = parsed[family];
+  const { number } = family;
+  const cache = parsed[number];
   let result = cache.get(text);
   if (result === undefined) {
-    result = binding.parseAddress(family, text, scratch) === 0 ? { family, words: scratchWords.slice() } : null;
+    result = binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
     if (text.includes('%')) return result; // an interface of that name can be another one tomorrow
     if (cache.size >= PARSED_MAX) cache.clear();
     cache.set(text, result);
@@ -63,7 +67,7 @@ export class PeerNames {
     const key = id * KEY_WORDS;
     const first = at + WORD;
     if (keys[key] === words[first] && keys[key + 5] === family) {
-      if (family === 4) return this.#names[id];
+      if (family === IPV4) return this.#names[id];
       if (
         keys[key + 1] === words[first + 1] &&
         keys[key + 2] === words[first + 2] &&
@@ -82,7 +86,7 @@ export class PeerNames {
     for (let i = 0; i < 5; i++) keys[key + i] = words[first + i];
     keys[key + 5] = family;
     let name: string;
-    if (family === 4) {
+    if (family === IPV4) {
       // Ports have ids of their own, but many are of one machine.
       if (words[first] !== this.#lastWord) {
         scratchWords[0] = words[first];

@@ -1,22 +1,11 @@
 // What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
-
-import {
-  D_FAMILY,
-  D_LENGTH,
-  D_OFFSET,
-  D_PEER_ID,
-  D_PORT,
-  D_SEGMENT_SIZE,
-  DESCRIPTOR_BYTES,
-} from '../backend/layout.js';
-import type { SendCallback } from '../socket/send-arguments.js';
-import type { PeerNames } from './address.js';
+import type { SendCallback } from '../base/payload.js';
+import type { ReceivedRecords } from './records.js';
 
 /** The datagrams of one batch at most. */
-export const BATCH_DATAGRAMS_MAX = 2048;
+const BATCH_DATAGRAMS_MAX = 2048;
 const VIEWS_MAX = 8192; // a power of two
 
-const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 const development = process.env.NODE_ENV === 'development';
 
 // Node's own Buffer class; `new` on it is the cheapest way to a Buffer, by half. (Buffer itself adds checks.)
@@ -29,15 +18,6 @@ export interface BatchDatagram {
   data: Buffer;
   address: string;
   port: number;
-}
-
-/** The ring's memory as typed arrays. */
-export interface RingViews {
-  words: Uint32Array;
-  halves: Uint16Array;
-  bytes: Uint8Array;
-  arena: ArrayBuffer;
-  mask: number;
 }
 
 /** Who answers for a batch: its socket. */
@@ -54,8 +34,8 @@ export interface Replier {
  * Reading by index allocates nothing in the long run; iterating makes an object for each datagram.
  */
 export class Batch implements Iterable<BatchDatagram> {
-  readonly #ring: RingViews;
-  readonly #peers: PeerNames;
+  readonly #ring: ReceivedRecords;
+  readonly #arena: ArrayBuffer;
   readonly #all: Uint8Array;
   readonly #offsets = new Uint32Array(BATCH_DATAGRAMS_MAX);
   readonly #sizes = new Uint32Array(BATCH_DATAGRAMS_MAX);
@@ -63,13 +43,13 @@ export class Batch implements Iterable<BatchDatagram> {
   // Views are made once and found again by place and size: the ring uses the same places over and over.
   readonly #views: (Buffer | undefined)[] = new Array(VIEWS_MAX);
   #length = 0;
-  #replier: Replier | undefined; // undefined: released
-  #lent: ArrayBuffer[] = []; // development mode: copies that are taken away at the end
+  #replier: Replier | undefined; // undefined: the batch has been released
+  #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
 
-  constructor(ring: RingViews, peers: PeerNames) {
+  constructor(ring: ReceivedRecords, arena: ArrayBuffer) {
     this.#ring = ring;
-    this.#peers = peers;
-    this.#all = new Uint8Array(ring.arena);
+    this.#arena = arena;
+    this.#all = new Uint8Array(arena);
   }
 
   /** How many datagrams. */
@@ -87,7 +67,7 @@ export class Batch implements Iterable<BatchDatagram> {
     const slot = (Math.imul(offset ^ (size << 16), 0x9e3779b1) >>> 16) & (VIEWS_MAX - 1);
     const known = this.#views[slot];
     if (known !== undefined && known.byteOffset === offset && known.length === size) return known;
-    const view = new FastBuffer(this.#ring.arena, offset, size);
+    const view = new FastBuffer(this.#arena, offset, size);
     this.#views[slot] = view;
     return view;
   }
@@ -101,15 +81,13 @@ export class Batch implements Iterable<BatchDatagram> {
   /** Its sender's address. */
   address(i: number): string {
     this.#check(i);
-    const at = this.#records[i];
-    const { words, bytes } = this.#ring;
-    return this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], bytes[(at << 2) + D_FAMILY]);
+    return this.#ring.address(this.#records[i]);
   }
 
   /** Its sender's port. */
   port(i: number): number {
     this.#check(i);
-    return this.#ring.halves[(this.#records[i] << 1) + (D_PORT >> 1)];
+    return this.#ring.port(this.#records[i]);
   }
 
   /** The memory all payloads of the batch lie in, at `offset(i)`, `size(i)` bytes long. */
@@ -137,10 +115,10 @@ export class Batch implements Iterable<BatchDatagram> {
   /** @internal Adds the record whose first word is `at`; false when it has no place. Segments already consumed are
    * left out. */
   add(at: number, from: number): boolean {
-    const { words, halves } = this.#ring;
-    const length = words[at + (D_LENGTH >> 2)];
-    const offset = words[at + (D_OFFSET >> 2)];
-    const segment = halves[(at << 1) + (D_SEGMENT_SIZE >> 1)] || length || 1;
+    const ring = this.#ring;
+    const length = ring.length(at);
+    const offset = ring.offset(at);
+    const segment = ring.segmentSize(at) || length || 1;
     let n = this.#length;
     if (n + Math.ceil((length - from) / segment) > BATCH_DATAGRAMS_MAX || n === BATCH_DATAGRAMS_MAX) return false;
     let position = from;
@@ -177,13 +155,8 @@ export class Batch implements Iterable<BatchDatagram> {
   }
 
   #lend(offset: number, size: number): Buffer {
-    const memory = this.#ring.arena.slice(offset, offset + size);
+    const memory = this.#arena.slice(offset, offset + size);
     this.#lent.push(memory);
     return new FastBuffer(memory, 0, size);
   }
-}
-
-/** @internal */
-export function recordAt(ring: RingViews, n: number, base: number): number {
-  return ((n - base) & ring.mask) * RECORD_WORDS;
 }

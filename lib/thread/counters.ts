@@ -23,7 +23,7 @@ export type AnsweringCounterName = keyof typeof serverCounterIndex;
 export type ServerStats = Stats & { answering: Record<AnsweringCounterName, number> };
 
 /** Names what stands in a socket's row and its thread's. */
-export function readStats(socket: BigUint64Array, thread: BigUint64Array): Stats {
+function readStats(socket: BigUint64Array, thread: BigUint64Array): Stats {
   return { ...named(socket, counterIndex), thread: named(thread, threadCounterIndex) };
 }
 

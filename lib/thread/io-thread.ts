@@ -2,33 +2,17 @@
 // how long the thread lives. One thread is shared by all sockets of an environment (the main thread or a worker)
 // that did not ask for their own.
 import { setTimeout } from 'node:timers';
+import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
 import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
-import { binding, engineWanted, type NativeIoThread, type ThreadMemory } from '../backend/load.js';
+import { binding, engineWanted } from '../backend/load.js';
 import { EINVAL, EMFILE } from '../base/errno.js';
 import { errnoException, invalidArgValue } from '../base/errors.js';
-import type { Observation } from '../server/observers.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
-import { type Endpoint, Receiver } from './receiver.js';
+import type { Endpoint } from './endpoint.js';
+import type { Observation } from './observation.js';
+import { defaultThreadOptions, type IoThreadOptions } from './options.js';
+import { Receiver } from './receiver.js';
 import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
-
-export interface IoThreadOptions {
-  /** Memory of the receive ring: a quarter for descriptors of 64 bytes, the rest for payload. */
-  ringBytes: number;
-  /** Microseconds that the thread looks for datagrams without sleeping. */
-  busyPoll: number;
-  /** How the thread waits for fuller batches: native/core/sharing/moderation.h. */
-  rxUsecs: number;
-  rxFrames: number;
-  adaptiveRx: boolean;
-}
-
-export const defaultThreadOptions: IoThreadOptions = {
-  ringBytes: 16 * 1024 * 1024,
-  busyPoll: 0,
-  rxUsecs: 100,
-  rxFrames: 64,
-  adaptiveRx: true,
-};
 
 const engineRule = `must be ${binding.engineNames.map((name) => `'${name}'`).join(' or ')}`;
 

@@ -1,68 +1,29 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
 import { markAsUntransferable } from 'node:worker_threads';
+import type { ThreadMemory } from '../backend/contract.js';
 import {
   C_BASE,
   C_HEAD,
   C_PRODUCER_WAITING,
   C_TAIL,
   C_WAKE_PENDING,
-  D_FAMILY,
-  D_FLAGS,
-  D_KIND,
-  D_LENGTH,
-  D_OFFSET,
-  D_PEER_ID,
-  D_PORT,
-  D_RESULT,
-  D_SEGMENT_SIZE,
-  D_SIZE,
-  D_SOCKET_ID,
-  D_USER_DATA,
-  DESCRIPTOR_BYTES,
-  FLAG_TRUNCATED,
   KIND_DATAGRAM,
   KIND_DRAINED,
   KIND_ERROR,
   KIND_SENT,
   SOCKET_SLOT_BITS,
 } from '../backend/layout.js';
-import type { ThreadMemory } from '../backend/load.js';
-import { PeerNames } from './address.js';
-import { Batch, FastBuffer, type Replier, type RingViews, recordAt } from './batch.js';
-
-/** Where a datagram came from, as node:dgram says it. */
-export interface RemoteInfo {
-  /** The sender's address, an IPv6 link-local one with its zone. */
-  address: string;
-  family: 'IPv4' | 'IPv6';
-  port: number;
-  /** The datagram's length in bytes. */
-  size: number;
-}
-
-/** What a socket does with what arrives for it. */
-export interface Endpoint extends Replier {
-  /** Slot and generation, as in the records. */
-  readonly id: number;
-  /** May its Buffers share an ArrayBuffer? */
-  readonly pooled: boolean;
-  /** Does it take batches, or single datagrams? */
-  readonly wantsBatches: boolean;
-  onDatagram(data: Buffer, rinfo: RemoteInfo): void;
-  onBatch(batch: Batch): void;
-  onReceiveError(errno: number): void;
-  /** A deferred send has ended: `result` is bytes or -errno. */
-  onSent(number: number, result: number): void;
-  /** Nothing waits to be sent any more. */
-  onDrained(): void;
-}
+import { familyNames } from '../base/family.js';
+import { Batch, FastBuffer } from './batch.js';
+import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
+import { ReceivedRecords } from './records.js';
 
 /** Bytes of one allocation that small datagrams share. */
 const CHUNK_BYTES = 64 * 1024;
 /** Payload bytes that are copied at once, ahead of the events. */
 const RUN_BYTES = CHUNK_BYTES / 2;
-/** So few bytes are copied by a loop: less than the view that TypedArray.set needs. */
+/** Up to so many bytes a loop copies faster than TypedArray.set, which needs a view made for it. */
 const LOOP_BYTES_MAX = 64;
 /** One drain's share of the event loop: then timers and other I/O get their turn. */
 const BUDGET_MS = 0.4;
@@ -75,11 +36,14 @@ const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 // queued. Where it is missing every datagram gets a turn of the event loop of its own.
 const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback;
 
+function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
+  return endpoint.wantsBatches === true;
+}
+
 export class Receiver {
   readonly #control: Int32Array;
-  readonly #ring: RingViews;
+  readonly #records: ReceivedRecords;
   readonly #arena: Uint8Array;
-  readonly #peers = new PeerNames();
   readonly #batch: Batch;
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #resume: () => void;
@@ -106,15 +70,9 @@ export class Receiver {
    * `afterDrain` runs when a drain has called its last listener. */
   constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], resume: () => void, afterDrain: () => void) {
     this.#control = memory.control;
-    this.#ring = {
-      words: new Uint32Array(memory.descriptors),
-      halves: new Uint16Array(memory.descriptors),
-      bytes: new Uint8Array(memory.descriptors),
-      arena: memory.arena,
-      mask: memory.descriptors.byteLength / DESCRIPTOR_BYTES - 1,
-    };
+    this.#records = new ReceivedRecords(memory.descriptors);
     this.#arena = new Uint8Array(memory.arena);
-    this.#batch = new Batch(this.#ring, this.#peers);
+    this.#batch = new Batch(this.#records, memory.arena);
     this.#endpoints = endpoints;
     this.#resume = resume;
     this.#afterDrain = afterDrain;
@@ -128,7 +86,7 @@ export class Receiver {
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
     if (this.#draining) {
-      this.#immediate ??= setImmediate(this.#drain); // a listener that runs the event loop by hand
+      this.#immediate ??= setImmediate(this.#drain); // a listener has turned the event loop itself
       return;
     }
     this.#immediate = undefined;
@@ -166,10 +124,10 @@ export class Receiver {
 
   // True when everything up to `head` is consumed, false when the time is up.
   //
-  // Between two events nextTicks and microtasks run; what they do (close a socket, throw) finds the next record
-  // untouched. `again`: there have been events already.
+  // Between two events nextTicks and microtasks run; what they do (close a socket, throw) happens while
+  // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
-    const { words, bytes } = this.#ring;
+    const records = this.#records;
     for (let events = again ? 1 : 0; this.#tail !== head; events++) {
       if (events > 0) {
         if (runTicks === undefined) return false;
@@ -179,38 +137,38 @@ export class Receiver {
           if (performance.now() >= this.#deadline) return false;
         }
       }
-      const at = recordAt(this.#ring, this.#tail, base);
-      const id = words[at + (D_SOCKET_ID >> 2)];
+      const at = records.at(this.#tail, base);
+      const id = records.socketId(at);
       const endpoint = this.#endpoints[id & SLOT_MASK];
       if (endpoint === undefined || endpoint.id !== id) {
         this.#next();
         continue;
       }
-      const kind = bytes[(at << 2) + D_KIND];
+      const kind = records.kind(at);
       if (kind !== KIND_DATAGRAM) this.#notify(endpoint, kind, at);
-      else if (endpoint.wantsBatches) this.#deliverBatch(endpoint, id, head, base);
+      else if (wantsBatches(endpoint)) this.#deliverBatch(endpoint, id, head, base);
       else this.#deliver(endpoint, at, head, base);
     }
     return true;
   }
 
   #notify(endpoint: Endpoint, kind: number, at: number): void {
-    const { words } = this.#ring;
+    const records = this.#records;
     this.#next();
-    if (kind === KIND_ERROR) endpoint.onReceiveError(words[at + (D_RESULT >> 2)] | 0);
-    else if (kind === KIND_SENT) endpoint.onSent(words[at + (D_USER_DATA >> 2)], words[at + (D_RESULT >> 2)] | 0);
-    else if (kind === KIND_DRAINED) endpoint.onDrained();
+    if (kind === KIND_ERROR) endpoint.onReceiveError(records.result(at));
+    else if (kind === KIND_SENT) endpoint.onSent?.(records.sendNumber(at), records.result(at));
+    else if (kind === KIND_DRAINED) endpoint.onDrained?.();
   }
 
   // One datagram: the record at #tail, or the next segment of it.
   #deliver(endpoint: Endpoint, at: number, head: number, base: number): void {
-    const { words, halves, bytes } = this.#ring;
-    const length = words[at + (D_LENGTH >> 2)];
-    const segment = halves[(at << 1) + (D_SEGMENT_SIZE >> 1)];
+    const records = this.#records;
+    const length = records.length(at);
+    const segment = records.segmentSize(at);
     const position = this.#segmentAt;
     const size = segment === 0 ? length : Math.min(segment, length - position);
 
-    const from = words[at + (D_OFFSET >> 2)] + position;
+    const from = records.offset(at) + position;
     let data: Buffer;
     if (endpoint.pooled) {
       if (this.#copiedUntil === this.#tail) this.#copyAhead(head, base);
@@ -219,13 +177,11 @@ export class Receiver {
       data = Buffer.allocUnsafeSlow(size);
       data.set(this.#arena.subarray(from, from + size));
     }
-    const family = bytes[(at << 2) + D_FAMILY];
-    const truncated = (halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_TRUNCATED) !== 0;
     const rinfo: RemoteInfo = {
-      address: this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], family),
-      family: family === 6 ? 'IPv6' : 'IPv4',
-      port: halves[(at << 1) + (D_PORT >> 1)],
-      size: truncated ? words[at + (D_SIZE >> 2)] : size,
+      address: records.address(at),
+      family: familyNames[records.family(at)],
+      port: records.port(at),
+      size: records.truncated(at) ? records.size(at) : size,
     };
     // Before the listener runs: if it throws, the next drain goes on behind this datagram.
     if (position + size >= length) this.#next();
@@ -234,13 +190,13 @@ export class Receiver {
   }
 
   // As many records of this socket as there are in a row.
-  #deliverBatch(endpoint: Endpoint, id: number, head: number, base: number): void {
-    const { words, bytes } = this.#ring;
+  #deliverBatch(endpoint: TakesBatches, id: number, head: number, base: number): void {
+    const records = this.#records;
     const batch = this.#batch;
     batch.open(endpoint);
     while (this.#tail !== head) {
-      const at = recordAt(this.#ring, this.#tail, base);
-      if (words[at + (D_SOCKET_ID >> 2)] !== id || bytes[(at << 2) + D_KIND] !== KIND_DATAGRAM) break;
+      const at = records.at(this.#tail, base);
+      if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM) break;
       if (!batch.add(at, this.#segmentAt)) break;
       this.#next();
     }
@@ -259,22 +215,22 @@ export class Receiver {
 
   // Copies the payloads of the record at #tail and of those behind it that lie back to back.
   #copyAhead(head: number, base: number): void {
-    const { words, bytes } = this.#ring;
+    const records = this.#records;
     let n = this.#tail;
-    const first = recordAt(this.#ring, n, base);
-    const start = words[first + (D_OFFSET >> 2)] + this.#segmentAt;
-    let end = words[first + (D_OFFSET >> 2)] + words[first + (D_LENGTH >> 2)];
+    const first = records.at(n, base);
+    const start = records.offset(first) + this.#segmentAt;
+    let end = records.offset(first) + records.length(first);
     for (n = (n + 1) | 0; n !== head; n = (n + 1) | 0) {
-      const at = recordAt(this.#ring, n, base);
-      const length = words[at + (D_LENGTH >> 2)];
-      if (bytes[(at << 2) + D_KIND] !== KIND_DATAGRAM || words[at + (D_OFFSET >> 2)] !== end) break;
+      const at = records.at(n, base);
+      const length = records.length(at);
+      if (records.kind(at) !== KIND_DATAGRAM || records.offset(at) !== end) break;
       if (end + length - start > RUN_BYTES) break;
       end += length;
     }
     const total = end - start;
     if (this.#chunkUsed + total > this.#chunk.byteLength) {
       this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
-      markAsUntransferable(this.#chunk); // as Node does with its own pool: it is not one message's to give away
+      markAsUntransferable(this.#chunk); // as Node does with its own pool: other messages' payloads are in it
       this.#chunkBytes = new Uint8Array(this.#chunk);
       this.#chunkUsed = 0;
     }

@@ -1,68 +1,51 @@
 // Datagrams on their way out: staged in shared memory as the program sends them, handed to the kernel with one
 // native call a tick.
 
-import {
-  D_ADDRESS,
-  D_LENGTH,
-  D_OFFSET,
-  D_PORT,
-  D_RESULT,
-  D_SCOPE_ID,
-  D_SEGMENT_SIZE,
-  D_SOCKET_ID,
-  D_USER_DATA,
-  DATAGRAM_BYTES_MAX,
-  DESCRIPTOR_BYTES,
-  RESULT_DEFERRED,
-} from '../backend/layout.js';
-import type { NativeIoThread, ThreadMemory } from '../backend/load.js';
+import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
+import { DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
 import { EMSGSIZE } from '../base/errno.js';
 import * as errors from '../base/errors.js';
-import { validatePort, validateString } from '../socket/options.js';
-import { bytesOfPayload } from '../socket/send-arguments.js';
+import type { Family } from '../base/family.js';
+import { bytesOfPayload } from '../base/payload.js';
+import { validatePort, validateString } from '../base/validate.js';
 import { type ParsedAddress, parseLiteral } from './address.js';
+import { StagedRecords, wordOfPort } from './records.js';
 
 /** Memory for what is sent in one flush; a tick that sends more flushes early. */
 export const STAGED_DATAGRAMS_MAX = 1024;
 export const STAGED_BYTES_MAX = 512 * 1024;
 
-/** Called once, in the middle of things, with the bytes sent or a negative errno: it only takes a note. */
+/** Called once with the bytes sent or -errno, from inside a flush or a drain: it may only note the result, not run the
+ * program's code. */
 export type SentListener = (result: number) => void;
 
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
-const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-/** Port, family and kind (a datagram's is 0) share a word. */
-function wordOfPort(port: number, family: 4 | 6): number {
-  return littleEndian ? port | (family << 16) : (port << 16) | (family << 8);
-}
-
-function literalDestination(family: 4 | 6, address: unknown): ParsedAddress {
+function literalDestination(family: Family, address: unknown): ParsedAddress {
   validateString(address, 'address');
   const to = parseLiteral(family, address);
-  if (to === null) throw errors.invalidArgValue('address', address, `must be an IPv${family} address`);
+  if (to === null) throw errors.invalidArgValue('address', address, `must be an ${family.name} address`);
   return to;
 }
 
 export class Sender {
   readonly #native: NativeIoThread;
-  readonly #words: Uint32Array;
+  readonly #records: StagedRecords;
   readonly #arena: Buffer;
   readonly #deferFlush: () => boolean;
   readonly #countRefused: (id: number) => void;
   readonly #flush = () => this.flush();
-  readonly #revocable = new Uint8Array(STAGED_DATAGRAMS_MAX); // of each that is staged: may close() take it back?
+  readonly #revocable = new Uint8Array(STAGED_DATAGRAMS_MAX); // by staged record: 1 where close() may take it back
 
   #staged = 0;
   #stagedBytes = 0;
-  #earlier = 0; // how many of them were staged before the present event
+  #earlier = 0; // how many records were staged before the present event
   #scheduled = false;
   #listeners: (SentListener | undefined)[] = [];
   #anyListener = false;
   #deferred = false; // did the latest flush leave something waiting?
-  // Sends that the kernel would not take at once, by number.
+  // The sends that wait in the socket's backlog, by number.
   readonly #waiting = new Map<number, { id: number; listener: SentListener }>();
   #number = 0;
 
@@ -75,7 +58,7 @@ export class Sender {
     countRefused: (id: number) => void,
   ) {
     this.#native = native;
-    this.#words = new Uint32Array(memory.txDescriptors);
+    this.#records = new StagedRecords(memory.txDescriptors);
     this.#arena = Buffer.from(memory.txArena);
     this.#deferFlush = deferFlush;
     this.#countRefused = countRefused;
@@ -91,10 +74,10 @@ export class Sender {
     revocable: boolean,
     listener?: SentListener,
   ): number {
-    const at = this.#stage(id, payload, listener);
-    if (at < 0) return EMSGSIZE; // as the kernel would say
-    if (revocable) this.#revocable[this.#staged - 1] = 1;
-    this.#address(at, to, to === null ? 0 : wordOfPort(port, to.family));
+    const n = this.#stage(id, payload, listener);
+    if (n < 0) return EMSGSIZE; // as the kernel would say
+    if (revocable) this.#revocable[n] = 1;
+    this.#records.address(n, to, to === null ? 0 : wordOfPort(port, to.family));
     this.#schedule();
     return 0;
   }
@@ -108,30 +91,25 @@ export class Sender {
     payload: Uint8Array,
     listener?: SentListener,
   ): number {
-    const at = this.#stage(id, payload, listener);
-    if (at < 0) return EMSGSIZE;
-    if (connected) {
-      this.#address(at, null, 0);
-    } else {
-      const words = this.#words;
-      words[at + (D_PORT >> 2)] = from[fromAt + (D_PORT >> 2)];
-      for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
-    }
+    const n = this.#stage(id, payload, listener);
+    if (n < 0) return EMSGSIZE;
+    if (connected) this.#records.address(n, null, 0);
+    else this.#records.addressOf(n, from, fromAt);
     this.#schedule();
     return 0;
   }
 
   /** Sends a list of payload, port, address, … (of payloads alone on a connected socket) at once. Returns how many
    * entries were taken: fewer than there are when the socket cannot take more now. */
-  sendRun(id: number, family: 4 | 6, list: readonly unknown[], connected: boolean): number {
+  sendRun(id: number, family: Family, list: readonly unknown[], connected: boolean): number {
     this.flush(); // what was sent before goes first
-    const words = this.#words;
+    const records = this.#records;
     const arena = this.#arena;
     const tuple = connected ? 1 : 3;
     let staged = 0;
     let bytes = 0;
     let taken = 0;
-    // Looked at only when it changes.
+    // Of the latest entry: most lists go to one place, which is checked once.
     let port: unknown;
     let address: unknown;
     let target: ParsedAddress | null = null;
@@ -159,14 +137,8 @@ export class Sender {
           if (this.#deferred) break;
         }
         arena.set(payload, bytes);
-        const at = staged * RECORD_WORDS;
-        words[at + (D_SOCKET_ID >> 2)] = id;
-        words[at + (D_OFFSET >> 2)] = bytes;
-        words[at + (D_LENGTH >> 2)] = length;
-        words[at + (D_SEGMENT_SIZE >> 2)] = 0; // and no flags
-        words[at + (D_USER_DATA >> 2)] = 0;
-        words[at + (D_USER_DATA >> 2) + 1] = 0;
-        this.#address(at, target, portWord);
+        records.write(staged, id, bytes, length, 0);
+        records.address(staged, target, portWord);
         staged++;
         bytes += length;
         taken++;
@@ -177,7 +149,7 @@ export class Sender {
     return taken;
   }
 
-  // A staged record without a destination, as the place of its first word; -1 when the payload is too long for UDP.
+  // A staged record without a destination, as its number; -1 when the payload is too long for UDP.
   #stage(id: number, payload: Uint8Array | Uint8Array[], listener: SentListener | undefined): number {
     const length = Array.isArray(payload) ? payload.reduce((sum, part) => sum + part.length, 0) : payload.length;
     if (length >= DATAGRAM_BYTES_MAX) {
@@ -198,45 +170,20 @@ export class Sender {
     }
     this.#stagedBytes = offset + length;
 
-    const at = this.#staged * RECORD_WORDS;
-    const words = this.#words;
-    words[at + (D_SOCKET_ID >> 2)] = id;
-    words[at + (D_OFFSET >> 2)] = offset;
-    words[at + (D_LENGTH >> 2)] = length;
-    words[at + (D_SEGMENT_SIZE >> 2)] = 0; // and no flags
+    const n = this.#staged++;
+    let number = 0;
     if (listener !== undefined) {
-      words[at + (D_USER_DATA >> 2)] = this.#nextNumber();
-      this.#listeners[this.#staged] = listener;
+      number = this.#nextNumber();
+      this.#listeners[n] = listener;
       this.#anyListener = true;
-    } else {
-      words[at + (D_USER_DATA >> 2)] = 0;
     }
-    words[at + (D_USER_DATA >> 2) + 1] = 0;
-    this.#revocable[this.#staged] = 0;
-    this.#staged++;
-    return at;
+    this.#records.write(n, id, offset, length, number);
+    this.#revocable[n] = 0;
+    return n;
   }
 
   #full(length: number): boolean {
     return this.#staged === STAGED_DATAGRAMS_MAX || this.#stagedBytes + length > STAGED_BYTES_MAX;
-  }
-
-  #address(at: number, to: ParsedAddress | null, portWord: number): void {
-    const words = this.#words;
-    words[at + (D_PORT >> 2)] = portWord;
-    const first = at + (D_ADDRESS >> 2);
-    if (to === null) {
-      // All of it: datagrams that go to one place have one address, else they could overtake each other.
-      for (let i = first; i <= at + (D_SCOPE_ID >> 2); i++) words[i] = 0;
-      return;
-    }
-    const from = to.words;
-    words[first] = from[0];
-    if (to.family === 4) return;
-    words[first + 1] = from[1];
-    words[first + 2] = from[2];
-    words[first + 3] = from[3];
-    words[first + 4] = from[4];
   }
 
   #schedule(): void {
@@ -260,11 +207,9 @@ export class Sender {
       const listener = this.#listeners[i];
       if (listener === undefined) continue;
       this.#listeners[i] = undefined;
-      const at = i * RECORD_WORDS;
-      const result = this.#words[at + (D_RESULT >> 2)] | 0;
+      const result = this.#records.result(i);
       if (result === RESULT_DEFERRED) {
-        const number = this.#words[at + (D_USER_DATA >> 2)];
-        this.#waiting.set(number, { id: this.#words[at + (D_SOCKET_ID >> 2)], listener });
+        this.#waiting.set(this.#records.sendNumber(i), { id: this.#records.socketId(i), listener });
       } else {
         listener(result);
       }
@@ -286,12 +231,11 @@ export class Sender {
   revoke(id: number): void {
     let others = false;
     for (let i = 0; i < this.#staged; i++) {
-      const at = i * RECORD_WORDS + (D_SOCKET_ID >> 2);
-      if (this.#words[at] !== id) continue;
+      if (this.#records.socketId(i) !== id) continue;
       if (i < this.#earlier || this.#revocable[i] === 0) {
         others = true;
       } else {
-        this.#words[at] = 0; // no socket's
+        this.#records.drop(i);
         this.#listeners[i] = undefined;
       }
     }
@@ -306,7 +250,7 @@ export class Sender {
     waiting.listener(result);
   }
 
-  /** The listeners of the socket's sends that still wait; they are no longer waited for. */
+  /** The listeners of the socket's sends that still wait; `onSent` will not call them. */
   takeWaiting(id: number): SentListener[] {
     const taken: SentListener[] = [];
     for (const [number, waiting] of this.#waiting) {

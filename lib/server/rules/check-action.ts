@@ -7,7 +7,7 @@ import {
   validateOneOf,
   validatePort,
   validateString,
-} from '../../socket/options.js';
+} from '../../base/validate.js';
 import type { CheckedMatch } from './check-match.js';
 import { checkSlot, type Slot } from './slots.js';
 import { PARTS_MAX, REPLY_BYTES_MAX, TARGETS_MAX } from './types.js';

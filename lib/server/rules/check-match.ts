@@ -1,7 +1,7 @@
 // Conditions as users write them, to conditions as they are encoded.
-import { isIP } from 'node:net';
 import * as errors from '../../base/errors.js';
-import { validateInteger, validateObject, validateString } from '../../socket/options.js';
+import { type Family, familyOfText, udp4, udp6 } from '../../base/family.js';
+import { validateInteger, validateObject, validateString } from '../../base/validate.js';
 import { parseLiteral } from '../../thread/address.js';
 import { BITS_MAX, MASK_BYTES_MAX, PAYLOAD_BYTES_MAX, PORTS_MAX, SOURCES_MAX } from './types.js';
 import { copyBytes, listOf, refuseUnknown } from './values.js';
@@ -14,7 +14,7 @@ export interface CheckedBits {
 
 /** A network: `address` has no bits behind the prefix. */
 export interface CheckedSource {
-  family: 4 | 6;
+  family: Family;
   prefixBits: number;
   address: Uint8Array;
 }
@@ -103,19 +103,19 @@ const V4_MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 function checkSource(source: unknown, name: string): CheckedSource {
   validateString(source, name);
   const [text, bits, ...more] = source.split('/');
-  // Zones are not compared, so one that is given would be overlooked.
-  const family = text.includes('%') ? 0 : isIP(text);
-  const width = family === 4 ? 32 : 128;
+  // Conditions do not compare zones: an address with one is refused, not matched in every zone.
+  const family = text.includes('%') ? undefined : familyOfText(text);
+  const width = 8 * (family ?? udp6).addressBytes;
   const prefixBits = bits === undefined ? width : /^(0|[1-9]\d{0,2})$/.test(bits) ? Number(bits) : -1;
-  const parsed = family === 0 ? null : parseLiteral(family as 4 | 6, text);
-  if (parsed === null || prefixBits < 0 || prefixBits > width || more.length > 0) {
+  const parsed = family === undefined ? null : parseLiteral(family, text);
+  if (family === undefined || parsed === null || prefixBits < 0 || prefixBits > width || more.length > 0) {
     throw errors.invalidArgValue(name, source, 'must be an IP address, or one with a prefix length, as 10.0.0.0/8');
   }
   const address = new Uint8Array(parsed.words.slice().buffer, 0, width / 8);
-  if (family === 6 && prefixBits >= 96 && V4_MAPPED.every((byte, i) => address[i] === byte)) {
-    return { family: 4, prefixBits: prefixBits - 96, address: masked(address.slice(12), prefixBits - 96) };
+  if (family === udp6 && prefixBits >= 96 && V4_MAPPED.every((byte, i) => address[i] === byte)) {
+    return { family: udp4, prefixBits: prefixBits - 96, address: masked(address.slice(12), prefixBits - 96) };
   }
-  return { family: family as 4 | 6, prefixBits, address: masked(address, prefixBits) };
+  return { family, prefixBits, address: masked(address, prefixBits) };
 }
 
 /** Without the bits behind the prefix: 10.1.2.3/8 is 10.0.0.0/8. */

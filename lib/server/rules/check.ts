@@ -1,6 +1,6 @@
 // Rules as users write them, checked, copied, with defaults filled in: nothing that is changed later changes a server.
 import * as errors from '../../base/errors.js';
-import { validateOneOf } from '../../socket/options.js';
+import { validateOneOf } from '../../base/validate.js';
 import { type CheckedAction, checkAction } from './check-action.js';
 import { type CheckedMatch, checkMatch } from './check-match.js';
 import { type DefaultAction, NAME_LENGTH_MAX, RULES_MAX } from './types.js';

@@ -68,7 +68,7 @@ function writeMatch(out: Writer, { payload, min, max, bits, sources, ports }: Ch
     out.bytes(value);
   }
   for (const { family, prefixBits, address } of sources) {
-    out.u8(family);
+    out.u8(family.number);
     out.u8(prefixBits);
     out.bytes(address);
   }

@@ -1,6 +1,6 @@
 // The pieces of a reply that depend on the request. Plain frozen objects: rules can be written by hand, and kept as JSON
 // where their payloads are text.
-import { validateInteger, validateObject, validateOneOf } from '../../socket/options.js';
+import { validateInteger, validateObject, validateOneOf } from '../../base/validate.js';
 
 const OFFSET_MAX = 65_535;
 
@@ -67,7 +67,7 @@ export const slot = Object.freeze({
   },
 });
 
-/** The slot again, made by the function that checks it; undefined when it is none. */
+/** The slot again, made by the function that checks it; undefined when the value is no slot. */
 export function checkSlot(value: unknown): Slot | undefined {
   if (value === null || typeof value !== 'object') return undefined;
   const given = value as Slot;

@@ -1,4 +1,5 @@
 // The rule language of a server: what a datagram has to be, and what becomes of it. docs/rules.md explains it.
+import { families } from '../../base/family.js';
 import type { Slot } from './slots.js';
 
 /** Payload bytes. Text is UTF-8. */
@@ -84,7 +85,8 @@ export interface Rule {
 export const RULES_MAX = 65_536;
 export const ENCODED_BYTES_MAX = 64 * 1024 * 1024;
 export const PAYLOAD_BYTES_MAX = 65_535;
-export const REPLY_BYTES_MAX = 65_507;
+/** What fits into one datagram, of whichever family the source is. */
+export const REPLY_BYTES_MAX = Math.min(...families.map((family) => family.payloadBytesMax));
 export const PARTS_MAX = 256;
 export const BITS_MAX = 256;
 export const MASK_BYTES_MAX = 256;

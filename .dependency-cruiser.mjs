@@ -1,0 +1,70 @@
+// What imports what in lib/, checked by `npm run lint`: each room imports only from those below it, `import type`
+// included, and no files import each other. test/package/imports.once.test.ts shows that what is wrong fails.
+import typescript from 'typescript';
+
+// Without TypeScript's API (version 7 has none yet) dependency-cruiser would find no file, and nothing wrong.
+if (typeof typescript.createSourceFile !== 'function') throw new Error('typescript is not @typescript/typescript6');
+
+/** Every room of lib/ with those that it may import from. */
+const below = {
+  base: [],
+  backend: ['base'],
+  thread: ['backend', 'base'],
+  dgram: ['backend', 'base'],
+  socket: ['thread', 'dgram', 'backend', 'base'],
+  server: ['socket', 'thread', 'backend', 'base'],
+  'index.ts': ['server', 'socket', 'thread', 'backend', 'base'],
+  'register.ts': ['socket', 'dgram'],
+  monitor: ['server', 'socket', 'thread', 'backend', 'base'],
+  cli: ['monitor', 'server', 'socket', 'thread', 'backend', 'base'],
+};
+const rooms = Object.keys(below);
+
+/** A pattern for the files of these rooms. */
+function filesOf(...names) {
+  return `^lib/(${names.map((name) => (name.endsWith('.ts') ? name.replace('.', '\\.') : `${name}/`)).join('|')})`;
+}
+
+function rule(name, comment, from, to) {
+  return { name, comment, severity: 'error', from, to };
+}
+
+export default {
+  forbidden: [
+    rule('no-circle', 'two files that need each other are one', {}, { circular: true }),
+    rule(
+      'no-unknown-room',
+      'a new room has a line in .dependency-cruiser.mjs',
+      { path: '^lib/', pathNot: filesOf(...rooms) },
+      {},
+    ),
+    rule('no-unresolved', 'the file is not there', {}, { couldNotResolve: true }),
+    rule(
+      'no-way-out',
+      'lib/ imports no other folder',
+      {},
+      { pathNot: '^lib/|node_modules/', dependencyTypesNot: ['core'] },
+    ),
+    rule(
+      'no-third-party',
+      "import 'ksocket' loads Node's modules and its own",
+      { path: filesOf(...rooms.filter((room) => room !== 'monitor' && room !== 'cli')) },
+      { path: 'node_modules/' },
+    ),
+    ...rooms.map((room) =>
+      rule(
+        `only-below-${room}`,
+        `lib/${room} imports from: ${below[room].join(', ') || 'no other room'}`,
+        { path: filesOf(room) },
+        { path: '^lib/', pathNot: filesOf(room, ...below[room]) },
+      ),
+    ),
+  ],
+  options: {
+    tsPreCompilationDeps: true, // types, too
+    tsConfig: { fileName: 'tsconfig.json' },
+    exclude: { path: '^lib/monitor/page/' }, // a browser's
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
+  },
+};

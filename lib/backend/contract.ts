@@ -1,0 +1,131 @@
+// What the addon offers, in TypeScript. Arguments are exact (the callers validate), failures are returned as -errno.
+
+/** The memory an I/O thread shares with JavaScript: see native/core/memory/layout.h. */
+export interface ThreadMemory {
+  /** Shared with monitors in other threads; Node-API reaches a SharedArrayBuffer only through a view. */
+  control: Int32Array<SharedArrayBuffer>;
+  descriptors: ArrayBuffer;
+  arena: ArrayBuffer;
+  txDescriptors: ArrayBuffer;
+  txArena: ArrayBuffer;
+}
+
+export interface NativeIoThreadOptions extends ThreadMemory {
+  engine: string;
+  busyPoll: number;
+  rxUsecs: number;
+  rxFrames: number;
+  adaptiveRx: boolean;
+  /** May the event loop receive by itself while it is idle (native/core/sharing/loop_sharing.h)? */
+  shareLoop: boolean;
+  onWake: () => void;
+}
+
+/** A literal address. */
+export interface NativeAddress {
+  family: number;
+  address: string;
+  port: number;
+}
+
+/** Where a rule forwards to: native/core/answer/forwarder.h. */
+export interface NativeForward {
+  targets: NativeAddress[];
+  /** 0: by source, 1: round-robin, 2: all. */
+  balance: number;
+  idleMs: number;
+  flows: number;
+}
+
+/** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
+export interface NativeIoThread {
+  start(): number;
+  stop(): void;
+  getEngineName(): string;
+  addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
+
+  open(id: number, family: number, flags: number): number;
+  /** Takes a bound UDP descriptor made elsewhere, or a copy of it. */
+  adopt(id: number, given: { fd: number; copy: boolean; flags: number }): number;
+  getFd(id: number): number;
+  /** A duplicate, for the caller to close. */
+  copyFd(id: number): number;
+  bind(id: number, address: string, port: number): number;
+  connect(id: number, address: string, port: number): number;
+  disconnect(id: number): number;
+  /** Without a target it answers each source. */
+  respond(id: number, how: { echo: boolean; reply: Uint8Array; keepBytesMax: number; target?: NativeAddress }): number;
+  /** Answers by these rules from the next batch on; `bytes` as lib/server/rules/encode.ts writes them. */
+  setRules(id: number, rules: { bytes: Uint8Array; names: string[]; forwards: NativeForward[] }): number;
+  /** How often each rule has matched. */
+  getRuleHits(id: number): number[];
+  /** Loads a handler, to answer instead. "", or why not. */
+  loadHandler(id: number, handler: { path: string; argument: string }): string;
+  /** Lists as lib/server/protection.ts encodes them. */
+  protect(
+    id: number,
+    protection: {
+      deny: Uint8Array;
+      allow?: Uint8Array;
+      perSource?: { rate: number; burst: number; sources: number };
+      total?: { rate: number; burst: number };
+    },
+  ): number;
+  watch(id: number, keepBytesMax: number): number;
+  close(id: number): void;
+
+  getName(id: number, peer: boolean): [address: string, port: number] | number;
+  setOption(id: number, option: number, value: number): number;
+  getOption(id: number, option: number): number;
+  /** Empty texts where not given. */
+  changeMembership(
+    id: number,
+    membership: { join: boolean; group: string; networkInterface: string; source: string },
+  ): number;
+  setMulticastInterface(id: number, address: string): number;
+  deliver(id: number, wanted: boolean): void;
+  /** Counts into LATENCY_CELLS cells (native/core/memory/latency_histogram.h) from now on, or with null no more. */
+  measureLatency(id: number, cells: BigUint64Array<SharedArrayBuffer> | null): number;
+  getBacklog(id: number): [datagrams: number, bytes: number];
+
+  /** Returns how many datagrams have to wait. */
+  send(count: number): number;
+  /** Asks for a `drained` record once nothing waits any more. False when nothing does. */
+  notifyDrained(id: number): boolean;
+  resume(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** What this kernel, and the sandbox around the process, can do for UDP. */
+export interface KernelFeatures {
+  /** recvmmsg(2): many datagrams a receive call. */
+  recvmmsg: boolean;
+  /** sendmmsg(2): many datagrams a send call. */
+  sendmmsg: boolean;
+  /** epoll(7) and eventfd(2). */
+  epoll: boolean;
+  /** UDP_GRO, udp(7): the kernel joins datagrams it receives. */
+  gro: boolean;
+  /** UDP_SEGMENT, udp(7): the kernel splits super-datagrams it sends. */
+  gso: boolean;
+  /** SO_RXQ_OVFL, socket(7): the kernel counts the datagrams it drops. */
+  kernelDrops: boolean;
+  /** An IPv6 socket can be made. */
+  ipv6: boolean;
+}
+
+/** The addon's exports: native/addon.cc. */
+export interface Binding {
+  IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
+  parseAddress(family: number, text: string, out: Uint8Array): number;
+  formatAddress(family: number, bytes: Uint8Array): string;
+  /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
+  getFdType(fd: number): string;
+  /** The best one first. */
+  engineNames: string[];
+  /** The name of the engine that threads get. */
+  chooseEngine(wanted: string): string;
+  probeFeatures(): KernelFeatures;
+  layoutHash: number;
+}

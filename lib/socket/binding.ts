@@ -1,0 +1,144 @@
+// From unbound to bound, on all the ways there are: to a name or a literal, through a cluster's primary, to a descriptor
+// made elsewhere; and what has to wait for it.
+import { EventEmitter } from 'node:events';
+import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { EEXIST, EINVAL } from '../base/errno.js';
+import * as errors from '../base/errors.js';
+import { bindThroughPrimary, sharesPorts } from '../dgram/inherited.js';
+import { parseLiteral } from '../thread/address.js';
+import { isOurs } from '../thread/io-thread.js';
+import type { SocketCore } from './core.js';
+import { bufferSize } from './kernel-options.js';
+import { resolve } from './resolve.js';
+
+// The global is a getter; importing node:process would open stdin.
+const { process } = globalThis;
+
+/** The caller has checked that the socket is unbound. `exclusive`: do not share the port with a cluster's other
+ * workers. */
+export function bind(core: SocketCore, host: string | undefined, port: unknown, exclusive: boolean): void {
+  core.bindState = 'binding';
+  resolve(core, host || core.family.any, (error, ip) => {
+    if (core.closed) return;
+    const alone = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0;
+    if (error === undefined && sharesPorts() && !alone) bindShared(core, ip, port);
+    else end(core, error ?? bindNow(core, ip, port));
+  });
+}
+
+/** As `bind`, to a literal: bound when this returns, or throws. 'listening' comes on the next tick. */
+export function bindSync(core: SocketCore, ip: string, port: number): void {
+  core.bindState = 'binding';
+  const failure = bindNow(core, ip, port);
+  if (failure !== undefined) {
+    core.bindState = 'unbound';
+    throw failure;
+  }
+  process.nextTick(() => !core.closed && core.face.emit('listening'));
+}
+
+/** Takes a bound descriptor. 'listening' comes before this returns. */
+export function adopt(core: SocketCore, fd: number, copy: boolean): void {
+  core.abandon(); // what a failed bind or addMembership() has opened
+  core.bindState = 'binding';
+  const thread = core.reserve();
+  const errno = isOurs(fd) ? EEXIST : thread.native.adopt(core.id, { fd, copy, flags: core.flags });
+  if (errno !== 0) {
+    core.abandon();
+    core.bindState = 'unbound';
+    throw errors.errnoException(errno, 'open');
+  }
+  end(core, listen(core, '', 0));
+}
+
+/** Runs the action now, or `later` behind 'listening', binding the socket to any port if nobody has. When that bind
+ * fails, what waited is dropped. */
+export function whenBound(core: SocketCore, action: () => void, later = action): void {
+  core.checkRunning();
+  const { face } = core;
+  if (core.bindState === 'unbound') face.bind({ port: 0, exclusive: true }, null);
+  if (core.bindState === 'bound') {
+    action();
+    return;
+  }
+  if (core.queue !== undefined) {
+    core.queue.push(later);
+    return;
+  }
+  core.queue = [later];
+  const onListening = () => {
+    face.removeListener(EventEmitter.errorMonitor, onError);
+    const waiting = core.queue ?? [];
+    core.queue = undefined;
+    for (const each of waiting) each();
+  };
+  const onError = () => {
+    face.removeListener('listening', onListening);
+    core.queue = undefined;
+  };
+  face.once(EventEmitter.errorMonitor, onError);
+  face.once('listening', onListening);
+}
+
+// The permission model, in the Nodes that have it for sockets.
+function netIsDenied(): boolean {
+  const { permission } = process;
+  return permission !== undefined && process.allowedNodeEnvironmentFlags.has('--allow-net') && !permission.has('net');
+}
+
+// Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.
+function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined {
+  try {
+    if (netIsDenied()) return errors.accessDenied('bind', ip);
+    const wrongFlag = !core.family.dualStack && (core.flags & OPEN_IPV6_ONLY) !== 0;
+    if (wrongFlag || parseLiteral(core.family, String(ip)) === null) {
+      return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
+    }
+    const errno = core.open() || core.running().native.bind(core.id, String(ip), Number(port || 0) & 0xffff);
+    if (errno === 0) return listen(core, ip, port);
+    return errors.exceptionWithHostPort(errno, 'bind', ip, port);
+  } catch (error) {
+    return error as Error; // KSOCKET_ENGINE names no engine
+  }
+}
+
+// All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
+function bindShared(core: SocketCore, ip: string, port: unknown): void {
+  const how = { type: core.family.type, flags: core.flags };
+  bindThroughPrimary(core.face, how, ip, Number(port || 0) & 0xffff, (errno, handle) => {
+    if (core.closed || errno !== 0 || handle === null) {
+      handle?.close();
+      if (!core.closed) end(core, errors.exceptionWithHostPort(errno, 'bind', ip, port));
+      return;
+    }
+    core.lent = handle;
+    adopt(core, handle.fd, true);
+  });
+}
+
+// The bound descriptor starts to receive.
+function listen(core: SocketCore, ip: string, port: unknown): Error | undefined {
+  const thread = core.running();
+  const { recvBufferSize, sendBufferSize } = core.options;
+  try {
+    if (recvBufferSize) bufferSize(core, 'recv', recvBufferSize);
+    if (sendBufferSize) bufferSize(core, 'send', sendBufferSize);
+    const errno = thread.native.watch(core.id, DATAGRAM_BYTES_MAX);
+    if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
+  } catch (error) {
+    core.abandon();
+    return error as Error;
+  }
+  core.startReceiving(thread);
+  return undefined;
+}
+
+// Every bind ends here, and the program is told.
+function end(core: SocketCore, failure: Error | undefined): void {
+  if (failure !== undefined) {
+    core.bindState = 'unbound';
+    core.face.emit('error', failure);
+  } else {
+    core.face.emit('listening');
+  }
+}

@@ -1,0 +1,141 @@
+// A socket's place on an I/O thread: a slot with an id, and a descriptor from the moment it is needed. The thread's half is
+// native/core/endpoint/endpoint.h.
+import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { EBADF } from '../base/errno.js';
+import * as errors from '../base/errors.js';
+import { type Family, familyOfAddress } from '../base/family.js';
+import { holding } from '../dgram/active-resources.js';
+import type { UvHandle } from '../dgram/inherited.js';
+import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
+import { dedicatedThread, type IoThread, sharedThread } from '../thread/io-thread.js';
+import type { SentListener } from '../thread/sender.js';
+import type { CheckedSocketOptions } from './options.js';
+import type { AddressInfo, Face } from './types.js';
+
+export class Place {
+  /** Slot and generation on the thread. */
+  id = 0;
+  /** Set while there is a place. */
+  thread: IoThread | undefined;
+  /** Set by close(), for good. */
+  closed = false;
+  /** The OPEN_ flags of layout.ts that the descriptor is made with. */
+  flags: number;
+  /** The handle of a cluster's primary, on whose socket this one is: the primary counts who holds it. */
+  lent: UvHandle | undefined;
+  readonly face: Face;
+  readonly options: CheckedSocketOptions;
+  readonly family: Family;
+  #holding = false;
+  #finalCounters: Snapshot | undefined;
+
+  constructor(face: Face, options: CheckedSocketOptions) {
+    this.face = face;
+    this.options = options;
+    this.flags = options.flags;
+    this.family = options.family;
+  }
+
+  checkRunning(): void {
+    if (this.closed) throw errors.notRunning();
+  }
+
+  running(): IoThread {
+    if (this.thread === undefined) throw errors.notRunning();
+    return this.thread;
+  }
+
+  /** A place, still without a descriptor. */
+  reserve(): IoThread {
+    const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
+    this.id = thread.reserve();
+    this.thread = thread;
+    return thread;
+  }
+
+  /** Makes the descriptor if there is none. 0, or -errno: then nothing is open. */
+  open(family = this.family, flags = this.flags): number {
+    if (this.thread !== undefined) return 0;
+    let errno: number;
+    try {
+      errno = this.reserve().native.open(this.id, family.number, flags);
+    } catch (error) {
+      if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error;
+      return (error as { errno: number }).errno; // the system has no descriptor or thread left
+    }
+    if (errno !== 0) this.abandon();
+    return errno;
+  }
+
+  /** As `open`, of a multicast group's family and with a port, which a later bind() then refuses to change. */
+  openForGroup(family: Family): number {
+    if (this.thread !== undefined) return 0;
+    const flags = (this.flags & ~(OPEN_IPV6_ONLY | OPEN_REUSE_PORT)) | OPEN_REUSE_ADDRESS;
+    return this.open(family, flags) || this.running().native.bind(this.id, family.any, 0);
+  }
+
+  /** Nothing is open any more; it may be opened again. */
+  abandon(): void {
+    this.thread?.release(this.id);
+    this.thread = undefined;
+  }
+
+  /** Lets go of the descriptor for good; returns the listeners of sends that now never happen. What the present tick has
+   * sent to a literal address is not sent any more, as in node:dgram. */
+  release(): SentListener[] {
+    const { thread } = this;
+    if (thread === undefined) return [];
+    thread.sender.revoke(this.id);
+    const canceled = thread.sender.takeWaiting(this.id);
+    this.hold(false);
+    this.thread = undefined;
+    thread.release(this.id);
+    this.#finalCounters = thread.snapshot(this.id); // after the close, which counts what it drops
+    this.lent?.close();
+    return canceled;
+  }
+
+  /** Keeps the event loop running, or no longer. */
+  hold(on: boolean): void {
+    if (on === this.#holding) return;
+    this.#holding = on;
+    if (on) {
+      holding.add(this.face);
+      this.thread?.hold();
+    } else {
+      holding.delete(this.face);
+      this.thread?.unhold();
+    }
+  }
+
+  name(peer: boolean): AddressInfo {
+    const syscall = peer ? 'getpeername' : 'getsockname';
+    const name = this.thread === undefined ? EBADF : this.thread.native.getName(this.id, peer);
+    if (typeof name === 'number') throw errors.errnoException(name, syscall);
+    return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
+  }
+
+  /** A row of SocketOption: the value that the kernel has, or -errno. */
+  option(option: number): number {
+    return this.thread?.native.getOption(this.id, option) ?? EBADF;
+  }
+
+  /** 0, or -errno. */
+  setOption(option: number, value: number): number {
+    return this.thread?.native.setOption(this.id, option, value) ?? EBADF;
+  }
+
+  /** A new descriptor for the same open socket; the caller closes it. */
+  descriptorCopy(): number | undefined {
+    const fd = this.thread?.native.copyFd(this.id);
+    return fd !== undefined && fd >= 0 ? fd : undefined;
+  }
+
+  stats(): Stats {
+    return this.#finalCounters?.stats ?? this.thread?.stats(this.id) ?? zeroStats();
+  }
+
+  countQueueDrop(): void {
+    this.thread?.countQueueDrop(this.id);
+  }
+}

@@ -1,0 +1,40 @@
+// Host names to IP literals, as a socket's `lookup` option has it.
+import dns from 'node:dns';
+import type { Family } from '../base/family.js';
+import { isLiteral } from '../thread/address.js';
+import type { CheckedSocketOptions, LookupFunction } from './options.js';
+
+// The global is a getter; importing node:process would open stdin.
+const { process } = globalThis;
+
+// A program may replace dns.lookup (with a cache, say): then literals go through it, as in node:dgram. The original is
+// not asked for them: it would return them as they are.
+const originalLookup = dns.lookup;
+
+// dgram calls it with the family as a number, which the types do not know.
+export type Lookup = (host: string, family: number, done: (error: Error | null, address: string) => void) => void;
+
+/** Who asks. `lookup` undefined: dns.lookup, and literals need none. */
+export interface Asking {
+  readonly lookup: Lookup | undefined;
+  readonly family: Family;
+}
+
+export function lookupOf(options: CheckedSocketOptions): Lookup | undefined {
+  const lookup = options.lookup ?? (dns.lookup === originalLookup ? undefined : (dns.lookup as LookupFunction));
+  return lookup as Lookup | undefined;
+}
+
+export function needsNoLookup({ lookup }: Asking, host: string): boolean {
+  return lookup === undefined && isLiteral(host);
+}
+
+/** To an IP literal. Never synchronous, unless the user's own lookup is. */
+export function resolve(asking: Asking, host: string, done: (error: Error | undefined, ip: string) => void): void {
+  if (needsNoLookup(asking, host)) {
+    process.nextTick(done, undefined, host);
+    return;
+  }
+  const lookup = asking.lookup ?? (originalLookup as unknown as Lookup);
+  lookup(host, asking.family.number, (error, ip) => done(error ?? undefined, ip));
+}

@@ -1,0 +1,37 @@
+// What a thread tells its sockets of: each takes what it has a use for.
+import type { Batch, Replier } from './batch.js';
+
+/** Where a datagram came from, as node:dgram says it. */
+export interface RemoteInfo {
+  /** The sender's address, an IPv6 link-local one with its zone. */
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+  /** The datagram's length in bytes. */
+  size: number;
+}
+
+export interface TakesDatagrams {
+  /** Slot and generation, as in the records. */
+  readonly id: number;
+  /** May its Buffers share an ArrayBuffer? */
+  readonly pooled: boolean;
+  onDatagram(data: Buffer, rinfo: RemoteInfo): void;
+  onReceiveError(errno: number): void;
+}
+
+export interface TakesBatches extends Replier {
+  /** Does it take batches now, or single datagrams? */
+  readonly wantsBatches: boolean;
+  onBatch(batch: Batch): void;
+}
+
+export interface TakesSendResults {
+  /** A deferred send has ended: `result` is bytes or -errno. */
+  onSent(number: number, result: number): void;
+  /** Nothing waits to be sent any more. */
+  onDrained(): void;
+}
+
+/** What is behind an id on a thread. */
+export type Endpoint = TakesDatagrams & Partial<TakesBatches> & Partial<TakesSendResults>;

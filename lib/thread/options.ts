@@ -1,0 +1,27 @@
+// What an I/O thread may be asked for.
+
+export interface IoThreadOptions {
+  /** Memory of the receive ring: a quarter for descriptors of 64 bytes, the rest for payload. */
+  ringBytes: number;
+  /** Microseconds that the thread looks for datagrams without sleeping. */
+  busyPoll: number;
+  /** How the thread waits for fuller batches: native/core/sharing/moderation.h. */
+  rxUsecs: number;
+  rxFrames: number;
+  adaptiveRx: boolean;
+}
+
+export const defaultThreadOptions: IoThreadOptions = {
+  ringBytes: 16 * 1024 * 1024,
+  busyPoll: 0,
+  rxUsecs: 100,
+  rxFrames: 64,
+  adaptiveRx: true,
+};
+
+// The bounds of what a program may ask for.
+export const RING_BYTES_MIN = 256 * 1024;
+export const RING_BYTES_MAX = 1024 * 1024 * 1024;
+export const BUSY_POLL_US_MAX = 1_000_000;
+export const RX_USECS_MAX = 10_000;
+export const RX_FRAMES_MAX = 1024;

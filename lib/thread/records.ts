@@ -1,0 +1,176 @@
+// The records that JavaScript and the thread pass to each other, 64 bytes each (native/core/memory/layout.h, Descriptor):
+// the received ones are read here, those to be sent are written here. Rows of backend/layout.ts are byte offsets.
+import {
+  D_ADDRESS,
+  D_FAMILY,
+  D_FLAGS,
+  D_KIND,
+  D_LENGTH,
+  D_OFFSET,
+  D_PEER_ID,
+  D_PORT,
+  D_RESULT,
+  D_SCOPE_ID,
+  D_SEGMENT_SIZE,
+  D_SIZE,
+  D_SOCKET_ID,
+  D_USER_DATA,
+  DESCRIPTOR_BYTES,
+  FLAG_TRUNCATED,
+} from '../backend/layout.js';
+import { udp4 } from '../base/family.js';
+import { type ParsedAddress, PeerNames } from './address.js';
+
+const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
+const IPV4 = udp4.number; // its addresses are one word
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Reads the receive ring. A record is told by `at`, its first word in `words`. */
+export class ReceivedRecords {
+  readonly words: Uint32Array;
+  readonly #halves: Uint16Array;
+  readonly #bytes: Uint8Array;
+  readonly #mask: number;
+  readonly #peers = new PeerNames();
+
+  constructor(memory: ArrayBuffer) {
+    this.words = new Uint32Array(memory);
+    this.#halves = new Uint16Array(memory);
+    this.#bytes = new Uint8Array(memory);
+    this.#mask = memory.byteLength / DESCRIPTOR_BYTES - 1;
+  }
+
+  /** Where the `n`th record is; the `base`th is in the ring's first place. */
+  at(n: number, base: number): number {
+    return ((n - base) & this.#mask) * RECORD_WORDS;
+  }
+
+  socketId(at: number): number {
+    return this.words[at + (D_SOCKET_ID >> 2)];
+  }
+
+  kind(at: number): number {
+    return this.#bytes[(at << 2) + D_KIND];
+  }
+
+  /** Where in the arena the payload begins. */
+  offset(at: number): number {
+    return this.words[at + (D_OFFSET >> 2)];
+  }
+
+  /** Payload bytes, of all segments together. */
+  length(at: number): number {
+    return this.words[at + (D_LENGTH >> 2)];
+  }
+
+  /** Bytes of each segment but the last, which may be shorter; 0: it is one datagram. */
+  segmentSize(at: number): number {
+    return this.#halves[(at << 1) + (D_SEGMENT_SIZE >> 1)];
+  }
+
+  /** The sender's address. */
+  address(at: number): string {
+    const { words } = this;
+    return this.#peers.get(words, at, words[at + (D_PEER_ID >> 2)], this.family(at));
+  }
+
+  /** `Family.number`. */
+  family(at: number): number {
+    return this.#bytes[(at << 2) + D_FAMILY];
+  }
+
+  port(at: number): number {
+    return this.#halves[(at << 1) + (D_PORT >> 1)];
+  }
+
+  /** Has the datagram been cut? Then `size` is what it had. */
+  truncated(at: number): boolean {
+    return (this.#halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_TRUNCATED) !== 0;
+  }
+
+  size(at: number): number {
+    return this.words[at + (D_SIZE >> 2)];
+  }
+
+  /** Of KIND_SENT and KIND_ERROR: bytes or -errno. */
+  result(at: number): number {
+    return this.words[at + (D_RESULT >> 2)] | 0;
+  }
+
+  /** Of KIND_SENT: the number that the datagram was staged with. */
+  sendNumber(at: number): number {
+    return this.words[at + (D_USER_DATA >> 2)];
+  }
+}
+
+/** Port, family and kind (a datagram's is 0) share a word. */
+export function wordOfPort(port: number, family: number): number {
+  return littleEndian ? port | (family << 16) : (port << 16) | (family << 8);
+}
+
+/** Writes what the next flush sends: records by their number, 0 first. */
+export class StagedRecords {
+  readonly #words: Uint32Array;
+
+  constructor(memory: ArrayBuffer) {
+    this.#words = new Uint32Array(memory);
+  }
+
+  /** All but the destination. `sendNumber` comes back with the result of a send that has to wait; 0: with none. */
+  write(n: number, id: number, offset: number, length: number, sendNumber: number): void {
+    const words = this.#words;
+    const at = n * RECORD_WORDS;
+    words[at + (D_SOCKET_ID >> 2)] = id;
+    words[at + (D_OFFSET >> 2)] = offset;
+    words[at + (D_LENGTH >> 2)] = length;
+    words[at + (D_SEGMENT_SIZE >> 2)] = 0; // the flags are in the same word: none
+    words[at + (D_USER_DATA >> 2)] = sendNumber;
+    words[at + (D_USER_DATA >> 2) + 1] = 0;
+  }
+
+  /** `to` is null on a connected socket. */
+  address(n: number, to: ParsedAddress | null, portWord: number): void {
+    const words = this.#words;
+    const at = n * RECORD_WORDS;
+    words[at + (D_PORT >> 2)] = portWord;
+    const first = at + (D_ADDRESS >> 2);
+    if (to === null) {
+      // All of it: datagrams that go to one place have one address, else they could overtake each other.
+      for (let i = first; i <= at + (D_SCOPE_ID >> 2); i++) words[i] = 0;
+      return;
+    }
+    const from = to.words;
+    words[first] = from[0];
+    if (to.family === IPV4) return;
+    words[first + 1] = from[1];
+    words[first + 2] = from[2];
+    words[first + 3] = from[3];
+    words[first + 4] = from[4];
+  }
+
+  /** Back to where a received record came from: its first word is `from[fromAt]`. */
+  addressOf(n: number, from: Uint32Array, fromAt: number): void {
+    const words = this.#words;
+    const at = n * RECORD_WORDS;
+    words[at + (D_PORT >> 2)] = from[fromAt + (D_PORT >> 2)];
+    for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
+  }
+
+  /** Keeps the record from being sent. */
+  drop(n: number): void {
+    this.#words[n * RECORD_WORDS + (D_SOCKET_ID >> 2)] = 0; // no socket has id 0
+  }
+
+  socketId(n: number): number {
+    return this.#words[n * RECORD_WORDS + (D_SOCKET_ID >> 2)];
+  }
+
+  sendNumber(n: number): number {
+    return this.#words[n * RECORD_WORDS + (D_USER_DATA >> 2)];
+  }
+
+  /** After the flush: bytes, -errno, or RESULT_DEFERRED. */
+  result(n: number): number {
+    return this.#words[n * RECORD_WORDS + (D_RESULT >> 2)] | 0;
+  }
+}
