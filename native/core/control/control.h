@@ -16,9 +16,6 @@ inline constexpr size_t kControlBytes = 256;
 static_assert(kControlBytes >=
               CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(timespec)));
 
-// UDP_GRO_CNT_MAX: the kernel joins no more datagrams than this.
-inline constexpr uint32_t kGroSegmentsMax = 64;
-
 struct RxControl {
   uint16_t segment_size = 0;  // UDP_GRO; 0: not joined
   bool has_kernel_drops = false;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "core/base/udp_limits.h"
 #include "core/control/control.h"
 #include "core/socket/address.h"
 #include "engine/engine.h"
@@ -16,7 +17,7 @@ class RxBatch {
  public:
   static constexpr uint32_t kSlots = 64;
   // More than a datagram, so that the slots' first bytes do not all fall into the same cache set.
-  static constexpr uint32_t kStride = kDatagramBytesMax + 4096 + 64;
+  static constexpr uint32_t kStride = kDatagramBytesMax + 1 + 4096 + 64;
 
   RxBatch() : scratch_(new Scratch), payloads_(new uint8_t[size_t{kSlots} * kStride]) {
     for (uint32_t i = 0; i < kSlots; i++) {

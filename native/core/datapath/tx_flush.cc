@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/base/errno_policy.h"
+#include "core/base/udp_limits.h"
 
 namespace ksocket {
 
@@ -12,9 +13,6 @@ namespace {
 
 constexpr uint16_t kNone = UINT16_MAX;
 constexpr uint32_t kTableSize = 2 * TxFlush::kChunk;
-
-// IPv4: 65535 less the IP and UDP headers. IPv6 carries the same so that one limit serves both.
-constexpr uint32_t kJoinedBytesMax = 65535 - 20 - 8 - 20;
 
 uint32_t hash_address(const Address& address) {
   uint64_t low, high;
@@ -113,7 +111,7 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
         group.last = static_cast<uint16_t>(i);
         group.bytes += d.length;
         group.segments++;
-        group.open = d.length == group.segment_size && group.segments < GsoPolicy::kSegmentsMax;
+        group.open = d.length == group.segment_size && group.segments < kGsoSegmentsMax;
         previous = g;
         continue;
       }

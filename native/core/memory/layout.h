@@ -1,5 +1,5 @@
-// The memory that C++ and JavaScript share. This header is its one source: lib/backend/layout.ts is generated from
-// it (`npm run generate`), and a test fails when the two disagree.
+// The memory that C++ and JavaScript share. This header is its one source: lib/backend/layout.ts is generated
+// from it (`npm run generate`), and a test fails when the two disagree.
 //
 //   control      one RingControl
 //   descriptors  Descriptor[slots], slots a power of two
@@ -15,6 +15,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "core/base/udp_limits.h"  // kDatagramBytesMax
 
 namespace ksocket {
 
@@ -81,9 +83,6 @@ static_assert(sizeof(RingControl) == 256);
 
 inline constexpr uint32_t kSocketSlotBits = 20;
 inline constexpr uint32_t kSocketSlotMask = (1u << kSocketSlotBits) - 1;
-
-// The largest UDP payload there is, and so the most that GRO ever joins.
-inline constexpr uint32_t kDatagramBytesMax = 65536;
 
 // A `result` that is none yet: the datagram waits for the socket to be writable.
 inline constexpr int32_t kResultDeferred = INT32_MIN;

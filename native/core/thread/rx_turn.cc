@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/errno_policy.h"
+#include "core/base/udp_limits.h"
 #include "core/socket/options.h"
 
 namespace ksocket {

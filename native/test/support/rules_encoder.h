@@ -1,4 +1,5 @@
-// The inverse of decode_rules(), as lib/server/rules/encode.ts is: what decodes is encoded to the same bytes again.
+// The inverse of decode_rules(), as lib/server/rules/encode.ts is: what decodes is encoded to the same bytes
+// again.
 #pragma once
 
 #include <cstdint>

@@ -25,9 +25,9 @@ class AddressSet {
 
   AddressSet() = default;
 
-  // From lib/server/protection.ts: 32 bytes a range, its first and its last address, 16 bytes each in network byte
-  // order, IPv4 as ::ffff:a.b.c.d, ascending by the first address. Ranges may overlap. None: these bytes are
-  // not that.
+  // From lib/server/protection.ts: 32 bytes a range, its first and its last address, 16 bytes each in network
+  // byte order, IPv4 as ::ffff:a.b.c.d, ascending by the first address. Ranges may overlap. None: these bytes
+  // are not that.
   static std::optional<AddressSet> decode(std::span<const uint8_t> encoded);
 
   // Port and zone do not count. An IPv4-mapped IPv6 address is the IPv4 address.

@@ -1,5 +1,5 @@
-// Reads what lib/server/rules/encode.ts writes. Numbers are little-endian, nothing is aligned, and records follow
-// each other without offsets, so that there is nothing to point outside:
+// Reads what lib/server/rules/encode.ts writes. Numbers are little-endian, nothing is aligned, and records
+// follow each other without offsets, so that there is nothing to point outside:
 //
 //   header  "ksrl"  u16 version  u8 otherwise  u8 0  u32 rules
 //   rule    u8 action  u8 flags  u16 length min  u16 length max  u16 masks  u16 sources  u16 ports
