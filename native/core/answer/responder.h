@@ -5,32 +5,12 @@
 #include <cstdint>
 #include <span>
 
+#include "core/datapath/incoming.h"
 #include "core/datapath/rx_batch.h"
 #include "core/datapath/tx_flush.h"
-#include "core/socket/address.h"
 #include "engine/engine.h"
 
 namespace ksocket {
-
-// A received datagram (or super-datagram) that still lies in the receive buffers.
-struct Incoming {
-  uint32_t offset;  // of the payload, from the batch's base
-  uint32_t length;
-  uint16_t segment_size;  // 0: a single datagram
-  Address from;
-};
-
-// Calls `each(offset, length)` for every datagram of `incoming`.
-template <typename Each>
-void for_each_datagram(const Incoming& incoming, Each&& each) {
-  uint32_t step = incoming.segment_size != 0 ? incoming.segment_size : incoming.length;
-  uint32_t at = 0;
-  do {
-    uint32_t length = incoming.length - at < step ? incoming.length - at : step;
-    each(incoming.offset + at, length);
-    at += length;
-  } while (at < incoming.length);
-}
 
 // What the I/O thread lends to a responder for one call.
 struct ResponderTools {
