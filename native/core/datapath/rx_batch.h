@@ -54,7 +54,7 @@ class RxBatch {
     Message messages[kSlots];
     iovec iovs[kSlots];
     SockAddr names[kSlots];
-    alignas(cmsghdr) uint8_t controls[kSlots][kControlBytes];
+    alignas(cmsghdr) uint8_t controls[kSlots][kRxControlBytes];
   };
 
   void aim(uint32_t count, uint8_t* base) {
@@ -67,7 +67,7 @@ class RxBatch {
   void prepare(uint32_t slot) {
     msghdr& header = scratch_->messages[slot].header;
     header.msg_namelen = sizeof(sockaddr_in6);
-    header.msg_controllen = kControlBytes;
+    header.msg_controllen = kRxControlBytes;
     header.msg_flags = 0;
   }
 

@@ -141,7 +141,7 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
   return count;
 }
 
-void TxFlush::lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups) {
+void TxFlush::lay_out(uint8_t family, const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups) {
   Scratch& s = *scratch_;
   uint32_t used = 0;
   for (uint32_t g = 0; g < groups; g++) {
@@ -166,7 +166,7 @@ void TxFlush::lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t
     }
     if (group.segments > 1) {
       header.msg_control = s.controls[g];
-      encode_segment_size(&header, group.segment_size);
+      append_segment_size(&header, family, group.segment_size);
     }
   }
 }
@@ -174,7 +174,7 @@ void TxFlush::lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t
 bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk) {
   Scratch& s = *scratch_;
   uint32_t groups = group_chunk(socket, chunk);
-  lay_out(base, chunk, groups);
+  lay_out(socket.family, base, chunk, groups);
 
   uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, errors = 0;
   bool refused_once = false;

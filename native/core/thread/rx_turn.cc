@@ -126,7 +126,7 @@ void RxLoop::decode(Endpoint& endpoint, uint32_t count) {
     if (segments > 1) joined++, joined_segments += segments;
     if (now_ns != 0 && control.received_ns != 0)
       endpoint.latency.record(control.received_ns, now_ns, segments);
-    if (control.has_kernel_drops) endpoint.kernel_drops.reported(control.kernel_drops, endpoint.counters);
+    if (control.kernel_drops) endpoint.kernel_drops.reported(*control.kernel_drops, endpoint.counters);
   }
   const Counters& counters = endpoint.counters;
   counters.add(Counter::rx_batches, 1);
