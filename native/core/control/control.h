@@ -9,15 +9,31 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 
 #include "core/control/kinds.h"
+#include "core/memory/layout.h"
 
 namespace ksocket {
 
-// What was not said is 0 or none.
-struct RxControl {
+// What the kernel said of a datagram that JavaScript may want to know. What was not said is 0 here and below.
+struct Metadata {
 #define X(name, type, ...) type name{};
-  KSOCKET_RECEIVED_KINDS(X)
+  KSOCKET_METADATA_KINDS(X)
+#undef X
+};
+inline void write_metadata(const Metadata& from, Descriptor* to) {
+#define X(name, ...)                                                           \
+  static_assert(std::is_same_v<decltype(to->name), decltype(Metadata::name)>); \
+  to->name = from.name;
+  KSOCKET_METADATA_KINDS(X)
+#undef X
+}
+
+// All that the kernel said of a datagram.
+struct RxControl : Metadata {
+#define X(name, type, ...) type name{};
+  KSOCKET_THREAD_KINDS(X)
 #undef X
 };
 RxControl decode_control(const msghdr& header);

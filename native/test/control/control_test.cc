@@ -124,6 +124,17 @@ TEST(Cmsg, reads_the_time_of_receiving) {
   EXPECT_EQ(decode_control(msghdr{}).received_ns, 0u);
 }
 
+TEST(Cmsg, reads_the_hop_limit_of_either_family) {
+  EXPECT_EQ(Control().add(IPPROTO_IP, IP_TTL, int{64}).decode().ttl, 64);
+  EXPECT_EQ(Control().add(IPPROTO_IPV6, IPV6_HOPLIMIT, int{255}).decode().ttl, 255);
+  EXPECT_EQ(decode_control(msghdr{}).ttl, 0);
+  EXPECT_EQ(Control().add(IPPROTO_IPV6, IP_TTL, int{64}).decode().ttl, 0) << "another level's type";
+  EXPECT_EQ(Control().add(IPPROTO_IP, IP_TTL, uint16_t{64}).decode().ttl, 0) << "too short";
+  RxControl control = Control().add(SOL_UDP, UDP_GRO, int{99}).add(IPPROTO_IP, IP_TTL, int{1}).decode();
+  EXPECT_EQ(control.ttl, 1);
+  EXPECT_EQ(control.segment_size, 99);
+}
+
 TEST(Cmsg, ignores_a_value_that_is_too_short) {
   EXPECT_EQ(Control().add(SOL_UDP, UDP_GRO, uint8_t{1}).decode().segment_size, 0);
   EXPECT_FALSE(Control().add(SOL_SOCKET, SO_RXQ_OVFL, uint16_t{1}).decode().kernel_drops);
@@ -168,8 +179,9 @@ TEST(Cmsg, survives_garbage) {
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random() % 4 == 0 ? random() : 0);
     // Often enough a plausible header with a wrong length.
     if (bytes.size() >= sizeof(cmsghdr) && i % 2 == 0) {
-      cmsghdr header{random() % 128, random() % 2 == 0 ? SOL_UDP : SOL_SOCKET,
-                     random() % 2 == 0 ? UDP_GRO : SO_RXQ_OVFL};
+      constexpr int kLevels[] = {SOL_UDP, SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6};
+      constexpr int kTypes[] = {UDP_GRO, SO_RXQ_OVFL, SCM_TIMESTAMPNS, IP_TTL, IPV6_HOPLIMIT};
+      cmsghdr header{random() % 128, kLevels[random() % 4], kTypes[random() % 5]};
       std::memcpy(bytes.data(), &header, sizeof header);
     }
     Control::decode_bytes(bytes.data(), bytes.size());  // the sanitizers judge
