@@ -20,10 +20,11 @@ static_assert(kDatagramBytesMax >= kPayloadBytesMaxV6);
 // limit serves both families.
 inline constexpr uint32_t kJoinedBytesMax = 65535 - 40 - 8;
 
-// UDP_GRO_CNT_MAX: the kernel joins no more datagrams than this.
-inline constexpr uint32_t kGroSegmentsMax = 64;
+// The datagrams of a received message. The kernel joins 64 (UDP_GRO_CNT_MAX), but what a program of the same
+// machine sent joined arrives as it was sent, and newer kernels let it join 128 (UDP_MAX_SEGMENTS).
+inline constexpr uint32_t kGroSegmentsMax = 128;
 
-// UDP_MAX_SEGMENTS of every kernel that has UDP_SEGMENT (newer ones take 128).
+// What we join: UDP_MAX_SEGMENTS of every kernel that has UDP_SEGMENT.
 inline constexpr uint32_t kGsoSegmentsMax = 64;
 
 }  // namespace ksocket
