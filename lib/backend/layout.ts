@@ -15,12 +15,7 @@ export const D_ADDRESS = 24;
 export const D_SCOPE_ID = 40;
 export const D_SIZE = 44;
 export const D_RESULT = 44;
-export const D_RECEIVED_NS = 48;
 export const D_USER_DATA = 48;
-export const D_INTERFACE_INDEX = 56;
-export const D_TOS = 60;
-export const D_TTL = 61;
-export const D_LOCAL_ADDRESS_ID = 62;
 export const KIND_DATAGRAM = 0;
 export const KIND_ERROR = 1;
 export const KIND_SENT = 2;
@@ -43,7 +38,10 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 1051668853;
+export const LAYOUT_HASH = 510244284;
+
+// What the kernel said beside a received datagram.
+export const D_TTL = 56;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -52,6 +50,7 @@ export const OPEN_IPV6_ONLY = 4;
 export const OPEN_GRO = 8;
 export const OPEN_GSO = 16;
 export const OPEN_DROP_WHEN_FULL = 32;
+export const OPEN_RECEIVE_TTL = 64;
 
 // Rows of the native table of socket options.
 export const SocketOption = {
@@ -67,6 +66,7 @@ export const SocketOption = {
   reportKernelDrops: 9,
   gro: 10,
   receiveTimes: 11,
+  receiveTtl: 12,
 } as const;
 
 // Where each counter stands in its row.

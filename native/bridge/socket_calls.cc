@@ -56,6 +56,8 @@ void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, F
   endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
+  // Where the kernel lacks it, the hop limit is unknown.
+  if (flags & kOpenReceiveTtl) ksocket::set_option(endpoint->fd.get(), family, SocketOption::receive_ttl, 1);
   thread_->add(std::move(endpoint));
 }
 

@@ -9,7 +9,7 @@ using namespace ksocket;
 
 namespace {
 
-// rx_kernel_drops → rxKernelDrops, kOpenGro → OPEN_GRO
+// rx_kernel_drops → rxKernelDrops, kOpenGro → OPEN_GRO, ttl → TTL
 std::string camel(const char* snake) {
   std::string out;
   for (; *snake != '\0'; snake++) {
@@ -21,11 +21,12 @@ std::string camel(const char* snake) {
   }
   return out;
 }
-std::string upper(const char* constant) {
+std::string upper(const char* name) {
   std::string out;
-  for (constant++; *constant != '\0'; constant++) {
-    if (std::isupper(*constant) && !out.empty()) out += '_';
-    out += static_cast<char>(std::toupper(*constant));
+  if (*name == 'k' && std::isupper(name[1])) name++;
+  for (; *name != '\0'; name++) {
+    if (std::isupper(*name) && !out.empty()) out += '_';
+    out += static_cast<char>(std::toupper(*name));
   }
   return out;
 }
@@ -41,6 +42,12 @@ int main() {
   KSOCKET_LAYOUT(X)
 #undef X
   std::printf("export const LAYOUT_HASH = %u;\n", kLayoutHash);
+
+  std::printf("\n// What the kernel said beside a received datagram.\n");
+#define X(name, ...) \
+  std::printf("export const D_%s = %zu;\n", upper(#name).c_str(), offsetof(Descriptor, name));
+  KSOCKET_METADATA_KINDS(X)
+#undef X
 
   std::printf("\n// What IoThread.open is asked for.\n");
 #define X(name, value) std::printf("export const %s = %d;\n", upper(#name).c_str(), static_cast<int>(value));

@@ -69,7 +69,7 @@ std::span<const Incoming> HandlerResponder::answer(const ResponderTools& tools, 
   for (const Incoming& one : batch) {
     for_each_datagram(one, [&](uint32_t offset, uint32_t length) {
       if (requests_.size() == kRequestsMax) handle(tools);
-      incoming_.push_back({offset, length, 0, one.from});
+      incoming_.push_back(one.part(offset, length, 0));
       requests_.push_back({base + offset, length, 0, to_c(one.from)});
     });
   }

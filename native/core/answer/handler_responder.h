@@ -7,6 +7,7 @@
 #include "core/answer/answers.h"
 #include "core/answer/handler.h"
 #include "core/answer/responder.h"
+#include "core/base/udp_limits.h"
 
 namespace ksocket {
 
@@ -19,9 +20,10 @@ class HandlerResponder final : public Responder {
                                    std::span<const Incoming> batch) override;
 
  private:
-  // All that one receive call can bring.
-  static constexpr size_t kRequestsMax = size_t{RxBatch::kSlots} * 64;
-  static constexpr uint32_t kReplyBytesMax = 65507;
+  // Of one call of the handler, as ksocket_handler.h promises; what more a receive call brings is for the
+  // next.
+  static constexpr size_t kRequestsMax = 4096;
+  static constexpr uint32_t kReplyBytesMax = kPayloadBytesMaxV4;
   static constexpr size_t kScratchBytes = 1 << 20;
 
   struct Call;

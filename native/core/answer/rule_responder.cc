@@ -156,7 +156,7 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
       echo(tools, base, incoming.from, run, segment_size);
       break;
     case Action::deliver:
-      delivered_.push_back({run.offset, run.length, segment_size, incoming.from});
+      delivered_.push_back(incoming.part(run.offset, run.length, segment_size));
       break;
     case Action::forward:
       run.forwarder->forward(incoming.from, run.offset, run.length, segment_size, clock_ns(CLOCK_MONOTONIC));

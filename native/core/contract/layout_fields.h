@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/contract/open_flags.h"
+#include "core/control/kinds.h"
 #include "core/memory/counters.h"
 #include "core/memory/latency_histogram.h"
 #include "core/memory/layout.h"
@@ -14,6 +15,8 @@
 namespace ksocket {
 
 // X(TypeScript name, value)
+// DATAGRAM_BYTES_MAX is for lib/ the first length that no datagram has: it refuses what is as long or longer,
+// and leaves the rest for the kernel to judge.
 #define KSOCKET_LAYOUT(X)                                        \
   X(DESCRIPTOR_BYTES, sizeof(Descriptor))                        \
   X(D_SOCKET_ID, offsetof(Descriptor, socket_id))                \
@@ -29,12 +32,7 @@ namespace ksocket {
   X(D_SCOPE_ID, offsetof(Descriptor, scope_id))                  \
   X(D_SIZE, offsetof(Descriptor, size))                          \
   X(D_RESULT, offsetof(Descriptor, result))                      \
-  X(D_RECEIVED_NS, offsetof(Descriptor, received_ns))            \
   X(D_USER_DATA, offsetof(Descriptor, user_data))                \
-  X(D_INTERFACE_INDEX, offsetof(Descriptor, interface_index))    \
-  X(D_TOS, offsetof(Descriptor, tos))                            \
-  X(D_TTL, offsetof(Descriptor, ttl))                            \
-  X(D_LOCAL_ADDRESS_ID, offsetof(Descriptor, local_address_id))  \
   X(KIND_DATAGRAM, static_cast<int>(DescriptorKind::datagram))   \
   X(KIND_ERROR, static_cast<int>(DescriptorKind::error))         \
   X(KIND_SENT, static_cast<int>(DescriptorKind::sent))           \
@@ -48,7 +46,7 @@ namespace ksocket {
   X(C_WAKE_PENDING, offsetof(RingControl, wake_pending))         \
   X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting)) \
   X(SOCKET_SLOT_BITS, kSocketSlotBits)                           \
-  X(DATAGRAM_BYTES_MAX, kDatagramBytesMax)                       \
+  X(DATAGRAM_BYTES_MAX, kDatagramBytesMax + 1)                   \
   X(RESULT_DEFERRED, kResultDeferred)                            \
   X(PEERS_MAX, kPeersMax)                                        \
   X(COUNTERS_PER_ROW, kCountersPerRow)                           \
@@ -74,6 +72,9 @@ constexpr uint32_t fnv1a(uint32_t hash, const char* text) {
 constexpr uint32_t layout_hash() {
   uint32_t hash = 2166136261u;
   for (int64_t value : kLayoutValues) hash = fnv1a(hash, static_cast<uint64_t>(value));
+#define X(name, ...) hash = fnv1a(fnv1a(hash, #name), offsetof(Descriptor, name));
+  KSOCKET_METADATA_KINDS(X)
+#undef X
 #define X(name, doc) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(Counter::name));
   KSOCKET_RX_COUNTERS(X)
   KSOCKET_SERVER_COUNTERS(X)

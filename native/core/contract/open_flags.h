@@ -11,7 +11,8 @@ namespace ksocket {
   X(kOpenIpv6Only, 1 << 2)     \
   X(kOpenGro, 1 << 3)          \
   X(kOpenGso, 1 << 4)          \
-  X(kOpenDropWhenFull, 1 << 5)
+  X(kOpenDropWhenFull, 1 << 5) \
+  X(kOpenReceiveTtl, 1 << 6)
 
 enum OpenFlags : uint32_t {
 #define X(name, value) name = value,

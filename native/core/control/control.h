@@ -1,34 +1,89 @@
-// Ancillary data: what the kernel says beside a datagram, and what we say beside one to send. See cmsg(3),
-// udp(7).
+// Ancillary data: what the kernel says beside a datagram, and what we say beside one to send, as kinds.h has
+// it. See cmsg(3), udp(7).
 #pragma once
 
 #include <sys/socket.h>
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "core/control/kinds.h"
+#include "core/memory/layout.h"
 
 namespace ksocket {
 
-// Enough for everything below at once; a short buffer would lose GRO's segment size and with it the
-// boundaries.
-inline constexpr size_t kControlBytes = 256;
-static_assert(kControlBytes >=
-              CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(timespec)));
+// What the kernel said of a datagram that JavaScript may want to know. What was not said is 0 here and below.
+struct Metadata {
+#define X(name, type, ...) type name{};
+  KSOCKET_METADATA_KINDS(X)
+#undef X
+};
+inline void write_metadata(const Metadata& from, Descriptor* to) {
+#define X(name, ...)                                                           \
+  static_assert(std::is_same_v<decltype(to->name), decltype(Metadata::name)>); \
+  to->name = from.name;
+  KSOCKET_METADATA_KINDS(X)
+#undef X
+}
 
-// UDP_GRO_CNT_MAX: the kernel joins no more datagrams than this.
-inline constexpr uint32_t kGroSegmentsMax = 64;
-
-struct RxControl {
-  uint16_t segment_size = 0;  // UDP_GRO; 0: not joined
-  bool has_kernel_drops = false;
-  uint32_t kernel_drops = 0;  // SO_RXQ_OVFL: total since the socket was made, modulo 2^32
-  uint64_t received_ns = 0;   // SO_TIMESTAMPNS: CLOCK_REALTIME; 0: not asked for
+// All that the kernel said of a datagram.
+struct RxControl : Metadata {
+#define X(name, type, ...) type name{};
+  KSOCKET_THREAD_KINDS(X)
+#undef X
 };
 RxControl decode_control(const msghdr& header);
 
-// Adds UDP_SEGMENT to `header`, whose msg_control has room for kTxControlBytes.
-inline constexpr size_t kTxControlBytes = CMSG_SPACE(sizeof(uint16_t));
-void encode_segment_size(msghdr* header, uint16_t segment_size);
+// An adopted descriptor may have options on that we know nothing of, and the kernel puts the messages of
+// SOL_SOCKET (SO_TIMESTAMPING: 64 bytes and 32, SO_RCVMARK: 24) before GRO's: in a short buffer the segment
+// size would be lost, and the datagrams' boundaries with it.
+inline constexpr size_t kForeignControlBytes = 128;
+
+constexpr size_t rx_control_bytes() {
+  size_t sum = kForeignControlBytes;
+#define X(name, type, level_v4, type_v4, Form_v4, level_v6, type_v6, Form_v6, option) \
+  sum += CMSG_SPACE(Form_v4::kBytes);                                                 \
+  if (level_v4 != level_v6 || type_v4 != type_v6) sum += CMSG_SPACE(Form_v6::kBytes);
+  KSOCKET_RECEIVED_KINDS(X)
+#undef X
+  return sum;
+}
+constexpr size_t tx_control_bytes() {
+  size_t sum = 0;
+#define X(name, value, ...) sum += CMSG_SPACE(sizeof(value));
+  KSOCKET_SENT_KINDS(X)
+#undef X
+  return sum;
+}
+// Room for a message of every kind at once; where the families have places of their own, of both.
+inline constexpr size_t kRxControlBytes = rx_control_bytes();
+inline constexpr size_t kTxControlBytes = tx_control_bytes();
+
+// Adds a message behind those that `header` has already: msg_control has room for `room` bytes, of which
+// msg_controllen says how many are used.
+template <typename Value>
+void append_control(msghdr* header, size_t room, int level, int type, const Value& value) {
+  assert(header->msg_controllen + CMSG_SPACE(sizeof value) <= room);
+  auto* c = reinterpret_cast<cmsghdr*>(static_cast<uint8_t*>(header->msg_control) + header->msg_controllen);
+  c->cmsg_level = level;
+  c->cmsg_type = type;
+  c->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(c), &value, sizeof value);
+  header->msg_controllen += CMSG_SPACE(sizeof value);
+}
+
+// append_segment_size(&header, family, 1200) and so on, one for each row, into kTxControlBytes. `family`: of
+// the socket, 4 or 6.
+#define X(name, value, level_v4, type_v4, level_v6, type_v6)                                         \
+  inline void append_##name(msghdr* header, uint8_t family, value name) {                            \
+    bool v6 = family == 6;                                                                           \
+    append_control(header, kTxControlBytes, v6 ? level_v6 : level_v4, v6 ? type_v6 : type_v4, name); \
+  }
+KSOCKET_SENT_KINDS(X)
+#undef X
 
 }  // namespace ksocket

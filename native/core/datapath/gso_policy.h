@@ -12,8 +12,6 @@ class GsoPolicy {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr auto kRetryAfter = std::chrono::seconds(10);
-  // UDP_MAX_SEGMENTS of every kernel that has UDP_SEGMENT (newer ones take 128).
-  static constexpr uint32_t kSegmentsMax = 64;
 
   bool enabled = false;
 

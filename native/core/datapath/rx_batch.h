@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "core/base/udp_limits.h"
 #include "core/control/control.h"
 #include "core/socket/address.h"
 #include "engine/engine.h"
@@ -16,7 +17,7 @@ class RxBatch {
  public:
   static constexpr uint32_t kSlots = 64;
   // More than a datagram, so that the slots' first bytes do not all fall into the same cache set.
-  static constexpr uint32_t kStride = kDatagramBytesMax + 4096 + 64;
+  static constexpr uint32_t kStride = kDatagramBytesMax + 1 + 4096 + 64;
 
   RxBatch() : scratch_(new Scratch), payloads_(new uint8_t[size_t{kSlots} * kStride]) {
     for (uint32_t i = 0; i < kSlots; i++) {
@@ -53,7 +54,7 @@ class RxBatch {
     Message messages[kSlots];
     iovec iovs[kSlots];
     SockAddr names[kSlots];
-    alignas(cmsghdr) uint8_t controls[kSlots][kControlBytes];
+    alignas(cmsghdr) uint8_t controls[kSlots][kRxControlBytes];
   };
 
   void aim(uint32_t count, uint8_t* base) {
@@ -66,7 +67,7 @@ class RxBatch {
   void prepare(uint32_t slot) {
     msghdr& header = scratch_->messages[slot].header;
     header.msg_namelen = sizeof(sockaddr_in6);
-    header.msg_controllen = kControlBytes;
+    header.msg_controllen = kRxControlBytes;
     header.msg_flags = 0;
   }
 

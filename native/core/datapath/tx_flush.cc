@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/base/errno_policy.h"
+#include "core/base/udp_limits.h"
 
 namespace ksocket {
 
@@ -12,9 +13,6 @@ namespace {
 
 constexpr uint16_t kNone = UINT16_MAX;
 constexpr uint32_t kTableSize = 2 * TxFlush::kChunk;
-
-// IPv4: 65535 less the IP and UDP headers. IPv6 carries the same so that one limit serves both.
-constexpr uint32_t kJoinedBytesMax = 65535 - 20 - 8 - 20;
 
 uint32_t hash_address(const Address& address) {
   uint64_t low, high;
@@ -113,7 +111,7 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
         group.last = static_cast<uint16_t>(i);
         group.bytes += d.length;
         group.segments++;
-        group.open = d.length == group.segment_size && group.segments < GsoPolicy::kSegmentsMax;
+        group.open = d.length == group.segment_size && group.segments < kGsoSegmentsMax;
         previous = g;
         continue;
       }
@@ -143,7 +141,7 @@ uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chun
   return count;
 }
 
-void TxFlush::lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups) {
+void TxFlush::lay_out(uint8_t family, const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups) {
   Scratch& s = *scratch_;
   uint32_t used = 0;
   for (uint32_t g = 0; g < groups; g++) {
@@ -168,7 +166,7 @@ void TxFlush::lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t
     }
     if (group.segments > 1) {
       header.msg_control = s.controls[g];
-      encode_segment_size(&header, group.segment_size);
+      append_segment_size(&header, family, group.segment_size);
     }
   }
 }
@@ -176,7 +174,7 @@ void TxFlush::lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t
 bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk) {
   Scratch& s = *scratch_;
   uint32_t groups = group_chunk(socket, chunk);
-  lay_out(base, chunk, groups);
+  lay_out(socket.family, base, chunk, groups);
 
   uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, errors = 0;
   bool refused_once = false;

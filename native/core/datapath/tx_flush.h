@@ -53,7 +53,7 @@ class TxFlush {
   struct Pending;
 
   uint32_t group_chunk(const TxSocket& socket, std::span<Descriptor> chunk);
-  void lay_out(const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups);
+  void lay_out(uint8_t family, const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups);
   bool send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk);
   bool send_singly(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk,
                    uint16_t first);

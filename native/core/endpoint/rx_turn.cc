@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "core/base/clock.h"
 #include "core/base/errno_policy.h"
+#include "core/base/udp_limits.h"
 #include "core/socket/options.h"
 
 namespace ksocket {
@@ -118,10 +120,12 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = batch_.message(i);
-    RxControl control;
-    if (message.header.msg_controllen > 0) control = decode_control(message.header);
+    RxControl control = message.header.msg_controllen > 0 ? decode_control(message.header) : RxControl{};
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
-    incoming_[i] = {RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i))};
+    // Made in its place: an assignment would read back, in larger pieces, what was just written, and wait for
+    // it.
+    new (&incoming_[i])
+        Incoming{RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i)), control};
 
     uint32_t segments = segments_of(message.length, segment_size);
     datagrams += segments;
@@ -129,7 +133,7 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
     if (segments > 1) joined++, joined_segments += segments;
     if (now_ns != 0 && control.received_ns != 0)
       endpoint.latency.record(control.received_ns, now_ns, segments);
-    if (control.has_kernel_drops) endpoint.kernel_drops.reported(control.kernel_drops, endpoint.counters);
+    if (control.kernel_drops) endpoint.kernel_drops.reported(*control.kernel_drops, endpoint.counters);
   }
   const Counters& counters = endpoint.counters;
   counters.add(Counter::rx_batches, 1);
@@ -185,6 +189,7 @@ void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   record->size = length;
   record->peer_id = peer.id;
   write_address(datagram.from, record);
+  write_metadata(datagram.metadata, record);
   if (truncated) endpoint.counters.add(Counter::rx_truncated, 1);
   if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
 }

@@ -16,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/udp_limits.h"  // kDatagramBytesMax
+
 namespace ksocket {
 
 // What a Descriptor in the receive ring announces.
@@ -48,17 +50,14 @@ struct alignas(64) Descriptor {
     uint32_t size;   // received: the full length on the wire
     int32_t result;  // sent: bytes or -errno; error: -errno
   };
-  union {
-    uint64_t received_ns;  // CLOCK_REALTIME
-    uint64_t user_data;    // sent: the sender's number of this datagram
-  };
-  uint32_t interface_index;
-  uint8_t tos;  // IP TOS / IPv6 traffic class, the low two bits are ECN
-  uint8_t ttl;
-  uint16_t local_address_id;
+  uint64_t user_data;  // sent: the sender's number of this datagram
+  // Received: what the kernel said beside the datagram, a field for each of KSOCKET_METADATA_KINDS
+  // (core/control/kinds.h); 0 where it was not asked for.
+  uint8_t ttl;          // as it arrived: IPv4's time to live, IPv6's hop limit
+  uint8_t reserved[7];  // for kinds to come; nobody writes or reads them
 };
 static_assert(sizeof(Descriptor) == 64);
-static_assert(offsetof(Descriptor, address) == 24 && offsetof(Descriptor, received_ns) == 48);
+static_assert(offsetof(Descriptor, address) == 24 && offsetof(Descriptor, user_data) == 48);
 
 // How many datagrams `length` bytes of payload are.
 constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {
@@ -81,9 +80,6 @@ static_assert(sizeof(RingControl) == 256);
 
 inline constexpr uint32_t kSocketSlotBits = 20;
 inline constexpr uint32_t kSocketSlotMask = (1u << kSocketSlotBits) - 1;
-
-// The largest UDP payload there is, and so the most that GRO ever joins.
-inline constexpr uint32_t kDatagramBytesMax = 65536;
 
 // A `result` that is none yet: the datagram waits for the socket to be writable.
 inline constexpr int32_t kResultDeferred = INT32_MIN;

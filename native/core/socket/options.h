@@ -20,7 +20,8 @@ namespace ksocket {
   X(multicast_loopback, IPPROTO_IP, IP_MULTICAST_LOOP, IPPROTO_IPV6, IPV6_MULTICAST_LOOP) \
   X(report_kernel_drops, SOL_SOCKET, SO_RXQ_OVFL, SOL_SOCKET, SO_RXQ_OVFL)                \
   X(gro, IPPROTO_UDP, UDP_GRO, IPPROTO_UDP, UDP_GRO)                                      \
-  X(receive_times, SOL_SOCKET, SO_TIMESTAMPNS, SOL_SOCKET, SO_TIMESTAMPNS)
+  X(receive_times, SOL_SOCKET, SO_TIMESTAMPNS, SOL_SOCKET, SO_TIMESTAMPNS)                \
+  X(receive_ttl, IPPROTO_IP, IP_RECVTTL, IPPROTO_IPV6, IPV6_RECVHOPLIMIT)
 
 enum class SocketOption : uint32_t {
 #define X(name, ...) name,

@@ -121,7 +121,7 @@ TEST_P(EngineTest, sends_and_receives_super_datagrams_where_it_says_so) {
   Batch batch(other.address(), {std::string(3000, 'a') + std::string(500, 'b')});
   alignas(cmsghdr) uint8_t control[kTxControlBytes];
   batch.messages[0].header.msg_control = control;
-  encode_segment_size(&batch.messages[0].header, 1000);
+  append_segment_size(&batch.messages[0].header, 4, 1000);
   ASSERT_EQ(engine->send(socket.fd(), batch.from(0)), 1);
 
   RxBatch received;
@@ -147,7 +147,7 @@ TEST_P(EngineTest, is_told_drops_segment_size_and_time_beside_one_datagram) {
   alignas(cmsghdr) uint8_t control[kTxControlBytes];
   if (engine->traits().offloads) {
     batch.messages[0].header.msg_control = control;
-    encode_segment_size(&batch.messages[0].header, 1000);
+    append_segment_size(&batch.messages[0].header, 4, 1000);
   }
   ASSERT_EQ(engine->send(socket.fd(), batch.from(0)), 1);
   timespec now;
@@ -158,8 +158,7 @@ TEST_P(EngineTest, is_told_drops_segment_size_and_time_beside_one_datagram) {
   const msghdr& header = received.message(0).header;
   RxControl said = decode_control(header);
   EXPECT_EQ(header.msg_flags & MSG_CTRUNC, 0);
-  EXPECT_TRUE(said.has_kernel_drops);
-  EXPECT_GT(said.kernel_drops, 0u);
+  EXPECT_GT(said.kernel_drops.value_or(0), 0u);
   EXPECT_NEAR(static_cast<double>(said.received_ns) / 1e9, static_cast<double>(now.tv_sec), 60);
   bool joined = n == 1 && engine->traits().offloads;
   EXPECT_EQ(said.segment_size, joined ? 1000 : 0);

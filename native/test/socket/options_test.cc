@@ -43,10 +43,10 @@ TEST(Options, keep_what_they_are_set_to) {
     const struct {
       SocketOption option;
       int value;
-    } rows[] = {{SocketOption::reuse_address, 1},      {SocketOption::reuse_port, 1},
-                {SocketOption::broadcast, 1},          {SocketOption::ttl, 17},
-                {SocketOption::multicast_ttl, 3},      {SocketOption::multicast_loopback, 0},
-                {SocketOption::report_kernel_drops, 1}};
+    } rows[] = {{SocketOption::reuse_address, 1},       {SocketOption::reuse_port, 1},
+                {SocketOption::broadcast, 1},           {SocketOption::ttl, 17},
+                {SocketOption::multicast_ttl, 3},       {SocketOption::multicast_loopback, 0},
+                {SocketOption::report_kernel_drops, 1}, {SocketOption::receive_ttl, 1}};
     for (const auto& row : rows) {
       ASSERT_EQ(set_option(fd.get(), family, row.option, row.value), 0);
       int value = -1;

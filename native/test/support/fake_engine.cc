@@ -45,6 +45,11 @@ void fill(Message* message, const Arrival& arrival) {
     timespec time{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     put_control(&header, &used, SOL_SOCKET, SO_TIMESTAMPNS, time);
   }
+  if (arrival.ttl != 0) {
+    bool v6 = arrival.from.family == 6;
+    put_control(&header, &used, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL,
+                int{arrival.ttl});
+  }
   header.msg_controllen = used;
 }
 

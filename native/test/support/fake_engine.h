@@ -29,6 +29,7 @@ struct Arrival {
   std::optional<uint32_t> kernel_drops;  // SO_RXQ_OVFL
   int error = 0;                         // != 0: receiving fails with this errno, once
   uint64_t received_ns = 0;              // != 0: SO_TIMESTAMPNS
+  uint8_t ttl = 0;                       // != 0: IP_RECVTTL or IPV6_RECVHOPLIMIT, as its source is
 };
 
 // A message that send() was given.

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "core/base/udp_limits.h"
 #include "support/fake_engine.h"
 #include "support/waiting.h"
 
@@ -48,7 +49,7 @@ std::optional<std::string> Peer::receive(Address* from) {
   pollfd poll_this{fd(), POLLIN, 0};
   int milliseconds = static_cast<int>(std::chrono::milliseconds(kDeadline).count());
   if (poll(&poll_this, 1, milliseconds) <= 0) return std::nullopt;
-  std::string data(65536, '\0');
+  std::string data(kDatagramBytesMax, '\0');
   SockAddr name;
   name.length = sizeof name.v6;
   ssize_t n = recvfrom(fd(), data.data(), data.size(), MSG_DONTWAIT, &name.any, &name.length);

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/udp_limits.h"
 #include "core/socket/address.h"
 
 namespace ksocket::rules {
@@ -14,7 +15,7 @@ namespace ksocket::rules {
 // lib/server/rules/types.ts has the same limits, and says them to users.
 inline constexpr uint32_t kRulesMax = 65536;
 inline constexpr size_t kEncodedBytesMax = 64 << 20;
-inline constexpr size_t kReplyBytesMax = 65507;  // what fits into an IPv4 datagram
+inline constexpr size_t kReplyBytesMax = kPayloadBytesMaxV4;
 inline constexpr uint32_t kPartsMax = 256;
 inline constexpr uint32_t kMasksMax = 256;
 inline constexpr uint32_t kMaskBytesMax = 256;
