@@ -2,279 +2,154 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "core/base/errno_policy.h"
-#include "core/base/udp_limits.h"
 
 namespace ksocket {
 
-namespace {
+// The way out of one flush: calls the engine for the socket, again where that is all there is to do, and
+// keeps count.
+class TxFlush::Outlet {
+ public:
+  Outlet(Engine& engine, TxSocket& socket) : socket(socket), engine_(engine) {}
+  ~Outlet() { count(); }
 
-constexpr uint16_t kNone = UINT16_MAX;
-constexpr uint32_t kTableSize = 2 * TxFlush::kChunk;
+  // How many messages left, or -errno of the first and in `action` what is to be done about it: wait,
+  // degrade, report or stop. `joined`: the first is a super-datagram.
+  int send(std::span<Message> messages, bool joined, Action* action) {
+    for (bool refused_once = false;;) {
+      int sent = engine_.send(socket.fd, messages);
+      calls++;
+      if (sent > 0) return sent;
+      *action = on_send_error(-sent, joined);
+      if (*action == Action::retry) continue;
+      if (sent != -ECONNREFUSED || !socket.retry_refused || refused_once) return sent;
+      refused_once = true;
+      errors++;
+    }
+  }
 
-uint32_t hash_address(const Address& address) {
-  uint64_t low, high;
-  std::memcpy(&low, address.bytes, 8);
-  std::memcpy(&high, address.bytes + 8, 8);
-  uint64_t h = (low ^ (high * 0x9e3779b97f4a7c15) ^ (uint64_t{address.port} << 32)) * 0xbf58476d1ce4e5b9;
-  return static_cast<uint32_t>(h >> 40);
-}
+  TxSocket& socket;
+  uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, fallbacks = 0, errors = 0;
 
-// Mostly a run goes to one place: no need to parse that again and again.
-bool same_destination(const Descriptor& a, const Descriptor& b) {
-  constexpr size_t kFrom = offsetof(Descriptor, port);
-  constexpr size_t kBytes = offsetof(Descriptor, scope_id) + sizeof a.scope_id - kFrom;
-  return std::memcmp(reinterpret_cast<const uint8_t*>(&a) + kFrom,
-                     reinterpret_cast<const uint8_t*>(&b) + kFrom, kBytes) == 0;
-}
+ private:
+  void count() const {
+    const Counters& counters = socket.counters;
+    counters.add_shared(Counter::tx_calls, calls);
+    counters.add_shared(Counter::tx_datagrams, datagrams);
+    counters.add_shared(Counter::tx_bytes, bytes);
+    if (joined > 0) {
+      counters.add_shared(Counter::tx_gso_batches, joined);
+      counters.add_shared(Counter::tx_gso_segments, segments);
+    }
+    if (fallbacks > 0) counters.add_shared(Counter::tx_gso_fallbacks, fallbacks);
+    if (errors > 0) counters.add_shared(Counter::tx_errors, errors);
+  }
 
-}  // namespace
-
-// One message: a list of descriptors, linked through Scratch::next.
-struct TxFlush::Group {
-  Address to;
-  uint32_t bytes;
-  uint16_t first, last;
-  uint16_t segment_size;
-  uint16_t segments;
-  bool open;  // takes more
+  Engine& engine_;
 };
-
-struct TxFlush::Scratch {
-  Group groups[kChunk];
-  uint16_t next[kChunk];
-  Message messages[kChunk];
-  SockAddr names[kChunk];
-  iovec iovs[kChunk];
-  alignas(cmsghdr) uint8_t controls[kChunk][kTxControlBytes];
-  // Destination → its latest group in this chunk; valid where the stamp is the current one.
-  struct Slot {
-    uint32_t stamp;
-    uint16_t group;
-  } table[kTableSize];
-  uint32_t stamp;
-};
-
-TxFlush::TxFlush() : scratch_(new Scratch()) {}
-TxFlush::~TxFlush() = default;
 
 bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors) {
   socket.gso.refresh();
+  Outlet out(engine, socket);
   while (!descriptors.empty()) {
     std::span<Descriptor> chunk = descriptors.first(std::min<size_t>(descriptors.size(), kChunk));
     descriptors = descriptors.subspan(chunk.size());
-    if (send_chunk(engine, socket, base, chunk)) continue;
+    if (send_chunk(out, base, chunk)) continue;
     for (Descriptor& descriptor : descriptors) descriptor.result = kResultDeferred;
     return false;
   }
   return true;
 }
 
-// Fills groups and next; returns the number of groups.
-uint32_t TxFlush::group_chunk(const TxSocket& socket, std::span<Descriptor> chunk) {
-  Scratch& s = *scratch_;
-  s.stamp++;
-  uint32_t count = 0;
-  uint16_t previous = kNone;
-  for (uint32_t i = 0; i < chunk.size(); i++) {
-    const Descriptor& d = chunk[i];
-    s.next[i] = kNone;
-
-    Scratch::Slot* slot = nullptr;
-    uint16_t g = kNone;
-    Address to;
-    if (i > 0 && same_destination(chunk[i - 1], d)) {
-      g = previous;
-      to = s.groups[g].to;
-    } else {
-      to = read_address(d);
-    }
-    if (g == kNone && socket.gso.enabled) {
-      for (uint32_t at = hash_address(to) % kTableSize;; at = (at + 1) % kTableSize) {
-        slot = &s.table[at];
-        if (slot->stamp != s.stamp) break;
-        if (s.groups[slot->group].to == to) {
-          g = slot->group;
-          break;
-        }
-      }
-    }
-
-    bool joined_already = d.segment_size != 0 && d.segment_size < d.length;
-    if (g != kNone) {
-      Group& group = s.groups[g];
-      if (group.open && !joined_already && d.length > 0 && d.length <= group.segment_size &&
-          group.bytes + d.length <= kJoinedBytesMax) {
-        s.next[group.last] = static_cast<uint16_t>(i);
-        group.last = static_cast<uint16_t>(i);
-        group.bytes += d.length;
-        group.segments++;
-        group.open = d.length == group.segment_size && group.segments < kGsoSegmentsMax;
-        previous = g;
-        continue;
-      }
-    }
-
-    uint16_t fresh = static_cast<uint16_t>(count++);
-    Group& group = s.groups[fresh];
-    group.to = to;
-    group.bytes = d.length;
-    group.first = group.last = static_cast<uint16_t>(i);
-    group.segment_size =
-        joined_already ? d.segment_size : static_cast<uint16_t>(std::min<uint32_t>(d.length, UINT16_MAX));
-    group.segments = static_cast<uint16_t>(segments_of(d.length, joined_already ? d.segment_size : 0));
-    group.open = !joined_already && d.length > 0 && socket.gso.allows(d.length);
-    previous = fresh;
-    // The destination's later datagrams must come behind this group: it takes the place of the older one.
-    if (socket.gso.enabled) {
-      if (slot == nullptr) {
-        uint32_t at = hash_address(to) % kTableSize;
-        while (s.table[at].stamp == s.stamp && !(s.groups[s.table[at].group].to == to))
-          at = (at + 1) % kTableSize;
-        slot = &s.table[at];
-      }
-      *slot = {s.stamp, fresh};
-    }
-  }
-  return count;
-}
-
-void TxFlush::lay_out(uint8_t family, const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups) {
-  Scratch& s = *scratch_;
-  uint32_t used = 0;
-  for (uint32_t g = 0; g < groups; g++) {
-    const Group& group = s.groups[g];
-    msghdr& header = s.messages[g].header;
-    header = {};
-    if (group.to.family != 0) {
-      s.names[g] = to_sockaddr(group.to);
-      header.msg_name = &s.names[g].any;
-      header.msg_namelen = s.names[g].length;
-    }
-    header.msg_iov = &s.iovs[used];
-    for (uint16_t i = group.first; i != kNone; i = s.next[i]) {
-      uint8_t* data = const_cast<uint8_t*>(base) + chunk[i].offset;
-      iovec* last = header.msg_iovlen > 0 ? &header.msg_iov[header.msg_iovlen - 1] : nullptr;
-      if (last != nullptr && static_cast<uint8_t*>(last->iov_base) + last->iov_len == data) {
-        last->iov_len += chunk[i].length;
-      } else {
-        s.iovs[used++] = {data, chunk[i].length};
-        header.msg_iovlen++;
-      }
-    }
-    if (group.segments > 1) {
-      header.msg_control = s.controls[g];
-      append_segment_size(&header, family, group.segment_size);
-    }
-  }
-}
-
-bool TxFlush::send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk) {
-  Scratch& s = *scratch_;
-  uint32_t groups = group_chunk(socket, chunk);
-  lay_out(socket.family, base, chunk, groups);
-
-  uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, errors = 0;
-  bool refused_once = false;
+bool TxFlush::send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor> chunk) {
+  const TxSocket& socket = out.socket;
+  uint32_t groups = groups_.form(socket.gso, socket.family, base, chunk);
   bool all_settled = true;
   uint32_t g = 0;
-  while (g < groups) {
-    // Datagrams joined before they came here (an echoed super-datagram) may meet a socket that cannot.
-    uint32_t ready = g;
-    while (ready < groups &&
-           (s.groups[ready].segments == 1 || socket.gso.allows(s.groups[ready].segment_size)))
-      ready++;
-    int sent = 0;
-    if (ready > g) {
-      sent = engine.send(socket.fd, std::span(s.messages + g, ready - g));
-      calls++;
-    }
-    for (int k = 0; k < sent; k++, g++) {
-      const Group& group = s.groups[g];
-      for (uint16_t i = group.first; i != kNone; i = s.next[i])
-        chunk[i].result = static_cast<int32_t>(chunk[i].length);
-      datagrams += group.segments;
-      bytes += group.bytes;
-      if (group.segments > 1) joined++, segments += group.segments;
-    }
-    if (sent > 0) {
-      refused_once = false;
+  while (g < groups && all_settled) {
+    uint32_t end = sendable(socket.gso, g, groups);
+    if (end == g) {
+      all_settled = send_singly(out, base, chunk, groups_[g++].first);
       continue;
     }
-    const Group& group = s.groups[g];
-    Action action = sent == 0 ? Action::degrade : on_send_error(-sent, group.segments > 1);
-    if (action == Action::retry) continue;
+    Action action;
+    int sent = out.send(groups_.messages(g, end), groups_[g].segments > 1, &action);
+    for (int k = 0; k < sent; k++) settle_sent(out, groups_[g++], chunk);
+    if (sent > 0) continue;
     if (action == Action::wait) {
       all_settled = false;
-      break;
-    }
-    if (sent == -ECONNREFUSED && socket.retry_refused && !refused_once) {
-      refused_once = true;
-      errors++;
-      continue;
-    }
-    if (group.segments > 1) {
-      // Each datagram of the group gets a result of its own, and the good ones still go out.
-      if (action == Action::degrade && sent < 0) {
-        socket.gso.refused(group.segment_size, -sent);
-        socket.counters.add_shared(Counter::tx_gso_fallbacks, 1);
-      }
-      uint16_t first = group.first;
-      if (sent < 0 && answers_earlier_datagram(-sent) && group.first != group.last) {
-        // What the first datagram would have met alone. The kernel says it only once: nobody else would
-        // report it.
-        chunk[first].result = sent;
-        errors++;
-        first = s.next[first];
-      }
-      if (!send_singly(engine, socket, base, chunk, first)) {
-        g++;  // its own descriptors are marked already
-        all_settled = false;
-        break;
-      }
     } else {
-      chunk[group.first].result = sent;
-      errors++;
+      all_settled = settle_refused(out, groups_[g++], sent, base, chunk);
     }
-    refused_once = false;
-    g++;
   }
-  for (; g < groups; g++) {
-    for (uint16_t i = s.groups[g].first; i != kNone; i = s.next[i]) chunk[i].result = kResultDeferred;
-  }
-
-  const Counters& counters = socket.counters;
-  counters.add_shared(Counter::tx_calls, calls);
-  counters.add_shared(Counter::tx_datagrams, datagrams);
-  counters.add_shared(Counter::tx_bytes, bytes);
-  if (joined > 0) {
-    counters.add_shared(Counter::tx_gso_batches, joined);
-    counters.add_shared(Counter::tx_gso_segments, segments);
-  }
-  if (errors > 0) counters.add_shared(Counter::tx_errors, errors);
+  for (; g < groups; g++) defer(chunk, groups_[g].first);
   return all_settled;
+}
+
+// How far one call may go from the group `first` on: datagrams joined before they came here (an echoed
+// super-datagram) may meet a socket that cannot send them so, and a size that was refused is left alone.
+uint32_t TxFlush::sendable(const GsoPolicy& gso, uint32_t first, uint32_t groups) const {
+  uint32_t end = first;
+  while (end < groups && (groups_[end].segments == 1 || gso.allows(groups_[end].segment_size))) end++;
+  return end;
+}
+
+void TxFlush::settle_sent(Outlet& out, const Group& group, std::span<Descriptor> chunk) {
+  for (uint16_t i = group.first; i != TxGroups::kNone; i = groups_.next(i)) {
+    chunk[i].result = static_cast<int32_t>(chunk[i].length);
+  }
+  out.datagrams += group.segments;
+  out.bytes += group.bytes;
+  if (group.segments > 1) out.joined++, out.segments += group.segments;
+}
+
+// The group did not leave because of `error`, -errno. Each datagram gets a result of its own, and the good
+// ones still go out. False when the kernel wants us to wait meanwhile.
+bool TxFlush::settle_refused(Outlet& out, const Group& group, int error, const uint8_t* base,
+                             std::span<Descriptor> chunk) {
+  if (group.segments == 1) {
+    chunk[group.first].result = error;
+    out.errors++;
+    return true;
+  }
+  if (on_send_error(-error, true) == Action::degrade) {
+    out.socket.gso.refused(group.segment_size, -error);
+    out.fallbacks++;
+  }
+  uint16_t first = group.first;
+  if (answers_earlier_datagram(-error) && group.first != group.last) {
+    // What the first datagram would have met alone. The kernel says it only once: nobody else would report
+    // it.
+    chunk[first].result = error;
+    out.errors++;
+    first = groups_.next(first);
+  }
+  return send_singly(out, base, chunk, first);
 }
 
 // The datagrams of one group from `first` on, a message each. False when the kernel wants us to wait: the
 // rest is marked deferred.
-bool TxFlush::send_singly(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk,
-                          uint16_t first) {
-  for (uint16_t i = first; i != kNone; i = scratch_->next[i]) {
-    if (send_segments(engine, socket, base, &chunk[i])) continue;
-    for (i = scratch_->next[i]; i != kNone; i = scratch_->next[i]) chunk[i].result = kResultDeferred;
+bool TxFlush::send_singly(Outlet& out, const uint8_t* base, std::span<Descriptor> chunk, uint16_t first) {
+  for (uint16_t i = first; i != TxGroups::kNone; i = groups_.next(i)) {
+    if (send_segments(out, base, &chunk[i])) continue;
+    defer(chunk, i);
     return false;
   }
   return true;
 }
 
-bool TxFlush::send_segments(Engine& engine, TxSocket& socket, const uint8_t* base, Descriptor* descriptor) {
+void TxFlush::defer(std::span<Descriptor> chunk, uint16_t first) {
+  for (uint16_t i = first; i != TxGroups::kNone; i = groups_.next(i)) chunk[i].result = kResultDeferred;
+}
+
+// One descriptor, a message for each of its segments. False when the kernel wants us to wait: offset and
+// length are those of the rest.
+bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descriptor) {
   SockAddr name = to_sockaddr(read_address(*descriptor));
   uint32_t each = descriptor->segment_size != 0 ? descriptor->segment_size : descriptor->length;
   uint32_t bytes_settled = 0;
   int32_t first_error = 0;
-  bool refused_once = false;
   do {
     uint32_t length = std::min(each, descriptor->length);
     iovec iov{const_cast<uint8_t*>(base) + descriptor->offset, length};
@@ -285,26 +160,16 @@ bool TxFlush::send_segments(Engine& engine, TxSocket& socket, const uint8_t* bas
       message.header.msg_name = &name.any;
       message.header.msg_namelen = name.length;
     }
-    int sent = engine.send(socket.fd, std::span(&message, 1));
-    socket.counters.add_shared(Counter::tx_calls, 1);
-    if (sent < 0) {
-      Action action = on_send_error(-sent, false);
-      if (action == Action::retry) continue;
-      if (action == Action::wait) {
-        descriptor->result = kResultDeferred;
-        return false;
-      }
-      socket.counters.add_shared(Counter::tx_errors, 1);
-      if (sent == -ECONNREFUSED && socket.retry_refused && !refused_once) {
-        refused_once = true;
-        continue;
-      }
-      if (first_error == 0) first_error = sent;
+    Action action;
+    int sent = out.send(std::span(&message, 1), false, &action);
+    if (sent > 0) {
+      out.datagrams++;
+      out.bytes += length;
     } else {
-      socket.counters.add_shared(Counter::tx_datagrams, 1);
-      socket.counters.add_shared(Counter::tx_bytes, length);
+      if (action == Action::wait) return false;
+      out.errors++;
+      if (first_error == 0) first_error = sent;
     }
-    refused_once = false;
     bytes_settled += length;
     descriptor->offset += length;
     descriptor->length -= length;

@@ -1,21 +1,13 @@
 // Sends a run of datagrams of one socket in as few system calls and as few trips through the kernel's network
-// stack as it can, and says of each exactly what became of it.
-//
-//   descriptors  a0 b0 a1 c0 b1 a2      (destinations a, b, c)
-//   messages     [a0 a1 a2] [b0 b1] [c0]   one sendmmsg; a joined message is one UDP_SEGMENT super-datagram
-//
-// Each destination's datagrams keep their order; GSO wants segments of one size, of which only the last may
-// be shorter.
+// stack as it can (TxGroups), and says of each exactly what became of it.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 
-#include "core/control/control.h"
 #include "core/datapath/gso_policy.h"
+#include "core/datapath/tx_groups.h"
 #include "core/memory/counters.h"
-#include "core/socket/address.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -34,13 +26,10 @@ struct TxSocket {
   bool retry_refused = false;
 };
 
-// Holds scratch arrays of about 100 KiB; one for each thread that sends.
+// One for each thread that sends.
 class TxFlush {
  public:
-  static constexpr uint32_t kChunk = 512;
-
-  TxFlush();
-  ~TxFlush();
+  static constexpr uint32_t kChunk = TxGroups::kChunk;
 
   // The payload of each descriptor is `base + offset`. Sets each one's result: bytes, -errno, or
   // kResultDeferred where the kernel wants us to wait. False when any is deferred. A descriptor with
@@ -48,18 +37,19 @@ class TxFlush {
   bool send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors);
 
  private:
-  struct Scratch;
-  struct Group;
-  struct Pending;
+  class Outlet;
+  using Group = TxGroups::Group;
 
-  uint32_t group_chunk(const TxSocket& socket, std::span<Descriptor> chunk);
-  void lay_out(uint8_t family, const uint8_t* base, std::span<Descriptor> chunk, uint32_t groups);
-  bool send_chunk(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk);
-  bool send_singly(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> chunk,
-                   uint16_t first);
-  bool send_segments(Engine& engine, TxSocket& socket, const uint8_t* base, Descriptor* descriptor);
+  bool send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor> chunk);
+  uint32_t sendable(const GsoPolicy& gso, uint32_t first, uint32_t groups) const;
+  bool settle_refused(Outlet& out, const Group& group, int error, const uint8_t* base,
+                      std::span<Descriptor> chunk);
+  bool send_singly(Outlet& out, const uint8_t* base, std::span<Descriptor> chunk, uint16_t first);
+  bool send_segments(Outlet& out, const uint8_t* base, Descriptor* descriptor);
+  void settle_sent(Outlet& out, const Group& group, std::span<Descriptor> chunk);
+  void defer(std::span<Descriptor> chunk, uint16_t first);
 
-  std::unique_ptr<Scratch> scratch_;
+  TxGroups groups_;
 };
 
 }  // namespace ksocket

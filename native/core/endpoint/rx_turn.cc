@@ -122,8 +122,7 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
     const Message& message = batch_.message(i);
     RxControl control = message.header.msg_controllen > 0 ? decode_control(message.header) : RxControl{};
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
-    // Made in its place: an assignment would read back, in larger pieces, what was just written, and wait for
-    // it.
+    // Made in its place: to copy what was just written in pieces is a store-forwarding stall.
     new (&incoming_[i])
         Incoming{RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i)), control};
 

@@ -53,7 +53,9 @@ void fill(Message* message, const Arrival& arrival) {
   header.msg_controllen = used;
 }
 
-Outgoing outgoing(int fd, const msghdr& header) {
+}  // namespace
+
+Outgoing outgoing_of(int fd, const msghdr& header) {
   Outgoing out;
   out.fd = fd;
   if (header.msg_name != nullptr) out.to = from_sockaddr(static_cast<const sockaddr*>(header.msg_name));
@@ -69,8 +71,6 @@ Outgoing outgoing(int fd, const msghdr& header) {
   }
   return out;
 }
-
-}  // namespace
 
 void FakeEngine::arrive(int fd, Arrival arrival) {
   std::lock_guard lock(mutex_);
@@ -220,7 +220,7 @@ int FakeEngine::send(int fd, std::span<Message> messages) {
   send_calls_++;
   int done = 0;
   for (Message& message : messages.first(std::min(messages.size(), send_limit_))) {
-    Outgoing out = outgoing(fd, message.header);
+    Outgoing out = outgoing_of(fd, message.header);
     if (int error = decide_ ? decide_(out) : 0) return done > 0 ? done : -error;
     message.length = static_cast<unsigned>(out.data.size());
     sent_.push_back(std::move(out));

@@ -41,6 +41,8 @@ struct Outgoing {
   size_t pieces = 0;          // iovecs
 };
 
+Outgoing outgoing_of(int fd, const msghdr& header);
+
 class FakeEngine : public Engine {
  public:
   // ---- the test's side

@@ -1,0 +1,151 @@
+#include "core/datapath/tx_groups.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "core/base/udp_limits.h"
+
+namespace ksocket {
+
+namespace {
+
+uint32_t hash_address(const Address& address) {
+  uint64_t low, high;
+  std::memcpy(&low, address.bytes, 8);
+  std::memcpy(&high, address.bytes + 8, 8);
+  uint64_t h = (low ^ (high * 0x9e3779b97f4a7c15) ^ (uint64_t{address.port} << 32)) * 0xbf58476d1ce4e5b9;
+  return static_cast<uint32_t>(h >> 40);
+}
+
+// Mostly a run goes to one place: no need to parse that again and again.
+bool same_destination(const Descriptor& a, const Descriptor& b) {
+  constexpr size_t kFrom = offsetof(Descriptor, port);
+  constexpr size_t kBytes = offsetof(Descriptor, scope_id) + sizeof a.scope_id - kFrom;
+  return std::memcmp(reinterpret_cast<const uint8_t*>(&a) + kFrom,
+                     reinterpret_cast<const uint8_t*>(&b) + kFrom, kBytes) == 0;
+}
+
+// Did it come here joined, as an echoed super-datagram does?
+bool is_joined(const Descriptor& datagram) {
+  return datagram.segment_size != 0 && datagram.segment_size < datagram.length;
+}
+
+// `to` may be the group's own.
+void start(TxGroups::Group* group, const Address& to, uint16_t place, const Descriptor& datagram,
+           const GsoPolicy& gso) {
+  bool joined = is_joined(datagram);
+  uint32_t segment_size = joined ? datagram.segment_size : std::min<uint32_t>(datagram.length, UINT16_MAX);
+  if (&group->to != &to) group->to = to;
+  group->bytes = datagram.length;
+  group->first = group->last = place;
+  group->segment_size = static_cast<uint16_t>(segment_size);
+  group->segments = static_cast<uint16_t>(segments_of(datagram.length, joined ? segment_size : 0));
+  group->open = !joined && datagram.length > 0 && gso.allows(datagram.length);
+}
+
+// False where the group does not take it.
+inline bool join(TxGroups::Group* group, uint16_t* next, uint16_t place, const Descriptor& datagram) {
+  if (!group->open || is_joined(datagram) || datagram.length == 0 || datagram.length > group->segment_size ||
+      group->bytes + datagram.length > kJoinedBytesMax) {
+    return false;
+  }
+  next[group->last] = place;
+  group->last = place;
+  group->bytes += datagram.length;
+  group->segments++;
+  group->open = datagram.length == group->segment_size && group->segments < kGsoSegmentsMax;
+  return true;
+}
+
+}  // namespace
+
+uint32_t TxGroups::form(const GsoPolicy& gso, uint8_t family, const uint8_t* base,
+                        std::span<const Descriptor> chunk) {
+  uint32_t groups = group(gso, chunk);
+  lay_out(family, base, chunk, groups);
+  return groups;
+}
+
+uint32_t TxGroups::group(const GsoPolicy& gso, std::span<const Descriptor> chunk) {
+  Scratch& s = *scratch_;
+  new_stamp();
+  uint32_t count = 0;
+  const Address* to = nullptr;
+  Slot* slot = nullptr;     // of that destination; none where nothing is joined anyway
+  Group* latest = nullptr;  // of that destination
+  for (uint16_t i = 0; i < chunk.size(); i++) {
+    s.next[i] = kNone;
+    if (i == 0 || !same_destination(chunk[i - 1], chunk[i])) {
+      // Read straight into the next free group, where it stays if it gets one: to copy what was just written
+      // in pieces is a store-forwarding stall.
+      to = new (&s.groups[count].to) Address(read_address(chunk[i]));
+      slot = gso.enabled ? slot_of(*to) : nullptr;
+      latest = slot != nullptr && slot->stamp == s.stamp ? &s.groups[slot->group] : nullptr;
+    }
+    if (latest != nullptr && join(latest, s.next, i, chunk[i])) continue;
+    // The destination's later datagrams must come behind this group: it takes the place of the older one.
+    latest = &s.groups[count];
+    if (slot != nullptr) *slot = {s.stamp, static_cast<uint16_t>(count)};
+    start(latest, *to, i, chunk[i], gso);
+    count++;
+  }
+  return count;
+}
+
+void TxGroups::new_stamp() {
+  if (++scratch_->stamp != 0) return;
+  std::fill_n(scratch_->slots, kSlots, Slot{});  // of stamps that come again
+  scratch_->stamp = 1;
+}
+
+// Where the destination's latest group is noted, or is to be. There are more slots than datagrams.
+TxGroups::Slot* TxGroups::slot_of(const Address& to) {
+  Scratch& s = *scratch_;
+  for (uint32_t at = hash_address(to) % kSlots;; at = (at + 1) % kSlots) {
+    Slot& slot = s.slots[at];
+    if (slot.stamp != s.stamp || s.groups[slot.group].to == to) return &slot;
+  }
+}
+
+void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk,
+                       uint32_t groups) {
+  Scratch& s = *scratch_;
+  iovec* iovs = s.iovs;
+  for (uint32_t g = 0; g < groups; g++) {
+    const Group& group = s.groups[g];
+    msghdr& header = s.messages[g].header;
+    header = {};
+    if (group.to.family != 0) {
+      s.names[g] = to_sockaddr(group.to);
+      header.msg_name = &s.names[g].any;
+      header.msg_namelen = s.names[g].length;
+    }
+    header.msg_iov = iovs;
+    header.msg_iovlen = gather(group, base, chunk, iovs);
+    iovs += header.msg_iovlen;
+    if (group.segments > 1) {
+      header.msg_control = s.controls[g];
+      append_segment_size(&header, family, group.segment_size);
+    }
+  }
+}
+
+// The group's payloads; those that lie back to back are one. Returns how many there are.
+uint32_t TxGroups::gather(const Group& group, const uint8_t* base, std::span<const Descriptor> chunk,
+                          iovec* iovs) {
+  const uint16_t* next = scratch_->next;
+  iovec* last = iovs;
+  *last = {const_cast<uint8_t*>(base) + chunk[group.first].offset, chunk[group.first].length};
+  for (uint16_t i = next[group.first]; i != kNone; i = next[i]) {
+    uint8_t* data = const_cast<uint8_t*>(base) + chunk[i].offset;
+    if (static_cast<uint8_t*>(last->iov_base) + last->iov_len == data) {
+      last->iov_len += chunk[i].length;
+    } else {
+      *++last = {data, chunk[i].length};
+    }
+  }
+  return static_cast<uint32_t>(last - iovs) + 1;
+}
+
+}  // namespace ksocket

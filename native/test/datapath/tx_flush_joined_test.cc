@@ -1,0 +1,155 @@
+// Super-datagrams that the kernel refuses, and such as were joined before they came to TxFlush.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <map>
+
+#include "core/datapath/tx_flush.h"
+#include "support/outbox.h"
+
+namespace ksocket {
+namespace {
+
+using test::Lines;
+using test::Outbox;
+using test::Outgoing;
+using test::Results;
+
+// ---- GSO refused
+
+TEST(TxFlush, sends_singly_what_a_device_refuses_joined_and_remembers_it) {
+  Outbox out;
+  int joined_tries = 0;
+  out.engine.on_send([&](const Outgoing& m) {
+    if (m.segment_size == 0) return 0;
+    joined_tries++;
+    return EIO;
+  });
+  out.add(1, "a0", 10).add(1, "a1", 10).add(2, "b0", 10).add(2, "b1", 10).add(1, "a2", 5);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a1", "1: a2", "2: b0", "2: b1"}));
+  EXPECT_EQ(out.results(), (Results{10, 10, 10, 10, 5}));
+  EXPECT_EQ(joined_tries, 1) << "the groups behind the first refusal are not tried joined";
+  EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 1u);
+  EXPECT_EQ(out.counters[Counter::tx_errors], 0u);
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 5u);
+  EXPECT_EQ(out.counters[Counter::tx_bytes], 45u);
+
+  EXPECT_TRUE(out.send_again());
+  EXPECT_EQ(joined_tries, 1) << "nor in the next flush";
+  EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a1", "2: b0", "2: b1", "1: a2"}));
+}
+
+TEST(TxFlush, remembers_the_size_that_the_path_refuses_joined) {
+  for (int error : {EINVAL, EMSGSIZE}) {
+    Outbox out;
+    out.engine.on_send([&](const Outgoing& m) { return m.segment_size > 1000 ? error : 0; });
+    out.add(1, "a0", 1200).add(1, "a1", 1200).add(2, "b0", 900).add(2, "b1", 900);
+    EXPECT_TRUE(out.send());
+    EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a1", "2/900: b0 b1"}));
+    EXPECT_TRUE(out.send_again());
+    EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a1", "2/900: b0 b1"}));
+    EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 1u);
+  }
+}
+
+TEST(TxFlush, finds_the_bad_datagram_of_a_refused_group) {
+  Outbox out;
+  out.engine.on_send([](const Outgoing& m) {
+    return m.segment_size != 0 ? EMSGSIZE : m.data.starts_with("a1") ? EPERM : 0;
+  });
+  out.add(1, "a0", 10).add(1, "a1", 10).add(1, "a2", 10);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a2"}));
+  EXPECT_EQ(out.results(), (Results{10, -EPERM, 10}));
+  EXPECT_EQ(out.counters[Counter::tx_errors], 1u);
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 2u);
+}
+
+TEST(TxFlush, defers_the_rest_of_a_refused_group_that_has_to_wait) {
+  Outbox out;
+  bool full = true;
+  out.engine.on_send([&](const Outgoing& m) {
+    return m.segment_size != 0 ? EIO : full && m.data.starts_with("a1") ? EAGAIN : 0;
+  });
+  out.add(1, "a0", 10).add(1, "a1", 20).add(1, "a2", 20).add(2, "b0", 30).add(1, "a3", 20);
+  EXPECT_FALSE(out.send());
+  EXPECT_EQ(out.lines(), Lines{"1: a0"});
+  EXPECT_EQ(out.results(), (Results{10, kResultDeferred, kResultDeferred, kResultDeferred, kResultDeferred}));
+  full = false;
+  EXPECT_TRUE(out.send_deferred());
+  EXPECT_EQ(out.lines(), (Lines{"1: a1", "1: a2", "2: b0", "1: a3"}));
+  EXPECT_EQ(out.results(), (Results{10, 20, 20, 30, 20}));
+}
+
+// ---- joined before they came here
+
+TEST(TxFlush, sends_a_super_datagram_as_it_came) {
+  Outbox out;
+  out.add_joined(1, {"a0", "a1", "a2"}, 100, 30);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.lines(), Lines{"1/100: a0 a1 a2"});
+  EXPECT_EQ(out.results(), Results{230});
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 3u);
+  EXPECT_EQ(out.counters[Counter::tx_gso_segments], 3u);
+}
+
+TEST(TxFlush, takes_a_super_datagram_of_one_segment_for_a_datagram) {
+  Outbox out;
+  out.add(Outbox::peer(1), "a0", 100, 100).add(Outbox::peer(1), "a1", 100, 1200);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.results(), (Results{100, 100}));
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 2u);
+  size_t bytes = 0;
+  for (const Outgoing& message : out.engine.sent()) bytes += message.data.size();
+  EXPECT_EQ(bytes, 200u);
+}
+
+TEST(TxFlush, splits_a_super_datagram_where_gso_is_not_to_be_had) {
+  for (bool refused_by_kernel : {false, true}) {
+    Outbox out(refused_by_kernel);
+    if (refused_by_kernel)
+      out.engine.on_send([](const Outgoing& m) { return m.segment_size != 0 ? EIO : 0; });
+    out.add(2, "b0", 10).add_joined(1, {"a0", "a1", "a2"}, 100, 30).add(2, "b1", 10);
+    EXPECT_TRUE(out.send());
+    std::map<uint16_t, Lines> by_port;
+    for (const Outgoing& m : out.engine.sent()) by_port[m.to.port].push_back(Outbox::line(m));
+    EXPECT_EQ(by_port[1], (Lines{"1: a0", "1: a1", "1: a2"}));
+    EXPECT_EQ(out.results()[1], 230);
+    EXPECT_EQ(out.counters[Counter::tx_datagrams], 5u);
+    EXPECT_EQ(out.counters[Counter::tx_bytes], 250u);
+  }
+}
+
+TEST(TxFlush, resumes_a_split_super_datagram_where_it_had_to_wait) {
+  Outbox out(false);
+  bool full = true;
+  out.engine.on_send([&](const Outgoing& m) { return full && m.data.starts_with("a2") ? EAGAIN : 0; });
+  out.add_joined(1, {"a0", "a1", "a2", "a3"}, 100, 30);
+  EXPECT_FALSE(out.send());
+  EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a1"}));
+  EXPECT_EQ(out.results(), Results{kResultDeferred});
+  EXPECT_EQ(out.descriptors[0].offset, 200u);
+  EXPECT_EQ(out.descriptors[0].length, 130u);
+
+  full = false;
+  EXPECT_TRUE(out.send_deferred());
+  EXPECT_EQ(out.lines(), (Lines{"1: a2", "1: a3"}));
+  EXPECT_GE(out.results()[0], 0);
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 4u);
+  EXPECT_EQ(out.counters[Counter::tx_bytes], 330u);
+}
+
+TEST(TxFlush, sends_the_good_segments_of_a_split_super_datagram) {
+  Outbox out(false);
+  out.engine.on_send([](const Outgoing& m) { return m.data.starts_with("a1") ? EPERM : 0; });
+  out.add_joined(1, {"a0", "a1", "a2"}, 100, 100);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a2"}));
+  EXPECT_EQ(out.results(), Results{-EPERM});
+  EXPECT_EQ(out.counters[Counter::tx_errors], 1u);
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 2u);
+}
+
+}  // namespace
+}  // namespace ksocket

@@ -1,0 +1,202 @@
+#include "core/datapath/tx_groups.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "support/fake_engine.h"
+#include "support/outbox.h"
+
+namespace ksocket {
+namespace {
+
+using test::address_of;
+using test::Lines;
+using test::Outgoing;
+
+// Datagrams and the messages that they become. Nobody sends them.
+class Pile : public test::Staging {
+ public:
+  explicit Pile(bool enabled = true) { gso.enabled = enabled; }
+
+  std::vector<Outgoing> form() {
+    count = groups.form(gso, 4, payloads.data(), descriptors);
+    std::vector<Outgoing> out;
+    for (const Message& message : groups.messages(0, count))
+      out.push_back(test::outgoing_of(7, message.header));
+    return out;
+  }
+  Lines lines() {
+    Lines out;
+    for (const Outgoing& message : form()) out.push_back(line(message));
+    return out;
+  }
+  std::vector<uint16_t> places(uint32_t group) const {
+    std::vector<uint16_t> out;
+    for (uint16_t i = groups[group].first; i != TxGroups::kNone; i = groups.next(i)) out.push_back(i);
+    return out;
+  }
+  void clear() {
+    descriptors.clear();
+    payloads.clear();
+  }
+
+  GsoPolicy gso;
+  TxGroups groups;
+  uint32_t count = 0;
+};
+
+using Places = std::vector<uint16_t>;
+
+// ---- what is joined
+
+TEST(TxGroups, tells_destinations_apart_in_every_part) {
+  Address zone_1 = address_of("fe80::1", 9), zone_2 = zone_1;
+  zone_1.scope_id = 1;
+  zone_2.scope_id = 2;
+  Pile pile;
+  for (const Address& to : {address_of("127.0.0.1", 9), address_of("127.0.0.2", 9),
+                            address_of("127.0.0.1", 8), address_of("::1", 9), zone_1, zone_2}) {
+    pile.add(to, "xx", 10);
+  }
+  std::vector<Outgoing> messages = pile.form();
+  ASSERT_EQ(messages.size(), 6u);
+  for (size_t i = 0; i < 6; i++) {
+    EXPECT_TRUE(messages[i].to == read_address(pile.descriptors[i])) << i;
+  }
+}
+
+TEST(TxGroups, joins_on_a_connected_socket_that_names_no_destination) {
+  Pile pile;
+  pile.add(0, "a0", 50).add(0, "a1", 50);
+  EXPECT_EQ(pile.form()[0].to.family, 0);
+  EXPECT_EQ(pile.lines(), Lines{"0/50: a0 a1"});
+}
+
+TEST(TxGroups, starts_a_group_with_a_longer_datagram) {
+  Pile pile;
+  pile.add(1, "a0", 50).add(1, "a1", 100).add(1, "a2", 100).add(1, "a3", 50).add(1, "a4", 50);
+  EXPECT_EQ(pile.lines(), (Lines{"1: a0", "1/100: a1 a2 a3", "1: a4"}));
+}
+
+// Joining behind an older group of the same destination would overtake.
+TEST(TxGroups, joins_only_the_latest_group_of_a_destination) {
+  Pile pile;
+  pile.add(1, "a0", 50).add(2, "b0", 50).add(1, "a1", 100).add(2, "b1", 50).add(1, "a2", 50).add(1, "a3", 50);
+  EXPECT_EQ(pile.lines(), (Lines{"1: a0", "2/50: b0 b1", "1/100: a1 a2", "1: a3"}));
+}
+
+TEST(TxGroups, joins_no_more_segments_than_the_kernel_takes) {
+  Pile pile;
+  for (int i = 0; i < 130; i++) pile.add(1, "xx", 10);
+  std::vector<size_t> sizes;
+  for (const Outgoing& message : pile.form()) sizes.push_back(message.data.size() / 10);
+  EXPECT_EQ(sizes, (std::vector<size_t>{64, 64, 2}));
+}
+
+TEST(TxGroups, joins_no_more_bytes_than_a_datagram_holds) {
+  Pile pile;
+  for (int i = 0; i < 100; i++) pile.add(1, "xx", 1400);
+  std::vector<size_t> sizes;
+  for (const Outgoing& message : pile.form()) {
+    EXPECT_LE(message.data.size(), 65535u - 40 - 8) << "IPv6 takes no more";
+    sizes.push_back(message.data.size() / 1400);
+  }
+  EXPECT_EQ(sizes, (std::vector<size_t>{46, 46, 8}));
+}
+
+TEST(TxGroups, finds_the_groups_of_as_many_destinations_as_there_are_datagrams) {
+  Pile pile;
+  for (int round = 0; round < 2; round++) {
+    for (int port = 1; port <= 256; port++) pile.add(port, "xx", 32);
+  }
+  std::vector<Outgoing> messages = pile.form();
+  EXPECT_EQ(messages.size(), 256u);
+  for (const Outgoing& message : messages) ASSERT_EQ(message.segment_size, 32) << message.to.port;
+}
+
+TEST(TxGroups, joins_nothing_to_a_super_datagram) {
+  Pile pile;
+  pile.add(1, "a0", 100).add_joined(1, {"b0", "b1"}, 100, 100).add(1, "c0", 100).add(1, "c1", 100);
+  EXPECT_EQ(pile.lines(), (Lines{"1: a0", "1/100: b0 b1", "1/100: c0 c1"}));
+}
+
+// ---- what a group says
+
+TEST(TxGroups, says_which_datagrams_a_message_is_made_of) {
+  Pile pile;
+  pile.add(1, "a0", 100).add(2, "b0", 50).add(1, "a1", 100).add(1, "a2", 30).add(2, "", 0);
+  EXPECT_EQ(pile.lines(), (Lines{"1/100: a0 a1 a2", "2: b0", "2: "}));
+  EXPECT_EQ(pile.places(0), (Places{0, 2, 3}));
+  EXPECT_EQ(pile.places(1), (Places{1}));
+  EXPECT_EQ(pile.places(2), (Places{4}));
+  EXPECT_EQ(pile.groups[0].bytes, 230u);
+  EXPECT_EQ(pile.groups[0].segments, 3);
+  EXPECT_EQ(pile.groups[0].segment_size, 100);
+  EXPECT_EQ(pile.groups[2].segments, 1);
+}
+
+TEST(TxGroups, counts_the_segments_of_what_came_joined) {
+  for (bool gso : {true, false}) {
+    Pile pile(gso);
+    pile.add_joined(1, {"a0", "a1", "a2"}, 100, 30).add(Pile::peer(1), "a3", 100, 100);
+    pile.add(Pile::peer(1), "a4", 100, 1200);
+    pile.form();
+    EXPECT_EQ(pile.groups[0].segments, 3);
+    EXPECT_EQ(pile.groups[0].segment_size, 100);
+    for (uint32_t group = 1; group < pile.count; group++) {
+      EXPECT_EQ(pile.groups[group].segments, pile.places(group).size()) << "one segment is a datagram";
+    }
+  }
+}
+
+TEST(TxGroups, leaves_each_by_itself_without_gso_or_over_the_size_that_was_refused) {
+  Pile plain(false);
+  plain.add(1, "a0", 100).add(1, "a1", 100).add(2, "b0", 100).add(1, "a2", 100);
+  EXPECT_EQ(plain.lines(), (Lines{"1: a0", "1: a1", "2: b0", "1: a2"}));
+
+  Pile limited;
+  limited.gso.refused(100, EMSGSIZE);
+  limited.add(1, "a0", 100).add(1, "a1", 100).add(2, "b0", 99).add(2, "b1", 99);
+  EXPECT_EQ(limited.lines(), (Lines{"1: a0", "1: a1", "2/99: b0 b1"}));
+}
+
+// ---- where the payloads lie
+
+TEST(TxGroups, makes_one_piece_of_payloads_that_lie_back_to_back) {
+  Pile pile;
+  pile.add(1, "a0", 10).add(1, "a1", 10).add(2, "b0", 10).add(1, "a2", 10).add(1, "a3", 10);
+  std::vector<Outgoing> messages = pile.form();
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(messages[0].data.size(), 40u);
+  EXPECT_EQ(messages[0].pieces, 2u);
+  EXPECT_EQ(messages[1].pieces, 1u);
+}
+
+// ---- one chunk after the other
+
+TEST(TxGroups, remembers_nothing_of_the_chunk_before) {
+  Pile pile;
+  for (int round = 0; round < 3; round++) {
+    pile.add(1, "a0", 100).add(2, "b0", 100).add(1, "a1", 100);
+    EXPECT_EQ(pile.lines(), (Lines{"1/100: a0 a1", "2: b0"}));
+    pile.clear();
+    pile.add(2, "b1", 100).add(3, "c0", 100).add(2, "b2", 100).add(1, "a2", 100);
+    EXPECT_EQ(pile.lines(), (Lines{"2/100: b1 b2", "3: c0", "1: a2"}));
+    pile.clear();
+  }
+  EXPECT_EQ(pile.lines(), Lines{});
+}
+
+TEST(TxGroups, takes_a_whole_chunk_of_destinations) {
+  Pile pile;
+  for (uint32_t i = 0; i < TxGroups::kChunk; i++) pile.add(static_cast<int>(i + 1), "xx", 8);
+  std::vector<Outgoing> messages = pile.form();
+  ASSERT_EQ(messages.size(), TxGroups::kChunk);
+  for (uint32_t i = 0; i < TxGroups::kChunk; i++) ASSERT_EQ(messages[i].to.port, i + 1);
+}
+
+}  // namespace
+}  // namespace ksocket
