@@ -45,13 +45,8 @@ const MAY_INCLUDE_NODES_HEADERS = /^(bridge\/|addon\.cc$)/;
 const FILE_LINES_MAX = 350;
 const FUNCTION_LINES_MAX = 60;
 
-const CUT_WITH_GROUPS = 'is cut when grouping becomes core/datapath/tx_groups';
 /** Violations that stay, by how they begin, and why. One that is mended has to leave this list. */
 const EXCEPTIONS = {
-  'core/datapath/tx_flush.cc: TxFlush::group_chunk has': CUT_WITH_GROUPS,
-  'core/datapath/tx_flush.cc: TxFlush::send_chunk has': CUT_WITH_GROUPS,
-  'test/datapath/tx_flush_test.cc has': CUT_WITH_GROUPS,
-  'test/datapath/tx_flush_test.cc: TEST(TxFlush, ': CUT_WITH_GROUPS,
   'test/memory/wake_protocol_test.cc: producer_steps has':
     'a state machine, a case a state: in pieces nobody sees it whole',
 };

@@ -11,6 +11,7 @@ import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesSendResults } from '../thread/endpoint.js';
 import type { IoThread } from '../thread/io-thread.js';
+import type { MetadataKind } from '../thread/metadata.js';
 import type { CheckedSocketOptions } from './options.js';
 import { Place } from './place.js';
 import { type Lookup, lookupOf } from './resolve.js';
@@ -52,6 +53,10 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
 
   get wantsBatches(): boolean {
     return this.face.listenerCount('batch') > 0;
+  }
+
+  get metadata(): readonly MetadataKind[] | undefined {
+    return this.options.metadata;
   }
 
   get pooled(): boolean {

@@ -12,6 +12,7 @@ import {
 import * as errors from '../base/errors.js';
 import { type Family, familyOfType, type SocketType } from '../base/family.js';
 import { validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
+import { type MetadataKind, type MetadataOptions, metadataKinds } from '../thread/metadata.js';
 import {
   BUSY_POLL_US_MAX,
   defaultThreadOptions,
@@ -29,7 +30,7 @@ export type LookupFunction = (
   callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
 ) => void;
 
-export interface SocketOptions {
+export interface SocketOptions extends MetadataOptions {
   type: SocketType;
   /** SO_REUSEADDR: several sockets may bind the same address; each multicast datagram reaches all of them. */
   reuseAddr?: boolean;
@@ -95,6 +96,8 @@ export interface CheckedSocketOptions {
   readonly receiveBlockList: BlockList | undefined;
   readonly sendBlockList: BlockList | undefined;
   readonly pooled: boolean;
+  /** Undefined: none. */
+  readonly metadata: readonly MetadataKind[] | undefined;
   /** Undefined: the shared thread. */
   readonly thread: IoThreadOptions | undefined;
 }
@@ -132,7 +135,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
   if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
-  for (const name of ['gro', 'gso', 'pooled'] as const) {
+  for (const name of ['gro', 'gso', 'pooled', ...metadataKinds.map((kind) => kind.option)] as const) {
     if (options[name] !== undefined) validateBoolean(options[name], `options.${name}`);
   }
 
@@ -143,6 +146,8 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   if (options.gro ?? true) flags |= OPEN_GRO;
   if (options.gso ?? true) flags |= OPEN_GSO;
   if (options.onFull === 'drop') flags |= OPEN_DROP_WHEN_FULL;
+  const metadata = metadataKinds.filter((kind) => options[kind.option]);
+  for (const kind of metadata) flags |= kind.flag;
   return {
     family,
     flags,
@@ -153,6 +158,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     receiveBlockList: options.receiveBlockList,
     sendBlockList: options.sendBlockList,
     pooled: options.pooled ?? defaults.pooled,
+    metadata: metadata.length > 0 ? metadata : undefined,
     thread: checkThreadOptions(options),
   };
 }

@@ -1,5 +1,6 @@
 // What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
 import type { SendCallback } from '../base/payload.js';
+import { BatchMetadata, type Metadata, type MetadataKind } from './metadata.js';
 import type { ReceivedRecords } from './records.js';
 
 /** The datagrams of one batch at most. */
@@ -14,7 +15,7 @@ export const FastBuffer = (
 )[Symbol.species];
 
 /** One datagram of a batch, for iteration. `data` is borrowed. */
-export interface BatchDatagram {
+export interface BatchDatagram extends Metadata {
   data: Buffer;
   address: string;
   port: number;
@@ -22,6 +23,8 @@ export interface BatchDatagram {
 
 /** Who answers for a batch: its socket. */
 export interface Replier {
+  /** What iteration says of each datagram besides. */
+  readonly metadata?: readonly MetadataKind[];
   /** `words[at]` is the first word of the record to answer. */
   reply(words: Uint32Array, at: number, payload: Uint8Array | string, callback: SendCallback | undefined): void;
 }
@@ -33,21 +36,22 @@ export interface Replier {
  *
  * Reading by index allocates nothing in the long run; iterating makes an object for each datagram.
  */
-export class Batch implements Iterable<BatchDatagram> {
-  readonly #ring: ReceivedRecords;
+export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
+  protected readonly records: ReceivedRecords;
   readonly #arena: ArrayBuffer;
   readonly #all: Uint8Array;
   readonly #offsets = new Uint32Array(BATCH_DATAGRAMS_MAX);
   readonly #sizes = new Uint32Array(BATCH_DATAGRAMS_MAX);
-  readonly #records = new Uint32Array(BATCH_DATAGRAMS_MAX);
+  readonly #ats = new Uint32Array(BATCH_DATAGRAMS_MAX);
   // Views are made once and found again by place and size: the ring uses the same places over and over.
   readonly #views: (Buffer | undefined)[] = new Array(VIEWS_MAX);
   #length = 0;
   #replier: Replier | undefined; // undefined: the batch has been released
   #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
 
-  constructor(ring: ReceivedRecords, arena: ArrayBuffer) {
-    this.#ring = ring;
+  constructor(records: ReceivedRecords, arena: ArrayBuffer) {
+    super();
+    this.records = records;
     this.#arena = arena;
     this.#all = new Uint8Array(arena);
   }
@@ -80,14 +84,12 @@ export class Batch implements Iterable<BatchDatagram> {
 
   /** Its sender's address. */
   address(i: number): string {
-    this.#check(i);
-    return this.#ring.address(this.#records[i]);
+    return this.records.address(this.record(i));
   }
 
   /** Its sender's port. */
   port(i: number): number {
-    this.#check(i);
-    return this.#ring.port(this.#records[i]);
+    return this.records.port(this.record(i));
   }
 
   /** The memory all payloads of the batch lie in, at `offset(i)`, `size(i)` bytes long. */
@@ -104,28 +106,32 @@ export class Batch implements Iterable<BatchDatagram> {
 
   /** Answers the sender of datagram `i`. Leaves with all other answers when the listener has returned. */
   reply(i: number, data: Uint8Array | string, callback?: SendCallback): void {
-    this.#check(i);
-    (this.#replier as Replier).reply(this.#ring.words, this.#records[i], data, callback);
+    const at = this.record(i);
+    (this.#replier as Replier).reply(this.records.words, at, data, callback);
   }
 
   *[Symbol.iterator](): Iterator<BatchDatagram> {
-    for (let i = 0; i < this.length; i++) yield { data: this.data(i), address: this.address(i), port: this.port(i) };
+    for (let i = 0; i < this.length; i++) {
+      const datagram: BatchDatagram = { data: this.data(i), address: this.address(i), port: this.port(i) };
+      for (const kind of this.#replier?.metadata ?? []) kind.read(this.records, this.record(i), datagram);
+      yield datagram;
+    }
   }
 
   /** @internal Adds the record whose first word is `at`; false when it has no place. Segments already consumed are
    * left out. */
   add(at: number, from: number): boolean {
-    const ring = this.#ring;
-    const length = ring.length(at);
-    const offset = ring.offset(at);
-    const segment = ring.segmentSize(at) || length || 1;
+    const { records } = this;
+    const length = records.length(at);
+    const offset = records.offset(at);
+    const segment = records.segmentSize(at) || length || 1;
     let n = this.#length;
     if (n + Math.ceil((length - from) / segment) > BATCH_DATAGRAMS_MAX || n === BATCH_DATAGRAMS_MAX) return false;
     let position = from;
     do {
       this.#offsets[n] = offset + position;
       this.#sizes[n] = position + segment <= length ? segment : length - position;
-      this.#records[n] = at;
+      this.#ats[n] = at;
       n++;
       position += segment;
     } while (position < length);
@@ -145,6 +151,11 @@ export class Batch implements Iterable<BatchDatagram> {
     if (!development) return;
     for (const memory of this.#lent) structuredClone(memory, { transfer: [memory] });
     this.#lent = [];
+  }
+
+  protected record(i: number): number {
+    this.#check(i);
+    return this.#ats[i];
   }
 
   #check(i: number): void {

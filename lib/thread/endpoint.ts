@@ -1,8 +1,9 @@
 // What a thread tells its sockets of: each takes what it has a use for.
 import type { Batch, Replier } from './batch.js';
+import type { Metadata, MetadataKind } from './metadata.js';
 
-/** Where a datagram came from, as node:dgram says it. */
-export interface RemoteInfo {
+/** Where a datagram came from, as node:dgram says it, and what the socket wants to know besides. */
+export interface RemoteInfo extends Metadata {
   /** The sender's address, an IPv6 link-local one with its zone. */
   address: string;
   family: 'IPv4' | 'IPv6';
@@ -16,6 +17,8 @@ export interface TakesDatagrams {
   readonly id: number;
   /** May its Buffers share an ArrayBuffer? */
   readonly pooled: boolean;
+  /** What `rinfo` says besides; undefined: nothing. */
+  readonly metadata?: readonly MetadataKind[];
   onDatagram(data: Buffer, rinfo: RemoteInfo): void;
   onReceiveError(errno: number): void;
 }

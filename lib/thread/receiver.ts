@@ -183,6 +183,9 @@ export class Receiver {
       port: records.port(at),
       size: records.truncated(at) ? records.size(at) : size,
     };
+    if (endpoint.metadata !== undefined) {
+      for (const kind of endpoint.metadata) kind.read(records, at, rinfo);
+    }
     // Before the listener runs: if it throws, the next drain goes on behind this datagram.
     if (position + size >= length) this.#next();
     else this.#segmentAt = position + size;

@@ -79,6 +79,11 @@ export class ReceivedRecords {
     return this.#bytes[(at << 2) + D_FAMILY];
   }
 
+  /** The byte at this offset of the record. */
+  byte(at: number, offset: number): number {
+    return this.#bytes[(at << 2) + offset];
+  }
+
   port(at: number): number {
     return this.#halves[(at << 1) + (D_PORT >> 1)];
   }
