@@ -29,7 +29,7 @@ export const C_TAIL = 64;
 export const C_WAKE_PENDING = 128;
 export const C_PRODUCER_WAITING = 192;
 export const SOCKET_SLOT_BITS = 20;
-export const DATAGRAM_BYTES_MAX = 65536;
+export const DATAGRAM_BYTES_MAX = 65535;
 export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 40;
@@ -38,7 +38,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 510244284;
+export const LAYOUT_HASH = 1596998643;
 
 // What the kernel said beside a received datagram.
 export const D_TTL = 56;

@@ -126,7 +126,7 @@ export class Sender {
           address = list[i + 2];
           portWord = wordOfPort(number, target.family);
         }
-        if (length >= DATAGRAM_BYTES_MAX) {
+        if (length > DATAGRAM_BYTES_MAX) {
           this.#countRefused(id);
           taken++;
           continue;
@@ -152,7 +152,7 @@ export class Sender {
   // A staged record without a destination, as its number; -1 when the payload is too long for UDP.
   #stage(id: number, payload: Uint8Array | Uint8Array[], listener: SentListener | undefined): number {
     const length = Array.isArray(payload) ? payload.reduce((sum, part) => sum + part.length, 0) : payload.length;
-    if (length >= DATAGRAM_BYTES_MAX) {
+    if (length > DATAGRAM_BYTES_MAX) {
       this.#countRefused(id);
       return -1;
     }

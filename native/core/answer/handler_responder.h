@@ -23,7 +23,6 @@ class HandlerResponder final : public Responder {
   // Of one call of the handler, as ksocket_handler.h promises; what more a receive call brings is for the
   // next.
   static constexpr size_t kRequestsMax = 4096;
-  static constexpr uint32_t kReplyBytesMax = kPayloadBytesMaxV4;
   static constexpr size_t kScratchBytes = 1 << 20;
 
   struct Call;

@@ -11,6 +11,9 @@ inline constexpr uint32_t kPayloadBytesMaxV4 = 65535 - 20 - 8;
 inline constexpr uint32_t kPayloadBytesMaxV6 = 65535 - 8;
 static_assert(kPayloadBytesMaxV4 == 65507 && kPayloadBytesMaxV6 == 65527);
 
+// What an answer may have, whoever it goes to.
+inline constexpr uint32_t kReplyBytesMax = kPayloadBytesMaxV4;
+
 // A receive call brings no more for one message, whether GRO joined it or not: skb_gro_receive keeps UDP,
 // with all headers, below 65536 (GRO_LEGACY_MAX_SIZE).
 inline constexpr uint32_t kDatagramBytesMax = 65535;

@@ -15,8 +15,7 @@
 namespace ksocket {
 
 // X(TypeScript name, value)
-// DATAGRAM_BYTES_MAX is for lib/ the first length that no datagram has: it refuses what is as long or longer,
-// and leaves the rest for the kernel to judge.
+// lib/ refuses what is longer than DATAGRAM_BYTES_MAX, and leaves the rest for the kernel to judge.
 #define KSOCKET_LAYOUT(X)                                        \
   X(DESCRIPTOR_BYTES, sizeof(Descriptor))                        \
   X(D_SOCKET_ID, offsetof(Descriptor, socket_id))                \
@@ -46,7 +45,7 @@ namespace ksocket {
   X(C_WAKE_PENDING, offsetof(RingControl, wake_pending))         \
   X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting)) \
   X(SOCKET_SLOT_BITS, kSocketSlotBits)                           \
-  X(DATAGRAM_BYTES_MAX, kDatagramBytesMax + 1)                   \
+  X(DATAGRAM_BYTES_MAX, kDatagramBytesMax)                       \
   X(RESULT_DEFERRED, kResultDeferred)                            \
   X(PEERS_MAX, kPeersMax)                                        \
   X(COUNTERS_PER_ROW, kCountersPerRow)                           \

@@ -15,7 +15,6 @@ namespace ksocket::rules {
 // lib/server/rules/types.ts has the same limits, and says them to users.
 inline constexpr uint32_t kRulesMax = 65536;
 inline constexpr size_t kEncodedBytesMax = 64 << 20;
-inline constexpr size_t kReplyBytesMax = kPayloadBytesMaxV4;
 inline constexpr uint32_t kPartsMax = 256;
 inline constexpr uint32_t kMasksMax = 256;
 inline constexpr uint32_t kMaskBytesMax = 256;
