@@ -161,7 +161,7 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
   #check(i: number): void {
     if (this.#replier === undefined)
       throw new Error('This batch is over: its memory was only lent until the listener returned');
-    if (i < 0 || (i >= this.#length && i !== 0))
+    if (i >>> 0 !== i || (i >= this.#length && i !== 0))
       throw new RangeError(`The batch has ${this.#length} datagrams, none at ${i}`);
   }
 

@@ -125,3 +125,38 @@ test('receiveTtl: a value that is no boolean is refused as Node refuses it', asy
   // node:dgram ignores options that it does not know.
   createDgramSocket({ type: 'udp4', receiveTtl: 1 } as unknown as SocketOptions).close();
 });
+
+test('a batch has no datagram at what is no index', async () => {
+  await using sockets = new Sockets();
+  const socket = await receiver(sockets, { receiveTtl: true });
+  const sender = sockets.make();
+  let tried = 0;
+  socket.on('batch', (batch: Batch) => {
+    for (const i of [
+      -1,
+      0.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      batch.length,
+      2 ** 32,
+      '0',
+      undefined,
+    ] as number[]) {
+      for (const read of [
+        () => batch.data(i),
+        () => batch.size(i),
+        () => batch.offset(i),
+        () => batch.address(i),
+        () => batch.port(i),
+        () => batch.ttl(i),
+        () => batch.reply(i, 'x'),
+      ]) {
+        assert.throws(read, RangeError, `${read} of ${String(i)}`);
+        tried++;
+      }
+    }
+  });
+  sender.send('x', socket.address().port, '127.0.0.1');
+  await waitFor(() => tried > 0);
+  assert.equal(tried, 56);
+});
