@@ -1,6 +1,6 @@
 // What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
 import type { SendCallback } from '../base/payload.js';
-import { BatchMetadata, type Metadata, type MetadataKind } from './metadata.js';
+import { type Metadata, type MetadataKind, ttlOf } from './metadata.js';
 import type { ReceivedRecords } from './records.js';
 
 /** The datagrams of one batch at most. */
@@ -24,7 +24,7 @@ export interface BatchDatagram extends Metadata {
 /** Who answers for a batch: its socket. */
 export interface Replier {
   /** What iteration says of each datagram besides. */
-  readonly metadata?: readonly MetadataKind[];
+  readonly metadata?: readonly MetadataKind[] | undefined;
   /** `words[at]` is the first word of the record to answer. */
   reply(words: Uint32Array, at: number, payload: Uint8Array | string, callback: SendCallback | undefined): void;
 }
@@ -36,8 +36,8 @@ export interface Replier {
  *
  * Reading by index allocates nothing in the long run; iterating makes an object for each datagram.
  */
-export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
-  protected readonly records: ReceivedRecords;
+export class Batch implements Iterable<BatchDatagram> {
+  readonly #records: ReceivedRecords;
   readonly #arena: ArrayBuffer;
   readonly #all: Uint8Array;
   readonly #offsets = new Uint32Array(BATCH_DATAGRAMS_MAX);
@@ -50,8 +50,7 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
   #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
 
   constructor(records: ReceivedRecords, arena: ArrayBuffer) {
-    super();
-    this.records = records;
+    this.#records = records;
     this.#arena = arena;
     this.#all = new Uint8Array(arena);
   }
@@ -84,12 +83,17 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
 
   /** Its sender's address. */
   address(i: number): string {
-    return this.records.address(this.record(i));
+    return this.#records.address(this.#at(i));
   }
 
   /** Its sender's port. */
   port(i: number): number {
-    return this.records.port(this.record(i));
+    return this.#records.port(this.#at(i));
+  }
+
+  /** The hop limit (IPv4: TTL) that it came with, 1 to 255; undefined without the option `receiveTtl`. */
+  ttl(i: number): number | undefined {
+    return ttlOf(this.#records, this.#at(i));
   }
 
   /** The memory all payloads of the batch lie in, at `offset(i)`, `size(i)` bytes long. */
@@ -106,14 +110,14 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
 
   /** Answers the sender of datagram `i`. Leaves with all other answers when the listener has returned. */
   reply(i: number, data: Uint8Array | string, callback?: SendCallback): void {
-    const at = this.record(i);
-    (this.#replier as Replier).reply(this.records.words, at, data, callback);
+    const at = this.#at(i);
+    (this.#replier as Replier).reply(this.#records.words, at, data, callback);
   }
 
   *[Symbol.iterator](): Iterator<BatchDatagram> {
     for (let i = 0; i < this.length; i++) {
       const datagram: BatchDatagram = { data: this.data(i), address: this.address(i), port: this.port(i) };
-      for (const kind of this.#replier?.metadata ?? []) kind.read(this.records, this.record(i), datagram);
+      for (const kind of this.#replier?.metadata ?? []) kind.read(this.#records, this.#at(i), datagram);
       yield datagram;
     }
   }
@@ -121,7 +125,7 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
   /** @internal Adds the record whose first word is `at`; false when it has no place. Segments already consumed are
    * left out. */
   add(at: number, from: number): boolean {
-    const { records } = this;
+    const records = this.#records;
     const length = records.length(at);
     const offset = records.offset(at);
     const segment = records.segmentSize(at) || length || 1;
@@ -153,7 +157,8 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
     this.#lent = [];
   }
 
-  protected record(i: number): number {
+  // The first word of its record.
+  #at(i: number): number {
     this.#check(i);
     return this.#ats[i];
   }
@@ -162,7 +167,7 @@ export class Batch extends BatchMetadata implements Iterable<BatchDatagram> {
     if (this.#replier === undefined)
       throw new Error('This batch is over: its memory was only lent until the listener returned');
     if (i >>> 0 !== i || (i >= this.#length && i !== 0))
-      throw new RangeError(`The batch has ${this.#length} datagrams, none at ${i}`);
+      throw new RangeError(`The batch has ${this.#length} datagrams, none at ${typeof i === 'string' ? `'${i}'` : i}`);
   }
 
   #lend(offset: number, size: number): Buffer {

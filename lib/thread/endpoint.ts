@@ -18,7 +18,7 @@ export interface TakesDatagrams {
   /** May its Buffers share an ArrayBuffer? */
   readonly pooled: boolean;
   /** What `rinfo` says besides; undefined: nothing. */
-  readonly metadata?: readonly MetadataKind[];
+  readonly metadata?: readonly MetadataKind[] | undefined;
   onDatagram(data: Buffer, rinfo: RemoteInfo): void;
   onReceiveError(errno: number): void;
 }

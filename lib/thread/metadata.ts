@@ -1,5 +1,5 @@
 // What the kernel says beside a datagram, for sockets that ask for it. A kind is an option, a field of `rinfo`, a column
-// of a batch, and a row of `kinds`; its other half is a row of native/core/control/kinds.h.
+// of a batch (`Batch` in batch.ts), and a row of `metadataKinds`; its other half is a row of native/core/control/kinds.h.
 import { D_TTL, OPEN_RECEIVE_TTL } from '../backend/layout.js';
 import type { ReceivedRecords } from './records.js';
 
@@ -34,18 +34,7 @@ export const metadataKinds: readonly MetadataKind[] = [
   },
 ];
 
-function ttlOf(records: ReceivedRecords, at: number): number | undefined {
+/** @internal */
+export function ttlOf(records: ReceivedRecords, at: number): number | undefined {
   return records.byte(at, D_TTL) || undefined;
-}
-
-/** The columns of a batch. */
-export abstract class BatchMetadata {
-  /** Throws where there is no datagram `i`. */
-  protected abstract record(i: number): number;
-  protected abstract readonly records: ReceivedRecords;
-
-  /** The hop limit (IPv4: TTL) that datagram `i` came with, 1 to 255; undefined without the option `receiveTtl`. */
-  ttl(i: number): number | undefined {
-    return ttlOf(this.records, this.record(i));
-  }
 }

@@ -112,13 +112,19 @@ test('an include against the direction of the rooms is found', () => {
     'engine/wrong.h': '#include "core/socket/address.h"\n',
     'test/answer/wrong.cc': '#include "bridge/arguments.h"\n',
     'core/elsewhere/wrong.h': '',
+    'core/socket/angles.cc': '#include <core/thread/io_thread.h>\n',
+    'core/socket/climbs.cc': '#include <../core/thread/io_thread.h>\n',
+    'core/thread/angles.cc': '#include <engine/posix.h>\n',
     'tools/wrong.cc': '#include "core/base/no_such_file.h"\n',
   };
   assert.deepEqual(nativeViolations(wrong), [
     'native/core/base/wrong.h includes core/thread/io_thread.h',
     'native/core/datapath/wrong.cc includes bridge/waker.h',
     'native/core/elsewhere/wrong.h is in no room',
+    'native/core/socket/angles.cc includes core/thread/io_thread.h',
+    'native/core/socket/climbs.cc includes core/thread/io_thread.h',
     'native/core/socket/wrong.h includes engine/mmsg.h',
+    'native/core/thread/angles.cc includes engine/posix.h',
     'native/engine/wrong.h includes core/socket/address.h',
     'native/test/answer/wrong.cc includes bridge/arguments.h',
     'native/tools/wrong.cc includes "core/base/no_such_file.h", which is not there',
@@ -126,12 +132,38 @@ test('an include against the direction of the rooms is found', () => {
 });
 
 test('Node’s headers are found where they are not bridge/ or addon.cc', () => {
-  for (const header of ['napi.h', 'node_api.h', 'node.h', 'v8.h', 'uv.h']) {
+  const headers = ['napi.h', 'node_api.h', 'node.h', 'v8.h', 'uv.h', 'js_native_api.h', 'js_native_api_types.h'];
+  for (const header of [...headers, 'uv/unix.h', 'cppgc/heap.h', 'v8-isolate.h']) {
     assert.deepEqual(nativeViolations({ 'core/socket/wrong.cc': `#include <${header}>\n` }), [
       `native/core/socket/wrong.cc includes <${header}>: Node's headers are for bridge/ and addon.cc`,
     ]);
   }
   assert.deepEqual(nativeViolations({ 'bridge/right.h': '#include <napi.h>\n#include <uv.h>\n' }), []);
+});
+
+test('an include that is not written plainly is found, and a source of another kind', () => {
+  const lines = [
+    '#include /* here */ "core/base/fd.h"',
+    '/**/ #include "core/base/fd.h"',
+    '#/**/include "core/base/fd.h"',
+    '%:include "core/base/fd.h"',
+    '#import "core/base/fd.h"',
+    '#include_next "core/base/fd.h"',
+    '#include HEADER',
+    '#include \\\n"core/base/fd.h"',
+  ];
+  for (const line of lines) {
+    assert.deepEqual(
+      nativeViolations({ 'core/socket/wrong.cc': `${line}\n` }),
+      ['native/core/socket/wrong.cc has an include that is not written as #include "…" or <…>'],
+      line,
+    );
+  }
+  assert.deepEqual(nativeViolations({ 'core/socket/right.cc': '#include <vector>  // why\n' }), []);
+  assert.deepEqual(nativeViolations({ 'core/socket/wrong.hpp': '', 'core/socket/wrong.cpp': '' }), [
+    'native/core/socket/wrong.cpp is no .h, .cc, .c or .inc',
+    'native/core/socket/wrong.hpp is no .h, .cc, .c or .inc',
+  ]);
 });
 
 test('files that include each other are found', () => {
@@ -157,4 +189,38 @@ test('a file and a function that are too long are found', () => {
     'native/test/base/a.cc: TEST(Wrong, is_long) has 62 lines',
   ]);
   assert.deepEqual(nativeViolations({ 'core/base/a.h': '// a\n'.repeat(351) }), ['native/core/base/a.h has 351 lines']);
+});
+
+test('the types compile in a strict program that checks those of libraries, too', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    const source = [
+      `import { type Batch, createServer, createSocket } from '${root}/dist/index.js';`,
+      `import { createMonitor } from '${root}/dist/monitor/index.js';`,
+      "const socket = createSocket({ type: 'udp4', receiveTtl: true }, (_, rinfo) => {",
+      '  const hops: number | undefined = rinfo.ttl;',
+      '  void hops;',
+      '});',
+      "socket.on('batch', (batch: Batch) => void (batch.ttl(0) satisfies number | undefined));",
+      'void [createServer, createMonitor];',
+    ];
+    writeFileSync(join(directory, 'strict.ts'), source.join('\n'));
+    const compilerOptions = {
+      target: 'es2023',
+      module: 'nodenext',
+      lib: ['es2023', 'esnext.disposable'],
+      typeRoots: [join(root, 'node_modules/@types')],
+      types: ['node'],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true,
+    };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['strict.ts'] }));
+    const { stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', directory], { encoding: 'utf8' });
+    const own = stdout.split('\n').filter((line) => /^\S.*error TS/.test(line) && !/node_modules\//.test(line));
+    assert.deepEqual(own, []);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

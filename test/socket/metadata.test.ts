@@ -126,6 +126,20 @@ test('receiveTtl: a value that is no boolean is refused as Node refuses it', asy
   createDgramSocket({ type: 'udp4', receiveTtl: 1 } as unknown as SocketOptions).close();
 });
 
+test('a batch shows nothing of the ring that it reads', async () => {
+  await using sockets = new Sockets();
+  const socket = await receiver(sockets, { receiveTtl: true });
+  const batches: Batch[] = [];
+  socket.on('batch', (batch: Batch) => batches.push(batch));
+  sockets.make().send('x', socket.address().port, '127.0.0.1');
+  await waitFor(() => batches.length === 1);
+  assert.deepEqual(Reflect.ownKeys(batches[0]), []);
+  const methods = ['address', 'bytes', 'data', 'length', 'offset', 'port', 'reply', 'size', 'ttl'];
+  const internal = ['add', 'constructor', 'open', 'release'];
+  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(batches[0]));
+  assert.deepEqual(names.sort(), [...methods, ...internal].sort());
+});
+
 test('a batch has no datagram at what is no index', async () => {
   await using sockets = new Sockets();
   const socket = await receiver(sockets, { receiveTtl: true });
