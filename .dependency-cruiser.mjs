@@ -38,6 +38,12 @@ export default {
       { path: '^lib/', pathNot: filesOf(...rooms) },
       {},
     ),
+    rule(
+      'no-unknown-room-alone',
+      'the same, of a file that imports nothing and is imported by nobody',
+      { orphan: true, path: '^lib/', pathNot: filesOf(...rooms) },
+      {},
+    ),
     rule('no-unresolved', 'the file is not there', {}, { couldNotResolve: true }),
     rule(
       'no-way-out',

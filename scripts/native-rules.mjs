@@ -39,7 +39,7 @@ const MAY_INCLUDE = [
   { from: 'test/', to: ['test/', 'core/', 'engine/', 'include/'] },
 ];
 
-const NODES_HEADERS = /^(node_?api.*|napi.*|node.*|v8.*|uv)\.h$/;
+const NODES_HEADERS = /^((js_native|node)_?api.*|napi.*|node.*|v8.*|uv)\.h$|^(node|uv|cppgc|libplatform)\//;
 const MAY_INCLUDE_NODES_HEADERS = /^(bridge\/|addon\.cc$)/;
 
 const FILE_LINES_MAX = 350;
@@ -63,11 +63,26 @@ function codeOf(source) {
   );
 }
 
+const PLAIN_INCLUDE = /^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">][ \t]*(\/\/.*)?$/;
+// With its other spellings: digraphs, comments in between, a macro's name.
+const ANY_INCLUDE = /^\s*(#|%:)\s*(include|include_next|import)\b/;
+
 function includesOf(source) {
-  return [...source.matchAll(/^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => ({
-    name,
-    own: quote === '"',
-  }));
+  return source
+    .split('\n')
+    .map((line) => PLAIN_INCLUDE.exec(line))
+    .filter((match) => match !== null)
+    .map(([, quote, name]) => ({ name, own: quote === '"' }));
+}
+
+/** Is there one that includesOf() does not see? */
+function hasHiddenInclude(source) {
+  const withoutComments = source.replaceAll(
+    /("(?:\\.|[^"\\\n])*")|\/\/.*|\/\*[\s\S]*?\*\//g,
+    (_, literal) => literal ?? ' ',
+  );
+  const written = withoutComments.split('\n').filter((line) => ANY_INCLUDE.test(line));
+  return written.length !== includesOf(source).length;
 }
 
 /** What has parentheses before its braces, in a namespace or class: functions, and what TEST and the like make of them. */
@@ -105,16 +120,18 @@ function violations(sources) {
   for (const [file, source] of sources) {
     const own = [];
     const allowed = MAY_INCLUDE.find(({ from }) => file.startsWith(from))?.to;
+    if (!/\.(cc|h|c|inc)$/.test(file)) found.push(`${file} is no .h, .cc, .c or .inc`);
     if (allowed === undefined) found.push(`${file} is in no room`);
+    if (hasHiddenInclude(source)) found.push(`${file} has an include that is not written as #include "…" or <…>`);
     for (const { name, own: quoted } of includesOf(source)) {
-      if (!quoted) {
-        if (NODES_HEADERS.test(name) && !MAY_INCLUDE_NODES_HEADERS.test(file))
-          found.push(`${file} includes <${name}>: Node's headers are for bridge/ and addon.cc`);
-        continue;
-      }
-      const places = [posix.join(posix.dirname(file), name), ...INCLUDE_DIRECTORIES.map((place) => place + name)];
-      const target = places.find((place) => sources.has(place));
-      if (target === undefined) found.push(`${file} includes "${name}", which is not there`);
+      const beside = quoted ? [posix.join(posix.dirname(file), name)] : [];
+      const places = [...beside, ...INCLUDE_DIRECTORIES.map((place) => posix.join(place, name))];
+      // Of <../core/x.h>, too: include directories lie in native/.
+      const target = places.map((place) => place.replace(/^(\.\.\/)+/, '')).find((place) => sources.has(place));
+      if (NODES_HEADERS.test(name) && !MAY_INCLUDE_NODES_HEADERS.test(file))
+        found.push(`${file} includes <${name}>: Node's headers are for bridge/ and addon.cc`);
+      else if (target === undefined && !quoted) continue;
+      else if (target === undefined) found.push(`${file} includes "${name}", which is not there`);
       else if (!allowed?.some((to) => target.startsWith(to))) found.push(`${file} includes ${target}`);
       else own.push(target);
     }
@@ -152,7 +169,7 @@ function readSources(directory) {
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
   return new Map(
     files
-      .filter((file) => /\.(cc|h|c|inc)$/.test(file))
+      .filter((file) => /\.(cc|h|c|inc|hpp|hh|hxx|cpp|cxx|ipp|tpp|inl)$/.test(file))
       .sort()
       .map((file) => [file.replaceAll('\\', '/'), readFileSync(join(directory, file), 'utf8')]),
   );

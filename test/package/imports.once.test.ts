@@ -41,6 +41,14 @@ test('no file of lib/ imports what it must not', () => {
   assert.deepEqual(copy.lint(), { code: 0, found: [] });
 });
 
+test('a file in an unknown room is found, though it imports nothing', () => {
+  using copy = new Copy();
+  copy.add('lib/newroom/alone.ts', 'export const alone = 1;');
+  const { code, found } = copy.lint();
+  assert.notEqual(code, 0);
+  assert.deepEqual(found, ['no-unknown-room-alone: lib/newroom/alone.ts']);
+});
+
 const wrong: [what: string, file: string, line: string, violation: RegExp][] = [
   [
     'a value from a room above',
