@@ -2,12 +2,12 @@
 
 /** The memory an I/O thread shares with JavaScript: see native/core/memory/layout.h. */
 export interface ThreadMemory {
-  /** Shared with monitors in other threads; Node-API reaches a SharedArrayBuffer only through a view. */
+  /** Shared with monitors in other threads. */
   control: Int32Array<SharedArrayBuffer>;
-  descriptors: ArrayBuffer;
-  arena: ArrayBuffer;
-  txDescriptors: ArrayBuffer;
-  txArena: ArrayBuffer;
+  descriptors: Uint8Array;
+  arena: Uint8Array;
+  txDescriptors: Uint8Array;
+  txArena: Uint8Array;
 }
 
 export interface NativeIoThreadOptions extends ThreadMemory {

@@ -1,6 +1,7 @@
 // Errors as Node makes them: the same classes, codes, properties and wording, so that code which handles
 // node:dgram's errors handles these.
 import { getSystemErrorMap, type InspectOptions, inspect } from 'node:util';
+import { nextTick } from './runtime.js';
 
 type ErrorClass = new (message: string) => Error;
 
@@ -38,7 +39,7 @@ function define(Class: ErrorClass, code: string, message: (...args: never[]) => 
 export function received(value: unknown): string {
   try {
     if (typeof value === 'function') Buffer.byteLength(value as never);
-    else process.nextTick(value as never);
+    else nextTick(value as never);
   } catch (error) {
     const { message } = error as Error;
     const at = message.indexOf(' Received ');

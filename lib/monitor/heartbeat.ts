@@ -1,6 +1,6 @@
 // How late the event loop is. Its thread writes the time into shared memory on a timer; whoever reads it elsewhere
 // sees the loop fall behind while it is still stuck.
-import { clearInterval, setInterval } from 'node:timers';
+import { clearInterval, nowNs, setInterval } from '../base/runtime.js';
 
 /** How often the loop says that it runs. What is shorter than that does not count as lag. */
 const INTERVAL_MS = 50;
@@ -20,7 +20,7 @@ export class Heartbeat {
   readonly #timer: NodeJS.Timeout;
 
   constructor() {
-    Atomics.store(this.cells, LAST, process.hrtime.bigint());
+    Atomics.store(this.cells, LAST, nowNs());
     this.#timer = setInterval(() => this.#beat(), INTERVAL_MS).unref();
   }
 
@@ -29,7 +29,7 @@ export class Heartbeat {
   }
 
   #beat(): void {
-    const now = process.hrtime.bigint();
+    const now = nowNs();
     const delay = now - Atomics.load(this.cells, LAST) - INTERVAL_NS;
     // The reader may take the old one in between: then it sees this delay twice, or an older one once more.
     if (delay > Atomics.load(this.cells, LONGEST)) Atomics.store(this.cells, LONGEST, delay);
@@ -47,7 +47,7 @@ export class HeartbeatReader {
 
   /** For how many milliseconds the loop has been late by now; 0 while it is on time. */
   lagMs(): number {
-    return milliseconds(process.hrtime.bigint() - Atomics.load(this.#cells, LAST) - INTERVAL_NS);
+    return milliseconds(nowNs() - Atomics.load(this.#cells, LAST) - INTERVAL_NS);
   }
 
   /** The longest lag since the last call of `takeLongestMs`, this moment's included. */

@@ -4,15 +4,13 @@ import { EventEmitter } from 'node:events';
 import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { netIsDenied, nextTick } from '../base/runtime.js';
 import { bindThroughPrimary, sharesPorts } from '../dgram/inherited.js';
 import { parseLiteral } from '../thread/address.js';
 import { isOurs } from '../thread/io-thread.js';
 import type { SocketCore } from './core.js';
 import { bufferSize } from './kernel-options.js';
 import { resolve } from './resolve.js';
-
-// The global is a getter; importing node:process would open stdin.
-const { process } = globalThis;
 
 /** The caller has checked that the socket is unbound. `exclusive`: do not share the port with a cluster's other
  * workers. */
@@ -34,7 +32,7 @@ export function bindSync(core: SocketCore, ip: string, port: number): void {
     core.bindState = 'unbound';
     throw failure;
   }
-  process.nextTick(() => !core.closed && core.face.emit('listening'));
+  nextTick(() => !core.closed && core.face.emit('listening'));
 }
 
 /** Takes a bound descriptor. 'listening' comes before this returns. */
@@ -78,12 +76,6 @@ export function whenBound(core: SocketCore, action: () => void, later = action):
   };
   face.once(EventEmitter.errorMonitor, onError);
   face.once('listening', onListening);
-}
-
-// The permission model, in the Nodes that have it for sockets.
-function netIsDenied(): boolean {
-  const { permission } = process;
-  return permission !== undefined && process.allowedNodeEnvironmentFlags.has('--allow-net') && !permission.has('net');
 }
 
 // Any number is a port, modulo 65536; errors have it as it was given. A refused bind leaves the descriptor open.

@@ -1,10 +1,8 @@
 // A socket's one peer, connect(2).
 import * as errors from '../base/errors.js';
+import { nextTick } from '../base/runtime.js';
 import { isBlocked, type SocketCore } from './core.js';
 import { resolve } from './resolve.js';
-
-// The global is a getter; importing node:process would open stdin.
-const { process } = globalThis;
 
 export function connect(
   core: SocketCore,
@@ -17,7 +15,7 @@ export function connect(
   core.checkRunning(); // a close() may have waited for the bind, too
   const fail = (error: Error) => {
     core.connectState = 'disconnected';
-    process.nextTick(() => {
+    nextTick(() => {
       if (!callback) {
         face.emit('error', error);
         return;
@@ -31,7 +29,7 @@ export function connect(
     if (error) return fail(error);
     const failure = connectNow(core, ip, port, host);
     if (failure !== undefined) return fail(failure);
-    process.nextTick(() => face.emit('connect'));
+    nextTick(() => face.emit('connect'));
   });
 }
 
@@ -39,7 +37,7 @@ export function connect(
 export function connectSync(core: SocketCore, port: number, ip: string): void {
   const failure = connectNow(core, ip, port, ip);
   if (failure !== undefined) throw failure;
-  process.nextTick(() => !core.closed && core.face.emit('connect'));
+  nextTick(() => !core.closed && core.face.emit('connect'));
 }
 
 export function disconnect(core: SocketCore): void {

@@ -7,6 +7,7 @@ import { ECANCELED } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import type { SendCallback } from '../base/payload.js';
+import { nextTick } from '../base/runtime.js';
 import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesSendResults } from '../thread/endpoint.js';
@@ -17,9 +18,6 @@ import { Place } from './place.js';
 import { type Lookup, lookupOf } from './resolve.js';
 import { sentListener } from './sent-listener.js';
 import type { Face } from './types.js';
-
-// The global is a getter; importing node:process would open stdin.
-const { process } = globalThis;
 
 export function isBlocked(list: BlockList, ip: string): boolean {
   return list.check(ip, familyOfAddress(String(ip)).blockListName);
@@ -142,7 +140,7 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
     this.closed = true;
     this.#state?.close();
     const canceled = this.release();
-    process.nextTick(() => {
+    nextTick(() => {
       this.face.emit('close');
       for (const listener of canceled) listener(ECANCELED);
       this.#resource.emitDestroy();

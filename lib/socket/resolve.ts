@@ -1,11 +1,9 @@
 // Host names to IP literals, as a socket's `lookup` option has it.
 import dns from 'node:dns';
 import type { Family } from '../base/family.js';
+import { nextTick } from '../base/runtime.js';
 import { isLiteral } from '../thread/address.js';
 import type { CheckedSocketOptions, LookupFunction } from './options.js';
-
-// The global is a getter; importing node:process would open stdin.
-const { process } = globalThis;
 
 // A program may replace dns.lookup (with a cache, say): then literals go through it, as in node:dgram. The original is
 // not asked for them: it would return them as they are.
@@ -32,7 +30,7 @@ export function needsNoLookup({ lookup }: Asking, host: string): boolean {
 /** To an IP literal. Never synchronous, unless the user's own lookup is. */
 export function resolve(asking: Asking, host: string, done: (error: Error | undefined, ip: string) => void): void {
   if (needsNoLookup(asking, host)) {
-    process.nextTick(done, undefined, host);
+    nextTick(done, undefined, host);
     return;
   }
   const lookup = asking.lookup ?? (originalLookup as unknown as Lookup);

@@ -2,15 +2,13 @@
 import { EINVAL, EISCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { SendCallback } from '../base/payload.js';
+import { nextTick, setImmediate } from '../base/runtime.js';
 import { parseLiteral } from '../thread/address.js';
 import { whenBound } from './binding.js';
 import { isBlocked, type SocketCore } from './core.js';
 import { needsNoLookup, resolve } from './resolve.js';
 import type { Address, SendArguments } from './send-arguments.js';
 import { sentListener } from './sent-listener.js';
-
-// The global is a getter; importing node:process would open stdin.
-const { process } = globalThis;
 
 /** The socket is bound. */
 export function send(core: SocketCore, { payload, port, address, callback }: SendArguments): void {
@@ -86,9 +84,9 @@ function stageResolved(
     if (error === undefined) {
       if (!core.closed) stage(core, payload, port, ip, address, true, callback);
     } else if (callback) {
-      process.nextTick(callback, error);
+      nextTick(callback, error);
     } else {
-      process.nextTick(() => core.face.emit('error', error));
+      nextTick(() => core.face.emit('error', error));
     }
   });
 }
@@ -96,8 +94,8 @@ function stageResolved(
 // `sendBlockList` has the address.
 function refuse(core: SocketCore, ip: string, atOnce: boolean, callback: SendCallback | undefined): void {
   const tell = () => {
-    if (callback && !core.closed) process.nextTick(callback as (error: Error) => void, errors.ipBlocked(ip));
+    if (callback && !core.closed) nextTick(callback as (error: Error) => void, errors.ipBlocked(ip));
   };
   if (atOnce) tell();
-  else process.nextTick(tell);
+  else nextTick(tell);
 }

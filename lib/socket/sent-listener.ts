@@ -2,12 +2,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import * as errors from '../base/errors.js';
 import type { SendCallback } from '../base/payload.js';
+import { nextTick } from '../base/runtime.js';
 import type { SentListener } from '../thread/sender.js';
 import type { Place } from './place.js';
 import type { Address } from './send-arguments.js';
-
-// The global is a getter; importing node:process would open stdin.
-const { process } = globalThis;
 
 /** The callback runs in the async context of its send(), one tick after the datagram was handed over, or later if the
  * kernel would not take it then. `atOnce`: see `stage` in sending.ts. Its errors name `address` and `port`. */
@@ -37,15 +35,15 @@ export function sentListener(
       resource.emitDestroy();
     }
   };
-  process.nextTick(() => {
+  nextTick(() => {
     if (place.closed && !atOnce) return; // close() has taken the datagram back: nobody is told
     resource = new AsyncResource('UDPSENDWRAP', { requireManualDestroy: true });
     if (result === undefined) place.thread?.sender.hasten();
     if (atOnce) report();
-    else process.nextTick(report);
+    else nextTick(report);
   });
   return (known) => {
     result = known;
-    if (late) process.nextTick(report);
+    if (late) nextTick(report);
   };
 }

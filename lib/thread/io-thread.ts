@@ -1,14 +1,15 @@
 // The JavaScript half of a native I/O thread: owns the memory the two share, gives out socket ids, and decides
 // how long the thread lives. One thread is shared by all sockets of an environment (the main thread or a worker)
 // that did not ask for their own.
-import { setTimeout } from 'node:timers';
 import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
-import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
+import { DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { binding, engineWanted } from '../backend/load.js';
 import { EINVAL, EMFILE } from '../base/errno.js';
 import { errnoException, invalidArgValue } from '../base/errors.js';
+import { hasLibuv, onExit, setTimeout } from '../base/runtime.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
+import { allocateThreadMemory } from './memory.js';
 import type { Observation } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { Receiver } from './receiver.js';
@@ -16,8 +17,6 @@ import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
 
 const engineRule = `must be ${binding.engineNames.map((name) => `'${name}'`).join(' or ')}`;
 
-// Only Node's own event loop is one that native code can join: others have a libuv in name only.
-const hasLibuv = process.release.name === 'node' && !('bun' in process.versions) && !('deno' in process.versions);
 const SLOTS_MAX = 1 << SOCKET_SLOT_BITS;
 const GENERATIONS = 1 << (32 - SOCKET_SLOT_BITS);
 /** An idle thread waits this long for the next socket before it ends: programs that use a socket for one query
@@ -49,13 +48,8 @@ export class IoThread {
    * socket has closed. */
   constructor(options: IoThreadOptions, onIdle: () => void) {
     const slots = descriptorSlots(options.ringBytes);
-    const memory: ThreadMemory = {
-      control: new Int32Array(new SharedArrayBuffer(CONTROL_BYTES)),
-      descriptors: new ArrayBuffer(slots * DESCRIPTOR_BYTES),
-      arena: new ArrayBuffer(options.ringBytes - slots * DESCRIPTOR_BYTES),
-      txDescriptors: new ArrayBuffer(STAGED_DATAGRAMS_MAX * DESCRIPTOR_BYTES),
-      txArena: new ArrayBuffer(STAGED_BYTES_MAX),
-    };
+    const arenaBytes = options.ringBytes - slots * DESCRIPTOR_BYTES;
+    const memory = allocateThreadMemory(slots, arenaBytes, STAGED_DATAGRAMS_MAX, STAGED_BYTES_MAX);
     this.#memory = memory;
     this.#slots = slots;
     this.native = new binding.IoThread({
@@ -76,12 +70,11 @@ export class IoThread {
       () => this.#receiver.draining,
       (id) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1),
     );
-    this.#receiver = new Receiver(
-      memory,
-      this.#endpoints,
-      () => this.native.resume(),
-      () => this.sender.flush(),
-    );
+    this.#receiver = new Receiver(memory, this.#endpoints, {
+      resume: () => this.native.resume(),
+      afterDrain: () => this.sender.flush(),
+      alone: () => this.#open === 1,
+    });
     this.#onIdle = onIdle;
     const error = this.native.start();
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
@@ -179,7 +172,7 @@ export class IoThread {
 
   static start(options: IoThreadOptions, onIdle: () => void): IoThread {
     const thread = new IoThread(options, onIdle);
-    if (!watchingExit) process.on('exit', flushAll);
+    if (!watchingExit) onExit(flushAll);
     watchingExit = true;
     live.add(thread);
     return thread;

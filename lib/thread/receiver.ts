@@ -1,6 +1,5 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
-import { markAsUntransferable } from 'node:worker_threads';
 import type { ThreadMemory } from '../backend/contract.js';
 import {
   C_BASE,
@@ -15,67 +14,56 @@ import {
   SOCKET_SLOT_BITS,
 } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
-import { Batch, FastBuffer } from './batch.js';
+import { clearImmediate, runTicks, setImmediate } from '../base/runtime.js';
+import { Batch } from './batch.js';
+import { Budget } from './budget.js';
 import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
+import { type Lane, Lanes } from './lanes.js';
+import { OwnedPayloads } from './payloads.js';
 import { ReceivedRecords } from './records.js';
 
-/** Bytes of one allocation that small datagrams share. */
-const CHUNK_BYTES = 64 * 1024;
-/** Payload bytes that are copied at once, ahead of the events. */
-const RUN_BYTES = CHUNK_BYTES / 2;
-/** Up to so many bytes a loop copies faster than TypedArray.set, which needs a view made for it. */
-const LOOP_BYTES_MAX = 64;
-/** One drain's share of the event loop: then timers and other I/O get their turn. */
-const BUDGET_MS = 0.4;
-/** How many events between two looks at the clock, a power of two. */
-const CLOCK_EVERY = 64;
-
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
-
-// Runs nextTicks and microtasks, as Node's timers do between two callbacks; it costs next to nothing when none is
-// queued. Where it is missing every datagram gets a turn of the event loop of its own.
-const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback;
 
 function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
   return endpoint.wantsBatches === true;
 }
 
+/** What a receiver needs of its thread. */
+export interface ReceiverTools {
+  /** Tells the native thread that the ring has room. */
+  resume(): void;
+  /** Runs when a drain has called its last listener. */
+  afterDrain(): void;
+  /** Has the thread no other socket? */
+  alone(): boolean;
+}
+
 export class Receiver {
   readonly #control: Int32Array;
   readonly #records: ReceivedRecords;
-  readonly #arena: Uint8Array;
+  readonly #payloads: OwnedPayloads;
   readonly #batch: Batch;
   readonly #endpoints: (Endpoint | undefined)[];
-  readonly #resume: () => void;
-  readonly #afterDrain: () => void;
-  readonly #drain = () => this.drain();
+  readonly #tools: ReceiverTools;
+  readonly #budget = new Budget();
+  readonly #onTurn = () => this.#run(true);
 
-  #tail = 0;
-  #resumeAt: number | undefined; // while the thread waits for room: the record that has to be consumed before
+  #tail = 0; // the oldest record that is not done with
   #segmentAt = 0; // bytes of the record at #tail that were handed out already
-
-  // Owned payloads: a stretch of records whose payloads lie back to back is copied at once, up to #copiedUntil; the
-  // byte at `offset` in the arena is then at `offset + #copiedShift` in the chunk.
-  #chunk: ArrayBuffer = new ArrayBuffer(0);
-  #chunkBytes = new Uint8Array(this.#chunk);
-  #chunkUsed = 0;
-  #copiedUntil = 0;
-  #copiedShift = 0;
+  #lanes: Lanes | undefined; // while records wait that there was no time for
+  #resumeAt: number | undefined; // while the thread waits for room: the record that has to be consumed before
 
   #immediate: NodeJS.Immediate | undefined;
   #draining = false;
-  #deadline = 0;
 
-  /** `endpoints`: by slot, shared with the thread's owner. `resume` tells the thread that the ring has room,
-   * `afterDrain` runs when a drain has called its last listener. */
-  constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], resume: () => void, afterDrain: () => void) {
+  /** `endpoints`: by slot, shared with the thread's owner. */
+  constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], tools: ReceiverTools) {
     this.#control = memory.control;
     this.#records = new ReceivedRecords(memory.descriptors);
-    this.#arena = new Uint8Array(memory.arena);
+    this.#payloads = new OwnedPayloads(this.#records, memory.arena);
     this.#batch = new Batch(this.#records, memory.arena);
     this.#endpoints = endpoints;
-    this.#resume = resume;
-    this.#afterDrain = afterDrain;
+    this.#tools = tools;
   }
 
   /** Is a drain on the stack? Then sends wait for its end. */
@@ -85,16 +73,31 @@ export class Receiver {
 
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
-    if (this.#draining) {
-      this.#immediate ??= setImmediate(this.#drain); // a listener has turned the event loop itself
+    if (this.#immediate === undefined) this.#run(false);
+  }
+
+  /** No drain comes after this. */
+  stop(): void {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+  }
+
+  #goOnInNextTurn(): void {
+    this.#immediate ??= setImmediate(this.#onTurn);
+  }
+
+  // `turn`: with a turn of the event loop, and so a budget, of its own.
+  #run(turn: boolean): void {
+    if (turn) this.#immediate = undefined;
+    // Draining already: a listener has turned the event loop itself.
+    if (this.#draining || !this.#budget.begin(turn)) {
+      this.#goOnInNextTurn();
       return;
     }
-    this.#immediate = undefined;
     this.#draining = true;
     const control = this.#control;
     let ended = false;
     let again = false;
-    this.#deadline = performance.now() + BUDGET_MS;
     try {
       // The flag stays set while there is something to read: nobody has to wake us then. (Node calls a thread-safe
       // function up to a thousand times in a row: a wake-up a drain would keep timers waiting for seconds.)
@@ -111,15 +114,10 @@ export class Receiver {
     } finally {
       this.#draining = false;
       this.#release();
-      if (!ended) this.#immediate ??= setImmediate(this.#drain);
-      this.#afterDrain();
+      if (!ended) this.#goOnInNextTurn();
+      this.#tools.afterDrain();
+      this.#budget.end();
     }
-  }
-
-  /** No drain comes after this. */
-  stop(): void {
-    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    this.#immediate = undefined;
   }
 
   // True when everything up to `head` is consumed, false when the time is up.
@@ -127,56 +125,162 @@ export class Receiver {
   // Between two events nextTicks and microtasks run; what they do (close a socket, throw) happens while
   // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
-    const records = this.#records;
+    const budget = this.#budget;
+    if (this.#lanes !== undefined) this.#sort(this.#lanes, head, base);
     for (let events = again ? 1 : 0; this.#tail !== head; events++) {
       if (events > 0) {
-        if (runTicks === undefined) return false;
+        if (runTicks === undefined) return false; // every datagram gets a turn of the event loop of its own
         runTicks();
-        if ((events & (CLOCK_EVERY - 1)) === 0) {
+        if (budget.due()) {
           this.#release(); // the thread can go on while we work
-          if (performance.now() >= this.#deadline) return false;
+          if (budget.spent()) {
+            if (!this.#tools.alone()) this.#lanes ??= new Lanes(this.#tail);
+            return false;
+          }
         }
       }
-      const at = records.at(this.#tail, base);
-      const id = records.socketId(at);
-      const endpoint = this.#endpoints[id & SLOT_MASK];
-      if (endpoint === undefined || endpoint.id !== id) {
-        this.#next();
-        continue;
-      }
-      const kind = records.kind(at);
-      if (kind !== KIND_DATAGRAM) this.#notify(endpoint, kind, at);
-      else if (wantsBatches(endpoint)) this.#deliverBatch(endpoint, id, head, base);
-      else this.#deliver(endpoint, at, head, base);
+      if (this.#lanes === undefined) this.#nextInOrder(head, base);
+      else this.#nextOfLanes(this.#lanes, head, base);
     }
+    this.#lanes = undefined;
     return true;
   }
 
-  #notify(endpoint: Endpoint, kind: number, at: number): void {
+  // The record at #tail.
+  #nextInOrder(head: number, base: number): void {
+    const n = this.#tail;
+    const at = this.#records.at(n, base);
+    const endpoint = this.#endpointOf(this.#records.socketId(at));
+    if (endpoint === undefined) {
+      this.#next(1);
+    } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
+      this.#next(1);
+      this.#notify(endpoint, at);
+    } else if (wantsBatches(endpoint)) {
+      const batch = this.#batch;
+      batch.open(endpoint);
+      this.#next(this.#fill(batch, endpoint.id, head, base));
+      this.#lend(endpoint, batch);
+    } else {
+      const position = this.#segmentAt;
+      const size = this.#sizeOf(at, position);
+      const last = position + size >= this.#records.length(at);
+      // Before anything can throw: the next drain goes on behind this datagram.
+      if (last) this.#next(1);
+      else this.#segmentAt = position + size;
+      const from = this.#records.offset(at) + position;
+      const data = endpoint.pooled
+        ? this.#payloads.inOrder(n, from, size, head, base)
+        : this.#payloads.alone(from, size);
+      this.#deliver(endpoint, at, data, size);
+    }
+  }
+
+  // Those of the socket in a row, from #tail on. Returns how many.
+  #fill(batch: Batch, id: number, head: number, base: number): number {
     const records = this.#records;
-    this.#next();
+    let n = this.#tail;
+    let segmentAt = this.#segmentAt;
+    for (; n !== head; n = (n + 1) | 0) {
+      const at = records.at(n, base);
+      if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;
+      segmentAt = 0;
+    }
+    return (n - this.#tail) | 0;
+  }
+
+  #next(count: number): void {
+    this.#tail = (this.#tail + count) | 0;
+    this.#segmentAt = 0;
+  }
+
+  // ---- while several sockets have more than there is time for
+
+  #sort(lanes: Lanes, head: number, base: number): void {
+    const records = this.#records;
+    for (let n = lanes.until; n !== head; n = (n + 1) | 0) lanes.add(n, records.socketId(records.at(n, base)));
+    if (this.#segmentAt === 0) return;
+    lanes.current.segmentAt = this.#segmentAt; // the first lane has the record at #tail
+    this.#segmentAt = 0;
+  }
+
+  // One record, or one batch, of the socket whose turn it is.
+  #nextOfLanes(lanes: Lanes, head: number, base: number): void {
+    const records = this.#records;
+    const lane = lanes.current;
+    const endpoint = this.#endpointOf(lane.id);
+    const n = lane.records[lane.first];
+    const at = records.at(n, base);
+    if (endpoint === undefined) {
+      this.#done(lanes, lane, lane.records.length - lane.first, base);
+    } else if (records.kind(at) !== KIND_DATAGRAM) {
+      this.#done(lanes, lane, 1, base);
+      this.#notify(endpoint, at);
+    } else if (wantsBatches(endpoint)) {
+      const batch = this.#batch;
+      batch.open(endpoint);
+      this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
+      this.#lend(endpoint, batch);
+    } else {
+      const position = lane.segmentAt;
+      const size = this.#sizeOf(at, position);
+      const inOrder = lanes.single;
+      if (position + size >= records.length(at)) this.#done(lanes, lane, 1, base);
+      else lanes.keep(position + size);
+      const from = records.offset(at) + position;
+      let data: Buffer;
+      if (!endpoint.pooled) data = this.#payloads.alone(from, size);
+      else if (inOrder) data = this.#payloads.inOrder(n, from, size, head, base);
+      else data = this.#payloads.single(from, size);
+      this.#deliver(endpoint, at, data, size);
+    }
+  }
+
+  #fillFromLane(batch: Batch, lane: Lane, base: number): number {
+    const records = this.#records;
+    let { first, segmentAt } = lane;
+    for (; first < lane.records.length; first++) {
+      const at = records.at(lane.records[first], base);
+      if (records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;
+      segmentAt = 0;
+    }
+    return first - lane.first;
+  }
+
+  // The next `count` records of the lane are done with, and #tail is the oldest that is not.
+  #done(lanes: Lanes, lane: Lane, count: number, base: number): void {
+    const records = this.#records;
+    for (let i = lane.first; i < lane.first + count; i++) records.drop(records.at(lane.records[i], base));
+    lanes.done(count);
+    while (this.#tail !== lanes.until && records.socketId(records.at(this.#tail, base)) === 0) {
+      this.#tail = (this.#tail + 1) | 0;
+    }
+  }
+
+  // ---- to the socket
+
+  #endpointOf(id: number): Endpoint | undefined {
+    const endpoint = this.#endpoints[id & SLOT_MASK];
+    return endpoint !== undefined && endpoint.id === id ? endpoint : undefined;
+  }
+
+  #notify(endpoint: Endpoint, at: number): void {
+    const records = this.#records;
+    const kind = records.kind(at);
     if (kind === KIND_ERROR) endpoint.onReceiveError(records.result(at));
     else if (kind === KIND_SENT) endpoint.onSent?.(records.sendNumber(at), records.result(at));
     else if (kind === KIND_DRAINED) endpoint.onDrained?.();
   }
 
-  // One datagram: the record at #tail, or the next segment of it.
-  #deliver(endpoint: Endpoint, at: number, head: number, base: number): void {
-    const records = this.#records;
-    const length = records.length(at);
-    const segment = records.segmentSize(at);
-    const position = this.#segmentAt;
-    const size = segment === 0 ? length : Math.min(segment, length - position);
+  // Of the datagram that begins `position` bytes into the record's payload.
+  #sizeOf(at: number, position: number): number {
+    const segment = this.#records.segmentSize(at);
+    const left = this.#records.length(at) - position;
+    return segment === 0 ? left : Math.min(segment, left);
+  }
 
-    const from = records.offset(at) + position;
-    let data: Buffer;
-    if (endpoint.pooled) {
-      if (this.#copiedUntil === this.#tail) this.#copyAhead(head, base);
-      data = new FastBuffer(this.#chunk, from + this.#copiedShift, size);
-    } else {
-      data = Buffer.allocUnsafeSlow(size);
-      data.set(this.#arena.subarray(from, from + size));
-    }
+  #deliver(endpoint: Endpoint, at: number, data: Buffer, size: number): void {
+    const records = this.#records;
     const rinfo: RemoteInfo = {
       address: records.address(at),
       family: familyNames[records.family(at)],
@@ -186,65 +290,15 @@ export class Receiver {
     if (endpoint.metadata !== undefined) {
       for (const kind of endpoint.metadata) kind.read(records, at, rinfo);
     }
-    // Before the listener runs: if it throws, the next drain goes on behind this datagram.
-    if (position + size >= length) this.#next();
-    else this.#segmentAt = position + size;
     endpoint.onDatagram(data, rinfo);
   }
 
-  // As many records of this socket as there are in a row.
-  #deliverBatch(endpoint: TakesBatches, id: number, head: number, base: number): void {
-    const records = this.#records;
-    const batch = this.#batch;
-    batch.open(endpoint);
-    while (this.#tail !== head) {
-      const at = records.at(this.#tail, base);
-      if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM) break;
-      if (!batch.add(at, this.#segmentAt)) break;
-      this.#next();
-    }
+  #lend(endpoint: TakesBatches, batch: Batch): void {
     try {
       endpoint.onBatch(batch);
     } finally {
       batch.release();
     }
-  }
-
-  #next(): void {
-    if (this.#copiedUntil === this.#tail) this.#copiedUntil = (this.#tail + 1) | 0;
-    this.#tail = (this.#tail + 1) | 0;
-    this.#segmentAt = 0;
-  }
-
-  // Copies the payloads of the record at #tail and of those behind it that lie back to back.
-  #copyAhead(head: number, base: number): void {
-    const records = this.#records;
-    let n = this.#tail;
-    const first = records.at(n, base);
-    const start = records.offset(first) + this.#segmentAt;
-    let end = records.offset(first) + records.length(first);
-    for (n = (n + 1) | 0; n !== head; n = (n + 1) | 0) {
-      const at = records.at(n, base);
-      const length = records.length(at);
-      if (records.kind(at) !== KIND_DATAGRAM || records.offset(at) !== end) break;
-      if (end + length - start > RUN_BYTES) break;
-      end += length;
-    }
-    const total = end - start;
-    if (this.#chunkUsed + total > this.#chunk.byteLength) {
-      this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
-      markAsUntransferable(this.#chunk); // as Node does with its own pool: other messages' payloads are in it
-      this.#chunkBytes = new Uint8Array(this.#chunk);
-      this.#chunkUsed = 0;
-    }
-    if (total <= LOOP_BYTES_MAX) {
-      for (let i = 0; i < total; i++) this.#chunkBytes[this.#chunkUsed + i] = this.#arena[start + i];
-    } else {
-      this.#chunkBytes.set(this.#arena.subarray(start, end), this.#chunkUsed);
-    }
-    this.#copiedShift = this.#chunkUsed - start;
-    this.#copiedUntil = n;
-    this.#chunkUsed += total;
   }
 
   // Gives the consumed records back to the thread. One that found the ring full is woken when an eighth of it is free:
@@ -261,6 +315,6 @@ export class Receiver {
     this.#resumeAt ??= (this.#tail + (left >> 3)) | 0;
     if (left > 0 && ((this.#resumeAt - this.#tail) | 0) > 0) return;
     this.#resumeAt = undefined;
-    if (Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1) this.#resume();
+    if (Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1) this.#tools.resume();
   }
 }

@@ -33,11 +33,12 @@ export class ReceivedRecords {
   readonly #mask: number;
   readonly #peers = new PeerNames();
 
-  constructor(memory: ArrayBuffer) {
-    this.words = new Uint32Array(memory);
-    this.#halves = new Uint16Array(memory);
-    this.#bytes = new Uint8Array(memory);
-    this.#mask = memory.byteLength / DESCRIPTOR_BYTES - 1;
+  constructor(memory: Uint8Array) {
+    const { buffer, byteOffset, byteLength } = memory;
+    this.words = new Uint32Array(buffer, byteOffset, byteLength / 4);
+    this.#halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
+    this.#bytes = memory;
+    this.#mask = byteLength / DESCRIPTOR_BYTES - 1;
   }
 
   /** Where the `n`th record is; the `base`th is in the ring's first place. */
@@ -47,6 +48,11 @@ export class ReceivedRecords {
 
   socketId(at: number): number {
     return this.words[at + (D_SOCKET_ID >> 2)];
+  }
+
+  /** The record is nobody's from now on: no socket has id 0. */
+  drop(at: number): void {
+    this.words[at + (D_SOCKET_ID >> 2)] = 0;
   }
 
   kind(at: number): number {
@@ -117,8 +123,8 @@ export function wordOfPort(port: number, family: number): number {
 export class StagedRecords {
   readonly #words: Uint32Array;
 
-  constructor(memory: ArrayBuffer) {
-    this.#words = new Uint32Array(memory);
+  constructor(memory: Uint8Array) {
+    this.#words = new Uint32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
   }
 
   /** All but the destination. `sendNumber` comes back with the result of a send that has to wait; 0: with none. */

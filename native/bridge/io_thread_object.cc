@@ -48,14 +48,14 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
 // rxFrames, adaptiveRx, shareLoop, onWake })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Object given = info[0].As<Napi::Object>();
-  size_t descriptor_bytes, arena_bytes, tx_descriptor_bytes;
-  ring_.control = reinterpret_cast<RingControl*>(pin_view(given.Get("control")));
-  ring_.descriptors = reinterpret_cast<Descriptor*>(pin(given.Get("descriptors"), &descriptor_bytes));
-  ring_.slots = static_cast<uint32_t>(descriptor_bytes / sizeof(Descriptor));
-  ring_.arena = pin(given.Get("arena"), &arena_bytes);
-  ring_.arena_bytes = static_cast<uint32_t>(arena_bytes);
-  tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(given.Get("txDescriptors"), &tx_descriptor_bytes));
-  tx_slots_ = static_cast<uint32_t>(tx_descriptor_bytes / sizeof(Descriptor));
+  ring_.control = reinterpret_cast<RingControl*>(pin(given.Get("control")));
+  size_t elements;  // a byte each, from here on
+  ring_.descriptors = reinterpret_cast<Descriptor*>(pin(given.Get("descriptors"), &elements));
+  ring_.slots = static_cast<uint32_t>(elements / sizeof(Descriptor));
+  ring_.arena = pin(given.Get("arena"), &elements);
+  ring_.arena_bytes = static_cast<uint32_t>(elements);
+  tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(given.Get("txDescriptors"), &elements));
+  tx_slots_ = static_cast<uint32_t>(elements / sizeof(Descriptor));
   tx_arena_ = pin(given.Get("txArena"));
   engine_wanted_ = text(given.Get("engine"));
   options_.busy_poll_us = u32(given.Get("busyPoll"));
@@ -69,16 +69,9 @@ IoThreadObject::~IoThreadObject() {
   tear_down();
 }
 
-uint8_t* IoThreadObject::pin(const Napi::Value& array_buffer, size_t* bytes) {
-  Napi::ArrayBuffer buffer = array_buffer.As<Napi::ArrayBuffer>();
-  pinned_.push_back(Napi::Persistent(buffer.As<Napi::Object>()));
-  if (bytes != nullptr) *bytes = buffer.ByteLength();
-  return static_cast<uint8_t*>(buffer.Data());
-}
-
-uint8_t* IoThreadObject::pin_view(const Napi::Value& typed_array) {
+uint8_t* IoThreadObject::pin(const Napi::Value& typed_array, size_t* length) {
   void* data = nullptr;
-  napi_get_typedarray_info(env_, typed_array, nullptr, nullptr, &data, nullptr, nullptr);
+  napi_get_typedarray_info(env_, typed_array, nullptr, length, &data, nullptr, nullptr);
   pinned_.push_back(Napi::Persistent(typed_array.As<Napi::Object>()));
   return static_cast<uint8_t*>(data);
 }
@@ -135,7 +128,7 @@ Napi::Value IoThreadObject::get_engine_name(const Napi::CallbackInfo& info) {
 
 // addCounters(page: BigUint64Array): rows for the next kCounterRowsPerPage slots
 Napi::Value IoThreadObject::add_counters(const Napi::CallbackInfo& info) {
-  counter_pages_.push_back(reinterpret_cast<uint64_t*>(pin_view(info[0])));
+  counter_pages_.push_back(reinterpret_cast<uint64_t*>(pin(info[0])));
   return info.Env().Undefined();
 }
 

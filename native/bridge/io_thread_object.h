@@ -70,9 +70,9 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   static void on_environment_end(void* self);
   void tear_down();
-  uint8_t* pin(const Napi::Value& array_buffer, size_t* bytes = nullptr);
-  // Of a SharedArrayBuffer, for which Node-API has no functions but those of its views.
-  uint8_t* pin_view(const Napi::Value& typed_array);
+  // A typed array's memory; `length` is in its elements. (Node-API has no functions for a SharedArrayBuffer but
+  // those of its views.)
+  uint8_t* pin(const Napi::Value& typed_array, size_t* length = nullptr);
   Counters counters_of(uint32_t slot) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;
   // What `call(endpoint)` returns, an int or a value, for the socket whose id is the first argument; -EBADF

@@ -170,7 +170,7 @@ Napi::Value IoThreadObject::measure_latency(const Napi::CallbackInfo& info) {
     bool wanted = !info[1].IsNull();
     std::lock_guard lock(endpoint.rx_mutex);
     int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_times, wanted);
-    endpoint.latency = wanted && error == 0 ? LatencyHistogram(reinterpret_cast<uint64_t*>(pin_view(info[1])))
+    endpoint.latency = wanted && error == 0 ? LatencyHistogram(reinterpret_cast<uint64_t*>(pin(info[1])))
                                             : LatencyHistogram();
     return error;
   });

@@ -1,0 +1,77 @@
+// Records that wait in the ring, a lane for each socket: while one of them has more to do than there is time for, the
+// others' datagrams do not wait behind its own.
+
+export class Lane {
+  readonly id: number;
+  readonly records: number[] = [];
+  first = 0; // index of the first that waits
+  segmentAt = 0; // bytes of that one that were handed out already
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+const COMPACT_AT = 1024; // done with, at the beginning of a lane that goes on
+
+/** Each record belongs to a socket's id. Takes turns: a record of one lane, then one of the next. */
+export class Lanes {
+  readonly #byId = new Map<number, Lane>();
+  readonly #turns: Lane[] = []; // none is empty
+  #turn = 0;
+  /** The record that was not looked at yet. */
+  until: number;
+
+  constructor(from: number) {
+    this.until = from;
+  }
+
+  /** Only one socket has records. */
+  get single(): boolean {
+    return this.#turns.length === 1;
+  }
+
+  get empty(): boolean {
+    return this.#turns.length === 0;
+  }
+
+  add(n: number, id: number): void {
+    this.until = (n + 1) | 0;
+    let lane = this.#byId.get(id);
+    if (lane === undefined) {
+      lane = new Lane(id);
+      this.#byId.set(id, lane);
+      this.#turns.push(lane);
+    }
+    lane.records.push(n);
+  }
+
+  /** Whose turn it is; there is somebody. */
+  get current(): Lane {
+    if (this.#turn >= this.#turns.length) this.#turn = 0;
+    return this.#turns[this.#turn];
+  }
+
+  /** Bytes of the current record have been handed out, but not all. */
+  keep(segmentAt: number): void {
+    this.current.segmentAt = segmentAt;
+    this.#turn++;
+  }
+
+  /** `count` records of the current lane are done with. */
+  done(count: number): void {
+    const lane = this.current;
+    lane.first += count;
+    lane.segmentAt = 0;
+    if (lane.first === lane.records.length) {
+      this.#byId.delete(lane.id);
+      this.#turns.splice(this.#turn, 1);
+      return;
+    }
+    if (lane.first >= COMPACT_AT) {
+      lane.records.splice(0, lane.first);
+      lane.first = 0;
+    }
+    this.#turn++;
+  }
+}
