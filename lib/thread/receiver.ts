@@ -46,7 +46,10 @@ export class Receiver {
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #tools: ReceiverTools;
   readonly #budget = new Budget();
-  readonly #onTurn = () => this.#run(true);
+  readonly #onImmediate = () => {
+    this.#immediate = undefined;
+    this.#run(true, this.#inNextTurn);
+  };
 
   #tail = 0; // the oldest record that is not done with
   #segmentAt = 0; // bytes of the record at #tail that were handed out already
@@ -54,6 +57,7 @@ export class Receiver {
   #resumeAt: number | undefined; // while the thread waits for room: the record that has to be consumed before
 
   #immediate: NodeJS.Immediate | undefined;
+  #inNextTurn = false; // that is when it comes
   #draining = false;
 
   /** `endpoints`: by slot, shared with the thread's owner. */
@@ -73,7 +77,7 @@ export class Receiver {
 
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
-    if (this.#immediate === undefined) this.#run(false);
+    if (this.#immediate === undefined) this.#run(false, false);
   }
 
   /** No drain comes after this. */
@@ -82,16 +86,18 @@ export class Receiver {
     this.#immediate = undefined;
   }
 
-  #goOnInNextTurn(): void {
-    this.#immediate ??= setImmediate(this.#onTurn);
+  // An immediate comes in the same turn of the event loop, before any timer, unless an immediate has set it.
+  #goOnLater(inNextTurn: boolean): void {
+    if (this.#immediate !== undefined) return;
+    this.#inNextTurn = inNextTurn;
+    this.#immediate = setImmediate(this.#onImmediate);
   }
 
-  // `turn`: with a turn of the event loop, and so a budget, of its own.
-  #run(turn: boolean): void {
-    if (turn) this.#immediate = undefined;
+  // `immediate`: it is one. `newTurn`: since the last there have been timers.
+  #run(immediate: boolean, newTurn: boolean): void {
     // Draining already: a listener has turned the event loop itself.
-    if (this.#draining || !this.#budget.begin(turn)) {
-      this.#goOnInNextTurn();
+    if (this.#draining || !this.#budget.begin(newTurn)) {
+      this.#goOnLater(immediate);
       return;
     }
     this.#draining = true;
@@ -114,9 +120,8 @@ export class Receiver {
     } finally {
       this.#draining = false;
       this.#release();
-      if (!ended) this.#goOnInNextTurn();
       this.#tools.afterDrain();
-      this.#budget.end();
+      if (this.#budget.end() || !ended) this.#goOnLater(immediate);
     }
   }
 

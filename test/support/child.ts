@@ -21,6 +21,8 @@ export interface ChildOptions {
   cwd?: string;
   /** After this the child is killed, and the test fails. */
   deadlineMs?: number;
+  /** Another node than the one that runs the test (test/dgram/nodes.ts). */
+  node?: string;
   /** A command that runs the child: its arguments come before. */
   under?: string[];
 }
@@ -117,7 +119,7 @@ function nodeArguments(program: Program, args: unknown[], options: ChildOptions)
 /** Starts node with a function as its program. The function sees its arguments and globals, nothing else of the test
  * file: what it needs it imports. */
 export function startProgram<P extends Program>(program: P, args: Parameters<P>, options: ChildOptions = {}): Child {
-  return new Child(process.execPath, nodeArguments(program, args, options), options);
+  return new Child(options.node ?? process.execPath, nodeArguments(program, args, options), options);
 }
 
 export async function runProgram<P extends Program>(

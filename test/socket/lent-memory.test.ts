@@ -1,0 +1,198 @@
+// Memory that the thread writes to is lent to listeners. No program can take it away from the thread.
+import assert from 'node:assert/strict';
+import { nodeBinary } from '../dgram/nodes.js';
+import { type ChildOptions, runProgram } from '../support/child.js';
+import { test } from '../support/test.js';
+
+const NODES = [20, 22, 24, 26];
+
+/** Tries to detach a borrowed Buffer's memory in every way that the runtime has, in each of 200 'batch' events, while
+ * datagrams keep coming; every one of them has to arrive whole. */
+async function detachBatches(): Promise<void> {
+  const { createSocket } = await import('ksocket');
+  const { Worker, MessageChannel } = await import('node:worker_threads');
+  const channel = new MessageChannel();
+  const worker = new Worker('setInterval(() => {}, 1000)', { eval: true });
+  // biome-ignore lint/suspicious/noExplicitAny: not all of these are in every Node
+  type Memory = any;
+  const ways: [string, (memory: Memory, view: Buffer) => unknown][] = [
+    ['structuredClone', (memory) => structuredClone(memory, { transfer: [memory] })],
+    ['structuredClone of a view', (memory, view) => structuredClone(view, { transfer: [memory] })],
+    ['MessagePort', (memory) => channel.port1.postMessage(memory, [memory])],
+    ['Worker', (memory, view) => worker.postMessage(view, [memory])],
+    ['transfer', (memory) => memory.transfer()],
+    ['transfer to less', (memory) => memory.transfer(1)],
+    ['transferToFixedLength', (memory) => memory.transferToFixedLength()],
+    ['resize', (memory) => memory.resize(0)],
+    [
+      'a byte stream',
+      (_, view) => new ReadableStream({ type: 'bytes', start: (to: Memory) => to.enqueue(view as Memory) } as Memory),
+    ],
+    [
+      'a byte stream read into it',
+      (_, view) => {
+        const stream = new ReadableStream({ type: 'bytes' } as Memory) as Memory;
+        stream
+          .getReader({ mode: 'byob' })
+          .read(view)
+          .catch(() => {});
+      },
+    ],
+  ];
+  const socket = createSocket('udp4');
+  const sender = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => sender.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  let sent = 0;
+  let received = 0;
+  const lost: string[] = [];
+  const send = () => {
+    for (let i = 0; i < 20; i++, sent++) sender.send(Buffer.alloc(1000, sent & 255), port, '127.0.0.1');
+  };
+  send();
+  await new Promise<void>((resolve) => {
+    socket.on('batch', (batch) => {
+      const [name, detach] = ways[received % ways.length];
+      const view = batch.data(0);
+      const { buffer } = view;
+      for (const memory of [buffer, batch.bytes.buffer]) {
+        try {
+          detach(memory, view);
+        } catch {} // refused
+        if (memory.byteLength === 0 || view.length !== 1000) lost.push(name);
+      }
+      for (let i = 0; i < batch.length; i++) {
+        const data = batch.data(i);
+        if (data.length !== 1000 || data.some((byte) => byte !== (received & 255))) throw new Error('damaged');
+        received++;
+      }
+      if (received < sent) return;
+      if (received >= 4000) resolve();
+      else send();
+    });
+  });
+  console.log(JSON.stringify({ received, lost }));
+  process.exit();
+}
+
+async function detachMessages(pooled: boolean): Promise<void> {
+  const { createSocket } = await import('ksocket');
+  const socket = createSocket({ type: 'udp4', pooled });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  const bad: number[] = [];
+  let received = 0;
+  await new Promise<void>((resolve) => {
+    socket.on('message', (msg) => {
+      const memory = msg.buffer as ArrayBuffer & { transfer?: () => void };
+      if (msg.length !== 100 || msg.some((byte) => byte !== received)) bad.push(received);
+      try {
+        if (memory.transfer) memory.transfer();
+        else structuredClone(memory, { transfer: [memory] });
+      } catch {} // Node 20 knows that the memory is shared
+      if (++received === 60) resolve();
+    });
+    for (let i = 0; i < 60; i++) socket.send(Buffer.alloc(100, i), port, '127.0.0.1');
+  });
+  socket.close();
+  console.log(JSON.stringify({ received, bad }));
+}
+
+for (const major of NODES) {
+  const on = (options: ChildOptions = {}) => ({ ...options, node: nodeBinary(major) });
+
+  test(`the memory of a batch cannot be detached, Node ${major}`, async () => {
+    const { code, signal, stdout, stderr } = await runProgram(detachBatches, [], on());
+    assert.deepEqual([code, signal, stderr], [0, null, '']);
+    assert.deepEqual(JSON.parse(stdout), { received: 4000, lost: [] });
+  });
+
+  test(`messages arrive behind one whose memory was transferred, Node ${major}`, async () => {
+    for (const pooled of [true, false]) {
+      const { code, stdout, stderr } = await runProgram(detachMessages, [pooled], on());
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.deepEqual(JSON.parse(stdout), { received: 60, bad: [] });
+    }
+  });
+
+  test(`borrowed Buffers work with Node's and the Web's interfaces, Node ${major}`, async () => {
+    const { code, stdout, stderr } = await runProgram(useBorrowed, [], on());
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), { ways: 14, wrong: [] });
+  });
+}
+
+async function useBorrowed(): Promise<void> {
+  const { createSocket } = await import('ksocket');
+  const { once } = await import('node:events');
+  const [crypto, fs, net, zlib] = await Promise.all([
+    import('node:crypto'),
+    import('node:fs'),
+    import('node:net'),
+    import('node:zlib'),
+  ]);
+  const text = 'a datagram '.repeat(20);
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const file = fs.openSync('/dev/null', 'w');
+  const server = net.createServer((connection) => connection.pipe(connection)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const connection = net.connect((server.address() as { port: number }).port, '127.0.0.1');
+  await once(connection, 'connect');
+  const echoed = once(connection, 'data');
+  const sha = (data: Buffer | string) => crypto.createHash('sha256').update(data).digest('hex');
+
+  const ways: Record<string, (data: Buffer) => unknown> = {
+    'fs.writeSync': (data) => fs.writeSync(file, data) === text.length,
+    'net.Socket.write': (data) => connection.write(data),
+    createHash: (data) => sha(data) === sha(text),
+    createHmac: (data) => crypto.createHmac('sha1', data).update(data).digest().length === 20,
+    'zlib.gzipSync': (data) => zlib.gunzipSync(zlib.gzipSync(data)).toString() === text,
+    TextDecoder: (data) => new TextDecoder().decode(data) === text,
+    toString: (data: Buffer) => data.toString() === text,
+    Response: async (data) => (await new Response(new Response(data as never).body as never).text()) === text,
+    Blob: async (data) => (await new Blob([data as never]).text()) === text,
+    'crypto.subtle': async (data) =>
+      (await globalThis.crypto.subtle.digest('SHA-256', data as never)).byteLength === 32,
+    structuredClone: (data) => Buffer.from(structuredClone(data)).toString() === text,
+    'Buffer.concat': (data) => Buffer.concat([data, data]).length === 2 * text.length,
+    'socket.send': (data) => socket.send(data, 9, '127.0.0.1'),
+    DataView: (data) => new DataView(data.buffer, data.byteOffset, data.length).getUint8(0) === 97,
+  };
+  const wrong: unknown[] = [];
+  let count = 0;
+  socket.send(text, socket.address().port, '127.0.0.1');
+  const [batch] = await new Promise<[unknown]>((resolve) => {
+    socket.once('batch', (given) => {
+      const checks = Object.entries(ways).map(async ([name, way]) => {
+        count++;
+        try {
+          if ((await way(given.data(0))) === false) wrong.push(name);
+        } catch (error) {
+          wrong.push(`${name}: ${error}`);
+        }
+      });
+      Promise.all(checks).then(() => resolve([given]));
+    });
+  });
+  if (batch === undefined) wrong.push('no batch');
+  if ((await echoed)[0].toString() !== text) wrong.push('net.Socket.write wrote something else');
+  console.log(JSON.stringify({ ways: count, wrong }));
+  process.exit();
+}
+
+test('where WebAssembly is missing or its address space is not to be had, the memory cannot be detached either', async () => {
+  const constrained: ChildOptions[] = [
+    { execArgv: ['--jitless'] },
+    { under: ['sh', '-c', 'ulimit -v 6000000; exec "$@"', 'sh'] },
+  ];
+  for (const options of constrained) {
+    const { code, signal, stdout, stderr } = await runProgram(detachBatches, [], options);
+    assert.deepEqual(
+      [code, signal, stderr.replaceAll(/.*conflicting flags.*\n/g, '')],
+      [0, null, ''],
+    );
+    assert.deepEqual(JSON.parse(stdout), { received: 4000, lost: [] });
+  }
+});
