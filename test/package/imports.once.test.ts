@@ -12,7 +12,7 @@ class Copy {
   readonly path = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
 
   constructor() {
-    for (const part of ['lib', 'tsconfig.json', 'package.json', '.dependency-cruiser.mjs']) {
+    for (const part of ['lib', 'tsconfig.json', 'package.json', '.dependency-cruiser.mjs', 'biome.json']) {
       cpSync(join(root, part), join(this.path, part), { recursive: true });
     }
     symlinkSync(join(root, 'node_modules'), join(this.path, 'node_modules'));
@@ -29,6 +29,15 @@ class Copy {
     const { status, stdout } = spawnSync(process.execPath, command, { cwd: this.path, encoding: 'utf8' });
     const lines = stdout.split('\n').filter((line) => line.startsWith('  error '));
     return { code: status, found: lines.map((line) => line.replace(/^ +error +/, '')).sort() };
+  }
+
+  /** The rules of biome.json that are violated. */
+  lintGlobals(): string[] {
+    const command = ['lint', '--vcs-enabled=false', '--reporter=json', 'lib'];
+    const biome = join(root, 'node_modules/.bin/biome');
+    const { stdout } = spawnSync(biome, command, { cwd: this.path, encoding: 'utf8' });
+    const { diagnostics } = JSON.parse(stdout) as { diagnostics: { category: string }[] };
+    return diagnostics.map(({ category }) => category);
   }
 
   [Symbol.dispose](): void {
@@ -112,3 +121,32 @@ for (const [what, file, line, violation] of wrong) {
     );
   });
 }
+
+// Programs replace these: lib/base/runtime.ts alone looks them up, when it is imported.
+const lookups = [
+  'setImmediate(f)',
+  'setTimeout(f, 1)',
+  'queueMicrotask(f)',
+  'process.nextTick(f)',
+  'performance.now()',
+  'Date.now()',
+  'globalThis.setTimeout(f, 1)',
+  "import { setImmediate } from 'node:timers';\nsetImmediate(f)",
+  "import { nextTick } from 'node:process';\nnextTick(f)",
+  "import { performance } from 'node:perf_hooks';\nperformance.now()",
+];
+
+for (const code of lookups) {
+  test(`a late look-up is found: ${code}`, () => {
+    using copy = new Copy();
+    copy.add('lib/socket/late.ts', `${code};\nexport function f(): void {}`);
+    const found = copy.lintGlobals();
+    assert.equal(found.length, 1);
+    assert.match(found[0], /^lint\/style\/noRestricted(Globals|Imports)$/);
+  });
+}
+
+test('lib/ has no late look-ups', () => {
+  using copy = new Copy();
+  assert.deepEqual(copy.lintGlobals(), []);
+});

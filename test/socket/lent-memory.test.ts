@@ -189,10 +189,7 @@ test('where WebAssembly is missing or its address space is not to be had, the me
   ];
   for (const options of constrained) {
     const { code, signal, stdout, stderr } = await runProgram(detachBatches, [], options);
-    assert.deepEqual(
-      [code, signal, stderr.replaceAll(/.*conflicting flags.*\n/g, '')],
-      [0, null, ''],
-    );
+    assert.deepEqual([code, signal, stderr.replaceAll(/.*conflicting flags.*\n/g, '')], [0, null, '']);
     assert.deepEqual(JSON.parse(stdout), { received: 4000, lost: [] });
   }
 });
