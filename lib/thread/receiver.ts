@@ -21,6 +21,7 @@ import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
 import { OwnedPayloads } from './payloads.js';
 import { ReceivedRecords } from './records.js';
+import { runTicks } from './run-ticks.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 
