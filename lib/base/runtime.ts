@@ -23,9 +23,8 @@ export function netIsDenied(): boolean {
 }
 
 export const { nextTick } = process;
-/** Runs nextTicks and microtasks, as Node's timers do between two callbacks; it costs next to nothing when none is
- * queued. Undefined in other runtimes. */
-export const runTicks = (process as unknown as { _tickCallback?: () => void })._tickCallback;
+/** lib/thread/run-ticks.ts says what it is good for; undefined in other runtimes. */
+export const { _tickCallback: tickCallback } = process as unknown as { _tickCallback?: () => void };
 export const { clearImmediate, clearInterval, setImmediate, setInterval, setTimeout } = timers;
 /** Milliseconds, monotonic. */
 export const now: () => number = performance.now.bind(performance);

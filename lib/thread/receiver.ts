@@ -14,7 +14,7 @@ import {
   SOCKET_SLOT_BITS,
 } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
-import { clearImmediate, runTicks, setImmediate } from '../base/runtime.js';
+import { clearImmediate, setImmediate } from '../base/runtime.js';
 import { Batch } from './batch.js';
 import { Budget } from './budget.js';
 import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';

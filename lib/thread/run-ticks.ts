@@ -1,6 +1,8 @@
 // What has to happen between two events of one turn of the event loop: nextTicks and microtasks run, as Node runs them
 // between two timers.
 
+import { tickCallback } from '../base/runtime.js';
+
 type TickCallback = () => void;
 
 // Under --pending-deprecation process._tickCallback is util.deprecate()'s wrapper (DEP0134), whose prototype is the
@@ -17,4 +19,4 @@ function withoutWarning(callback: TickCallback | undefined): TickCallback | unde
 
 /** Runs what is queued; it costs next to nothing when nothing is. Undefined where the runtime has no such function: then
  * each event needs a turn of the event loop of its own. */
-export const runTicks = withoutWarning((process as unknown as { _tickCallback?: TickCallback })._tickCallback);
+export const runTicks = withoutWarning(tickCallback);
