@@ -23,12 +23,18 @@ const { values: options, positionals: filters } = parseArgs({
     engine: { type: 'string', multiple: true, default: ['mmsg', 'posix'] },
     jobs: { type: 'string', default: '2' },
     verbose: { type: 'boolean', default: false },
+    /** Not these, though a filter has them. */
+    without: { type: 'string', multiple: true, default: [] },
+    /** A shared object that is loaded into the tests and all that they start. */
+    preload: { type: 'string' },
   },
 });
 
 build();
+if (options.preload) process.env.LD_PRELOAD = options.preload; // the test processes inherit it
 const files = readdirSync(built, { recursive: true })
   .filter((file) => file.endsWith('.test.js') && (filters.length === 0 || filters.some((part) => file.includes(part))))
+  .filter((file) => !options.without.some((part) => file.includes(part)))
   .sort();
 const total = { passed: 0, failed: 0 };
 let once = files.filter((file) => file.endsWith('.once.test.js'));

@@ -4,8 +4,8 @@ import { Child, root } from './child.js';
 
 const bin = join(root, 'build-test/bin');
 
-/** For LD_PRELOAD: see kernel_preload.cc. */
-export const kernelPreload = join(bin, 'kernel_preload.so');
+/** For LD_PRELOAD: see kernel_preload.cc. What the tests themselves run with (a sanitizer) comes first. */
+export const kernelPreload = [process.env.LD_PRELOAD, join(bin, 'kernel_preload.so')].filter(Boolean).join(':');
 
 export interface Sending {
   port: number;
