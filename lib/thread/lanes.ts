@@ -12,6 +12,7 @@ export class Lane {
   }
 }
 
+const CROWD_RECORDS = 64;
 const COMPACT_AT = 1024; // done with, at the beginning of a lane that goes on
 
 /** Each record belongs to a socket's id. Takes turns: a record of one lane, then one of the next. */
@@ -44,6 +45,19 @@ export class Lanes {
       this.#turns.push(lane);
     }
     lane.records.push(n);
+  }
+
+  /** The socket with the most records, if that is a crowd; else 0. */
+  get crowding(): number {
+    let id = 0;
+    let most = CROWD_RECORDS;
+    for (const lane of this.#turns) {
+      const waiting = lane.records.length - lane.first;
+      if (waiting < most) continue;
+      most = waiting;
+      id = lane.id;
+    }
+    return id;
   }
 
   /** Whose turn it is; there is somebody. */

@@ -3,6 +3,7 @@
 import type { ThreadMemory } from '../backend/contract.js';
 import {
   C_BASE,
+  C_CROWDING,
   C_HEAD,
   C_PRODUCER_WAITING,
   C_TAIL,
@@ -148,7 +149,10 @@ export class Receiver {
       if (this.#lanes === undefined) this.#nextInOrder(head, base);
       else this.#nextOfLanes(this.#lanes, head, base);
     }
-    this.#lanes = undefined;
+    if (this.#lanes !== undefined) {
+      this.#lanes = undefined;
+      Atomics.store(this.#control, C_CROWDING >> 2, 0);
+    }
     return true;
   }
 
@@ -205,6 +209,7 @@ export class Receiver {
   #sort(lanes: Lanes, head: number, base: number): void {
     const records = this.#records;
     for (let n = lanes.until; n !== head; n = (n + 1) | 0) lanes.add(n, records.socketId(records.at(n, base)));
+    Atomics.store(this.#control, C_CROWDING >> 2, lanes.crowding);
     if (this.#segmentAt === 0) return;
     lanes.current.segmentAt = this.#segmentAt; // the first lane has the record at #tail
     this.#segmentAt = 0;

@@ -70,8 +70,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   static void on_environment_end(void* self);
   void tear_down();
-  // A typed array's memory; `length` is in its elements. (Node-API has no functions for a SharedArrayBuffer but
-  // those of its views.)
+  // A typed array's memory; `length` is in its elements. (Node-API has no functions for a SharedArrayBuffer
+  // but those of its views.)
   uint8_t* pin(const Napi::Value& typed_array, size_t* length = nullptr);
   Counters counters_of(uint32_t slot) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;

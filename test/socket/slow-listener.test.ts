@@ -1,8 +1,10 @@
 // A listener that takes its time keeps nothing else waiting for longer than one call of it: neither timers, nor answers,
 // nor other sockets. Counted in calls, not in milliseconds: the machine may be busy.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { Socket } from 'ksocket';
-import { bound, Sockets } from '../support/peer.js';
+import { bound, Sockets, sent } from '../support/peer.js';
+import { checkNumbered, startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -234,3 +236,39 @@ test('several slow sockets take turns, each in its order, and one of them can be
   // The second socket's first datagram came long before the first one's last.
   assert.ok(turns.indexOf(2) < 12, `${turns}`);
 });
+
+for (const onFull of ['block', 'drop'] as const) {
+  test(`a flood that a slow listener cannot take leaves others room in the ring: ${onFull}`, async () => {
+    await using sockets = new Sockets();
+    const slow = sockets.make({ type: 'udp4', onFull });
+    const port = await bound(slow);
+    const other = sockets.make();
+    const otherPort = await bound(other);
+    const peer = sockets.makePeer();
+    await bound(peer);
+    let calls = 0;
+    const inOrder: number[] = [];
+    slow.on('message', (data) => {
+      calls++;
+      inOrder.push(checkNumbered(data, 64));
+      work(2);
+    });
+    await using sender = startSender({ port, count: 0, bytes: 64 });
+    // It stops receiving, or drops: the ring has no more room for it.
+    await waitFor(() => slow.stats().rxPauses + slow.stats().rxRingDrops > 0);
+    const waited: number[] = [];
+    for (let i = 0; i < 50; i++) {
+      const before = calls;
+      const received = once(other, 'message');
+      await sent(peer, `${i}`, otherPort);
+      assert.equal((await received)[0].toString(), `${i}`);
+      waited.push(calls - before);
+    }
+    sender.kill('SIGKILL');
+    const worst = waited.sort((a, b) => b - a).slice(0, 5);
+    assert.ok(waited[25] <= 4, `waited for ${waited} calls`);
+    assert.ok(worst[0] <= 20, `waited for ${worst} calls`);
+    for (let i = 1; i < inOrder.length; i++) assert.ok(inOrder[i] > inOrder[i - 1]);
+    slow.close();
+  });
+}

@@ -42,6 +42,7 @@ namespace ksocket {
   X(C_HEAD, offsetof(RingControl, head))                         \
   X(C_BASE, offsetof(RingControl, base))                         \
   X(C_TAIL, offsetof(RingControl, tail))                         \
+  X(C_CROWDING, offsetof(RingControl, crowding))                 \
   X(C_WAKE_PENDING, offsetof(RingControl, wake_pending))         \
   X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting)) \
   X(SOCKET_SLOT_BITS, kSocketSlotBits)                           \

@@ -34,6 +34,7 @@ constexpr uint32_t kLargeSlots = 8;
 RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   uint32_t wanted = RxBatch::kSlots;
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
+  yields_ = ring_.yields(endpoint.id);
   if (deliver && !endpoint.drop_when_full) {
     // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
     wanted = room_for(endpoint);
@@ -41,7 +42,7 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   }
 
   uint8_t* into = nullptr;
-  if (endpoint.large && deliver && !endpoint.responder) {
+  if (endpoint.large && deliver && !endpoint.responder && !yields_) {
     RxRing::Places places = ring_.places(std::min(wanted, kLargeSlots), RxBatch::kStride);
     if (places.count > 0) {
       into = ring_.arena() + places.offset;
@@ -108,6 +109,7 @@ void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {
 }
 
 uint32_t RxTurn::room_for(const Endpoint& endpoint) {
+  if (ring_.yields(endpoint.id)) return 0;
   uint32_t messages = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
   if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;
   // Cut, each datagram of a super-datagram is a record of its own.
@@ -167,7 +169,7 @@ void RxTurn::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
 void RxTurn::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
                  uint16_t segment_size) {
   uint32_t kept = segment_size != 0 ? length : std::min(length, endpoint.keep_bytes_max);
-  Descriptor* record = ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
+  Descriptor* record = !yields_ && ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
   if (record == nullptr) {
     endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
     return;

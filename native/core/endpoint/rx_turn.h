@@ -58,6 +58,7 @@ class RxTurn {
   RxBatch batch_;
   Incoming incoming_[RxBatch::kSlots];
   RxRound round_;
+  bool yields_ = false;  // in the present turn: what does not fit is the socket's own fault
 };
 
 }  // namespace ksocket

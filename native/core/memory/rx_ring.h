@@ -41,6 +41,17 @@ class RxRing {
     return room_cached(wanted, bytes_each);
   }
 
+  // Is the ring so full that this socket has to leave the rest to others? Theirs is a quarter of it: they
+  // wait for one whose listener is slow no longer than for another.
+  bool yields(uint32_t socket_id) {
+    if (cell(memory_.control->crowding).load(std::memory_order_relaxed) != socket_id) return false;
+    if (!tail_is_fresh_) look_at_tail();
+    if (head_ == tail_) return false;
+    uint32_t slots = head_ - tail_;
+    uint32_t bytes = write_ >= oldest_ ? write_ - oldest_ : memory_.arena_bytes - oldest_ + write_;
+    return slots > memory_.slots / 4 * 3 || bytes > memory_.arena_bytes / 4 * 3;
+  }
+
   // Places in a row, `stride` bytes apart, for payloads whose length only the kernel will know: at most
   // `wanted`, perhaps none where room() promised some (it counts both ends of the arena). Those that are used
   // become records with push_at(), in order.

@@ -81,6 +81,29 @@ TEST(RxRing, can_be_filled_to_the_last_byte) {
   EXPECT_EQ(ring.producer.room(8, 32), 8u);
 }
 
+TEST(RxRing, leaves_a_quarter_to_others_than_the_socket_that_crowds_it) {
+  Ring ring(8, 1024);
+  RingControl& control = *ring.buffers.memory().control;
+  for (int i = 0; i < 6; i++) ring.put("x");
+  control.crowding = 7;
+  EXPECT_FALSE(ring.producer.yields(7)) << "three quarters of the places";
+  ring.put("x");
+  EXPECT_TRUE(ring.producer.yields(7));
+  EXPECT_FALSE(ring.producer.yields(8)) << "another socket";
+  control.crowding = 0;
+  EXPECT_FALSE(ring.producer.yields(7)) << "nobody crowds it any more";
+  control.crowding = 7;
+  ring.take(1);
+  ring.producer.publish();
+  EXPECT_FALSE(ring.producer.yields(7)) << "one has been consumed";
+  ring.take();
+  ring.producer.publish();
+  ring.put(700);
+  EXPECT_FALSE(ring.producer.yields(7));
+  ring.put(100);
+  EXPECT_TRUE(ring.producer.yields(7)) << "three quarters of the bytes";
+}
+
 TEST(RxRing, refuses_a_record_longer_than_the_arena) {
   Ring ring(8, 256);
   EXPECT_EQ(ring.producer.room(1, 257), 0u);
