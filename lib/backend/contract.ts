@@ -97,6 +97,28 @@ export interface NativeIoThread {
   unref(): void;
 }
 
+/** The calls after which everything is sent, and arrives, as before. */
+export type SteadyCall =
+  | 'start'
+  | 'stop'
+  | 'getEngineName'
+  | 'addCounters'
+  | 'getFd'
+  | 'getName'
+  | 'getOption'
+  | 'getBacklog'
+  | 'getRuleHits'
+  | 'respond'
+  | 'setRules'
+  | 'loadHandler'
+  | 'deliver'
+  | 'measureLatency'
+  | 'send'
+  | 'notifyDrained'
+  | 'resume'
+  | 'ref'
+  | 'unref';
+
 /** What this kernel, and the sandbox around the process, can do for UDP. */
 export interface KernelFeatures {
   /** recvmmsg(2): many datagrams a receive call. */

@@ -26,6 +26,8 @@ export interface StateSource {
   readonly queue: readonly (() => void)[] | undefined;
   /** Ends the events of what comes in, for good, and no longer keeps the event loop running. */
   stopReceiving(): void;
+  /** What was sent before leaves. */
+  handOver(): void;
   /** A new descriptor for the same open socket; the caller closes it. */
   descriptorCopy(): number | undefined;
   /** The value that the kernel has, or -errno. */
@@ -76,6 +78,7 @@ export class SocketState {
   /** Node's own handle, on a copy of the descriptor: nothing is received through it. */
   get handle(): UdpHandle | null {
     if (this.#source.closed) return null;
+    this.#source.handOver(); // it can change the socket
     this.follow();
     return this.#handle;
   }

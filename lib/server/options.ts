@@ -1,6 +1,7 @@
 // The options of createServer(): their defaults and checks.
 import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
+import { isBytes, ownBytes } from '../base/payload.js';
 import { validateInteger, validatePort, validateString } from '../base/validate.js';
 import { BUSY_POLL_US_MAX } from '../thread/options.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
@@ -59,10 +60,10 @@ export interface CheckedServerOptions {
 }
 
 function replyBytes(reply: unknown): Uint8Array {
-  if (typeof reply !== 'string' && !(reply instanceof Uint8Array)) {
+  if (typeof reply !== 'string' && !isBytes(reply)) {
     throw errors.invalidArgType('options.reply', "of type string, an instance of Uint8Array, 'echo' or null", reply);
   }
-  const bytes = Uint8Array.from(Buffer.from(reply as string));
+  const bytes = ownBytes(reply);
   if (bytes.byteLength > REPLY_BYTES_MAX) {
     throw errors.outOfRange('options.reply.length', `<= ${REPLY_BYTES_MAX}`, bytes.byteLength);
   }

@@ -218,7 +218,7 @@ export class Server extends EventEmitter<ServerEvents> {
     target: NativeAddress | undefined,
     forwards: NativeForward[],
   ): void {
-    const { native } = thread;
+    const native = thread.changing();
     const { port, maxBytes } = this.#options;
     const check = (errno: number, syscall: string, address: string, port: number) => {
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, port);
@@ -253,7 +253,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #protect(thread: IoThread, id: number): void {
     const { allow, deny, perSource, total } = this.#options.protection;
     if (!allow && !deny && !perSource && !total) return;
-    const errno = thread.native.protect(id, { deny: deny ?? new Uint8Array(0), allow, perSource, total });
+    const errno = thread.changing().protect(id, { deny: deny ?? new Uint8Array(0), allow, perSource, total });
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 

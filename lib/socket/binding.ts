@@ -40,7 +40,7 @@ export function adopt(core: SocketCore, fd: number, copy: boolean): void {
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   const thread = core.reserve();
-  const errno = isOurs(fd) ? EEXIST : thread.native.adopt(core.id, { fd, copy, flags: core.flags });
+  const errno = isOurs(fd) ? EEXIST : thread.changing().adopt(core.id, { fd, copy, flags: core.flags });
   if (errno !== 0) {
     core.abandon();
     core.bindState = 'unbound';
@@ -86,7 +86,12 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     if (wrongFlag || parseLiteral(core.family, String(ip)) === null) {
       return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
     }
-    const errno = core.open() || core.running().native.bind(core.id, String(ip), Number(port || 0) & 0xffff);
+    const errno =
+      core.open() ||
+      core
+        .running()
+        .changing()
+        .bind(core.id, String(ip), Number(port || 0) & 0xffff);
     if (errno === 0) return listen(core, ip, port);
     return errors.exceptionWithHostPort(errno, 'bind', ip, port);
   } catch (error) {
@@ -115,7 +120,7 @@ function listen(core: SocketCore, ip: string, port: unknown): Error | undefined 
   try {
     if (recvBufferSize) bufferSize(core, 'recv', recvBufferSize);
     if (sendBufferSize) bufferSize(core, 'send', sendBufferSize);
-    const errno = thread.native.watch(core.id, DATAGRAM_BYTES_MAX);
+    const errno = thread.changing().watch(core.id, DATAGRAM_BYTES_MAX);
     if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
   } catch (error) {
     core.abandon();

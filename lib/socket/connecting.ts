@@ -43,8 +43,7 @@ export function connectSync(core: SocketCore, port: number, ip: string): void {
 export function disconnect(core: SocketCore): void {
   if (core.connectState !== 'connected') throw errors.notConnected();
   const thread = core.running();
-  thread.sender.flush(); // what was sent before goes to the old peer
-  const errno = thread.native.disconnect(core.id);
+  const errno = thread.changing().disconnect(core.id);
   if (errno !== 0) throw errors.errnoException(errno, 'connect');
   core.connectState = 'disconnected';
 }
@@ -55,7 +54,7 @@ function connectNow(core: SocketCore, ip: string, port: number, host: string): E
   if (sendBlockList && isBlocked(sendBlockList, ip)) return errors.ipBlocked(ip);
   const thread = core.running();
   thread.sender.flush(); // what was sent before goes out unconnected
-  const errno = thread.native.connect(core.id, String(ip), port);
+  const errno = thread.changing().connect(core.id, String(ip), port);
   if (errno !== 0) return errors.exceptionWithHostPort(errno, 'connect', host, port);
   core.connectState = 'connected';
   return undefined;

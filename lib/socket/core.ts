@@ -6,7 +6,7 @@ import type { BlockList } from 'node:net';
 import { ECANCELED } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
-import type { SendCallback } from '../base/payload.js';
+import { bytesOfPayload, type Payload, type SendCallback } from '../base/payload.js';
 import { nextTick } from '../base/runtime.js';
 import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
@@ -65,14 +65,16 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
     if (this.#stopped) return;
     if (this.options.receiveBlockList && isBlocked(this.options.receiveBlockList, rinfo.address)) return;
-    this.thread?.sender.beginEvent();
+    this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(emitMessage, this.face, data, rinfo);
+    this.thread?.sender.passEvent();
   }
 
   onBatch(batch: Batch): void {
     if (this.#stopped) return;
-    this.thread?.sender.beginEvent();
+    this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(emitBatch, this.face, batch);
+    this.thread?.sender.passEvent();
   }
 
   onReceiveError(errno: number): void {
@@ -88,8 +90,8 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
     this.#resource.runInAsyncScope(() => this.face.emit('drain'));
   }
 
-  reply(words: Uint32Array, at: number, data: Uint8Array | string, callback: SendCallback | undefined): void {
-    const payload = typeof data === 'string' ? Buffer.from(data) : data;
+  reply(words: Uint32Array, at: number, data: Payload, callback: SendCallback | undefined): void {
+    const payload = bytesOfPayload(data, 'data');
     const connected = this.connectState === 'connected';
     const listener = callback && sentListener(this, callback, true, undefined, undefined);
     const errno = this.running().sender.reply(this.id, connected, words, at, payload, listener);

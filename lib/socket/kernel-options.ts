@@ -50,7 +50,7 @@ export function membership(
     // To native code the empty text means that none is given; to node:dgram it is an interface that does not exist.
     const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
     const given = { join, group, networkInterface: from, source: source ?? '' };
-    errno = place.openForGroup(family) || place.running().native.changeMembership(place.id, given);
+    errno = place.openForGroup(family) || place.running().changing().changeMembership(place.id, given);
   }
   if (errno !== 0) throw errors.errnoException(errno, syscall);
 }
@@ -58,6 +58,6 @@ export function membership(
 export function multicastInterface(place: Place, address: string): void {
   let errno = EBADF;
   if (!isLiteral(address)) errno = EINVAL;
-  else if (place.thread !== undefined) errno = place.thread.native.setMulticastInterface(place.id, address);
+  else if (place.thread !== undefined) errno = place.thread.changing().setMulticastInterface(place.id, address);
   if (errno !== 0) throw errors.errnoException(errno, 'setMulticastInterface');
 }

@@ -7,7 +7,7 @@ import { type Family, familyOfAddress } from '../base/family.js';
 import { holding } from '../dgram/active-resources.js';
 import type { UvHandle } from '../dgram/inherited.js';
 import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
-import { dedicatedThread, type IoThread, sharedThread } from '../thread/io-thread.js';
+import { dedicatedThread, handOver, type IoThread, sharedThread } from '../thread/io-thread.js';
 import type { SentListener } from '../thread/sender.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { AddressInfo, Face } from './types.js';
@@ -58,7 +58,7 @@ export class Place {
     if (this.thread !== undefined) return 0;
     let errno: number;
     try {
-      errno = this.reserve().native.open(this.id, family.number, flags);
+      errno = this.reserve().changing().open(this.id, family.number, flags);
     } catch (error) {
       if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error;
       return (error as { errno: number }).errno; // the system has no descriptor or thread left
@@ -71,7 +71,7 @@ export class Place {
   openForGroup(family: Family): number {
     if (this.thread !== undefined) return 0;
     const flags = (this.flags & ~(OPEN_IPV6_ONLY | OPEN_REUSE_PORT)) | OPEN_REUSE_ADDRESS;
-    return this.open(family, flags) || this.running().native.bind(this.id, family.any, 0);
+    return this.open(family, flags) || this.running().changing().bind(this.id, family.any, 0);
   }
 
   /** Nothing is open any more; it may be opened again. */
@@ -110,6 +110,7 @@ export class Place {
 
   name(peer: boolean): AddressInfo {
     const syscall = peer ? 'getpeername' : 'getsockname';
+    this.handOver(); // a send can give the socket a port
     const name = this.thread === undefined ? EBADF : this.thread.native.getName(this.id, peer);
     if (typeof name === 'number') throw errors.errnoException(name, syscall);
     return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
@@ -122,16 +123,22 @@ export class Place {
 
   /** 0, or -errno. */
   setOption(option: number, value: number): number {
-    return this.thread?.native.setOption(this.id, option, value) ?? EBADF;
+    return this.thread?.changing().setOption(this.id, option, value) ?? EBADF;
   }
 
   /** A new descriptor for the same open socket; the caller closes it. */
   descriptorCopy(): number | undefined {
-    const fd = this.thread?.native.copyFd(this.id);
+    const fd = this.thread?.changing().copyFd(this.id);
     return fd !== undefined && fd >= 0 ? fd : undefined;
   }
 
+  /** What was sent before has left when this returns, as far as node:dgram's would have. */
+  handOver(): void {
+    if (this.thread !== undefined) handOver();
+  }
+
   stats(): Stats {
+    this.handOver();
     return this.#finalCounters?.stats ?? this.thread?.stats(this.id) ?? zeroStats();
   }
 

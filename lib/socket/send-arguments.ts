@@ -1,6 +1,17 @@
 // The many forms of dgram's send(), sorted out. Checks come in node:dgram's order.
+import { DATAGRAM_BYTES_MAX } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
-import { badPayload, bytesOfPayload, isPayload, type SendCallback } from '../base/payload.js';
+import {
+  badPayload,
+  byteLengthOf,
+  bytesOfPayload,
+  bytesOfView,
+  copyBytes,
+  isBytes,
+  isPayload,
+  lengthOf,
+  type SendCallback,
+} from '../base/payload.js';
 import { validatePort, validateString } from '../base/validate.js';
 
 export type Address = string | null | undefined;
@@ -16,22 +27,42 @@ export interface SendArguments {
 
 /** `offset` and `length` count bytes of a string's UTF-8, too. */
 function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
-  const bytes = bytesOfPayload(payload, 'buffer');
+  if (!isPayload(payload)) throw badPayload('buffer', payload);
+  const view = typeof payload === 'string' ? Buffer.from(payload) : payload;
   const from = (offset as number) >>> 0;
   const count = (length as number) >>> 0;
-  if (from > bytes.byteLength) throw errors.bufferOutOfBounds('offset');
-  if (from + count > bytes.byteLength) throw errors.bufferOutOfBounds('length');
-  return bytes.subarray(from, from + count);
+  const all = byteLengthOf(view);
+  if (from > all) throw errors.bufferOutOfBounds('offset');
+  if (from + count > all) throw errors.bufferOutOfBounds('length');
+  return bytesOfView(view, from, count);
 }
+
+// Memory that is gone makes node:dgram throw only in a list, and not when it is a Buffer's.
+const isThere = (view: ArrayBufferView) => (isBytes(view) && lengthOf(view) > 0) || Buffer.isBuffer(view);
 
 function toPayload(given: unknown): Uint8Array | Uint8Array[] {
   if (!Array.isArray(given)) return bytesOfPayload(given, 'buffer');
   const parts: Uint8Array[] = [];
-  for (const part of given) {
+  for (let i = 0; i < given.length; i++) {
+    const part: unknown = given[i];
     if (!isPayload(part)) throw badPayload('buffer list arguments', given);
-    parts.push(bytesOfPayload(part, 'buffer'));
+    parts.push(typeof part === 'string' || isThere(part) ? bytesOfPayload(part, 'buffer') : bytesOfView(part));
   }
   return parts;
+}
+
+/** The payload as it is now, for a send that has to wait. Of what is too long for a datagram nothing but that. */
+export function keptPayload(payload: Uint8Array | Uint8Array[]): Buffer {
+  const parts = Array.isArray(payload) ? payload : [payload];
+  const length = parts.reduce((sum, part) => sum + lengthOf(part), 0);
+  if (length > DATAGRAM_BYTES_MAX) return Buffer.alloc(DATAGRAM_BYTES_MAX + 1);
+  const kept = Buffer.allocUnsafeSlow(length); // not from the pool, which a program can reach
+  let at = 0;
+  for (const part of parts) {
+    copyBytes(part, kept, at);
+    at += lengthOf(part);
+  }
+  return kept;
 }
 
 /** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]); on a connected socket

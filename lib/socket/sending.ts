@@ -7,7 +7,7 @@ import { parseLiteral } from '../thread/address.js';
 import { whenBound } from './binding.js';
 import { isBlocked, type SocketCore } from './core.js';
 import { needsNoLookup, resolve } from './resolve.js';
-import type { Address, SendArguments } from './send-arguments.js';
+import { type Address, keptPayload, type SendArguments } from './send-arguments.js';
 import { sentListener } from './sent-listener.js';
 
 /** The socket is bound. */
@@ -18,7 +18,7 @@ export function send(core: SocketCore, { payload, port, address, callback }: Sen
   if (port === undefined || (core.connectState !== 'connecting' && needsNoLookup(core, host))) {
     stage(core, payload, port, host, address, port === undefined, callback);
   } else {
-    stageResolved(core, payload, port, host, address, callback);
+    stageResolved(core, keptPayload(payload), port, host, address, callback);
   }
 }
 
@@ -44,6 +44,7 @@ export function sendMany(core: SocketCore, list: readonly unknown[]): number {
 /** Datagrams and bytes that wait because the kernel's send buffer is full. */
 export function backlog(core: SocketCore): [datagrams: number, bytes: number] {
   core.checkRunning();
+  core.handOver();
   return core.thread?.native.getBacklog(core.id) ?? [0, 0];
 }
 
@@ -74,7 +75,7 @@ function stage(
 
 function stageResolved(
   core: SocketCore,
-  payload: Uint8Array | Uint8Array[],
+  payload: Uint8Array,
   port: number,
   host: string,
   address: Address,

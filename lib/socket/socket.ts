@@ -20,7 +20,7 @@ import { SocketCore } from './core.js';
 import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions } from './options.js';
-import { parseSendArguments } from './send-arguments.js';
+import { keptPayload, parseSendArguments } from './send-arguments.js';
 import * as sending from './sending.js';
 import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
 
@@ -262,8 +262,9 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     if (core.bindState === 'bound') sending.send(core, parsed);
     else {
       // What has to wait is sent by the method again, as in node:dgram: those who wrap it see both.
-      const again = () => this.send(parsed.payload, parsed.port, parsed.address as string, parsed.callback);
-      binding.whenBound(core, () => sending.send(core, parsed), again);
+      const kept = { ...parsed, payload: keptPayload(parsed.payload) };
+      const again = () => this.send(kept.payload, kept.port, kept.address as string, kept.callback);
+      binding.whenBound(core, () => sending.send(core, kept), again);
     }
   },
 

@@ -1,5 +1,5 @@
 // What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
-import type { SendCallback } from '../base/payload.js';
+import type { Payload, SendCallback } from '../base/payload.js';
 import { detach, development } from '../base/runtime.js';
 import { type Metadata, type MetadataKind, ttlOf } from './metadata.js';
 import type { ReceivedRecords } from './records.js';
@@ -25,7 +25,7 @@ export interface Replier {
   /** What iteration says of each datagram besides. */
   readonly metadata?: readonly MetadataKind[] | undefined;
   /** `words[at]` is the first word of the record to answer. */
-  reply(words: Uint32Array, at: number, payload: Uint8Array | string, callback: SendCallback | undefined): void;
+  reply(words: Uint32Array, at: number, payload: Payload, callback: SendCallback | undefined): void;
 }
 
 /**
@@ -110,7 +110,7 @@ export class Batch implements Iterable<BatchDatagram> {
   }
 
   /** Answers the sender of datagram `i`. Leaves with all other answers when the listener has returned. */
-  reply(i: number, data: Uint8Array | string, callback?: SendCallback): void {
+  reply(i: number, data: Payload, callback?: SendCallback): void {
     const at = this.#at(i);
     (this.#replier as Replier).reply(this.#records.words, at, data, callback);
   }

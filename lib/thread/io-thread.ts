@@ -1,7 +1,7 @@
 // The JavaScript half of a native I/O thread: owns the memory the two share, gives out socket ids, and decides
 // how long the thread lives. One thread is shared by all sockets of an environment (the main thread or a worker)
 // that did not ask for their own.
-import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
+import type { NativeIoThread, SteadyCall, ThreadMemory } from '../backend/contract.js';
 import { DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { binding, engineWanted } from '../backend/load.js';
 import { EINVAL, EMFILE } from '../base/errno.js';
@@ -30,7 +30,7 @@ function descriptorSlots(ringBytes: number): number {
 }
 
 export class IoThread {
-  readonly native: NativeIoThread;
+  readonly #native: NativeIoThread;
   readonly sender: Sender;
   readonly #receiver: Receiver;
   readonly #endpoints: (Endpoint | undefined)[] = [undefined];
@@ -52,7 +52,7 @@ export class IoThread {
     const memory = allocateThreadMemory(slots, arenaBytes, STAGED_DATAGRAMS_MAX, STAGED_BYTES_MAX);
     this.#memory = memory;
     this.#slots = slots;
-    this.native = new binding.IoThread({
+    this.#native = new binding.IoThread({
       ...memory,
       engine: engineWanted,
       busyPoll: options.busyPoll,
@@ -62,23 +62,33 @@ export class IoThread {
       shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && options.busyPoll === 0,
       onWake: () => this.#receiver.drain(),
     });
-    this.#counters = new CounterPages((page) => this.native.addCounters(page));
+    this.#counters = new CounterPages((page) => this.#native.addCounters(page));
     this.#counters.reserve(0); // slot 0 counts for the thread itself
     this.sender = new Sender(
-      this.native,
+      this.#native,
       memory,
       () => this.#receiver.draining,
       (id) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1),
     );
     this.#receiver = new Receiver(memory, this.#endpoints, {
-      resume: () => this.native.resume(),
+      resume: () => this.#native.resume(),
       afterDrain: () => this.sender.flush(),
       alone: () => this.#open === 1,
     });
     this.#onIdle = onIdle;
-    const error = this.native.start();
+    const error = this.#native.start();
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw errnoException(error, 'pthread_create');
+  }
+
+  get native(): Pick<NativeIoThread, SteadyCall> {
+    return this.#native;
+  }
+
+  /** All of its calls, the ones that change something, too: what was sent before has left, as things were then. */
+  changing(): NativeIoThread {
+    handOver();
+    return this.#native;
   }
 
   get engine(): string {
@@ -113,7 +123,7 @@ export class IoThread {
   /** Closes the id's descriptor, if it has one, and forgets it: nothing is delivered after this. */
   release(id: number): void {
     const slot = id & (SLOTS_MAX - 1);
-    this.native.close(id);
+    this.changing().close(id);
     this.#endpoints[slot] = undefined;
     this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;
     this.#free.push(slot);
@@ -184,6 +194,11 @@ const live = new Set<IoThread>();
 let watchingExit = false;
 function flushAll(): void {
   for (const thread of live) thread.sender.flush();
+}
+
+/** What node:dgram would have handed to the kernel by now leaves, of all sockets: one may send to another. */
+export function handOver(): void {
+  for (const thread of live) thread.sender.handOver();
 }
 
 /** Is this descriptor a ksocket's already? */

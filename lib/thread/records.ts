@@ -167,6 +167,17 @@ export class StagedRecords {
     for (let i = D_ADDRESS >> 2; i <= D_SCOPE_ID >> 2; i++) words[at + i] = from[fromAt + i];
   }
 
+  /** Keeps the record from being sent; returns what it was, for `put`. */
+  take(n: number): Uint32Array {
+    const record = this.#words.slice(n * RECORD_WORDS, (n + 1) * RECORD_WORDS);
+    this.drop(n);
+    return record;
+  }
+
+  put(n: number, record: Uint32Array): void {
+    this.#words.set(record, n * RECORD_WORDS);
+  }
+
   /** Keeps the record from being sent. */
   drop(n: number): void {
     this.#words[n * RECORD_WORDS + (D_SOCKET_ID >> 2)] = 0; // no socket has id 0

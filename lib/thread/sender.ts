@@ -6,7 +6,7 @@ import { DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
 import { EMSGSIZE } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { Family } from '../base/family.js';
-import { bytesOfPayload } from '../base/payload.js';
+import { bytesOfPayload, copyBytes, lengthOf } from '../base/payload.js';
 import { nextTick, now } from '../base/runtime.js';
 import { validatePort, validateString } from '../base/validate.js';
 import { type ParsedAddress, parseLiteral } from './address.js';
@@ -118,9 +118,7 @@ export class Sender {
     let portWord = 0;
     try {
       for (let i = 0; i < list.length; i += tuple) {
-        const given = list[i];
-        const payload = given instanceof Uint8Array ? given : bytesOfPayload(given, 'list');
-        const length = payload.length;
+        const payload = bytesOfPayload(list[i], 'list');
         if (!connected && (list[i + 1] !== port || list[i + 2] !== address || target === null)) {
           const number = validatePort(list[i + 1], 'Port', false);
           if (list[i + 2] !== address || target === null) target = literalDestination(family, list[i + 2]);
@@ -128,6 +126,7 @@ export class Sender {
           address = list[i + 2];
           portWord = wordOfPort(number, target.family);
         }
+        const length = lengthOf(payload); // no code of the program's runs from here to the copy
         if (length > DATAGRAM_BYTES_MAX) {
           this.#countRefused(id);
           taken++;
@@ -138,7 +137,7 @@ export class Sender {
           staged = bytes = 0;
           if (this.#deferred) break;
         }
-        arena.set(payload, bytes);
+        if (length > 0) arena.set(payload, bytes);
         records.write(staged, id, bytes, length, 0);
         records.address(staged, target, portWord);
         staged++;
@@ -153,7 +152,7 @@ export class Sender {
 
   // A staged record without a destination, as its number; -1 when the payload is too long for UDP.
   #stage(id: number, payload: Uint8Array | Uint8Array[], listener: SentListener | undefined): number {
-    const length = Array.isArray(payload) ? payload.reduce((sum, part) => sum + part.length, 0) : payload.length;
+    const length = Array.isArray(payload) ? payload.reduce((sum, part) => sum + lengthOf(part), 0) : lengthOf(payload);
     if (length > DATAGRAM_BYTES_MAX) {
       this.#countRefused(id);
       return -1;
@@ -164,11 +163,11 @@ export class Sender {
     if (Array.isArray(payload)) {
       let at = offset;
       for (const part of payload) {
-        this.#arena.set(part, at);
-        at += part.length;
+        copyBytes(part, this.#arena, at);
+        at += lengthOf(part);
       }
     } else {
-      this.#arena.set(payload, offset);
+      if (length > 0) this.#arena.set(payload, offset); // what has no memory any more cannot even be copied
     }
     this.#stagedBytes = offset + length;
 
@@ -234,25 +233,48 @@ export class Sender {
     if (!this.#deferFlush()) this.flush();
   }
 
-  /** A listener of the receiver is about to run: what it sends, it can take back. */
-  beginEvent(): void {
+  /** Hands to the kernel what node:dgram would have handed over by now. What has a tick of its own there, which is still
+   * to come, stays. */
+  handOver(): void {
+    const pending: number[] = [];
+    for (let n = this.#earlier; n < this.#staged; n++) if (this.#revocable[n] === 1) pending.push(n);
+    if (pending.length === 0) this.flush();
+    else if (pending.length < this.#staged) this.#flushAllBut(pending);
+  }
+
+  // They move to the front; their payloads stay where they are.
+  #flushAllBut(pending: number[]): void {
+    const kept = pending.map((n) => ({ record: this.#records.take(n), listener: this.#listeners[n] }));
+    for (const n of pending) this.#listeners[n] = undefined;
+    const bytes = this.#stagedBytes;
+    const scheduled = this.#scheduled;
+    this.flush();
+    kept.forEach(({ record, listener }, n) => {
+      this.#records.put(n, record);
+      this.#listeners[n] = listener;
+      this.#anyListener ||= listener !== undefined;
+      this.#revocable[n] = 1;
+    });
+    this.#staged = kept.length;
+    this.#stagedBytes = bytes;
+    this.#scheduled = scheduled;
+  }
+
+  /** A listener of the receiver is about to run, or has returned: in node:dgram, what was sent before is not to be taken
+   * back, or soon will not be. */
+  passEvent(): void {
     this.#earlier = this.#staged;
   }
 
   /** Takes back what revocable datagrams the socket has staged in the present tick or event: they will not be sent, and
    * nobody is told. Sends the others. */
   revoke(id: number): void {
-    let others = false;
-    for (let i = 0; i < this.#staged; i++) {
-      if (this.#records.socketId(i) !== id) continue;
-      if (i < this.#earlier || this.#revocable[i] === 0) {
-        others = true;
-      } else {
-        this.#records.drop(i);
-        this.#listeners[i] = undefined;
-      }
+    for (let i = this.#earlier; i < this.#staged; i++) {
+      if (this.#revocable[i] === 0 || this.#records.socketId(i) !== id) continue;
+      this.#records.drop(i);
+      this.#listeners[i] = undefined;
     }
-    if (others) this.flush();
+    this.handOver();
   }
 
   /** A send that had to wait has ended. */

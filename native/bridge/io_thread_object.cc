@@ -56,7 +56,7 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   ring_.arena_bytes = static_cast<uint32_t>(elements);
   tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(given.Get("txDescriptors"), &elements));
   tx_slots_ = static_cast<uint32_t>(elements / sizeof(Descriptor));
-  tx_arena_ = pin(given.Get("txArena"));
+  tx_arena_ = pin(given.Get("txArena"), &tx_arena_bytes_);
   engine_wanted_ = text(given.Get("engine"));
   options_.busy_poll_us = u32(given.Get("busyPoll"));
   options_.moderation = {u32(given.Get("rxUsecs")), u32(given.Get("rxFrames")),
@@ -143,6 +143,11 @@ std::shared_ptr<Endpoint> IoThreadObject::find(const Napi::Value& id) const {
 
 // ---- the data path
 
+// Is the payload where it may be, in txArena?
+bool IoThreadObject::is_staged(const Descriptor& descriptor) const {
+  return uint64_t{descriptor.offset} + descriptor.length <= tx_arena_bytes_;
+}
+
 // send(count): the first `count` descriptors of txDescriptors, runs of one socket each. Returns
 // how many have to wait.
 Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
@@ -150,9 +155,13 @@ Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
   uint32_t deferred = 0;
   uint32_t count = std::min(u32(info[0]), tx_slots_);
   for (uint32_t first = 0; first < count;) {
+    if (!is_staged(tx_descriptors_[first])) {
+      tx_descriptors_[first++].result = -EINVAL;
+      continue;
+    }
     uint32_t id = tx_descriptors_[first].socket_id;
     uint32_t end = first + 1;
-    while (end < count && tx_descriptors_[end].socket_id == id) end++;
+    while (end < count && tx_descriptors_[end].socket_id == id && is_staged(tx_descriptors_[end])) end++;
     std::span<Descriptor> run(tx_descriptors_ + first, end - first);
     if (auto endpoint = thread_->find(id)) {
       deferred += thread_->send(*endpoint, tx_arena_, run);

@@ -74,6 +74,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   // but those of its views.)
   uint8_t* pin(const Napi::Value& typed_array, size_t* length = nullptr);
   Counters counters_of(uint32_t slot) const;
+  bool is_staged(const Descriptor& descriptor) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;
   // What `call(endpoint)` returns, an int or a value, for the socket whose id is the first argument; -EBADF
   // when there is none.
@@ -91,6 +92,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Descriptor* tx_descriptors_;
   uint32_t tx_slots_;
   uint8_t* tx_arena_;
+  size_t tx_arena_bytes_;
   std::vector<uint64_t*> counter_pages_;
   std::string engine_wanted_;
   IoThread::Options options_;

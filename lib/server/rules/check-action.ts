@@ -1,5 +1,6 @@
 // Actions as users write them, to actions as they are encoded.
 import * as errors from '../../base/errors.js';
+import { isBytes } from '../../base/payload.js';
 import {
   validateBoolean,
   validateInteger,
@@ -65,7 +66,7 @@ function checkParts(reply: unknown): (Uint8Array | Slot)[] {
   if (Array.isArray(reply) && reply.length === 0) return [];
   if (reply === undefined) throw errors.invalidArgType('action.reply', 'a part or an array of parts', reply);
   return listOf(reply, 'action.reply', PARTS_MAX, (part, name) => {
-    if (typeof part === 'string' || part instanceof Uint8Array) return copyBytes(part, name, REPLY_BYTES_MAX);
+    if (typeof part === 'string' || isBytes(part)) return copyBytes(part, name, REPLY_BYTES_MAX);
     try {
       const slot = checkSlot(part);
       if (slot !== undefined) return slot;

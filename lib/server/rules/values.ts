@@ -1,12 +1,13 @@
 // What several parts of a rule are made of: bytes, lists, and objects without typing errors.
 import * as errors from '../../base/errors.js';
+import { isBytes, ownBytes } from '../../base/payload.js';
 
 /** An own copy: later changes of what was given change no rule. */
 export function copyBytes(value: unknown, name: string, max: number): Uint8Array {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+  if (typeof value !== 'string' && !isBytes(value)) {
     throw errors.invalidArgType(name, 'of type string or an instance of Uint8Array', value);
   }
-  const bytes = Uint8Array.from(typeof value === 'string' ? Buffer.from(value) : value);
+  const bytes = ownBytes(value);
   if (bytes.length > max) throw errors.outOfRange(`${name}.length`, `<= ${max} bytes`, bytes.length);
   return bytes;
 }
