@@ -13,9 +13,10 @@ import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesSendResults } from '../thread/endpoint.js';
 import type { IoThread } from '../thread/io-thread.js';
 import type { MetadataKind } from '../thread/metadata.js';
+import type { KnownNames } from './known-names.js';
 import type { CheckedSocketOptions } from './options.js';
 import { Place } from './place.js';
-import { type Lookup, lookupOf } from './resolve.js';
+import { type Lookup, lookupOf, namesOf } from './resolve.js';
 import { sentListener } from './sent-listener.js';
 import type { Face } from './types.js';
 
@@ -37,6 +38,7 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
   /** What waits for the bind. */
   queue: (() => void)[] | undefined;
   readonly lookup: Lookup | undefined;
+  readonly names: KnownNames | undefined;
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
   #refd = true;
   #stopped = false; // nothing is emitted any more
@@ -45,6 +47,7 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
   constructor(face: Face, options: CheckedSocketOptions) {
     super(face, options);
     this.lookup = lookupOf(options);
+    this.names = namesOf(options, this);
   }
 
   // ---- what the thread tells

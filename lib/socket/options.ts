@@ -44,6 +44,9 @@ export interface SocketOptions extends MetadataOptions {
   sendBufferSize?: number;
   /** Resolves host names. The default is `dns.lookup`, which literal addresses do not touch. */
   lookup?: LookupFunction;
+  /** For how many milliseconds the address of a name is kept; 0 (the default) looks it up for every send, as node:dgram
+   * does. At most 1024 names, no errors, and whoever asks for a name that is being looked up gets that answer. */
+  lookupTtlMs?: number;
   /** Datagrams from these addresses are dropped. */
   receiveBlockList?: BlockList;
   /** Sending or connecting to these addresses fails with ERR_IP_BLOCKED. */
@@ -81,6 +84,8 @@ export interface SocketOptions extends MetadataOptions {
   onFull?: 'block' | 'drop';
 }
 
+const LOOKUP_TTL_MS_MAX = 24 * 60 * 60 * 1000;
+
 /** What holds where a program says nothing; `ksocket/register` changes it. */
 export const defaults = { pooled: true };
 
@@ -92,6 +97,8 @@ export interface CheckedSocketOptions {
   readonly recvBufferSize: number;
   readonly sendBufferSize: number;
   readonly lookup: LookupFunction | undefined;
+  /** 0: answers are not kept. */
+  readonly lookupTtlMs: number;
   readonly signal: AbortSignal | undefined;
   readonly receiveBlockList: BlockList | undefined;
   readonly sendBlockList: BlockList | undefined;
@@ -116,7 +123,7 @@ export function checkSocketOptions(given: SocketType | SocketOptions): CheckedSo
 }
 
 function check(options: Partial<SocketOptions>): CheckedSocketOptions {
-  const { type, lookup, signal } = options;
+  const { type, lookup, lookupTtlMs, signal } = options;
   for (const name of ['recvBufferSize', 'sendBufferSize'] as const) {
     const value = options[name];
     if (value) validateInteger(value, `options.${name}`, 0, 0xffffffff);
@@ -128,6 +135,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     }
   }
   if (lookup !== undefined) validateFunction(lookup, 'lookup');
+  if (lookupTtlMs !== undefined) validateInteger(lookupTtlMs, 'options.lookupTtlMs', 0, LOOKUP_TTL_MS_MAX);
   const family = familyOfType(type);
   if (family === undefined) throw errors.badType();
   // Any implementation of AbortSignal will do.
@@ -154,6 +162,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     recvBufferSize: options.recvBufferSize ?? 0,
     sendBufferSize: options.sendBufferSize ?? 0,
     lookup,
+    lookupTtlMs: lookupTtlMs ?? 0,
     signal,
     receiveBlockList: options.receiveBlockList,
     sendBlockList: options.sendBlockList,

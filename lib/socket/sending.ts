@@ -6,7 +6,7 @@ import { nextTick, setImmediate } from '../base/runtime.js';
 import { parseLiteral } from '../thread/address.js';
 import { whenBound } from './binding.js';
 import { isBlocked, type SocketCore } from './core.js';
-import { needsNoLookup, resolve } from './resolve.js';
+import { literalOf, resolve } from './resolve.js';
 import { type Address, keptPayload, type SendArguments } from './send-arguments.js';
 import { sentListener } from './sent-listener.js';
 
@@ -15,8 +15,9 @@ export function send(core: SocketCore, { payload, port, address, callback }: Sen
   core.checkRunning();
   const host = address || core.family.loopback;
   // While connect() is under way a send takes its turn, as its result depends on it.
-  if (port === undefined || (core.connectState !== 'connecting' && needsNoLookup(core, host))) {
-    stage(core, payload, port, host, address, port === undefined, callback);
+  const ip = port === undefined || core.connectState === 'connecting' ? undefined : literalOf(core, host);
+  if (port === undefined || ip !== undefined) {
+    stage(core, payload, port, ip ?? host, address, port === undefined, callback);
   } else {
     stageResolved(core, keptPayload(payload), port, host, address, callback);
   }
