@@ -4,6 +4,14 @@
  * @module
  */
 
+import { features } from './backend/features.js';
+import { slot } from './server/rules/slots.js';
+import { createServer, Server } from './server/server.js';
+import type * as options from './socket/options.js';
+import * as sockets from './socket/socket.js';
+import type * as types from './socket/types.js';
+import type * as endpoint from './thread/endpoint.js';
+
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features } from './backend/features.js';
 export type { SocketType } from './base/family.js';
@@ -37,3 +45,24 @@ export type {
   ThreadStats,
 } from './thread/counters.js';
 export type { RemoteInfo } from './thread/endpoint.js';
+
+/** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
+const dgram: {
+  createSocket: typeof sockets.createSocket;
+  Socket: typeof sockets.Socket;
+  createServer: typeof createServer;
+  Server: typeof Server;
+  features: typeof features;
+  slot: typeof slot;
+} = { createSocket: sockets.createSocket, Socket: sockets.Socket, createServer, Server, features, slot };
+
+// The types that node:dgram has, by the same names.
+declare namespace dgram {
+  export type BindOptions = types.BindOptions;
+  export type RemoteInfo = endpoint.RemoteInfo;
+  export type Socket = sockets.Socket;
+  export type SocketOptions = options.SocketOptions;
+  export type SocketType = import('./base/family.js').SocketType;
+}
+
+export default dgram;

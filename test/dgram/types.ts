@@ -2,7 +2,7 @@
 // are called alike.
 import type dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
-import * as ksocket from 'ksocket';
+import byDefault, * as ksocket from 'ksocket';
 
 export function taken(blockList: BlockList, signal: AbortSignal): dgram.Socket[] {
   const made: dgram.Socket = ksocket.createSocket('udp4');
@@ -24,6 +24,19 @@ export function taken(blockList: BlockList, signal: AbortSignal): dgram.Socket[]
   const type: ksocket.SocketType = 'udp4' satisfies dgram.SocketType;
   const listener = (msg: NonSharedBuffer, rinfo: dgram.RemoteInfo) => void [msg.length, rinfo.address, rinfo.family];
   return [made, instance, createSocket(type, listener), ksocket.createSocket(options, listener)];
+}
+
+/** The default export, too, has node:dgram's functions and types by the same names. */
+export function takenByDefault(): dgram.Socket[] {
+  const options: byDefault.SocketOptions = { type: 'udp4', lookupTtlMs: 1000 };
+  const type: byDefault.SocketType = 'udp4';
+  const onMessage = (_: NonSharedBuffer, rinfo: byDefault.RemoteInfo) => void rinfo.address;
+  const socket: byDefault.Socket = byDefault.createSocket(type, onMessage);
+  const at: byDefault.BindOptions = { port: 0 };
+  socket.bind(at);
+  const server: ksocket.Server = byDefault.createServer();
+  void server;
+  return [socket, byDefault.createSocket(options), new byDefault.Socket('udp4')];
 }
 
 /** In every form that @types/node knows; run with either. */

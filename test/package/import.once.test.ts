@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nodeBinary } from '../dgram/nodes.js';
 import { root, runCli, runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
 
@@ -63,6 +64,68 @@ test('require() loads it as well', async () => {
   assert.equal(code, 0, stderr);
   assert.equal(stdout, 'function string\n');
   assert.doesNotMatch(stderr, /Error/);
+});
+
+/** What it offers beside types. */
+const names = ['Server', 'Socket', 'createServer', 'createSocket', 'features', 'slot'];
+
+test('the default export is an object with everything, to be used like node:dgram’s', async () => {
+  for (const major of [20, 22, 24, 26]) {
+    const { code, stdout, stderr } = await runProgram(
+      async () => {
+        const named = await import('ksocket');
+        const { default: dgram } = named;
+        const { createRequire } = await import('node:module');
+        const required = createRequire(`${process.cwd()}/`)('ksocket');
+        const same = Object.entries(dgram).every(
+          ([name, value]) => (named as Record<string, unknown>)[name] === value && required[name] === value,
+        );
+        const original = dgram.createSocket;
+        let replaced = false;
+        dgram.createSocket = (...args: Parameters<typeof original>) => {
+          replaced = true;
+          return original(...args);
+        };
+        dgram.createSocket('udp4').close(); // programs replace its functions in tests, as they do with node:dgram's
+        const { __esModule, 'module.exports': exported, ...others } = { ...required };
+        console.log(
+          JSON.stringify({
+            names: Object.keys(named).sort(),
+            inDefault: Object.keys(dgram).sort(),
+            required: Object.keys(others).sort(),
+            requiredDefault: required.default === dgram,
+            same,
+            replaced,
+          }),
+        );
+      },
+      [],
+      { ...anyEngine, execArgv: ['--no-warnings'], node: nodeBinary(major) },
+    );
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), {
+      names: [...names, 'default'].sort(),
+      inDefault: names,
+      required: [...names, 'default'].sort(),
+      requiredDefault: true,
+      same: true,
+      replaced: true,
+    });
+  }
+});
+
+test('import dgram from ‘ksocket’ is all that a program written for node:dgram has to change', async () => {
+  using installation = new Installation();
+  writeFileSync(
+    join(installation.project, 'program.mjs'),
+    `import dgram from 'ksocket';
+     const socket = dgram.createSocket('udp4', (data) => { console.log(String(data)); socket.close(); });
+     socket.bind(0, '127.0.0.1', () => socket.send('hello', socket.address().port, '127.0.0.1'));`,
+  );
+  const { Child } = await import('../support/child.js');
+  await using child = new Child(process.execPath, ['program.mjs'], { ...anyEngine, cwd: installation.project });
+  const { code, stdout, stderr } = await child.end();
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'hello\n', stderr: '' });
 });
 
 test('it loads only its own modules and Node’s, though others are installed', async () => {
