@@ -17,7 +17,7 @@ void Answers::flush(const ResponderTools& tools, const uint8_t* base) {
     for (const Descriptor& answer : waiting_) {
       if (answer.result == kResultDeferred) dropped += segments_of(answer.length, answer.segment_size);
     }
-    tx_.counters.add_shared(Counter::tx_dropped, dropped);
+    tx_.counters.add_atomic(Counter::tx_dropped, dropped);
   }
   waiting_.clear();
 }

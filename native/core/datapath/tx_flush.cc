@@ -35,15 +35,15 @@ class TxFlush::Outlet {
  private:
   void count() const {
     const Counters& counters = socket.counters;
-    counters.add_shared(Counter::tx_calls, calls);
-    counters.add_shared(Counter::tx_datagrams, datagrams);
-    counters.add_shared(Counter::tx_bytes, bytes);
+    counters.add_atomic(Counter::tx_calls, calls);
+    counters.add_atomic(Counter::tx_datagrams, datagrams);
+    counters.add_atomic(Counter::tx_bytes, bytes);
     if (joined > 0) {
-      counters.add_shared(Counter::tx_gso_batches, joined);
-      counters.add_shared(Counter::tx_gso_segments, segments);
+      counters.add_atomic(Counter::tx_gso_batches, joined);
+      counters.add_atomic(Counter::tx_gso_segments, segments);
     }
-    if (fallbacks > 0) counters.add_shared(Counter::tx_gso_fallbacks, fallbacks);
-    if (errors > 0) counters.add_shared(Counter::tx_errors, errors);
+    if (fallbacks > 0) counters.add_atomic(Counter::tx_gso_fallbacks, fallbacks);
+    if (errors > 0) counters.add_atomic(Counter::tx_errors, errors);
   }
 
   Engine& engine_;

@@ -21,8 +21,8 @@ uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors, c
     bytes_ += descriptor.length + sizeof(Descriptor);
     kept++;
   }
-  counters.add_shared(Counter::tx_deferred, kept);
-  if (refused > 0) counters.add_shared(Counter::tx_dropped, refused);
+  counters.add_atomic(Counter::tx_deferred, kept);
+  if (refused > 0) counters.add_atomic(Counter::tx_dropped, refused);
   return kept;
 }
 

@@ -101,7 +101,7 @@ class Counters {
     cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
   // For the tx counters, which the calling thread and the I/O thread both write.
-  void add_shared(Counter counter, uint64_t n) const {
+  void add_atomic(Counter counter, uint64_t n) const {
     std::atomic_ref<uint64_t>(row_[static_cast<uint32_t>(counter)]).fetch_add(n, std::memory_order_relaxed);
   }
   uint64_t get(Counter counter) const {

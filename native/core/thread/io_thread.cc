@@ -98,7 +98,7 @@ void IoThread::close(uint32_t id) {
   // The I/O thread is in no section of theirs once the locks are ours, and finds no endpoint after that.
   std::scoped_lock lock(endpoint->rx_mutex, endpoint->tx_mutex, endpoint->watch.mutex);
   watches_.forget(*endpoint);
-  endpoint->counters.add_shared(Counter::tx_dropped, endpoint->backlog.clear());
+  endpoint->counters.add_atomic(Counter::tx_dropped, endpoint->backlog.clear());
   endpoint->responder.reset();
   endpoint->fd.reset();
 }
