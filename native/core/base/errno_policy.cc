@@ -28,31 +28,22 @@ constexpr Row kSend[] = {
     {EBADF, Action::stop},   {ENOTSOCK, Action::stop},
 };
 
-// udp_send_skb refuses a super-datagram with these where it would take its segments: EIO when the device has
-// no checksum offload, EINVAL when a segment is larger than the path MTU or there are too many of them,
-// EMSGSIZE when the whole does not fit.
-constexpr Row kSendJoined[] = {
-    {EIO, Action::degrade},        {EINVAL, Action::degrade},      {EMSGSIZE, Action::degrade},
-    {EOPNOTSUPP, Action::degrade}, {ENOPROTOOPT, Action::degrade},
-};
-
 template <typename Rows>
-Action find(const Rows& rows, int error, Action otherwise) {
+Action find(const Rows& rows, int error) {
   for (const Row& row : rows) {
     if (row.error == error) return row.action;
   }
-  return otherwise;
+  return Action::report;
 }
 
 }  // namespace
 
 Action on_receive_error(int error) {
-  return find(kReceive, error, Action::report);
+  return find(kReceive, error);
 }
 
-Action on_send_error(int error, bool joined) {
-  Action action = find(kSend, error, Action::report);
-  return action == Action::report && joined ? find(kSendJoined, error, Action::report) : action;
+Action on_send_error(int error) {
+  return find(kSend, error);
 }
 
 bool answers_earlier_datagram(int error) {

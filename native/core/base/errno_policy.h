@@ -5,17 +5,16 @@
 namespace ksocket {
 
 enum class Action {
-  retry,    // call again at once
-  wait,     // go on when the descriptor is ready
-  degrade,  // the same again, without the feature that was refused
-  report,   // tell the user; the socket lives on
-  stop,     // the descriptor is dead: tell the user and stop using it
+  retry,   // call again at once
+  wait,    // go on when the descriptor is ready
+  report,  // tell the user; the socket lives on
+  stop,    // the descriptor is dead: tell the user and stop using it
 };
 
 // `error` is a positive errno.
 Action on_receive_error(int error);
-// `joined`: the refused message was a GSO super-datagram.
-Action on_send_error(int error, bool joined);
+// Of a super-datagram: where it is to be reported, its datagrams are tried alone first.
+Action on_send_error(int error);
 // Does this errno of a send answer an earlier datagram (an ICMP message came back) and not the one it
 // refused?
 bool answers_earlier_datagram(int error);

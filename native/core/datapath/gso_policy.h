@@ -1,10 +1,16 @@
-// May datagrams of this size be joined on this socket? What the kernel refused is not tried again for a
-// while.
+// May datagrams of this size be joined on their way to this host? What left alone and not joined is not
+// joined again for a while.
+//
+// A refusal is about the way to one host: the path's MTU, its device, an IPsec policy, a firewall's rule. It
+// says nothing of the others, whom one client must not slow down. Only where a size is refused for as many
+// hosts as are remembered, and nothing of that size has left joined meanwhile, it is the socket's.
 #pragma once
 
-#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+
+#include "core/socket/address.h"
 
 namespace ksocket {
 
@@ -12,30 +18,45 @@ class GsoPolicy {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr auto kRetryAfter = std::chrono::seconds(10);
+  // Hosts that are remembered. A destination that is looked for is compared with each.
+  static constexpr size_t kHostsMax = 8;
 
   bool enabled = false;
 
   // Called once a flush: forgets old refusals.
   void refresh() {
-    if (limited_ && Clock::now() >= retry_at_) {
-      limited_ = false;
-      segment_bytes_max_ = UINT16_MAX;
-    }
+    if (hosts_ > 0 || limited_) forget(Clock::now());
   }
-  bool allows(uint32_t segment_bytes) const { return enabled && segment_bytes <= segment_bytes_max_; }
+  bool allows(const Address& to, uint32_t segment_bytes) const {
+    if (!enabled || segment_bytes > segment_bytes_max_) return false;
+    return hosts_ == 0 || segment_bytes <= limit_of(to);
+  }
 
-  // EINVAL and EMSGSIZE are about this size (the path MTU), anything else about the device.
-  void refused(uint32_t segment_bytes, int error) {
-    bool about_size = error == EINVAL || error == EMSGSIZE;
-    segment_bytes_max_ = about_size && segment_bytes > 0 ? segment_bytes - 1 : 0;
-    limited_ = true;
-    retry_at_ = Clock::now() + kRetryAfter;
+  // Datagrams of this size left joined.
+  void left(uint32_t segment_bytes) {
+    if (segment_bytes > largest_joined_) largest_joined_ = segment_bytes;
   }
+  // `error` refused them joined, and alone one of them left. EINVAL and EMSGSIZE are about this size (the
+  // path MTU), anything else about joining as such.
+  void refused(const Address& to, uint32_t segment_bytes, int error);
 
  private:
-  bool limited_ = false;
+  // A host, whatever the port.
+  struct Limit {
+    Address host;
+    uint32_t segment_bytes_max;
+    Clock::time_point until;
+  };
+
+  uint32_t limit_of(const Address& to) const;
+  void forget(Clock::time_point now);
+
+  Limit limits_[kHostsMax];  // the first hosts_ of them, the oldest first
+  size_t hosts_ = 0;
+  uint32_t largest_joined_ = 0;  // since the first of them
+  bool limited_ = false;         // every host, until then
   uint32_t segment_bytes_max_ = UINT16_MAX;
-  Clock::time_point retry_at_{};
+  Clock::time_point until_{};
 };
 
 }  // namespace ksocket

@@ -14,14 +14,14 @@ class TxFlush::Outlet {
   Outlet(Engine& engine, TxSocket& socket) : socket(socket), engine_(engine) {}
   ~Outlet() { count(); }
 
-  // How many messages left, or -errno of the first and in `action` what is to be done about it: wait,
-  // degrade, report or stop. `joined`: the first is a super-datagram.
-  int send(std::span<Message> messages, bool joined, Action* action) {
+  // How many messages left, or -errno of the first and in `action` what is to be done about it: wait, report
+  // or stop.
+  int send(std::span<Message> messages, Action* action) {
     for (bool refused_once = false;;) {
       int sent = engine_.send(socket.fd, messages);
       calls++;
       if (sent > 0) return sent;
-      *action = on_send_error(-sent, joined);
+      *action = on_send_error(-sent);
       if (*action == Action::retry) continue;
       if (sent != -ECONNREFUSED || !socket.retry_refused || refused_once) return sent;
       refused_once = true;
@@ -31,6 +31,7 @@ class TxFlush::Outlet {
 
   TxSocket& socket;
   uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, fallbacks = 0, errors = 0;
+  uint32_t largest_alone = 0;  // of the datagrams that left alone since somebody set it
 
  private:
   void count() const {
@@ -74,10 +75,12 @@ bool TxFlush::send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor>
       continue;
     }
     Action action;
-    int sent = out.send(groups_.messages(g, end), groups_[g].segments > 1, &action);
+    int sent = out.send(groups_.messages(g, end), &action);
     for (int k = 0; k < sent; k++) settle_sent(out, groups_[g++], chunk);
     if (sent > 0) continue;
-    if (action == Action::wait) {
+    // For want of memory a super-datagram may be refused where each of its datagrams finds some.
+    bool wait = action == Action::wait && (sent == -EAGAIN || groups_[g].segments == 1);
+    if (wait) {
       all_settled = false;
     } else {
       all_settled = settle_refused(out, groups_[g++], sent, base, chunk);
@@ -91,7 +94,10 @@ bool TxFlush::send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor>
 // super-datagram) may meet a socket that cannot send them so, and a size that was refused is left alone.
 uint32_t TxFlush::sendable(const GsoPolicy& gso, uint32_t first, uint32_t groups) const {
   uint32_t end = first;
-  while (end < groups && (groups_[end].segments == 1 || gso.allows(groups_[end].segment_size))) end++;
+  while (end < groups &&
+         (groups_[end].segments == 1 || gso.allows(groups_[end].to, groups_[end].segment_size))) {
+    end++;
+  }
   return end;
 }
 
@@ -101,7 +107,10 @@ void TxFlush::settle_sent(Outlet& out, const Group& group, std::span<Descriptor>
   }
   out.datagrams += group.segments;
   out.bytes += group.bytes;
-  if (group.segments > 1) out.joined++, out.segments += group.segments;
+  if (group.segments == 1) return;
+  out.joined++;
+  out.segments += group.segments;
+  out.socket.gso.left(group.segment_size);
 }
 
 // The group did not leave because of `error`, -errno. Each datagram gets a result of its own, and the good
@@ -113,19 +122,23 @@ bool TxFlush::settle_refused(Outlet& out, const Group& group, int error, const u
     out.errors++;
     return true;
   }
-  if (on_send_error(-error, true) == Action::degrade) {
-    out.socket.gso.refused(group.segment_size, -error);
-    out.fallbacks++;
-  }
   uint16_t first = group.first;
-  if (answers_earlier_datagram(-error) && group.first != group.last) {
+  bool about_earlier = answers_earlier_datagram(-error);
+  if (about_earlier && group.first != group.last) {
     // What the first datagram would have met alone. The kernel says it only once: nobody else would report
     // it.
     chunk[first].result = error;
     out.errors++;
     first = groups_.next(first);
   }
-  return send_singly(out, base, chunk, first);
+  out.largest_alone = 0;
+  bool settled = send_singly(out, base, chunk, first);
+  // Else it was not about joining: what is refused alone, too, says nothing of the others.
+  if (!about_earlier && out.largest_alone >= group.segment_size) {
+    out.socket.gso.refused(group.to, group.segment_size, -error);
+    out.fallbacks++;
+  }
+  return settled;
 }
 
 // The datagrams of one group from `first` on, a message each. False when the kernel wants us to wait: the
@@ -161,10 +174,11 @@ bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descri
       message.header.msg_namelen = name.length;
     }
     Action action;
-    int sent = out.send(std::span(&message, 1), false, &action);
+    int sent = out.send(std::span(&message, 1), &action);
     if (sent > 0) {
       out.datagrams++;
       out.bytes += length;
+      out.largest_alone = std::max(out.largest_alone, length);
     } else {
       if (action == Action::wait) return false;
       out.errors++;

@@ -41,7 +41,7 @@ void start(TxGroups::Group* group, const Address& to, uint16_t place, const Desc
   group->first = group->last = place;
   group->segment_size = static_cast<uint16_t>(segment_size);
   group->segments = static_cast<uint16_t>(segments_of(datagram.length, joined ? segment_size : 0));
-  group->open = !joined && datagram.length > 0 && gso.allows(datagram.length);
+  group->open = !joined && datagram.length > 0 && gso.allows(to, datagram.length);
 }
 
 // False where the group does not take it.

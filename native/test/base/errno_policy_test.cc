@@ -9,7 +9,7 @@ namespace ksocket {
 
 // Found by GoogleTest's printer through the namespace.
 static void PrintTo(Action action, std::ostream* out) {
-  static const char* names[] = {"retry", "wait", "degrade", "report", "stop"};
+  static const char* names[] = {"retry", "wait", "report", "stop"};
   *out << names[static_cast<int>(action)];
 }
 
@@ -35,35 +35,21 @@ TEST(ErrnoPolicy, reports_what_a_receive_says_of_the_network_and_goes_on) {
 }
 
 TEST(ErrnoPolicy, sends_again_after_a_signal) {
-  EXPECT_EQ(on_send_error(EINTR, false), Action::retry);
-  EXPECT_EQ(on_send_error(EINTR, true), Action::retry);
+  EXPECT_EQ(on_send_error(EINTR), Action::retry);
 }
 
 TEST(ErrnoPolicy, waits_when_the_send_buffer_or_the_device_queue_is_full) {
-  for (bool joined : {false, true}) {
-    for (int error : {EAGAIN, EWOULDBLOCK, ENOBUFS})
-      EXPECT_EQ(on_send_error(error, joined), Action::wait) << error;
-  }
+  for (int error : {EAGAIN, EWOULDBLOCK, ENOBUFS}) EXPECT_EQ(on_send_error(error), Action::wait) << error;
 }
 
 TEST(ErrnoPolicy, stops_sending_on_a_dead_descriptor) {
-  for (bool joined : {false, true}) {
-    for (int error : {EBADF, ENOTSOCK}) EXPECT_EQ(on_send_error(error, joined), Action::stop) << error;
-  }
-}
-
-TEST(ErrnoPolicy, degrades_what_only_a_super_datagram_is_refused_for) {
-  for (int error : {EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT}) {
-    EXPECT_EQ(on_send_error(error, true), Action::degrade) << error;
-    EXPECT_EQ(on_send_error(error, false), Action::report) << error;
-  }
+  for (int error : {EBADF, ENOTSOCK}) EXPECT_EQ(on_send_error(error), Action::stop) << error;
 }
 
 TEST(ErrnoPolicy, reports_every_other_refusal_of_a_datagram) {
-  for (bool joined : {false, true}) {
-    for (int error : {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPERM, EACCES, EDESTADDRREQ, EAFNOSUPPORT}) {
-      EXPECT_EQ(on_send_error(error, joined), Action::report) << error;
-    }
+  for (int error : {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPERM, EACCES, EDESTADDRREQ, EAFNOSUPPORT, EIO,
+                    EINVAL, EMSGSIZE, EOPNOTSUPP}) {
+    EXPECT_EQ(on_send_error(error), Action::report) << error;
   }
 }
 
@@ -73,14 +59,14 @@ TEST(ErrnoPolicy, reports_what_is_in_no_table) {
   std::set<int> send = {EINTR, EAGAIN, ENOBUFS, EBADF, ENOTSOCK};
   for (int error = 1; error < 200; error++) {
     EXPECT_EQ(on_receive_error(error) == Action::report, !receive.contains(error)) << error;
-    EXPECT_EQ(on_send_error(error, false) == Action::report, !send.contains(error)) << error;
+    EXPECT_EQ(on_send_error(error) == Action::report, !send.contains(error)) << error;
   }
 }
 
 TEST(ErrnoPolicy, knows_which_refusals_answer_an_earlier_datagram) {
   for (int error : {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN}) {
     EXPECT_TRUE(answers_earlier_datagram(error)) << error;
-    EXPECT_EQ(on_send_error(error, true), Action::report) << error;
+    EXPECT_EQ(on_send_error(error), Action::report) << error;
   }
   for (int error : {EPERM, EACCES, EMSGSIZE, EINVAL, EIO, EAGAIN, ENOBUFS, EBADF}) {
     EXPECT_FALSE(answers_earlier_datagram(error)) << error;

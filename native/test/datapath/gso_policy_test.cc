@@ -2,10 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <thread>
+
+#include "support/fake_engine.h"
 
 namespace ksocket {
 namespace {
+
+// The n-th of many hosts.
+Address host(int n, uint16_t port = 9) {
+  return test::address_of(("10.0.0." + std::to_string(n)).c_str(), port);
+}
 
 GsoPolicy enabled() {
   GsoPolicy gso;
@@ -15,57 +23,102 @@ GsoPolicy enabled() {
 
 TEST(GsoPolicy, allows_nothing_until_it_is_enabled) {
   GsoPolicy gso;
-  EXPECT_FALSE(gso.allows(1));
+  EXPECT_FALSE(gso.allows(host(1), 1));
   gso.enabled = true;
-  EXPECT_TRUE(gso.allows(1));
-  EXPECT_TRUE(gso.allows(UINT16_MAX));
+  EXPECT_TRUE(gso.allows(host(1), 1));
+  EXPECT_TRUE(gso.allows(host(1), UINT16_MAX));
 }
 
 TEST(GsoPolicy, takes_a_refusal_of_a_size_for_one_of_all_larger_sizes) {
   for (int error : {EINVAL, EMSGSIZE}) {
     GsoPolicy gso = enabled();
-    gso.refused(1472, error);
-    EXPECT_FALSE(gso.allows(1472));
-    EXPECT_FALSE(gso.allows(9000));
-    EXPECT_TRUE(gso.allows(1471));
-    gso.refused(1000, error);
-    EXPECT_TRUE(gso.allows(999));
-    EXPECT_FALSE(gso.allows(1000));
+    gso.refused(host(1), 1472, error);
+    EXPECT_FALSE(gso.allows(host(1), 1472));
+    EXPECT_FALSE(gso.allows(host(1), 9000));
+    EXPECT_TRUE(gso.allows(host(1), 1471));
+    gso.refused(host(1), 1000, error);
+    EXPECT_TRUE(gso.allows(host(1), 999));
+    EXPECT_FALSE(gso.allows(host(1), 1000));
   }
 }
 
-TEST(GsoPolicy, takes_a_refusal_of_the_device_for_one_of_every_size) {
-  for (int error : {EIO, EOPNOTSUPP, ENOPROTOOPT}) {
+TEST(GsoPolicy, takes_a_refusal_that_is_not_of_the_size_for_one_of_every_size) {
+  for (int error : {EIO, EOPNOTSUPP, ENOPROTOOPT, EPERM, ENOBUFS}) {
     GsoPolicy gso = enabled();
-    gso.refused(1472, error);
-    EXPECT_FALSE(gso.allows(1472));
-    EXPECT_FALSE(gso.allows(1));
+    gso.refused(host(1), 1472, error);
+    EXPECT_FALSE(gso.allows(host(1), 1472));
+    EXPECT_FALSE(gso.allows(host(1), 1));
   }
+}
+
+TEST(GsoPolicy, takes_a_refusal_for_one_of_that_host_on_all_of_its_ports) {
+  GsoPolicy gso = enabled();
+  gso.refused(host(1, 100), 1200, EIO);
+  EXPECT_FALSE(gso.allows(host(1, 200), 10));
+  EXPECT_TRUE(gso.allows(host(2, 100), UINT16_MAX));
+  EXPECT_TRUE(gso.allows(test::address_of("fe80::1", 100), UINT16_MAX));
+}
+
+TEST(GsoPolicy, remembers_as_many_hosts_as_it_has_room_for) {
+  GsoPolicy gso = enabled();
+  int max = GsoPolicy::kHostsMax;
+  for (int i = 0; i < max; i++) gso.refused(host(i), 1000 + i, EMSGSIZE);
+  gso.refused(host(0), 500, EMSGSIZE);  // once more, and it is the latest now
+  for (int i = 1; i < max; i++) {
+    EXPECT_TRUE(gso.allows(host(i), 999 + i));
+    EXPECT_FALSE(gso.allows(host(i), 1000 + i));
+  }
+  EXPECT_FALSE(gso.allows(host(0), 500));
+  EXPECT_TRUE(gso.allows(host(max), UINT16_MAX)) << "that is no reason against others";
+}
+
+TEST(GsoPolicy, takes_what_too_many_hosts_refuse_for_the_sockets_own) {
+  GsoPolicy gso = enabled();
+  int max = GsoPolicy::kHostsMax;
+  for (int i = 0; i <= max; i++) gso.refused(host(i), 1200, EMSGSIZE);
+  EXPECT_FALSE(gso.allows(host(100), 1200));
+  EXPECT_TRUE(gso.allows(host(100), 1199));
+}
+
+TEST(GsoPolicy, does_not_take_it_for_the_sockets_own_where_that_size_has_left_joined) {
+  GsoPolicy gso = enabled();
+  int max = GsoPolicy::kHostsMax;
+  for (int i = 0; i <= 3 * max; i++) {
+    gso.refused(host(i), 1200, EMSGSIZE);
+    gso.left(1200);
+  }
+  EXPECT_TRUE(gso.allows(host(100), 1200));
+  EXPECT_FALSE(gso.allows(host(3 * max), 1200)) << "the latest are remembered";
+  EXPECT_TRUE(gso.allows(host(0), 1200)) << "the oldest are not";
 }
 
 TEST(GsoPolicy, remembers_a_refusal_from_flush_to_flush) {
   GsoPolicy gso = enabled();
-  gso.refused(100, EIO);
+  gso.refused(host(1), 100, EIO);
   for (int flush = 0; flush < 1000; flush++) gso.refresh();
-  EXPECT_FALSE(gso.allows(1));
+  EXPECT_FALSE(gso.allows(host(1), 1));
 }
 
 TEST(GsoPolicy, stays_off_when_it_is_not_enabled_whatever_is_forgotten) {
   GsoPolicy gso;
   gso.refresh();
-  EXPECT_FALSE(gso.allows(1));
+  EXPECT_FALSE(gso.allows(host(1), 1));
 }
 
 // The one test that takes its time: the route may have changed, so a refusal is forgotten after ten seconds.
 TEST(GsoPolicy, tries_again_later) {
-  GsoPolicy gso = enabled();
-  gso.refused(100, EMSGSIZE);
+  GsoPolicy gso = enabled(), socket_wide = enabled();
+  gso.refused(host(1), 100, EMSGSIZE);
+  for (int i = 0; i <= int{GsoPolicy::kHostsMax}; i++) socket_wide.refused(host(i), 100, EIO);
   auto before = GsoPolicy::Clock::now();
-  while (!gso.allows(100) && GsoPolicy::Clock::now() - before < 6 * GsoPolicy::kRetryAfter) {
+  auto allowed = [&] { return gso.allows(host(1), 100) && socket_wide.allows(host(1), 100); };
+  while (!allowed() && GsoPolicy::Clock::now() - before < 6 * GsoPolicy::kRetryAfter) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     gso.refresh();
+    socket_wide.refresh();
   }
-  EXPECT_TRUE(gso.allows(UINT16_MAX));
+  EXPECT_TRUE(gso.allows(host(1), UINT16_MAX));
+  EXPECT_TRUE(socket_wide.allows(host(100), UINT16_MAX));
   EXPECT_GE(GsoPolicy::Clock::now() - before, GsoPolicy::kRetryAfter - std::chrono::milliseconds(1));
 }
 

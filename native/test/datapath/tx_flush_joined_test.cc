@@ -53,6 +53,72 @@ TEST(TxFlush, remembers_the_size_that_the_path_refuses_joined) {
   }
 }
 
+// A request that claims to come from port 0 has an answer that no size would help.
+TEST(TxFlush, blames_the_destination_where_the_same_datagrams_are_refused_alone) {
+  for (int error : {EINVAL, EMSGSIZE, EPERM, EACCES, EIO, ENOMEM}) {
+    Outbox out;
+    out.engine.on_send([&](const Outgoing& m) { return m.to.port == 1 ? error : 0; });
+    out.add(1, "a0", 10).add(1, "a1", 10).add(2, "b0", 10).add(2, "b1", 10);
+    EXPECT_TRUE(out.send());
+    EXPECT_EQ(out.lines(), Lines{"2/10: b0 b1"}) << error;
+    EXPECT_EQ(out.results(), (Results{-error, -error, 10, 10})) << error;
+    EXPECT_TRUE(out.send_again());
+    EXPECT_EQ(out.lines(), Lines{"2/10: b0 b1"}) << error;
+    EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 0u) << error;
+    EXPECT_EQ(out.counters[Counter::tx_errors], 4u) << error;
+  }
+}
+
+// Alone the large ones are refused as they were joined; that the small last one is taken says nothing.
+TEST(TxFlush, blames_the_size_only_where_one_of_that_size_leaves_alone) {
+  Outbox out;
+  out.engine.on_send(
+      [&](const Outgoing& m) { return m.segment_size > 10 || m.data.size() > 10 ? EMSGSIZE : 0; });
+  out.add(1, "a0", 20).add(1, "a1", 20).add(1, "a2", 5);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.lines(), Lines{"1: a2"});
+  EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 0u);
+  EXPECT_TRUE(out.socket.gso.allows(Outbox::peer(1), 20));
+}
+
+// A firewall that looks at the length, or no memory for so much at once.
+TEST(TxFlush, sends_singly_what_is_refused_joined_for_whatever_reason_and_remembers_it) {
+  for (int error : {EPERM, EACCES, ENOBUFS, ENOMEM, EINVAL, EIO}) {
+    Outbox out;
+    int joined_tries = 0;
+    out.engine.on_send([&](const Outgoing& m) { return m.segment_size == 0 ? 0 : (joined_tries++, error); });
+    out.add(1, "a0", 10).add(1, "a1", 10);
+    EXPECT_TRUE(out.send());
+    EXPECT_TRUE(out.send_again());
+    EXPECT_EQ(out.lines(), (Lines{"1: a0", "1: a1", "1: a0", "1: a1"})) << error;
+    EXPECT_EQ(out.results(), (Results{10, 10})) << error;
+    EXPECT_EQ(joined_tries, 1) << error;
+    EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 1u) << error;
+  }
+}
+
+TEST(TxFlush, joins_for_other_hosts_what_one_host_refuses) {
+  Outbox out;
+  Address near = test::address_of("127.0.0.1", 1), far = test::address_of("10.0.0.1", 2);
+  out.engine.on_send([&](const Outgoing& m) { return m.to == far && m.segment_size > 1000 ? EMSGSIZE : 0; });
+  for (const char* label : {"a0", "a1"}) out.add(far, label, 1200);
+  for (const char* label : {"b0", "b1"}) out.add(near, label, 1200);
+  for (int i = 0; i < 2; i++) {
+    EXPECT_TRUE(out.send_again());
+    EXPECT_EQ(out.lines(), (Lines{"2: a0", "2: a1", "1/1200: b0 b1"}));
+  }
+  EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 1u);
+}
+
+TEST(TxFlush, waits_where_there_is_no_memory_for_one_datagram_either) {
+  Outbox out;
+  out.engine.on_send([](const Outgoing&) { return ENOBUFS; });
+  out.add(1, "a0", 10).add(1, "a1", 10);
+  EXPECT_FALSE(out.send());
+  EXPECT_EQ(out.results(), (Results{kResultDeferred, kResultDeferred}));
+  EXPECT_TRUE(out.socket.gso.allows(Outbox::peer(1), 10));
+}
+
 TEST(TxFlush, finds_the_bad_datagram_of_a_refused_group) {
   Outbox out;
   out.engine.on_send([](const Outgoing& m) {

@@ -158,9 +158,10 @@ TEST(TxGroups, leaves_each_by_itself_without_gso_or_over_the_size_that_was_refus
   EXPECT_EQ(plain.lines(), (Lines{"1: a0", "1: a1", "2: b0", "1: a2"}));
 
   Pile limited;
-  limited.gso.refused(100, EMSGSIZE);
+  limited.gso.refused(Pile::peer(1), 100, EMSGSIZE);
   limited.add(1, "a0", 100).add(1, "a1", 100).add(2, "b0", 99).add(2, "b1", 99);
-  EXPECT_EQ(limited.lines(), (Lines{"1: a0", "1: a1", "2/99: b0 b1"}));
+  limited.add(test::address_of("10.0.0.1", 3), "c0", 100).add(test::address_of("10.0.0.1", 3), "c1", 100);
+  EXPECT_EQ(limited.lines(), (Lines{"1: a0", "1: a1", "2/99: b0 b1", "3/100: c0 c1"}));
 }
 
 // ---- where the payloads lie

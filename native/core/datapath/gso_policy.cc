@@ -1,0 +1,56 @@
+#include "core/datapath/gso_policy.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace ksocket {
+
+namespace {
+
+bool same_host(const Address& a, const Address& b) {
+  return a.family == b.family && a.scope_id == b.scope_id &&
+         std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+}
+
+}  // namespace
+
+uint32_t GsoPolicy::limit_of(const Address& to) const {
+  const Limit* end = limits_ + hosts_;
+  const Limit* found = std::find_if(limits_, end, [&](const Limit& l) { return same_host(l.host, to); });
+  return found != end ? found->segment_bytes_max : UINT16_MAX;
+}
+
+void GsoPolicy::refused(const Address& to, uint32_t segment_bytes, int error) {
+  // __ip_append_data and udp_send_skb: EINVAL, later EMSGSIZE, when a segment does not fit the path's MTU;
+  // EIO where the device has no checksum offload or an IPsec policy holds; EPERM from a firewall that looks
+  // at the length.
+  bool about_size = error == EINVAL || error == EMSGSIZE;
+  uint32_t limit = about_size && segment_bytes > 0 ? segment_bytes - 1 : 0;
+  Clock::time_point until = Clock::now() + kRetryAfter;
+  if (hosts_ == 0) largest_joined_ = 0;
+  Limit* end = limits_ + hosts_;
+  end = std::remove_if(limits_, end, [&](const Limit& l) { return same_host(l.host, to); });
+  if (end == limits_ + kHostsMax) {
+    if (largest_joined_ < segment_bytes) {
+      segment_bytes_max_ = limit;
+      limited_ = true;
+      until_ = until;
+    }
+    end = std::move(limits_ + 1, end, limits_);
+  }
+  *end++ = {to, limit, until};
+  hosts_ = static_cast<size_t>(end - limits_);
+}
+
+void GsoPolicy::forget(Clock::time_point now) {
+  const Limit* end = limits_ + hosts_;
+  const Limit* kept = std::find_if(limits_, limits_ + hosts_, [&](const Limit& l) { return l.until > now; });
+  hosts_ = static_cast<size_t>(std::move(kept, end, limits_) - limits_);
+  if (limited_ && now >= until_) {
+    limited_ = false;
+    segment_bytes_max_ = UINT16_MAX;
+  }
+}
+
+}  // namespace ksocket
