@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, test as longTest } from 'node:test';
 import { Child, root } from '../support/child.js';
+import { inNamespace } from '../support/namespace.js';
 import { test } from '../support/test.js';
 import { cases } from './cases/all.js';
 import { Comparison } from './differential.js';
@@ -35,17 +36,15 @@ const setup = [
   'ip link set v1 up',
   'ip link set v0 up',
   'ip route add default via 192.0.2.1',
-  'exec "$0" "$@"',
 ].join(' && ');
 /** Another where multicast has no way out but lo, by name. */
-const bare = 'ip link set lo up && exec "$0" "$@"';
-const isolated = (made: string) => ['unshare', ...(process.getuid?.() === 0 ? [] : ['-r']), '-n', 'sh', '-c', made];
+const bare = 'ip link set lo up';
 // Where no namespace may be made they run among the others.
-const mayIsolate = spawnSync('unshare', [...isolated(setup).slice(1), 'true']).status === 0;
+const mayIsolate = spawnSync('unshare', [...inNamespace(setup).slice(1), 'true']).status === 0;
 
 async function compare(network: string, version: number, count: number): Promise<void> {
   const script = ['build-test/dgram/differential.js', '--scripts', `${count}`, '--seed', `${SEED + version}`];
-  const command = [...(mayIsolate ? isolated(network) : []), nodeBinary(version), ...script];
+  const command = [...(mayIsolate ? inNamespace(network) : []), nodeBinary(version), ...script];
   await using child = new Child(command[0], command.slice(1), { cwd: root, deadlineMs: DEADLINE_MS });
   const { code, stdout, stderr } = await child.end();
   assert.equal(code, 0, `${stdout}${stderr}`);

@@ -22,6 +22,7 @@ class TxFlush::Outlet {
       calls++;
       if (sent > 0) return sent;
       *action = on_send_error(-sent);
+      if (*action == Action::wait) blocked_by = -sent;
       if (*action == Action::retry) continue;
       if (sent != -ECONNREFUSED || !socket.retry_refused || refused_once) return sent;
       refused_once = true;
@@ -31,6 +32,7 @@ class TxFlush::Outlet {
 
   TxSocket& socket;
   uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, fallbacks = 0, errors = 0;
+  int blocked_by = 0;          // the latest errno that says to wait
   uint32_t largest_alone = 0;  // of the datagrams that left alone since somebody set it
 
  private:
@@ -58,6 +60,7 @@ bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::s
     descriptors = descriptors.subspan(chunk.size());
     if (send_chunk(out, base, chunk)) continue;
     for (Descriptor& descriptor : descriptors) descriptor.result = kResultDeferred;
+    blocked_by_ = out.blocked_by;
     return false;
   }
   return true;

@@ -35,6 +35,8 @@ class TxFlush {
   // kResultDeferred where the kernel wants us to wait. False when any is deferred. A descriptor with
   // segment_size != 0 is joined already; one deferred half-way has offset and length moved to its rest.
   bool send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors);
+  // Where the latest send() was false: the errno that made it wait.
+  int blocked_by() const { return blocked_by_; }
 
  private:
   class Outlet;
@@ -50,6 +52,7 @@ class TxFlush {
   void defer(std::span<Descriptor> chunk, uint16_t first);
 
   TxGroups groups_;
+  int blocked_by_ = 0;
 };
 
 }  // namespace ksocket

@@ -26,26 +26,37 @@ uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors, c
   return kept;
 }
 
-bool Backlog::work_off(Engine& engine, TxFlush& flush, TxSocket& socket, uint32_t socket_id,
-                       std::vector<Descriptor>* completions) {
-  while (!waiting_.empty()) {
+Backlog::Outcome Backlog::work_off(Engine& engine, TxFlush& flush, TxSocket& socket, uint32_t socket_id,
+                                   std::vector<Descriptor>* completions) {
+  for (bool first = true; !waiting_.empty(); first = false) {
     Deferred& front = waiting_.front();
-    size_t cost = front.payload.size() + sizeof(Descriptor);
     front.descriptor.result = 0;
-    if (!flush.send(engine, socket, front.payload.data(), std::span(&front.descriptor, 1))) return false;
-    Descriptor done = front.descriptor;
-    bytes_ -= cost;
-    waiting_.pop_front();
-    if (done.user_data == 0) continue;  // nobody asked
-    done.socket_id = socket_id;
-    done.kind = DescriptorKind::sent;
-    completions->push_back(done);
+    if (!flush.send(engine, socket, front.payload.data(), std::span(&front.descriptor, 1))) {
+      if (!first) return Outcome::blocked;
+      if (flush.blocked_by() == EAGAIN) return Outcome::stuck;
+      // Nothing of ours lies in the send buffer, and still there is no room: its fragments are more than the
+      // whole buffer takes (__ip_append_data), and what waits behind it would wait for ever.
+      front.descriptor.result = -flush.blocked_by();
+      socket.counters.add_atomic(Counter::tx_errors, 1);
+    }
+    settle_front(socket_id, completions);
   }
-  if (!std::exchange(tell_drained_, false)) return true;
+  if (!std::exchange(tell_drained_, false)) return Outcome::empty;
   Descriptor& drained = completions->emplace_back();
   drained.socket_id = socket_id;
   drained.kind = DescriptorKind::drained;
-  return true;
+  return Outcome::empty;
+}
+
+void Backlog::settle_front(uint32_t socket_id, std::vector<Descriptor>* completions) {
+  Deferred& front = waiting_.front();
+  Descriptor done = front.descriptor;
+  bytes_ -= front.payload.size() + sizeof(Descriptor);
+  waiting_.pop_front();
+  if (done.user_data == 0) return;  // nobody asked
+  done.socket_id = socket_id;
+  done.kind = DescriptorKind::sent;
+  completions->push_back(done);
 }
 
 size_t Backlog::clear() {

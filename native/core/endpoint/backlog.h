@@ -26,10 +26,15 @@ class Backlog {
   // How many wait now of these.
   uint32_t keep(const uint8_t* base, std::span<Descriptor> descriptors, const Counters& counters);
 
-  // Sends until the kernel refuses again. False: it did. Records for JavaScript (results that somebody asked
-  // for, and `drained`) are appended to `completions`.
-  bool work_off(Engine& engine, TxFlush& flush, TxSocket& socket, uint32_t socket_id,
-                std::vector<Descriptor>* completions);
+  enum class Outcome {
+    empty,    // nothing waits any more
+    blocked,  // some has left, or will when the socket is writable again
+    stuck,    // nothing has left, though the socket was writable
+  };
+  // Sends until the kernel refuses again; once the socket is writable. Records for JavaScript (results that
+  // somebody asked for, and `drained`) are appended to `completions`.
+  Outcome work_off(Engine& engine, TxFlush& flush, TxSocket& socket, uint32_t socket_id,
+                   std::vector<Descriptor>* completions);
 
   // Asks for a `drained` record once nothing waits. False when nothing does: there will be none.
   bool notify_drained() { return tell_drained_ = !waiting_.empty(); }
@@ -42,6 +47,8 @@ class Backlog {
     Descriptor descriptor;
     std::vector<uint8_t> payload;
   };
+
+  void settle_front(uint32_t socket_id, std::vector<Descriptor>* completions);
 
   std::list<Deferred> waiting_;  // costs an idle socket nothing, as a deque would
   // Payloads, and a descriptor each: empty datagrams have a limit, too.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/answer/responder.h"
+#include "core/base/backoff.h"
 #include "core/datapath/tx_flush.h"
 #include "core/endpoint/backlog.h"
 #include "core/memory/counters.h"
@@ -49,14 +50,17 @@ struct Endpoint {
   std::atomic<bool> may_grow{true};
 
   std::mutex rx_mutex;
-  uint32_t batches = 0;      // guarded by rx_mutex: counts to kBusyAfterBatches
-  KernelDrops kernel_drops;  // guarded by rx_mutex
-  LatencyHistogram latency;  // guarded by rx_mutex; has cells while a monitor wants them
-  bool large = false;        // guarded by rx_mutex: was the latest batch super-datagrams?
+  uint32_t batches = 0;       // guarded by rx_mutex: counts to kBusyAfterBatches
+  KernelDrops kernel_drops;   // guarded by rx_mutex
+  LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them
+  bool large = false;         // guarded by rx_mutex: was the latest batch super-datagrams?
+  uint32_t futile_turns = 0;  // guarded by rx_mutex: in a row, that brought nothing
+  Backoff rx_backoff;         // guarded by rx_mutex
 
   std::mutex tx_mutex;
-  TxSocket tx;      // guarded by tx_mutex
-  Backlog backlog;  // guarded by tx_mutex
+  TxSocket tx;         // guarded by tx_mutex
+  Backlog backlog;     // guarded by tx_mutex
+  Backoff tx_backoff;  // guarded by tx_mutex
 
   // With the event loop (LoopSharing).
   struct Sharing {
@@ -73,6 +77,7 @@ struct Endpoint {
     bool known = false;      // guarded by mutex: has the engine an entry for the descriptor?
     uint32_t interest = 0;   // guarded by mutex: what it watches for, or is to once it has one
     bool sole_duty = false;  // guarded by mutex: counted in Watches::sole_duties_
+    Backoff backoff;         // guarded by mutex: until the engine is asked again that has refused
   } watch;
 
   bool paused = false;  // guarded by LoopSharing's lock: not read until the ring has room again

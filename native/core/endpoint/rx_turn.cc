@@ -9,6 +9,7 @@
 #include "core/base/errno_policy.h"
 #include "core/base/udp_limits.h"
 #include "core/socket/options.h"
+#include "core/socket/socket.h"
 
 namespace ksocket {
 
@@ -28,6 +29,11 @@ constexpr uint32_t kBusyAfterBatches = 2;
 constexpr uint32_t kLargeBytes = 16 * 1024;
 // So many at once still lie in a core's cache when JavaScript reads them.
 constexpr uint32_t kLargeSlots = 8;
+
+// So many turns that bring nothing, one after the other, are not somebody else who was faster: the socket was
+// shut down for receiving (shutdown(2)), errors wait in a queue that nobody reads (IP_RECVERR), or receiving
+// itself fails.
+constexpr uint32_t kFutileTurns = 64;
 
 }  // namespace
 
@@ -53,6 +59,8 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
   if (got < 0) return after_failure(endpoint, got);
+  endpoint.futile_turns = 0;
+  endpoint.rx_backoff.reset();
 
   uint32_t count = static_cast<uint32_t>(got);
   if (count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots)) grow_buffer(endpoint);
@@ -77,19 +85,20 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
 }
 
 RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error) {
-  switch (on_receive_error(-error)) {
-    case Action::retry:
-      return Outcome::more;
-    case Action::wait:
-      endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
-      return Outcome::drained;
-    case Action::stop:
-      report(endpoint, error);
-      return Outcome::dead;
-    default:
-      report(endpoint, error);
-      return Outcome::more;
+  Action action = on_receive_error(-error);
+  if (action == Action::retry) return Outcome::more;
+  if (action == Action::wait) {
+    endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
+  } else {
+    report(endpoint, error);
   }
+  if (action == Action::stop) return Outcome::dead;
+  // What the network says is said once.
+  if (!answers_earlier_datagram(-error) && ++endpoint.futile_turns >= kFutileTurns) {
+    drop_errors(endpoint.fd.get());
+    return Outcome::futile;
+  }
+  return action == Action::wait ? Outcome::drained : Outcome::more;
 }
 
 // The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine can

@@ -20,6 +20,7 @@ class RxTurn {
     drained,    // the kernel has no more for now
     more,       // it may have
     ring_full,  // and the socket wants to wait: stop watching it
+    futile,     // it is said to be ready, again and again, and has nothing: stop watching it for a while
     dead,       // the descriptor is of no use any more: stop watching it
   };
 

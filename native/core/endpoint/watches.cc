@@ -10,13 +10,18 @@ int Watches::set(Endpoint& endpoint, uint32_t add, uint32_t remove) {
   if (!endpoint.fd) return 0;
   uint32_t interest = (watch.interest | add) & ~remove;
   if (watch.known && interest == watch.interest) return 0;
-  int error = watch.known ? engine_.change(endpoint.fd.get(), endpoint.id, interest)
-                          : engine_.watch(endpoint.fd.get(), endpoint.id, interest);
-  if (error != 0) return error;
-  watch.known = true;
   watch.interest = interest;
+  return tell(endpoint);
+}
+
+int Watches::tell(Endpoint& endpoint) {
+  Endpoint::Watch& watch = endpoint.watch;
+  int error = watch.known ? engine_.change(endpoint.fd.get(), endpoint.id, watch.interest)
+                          : engine_.watch(endpoint.fd.get(), endpoint.id, watch.interest);
+  watch.known = error == 0;
+  if (watch.known) watch.backoff.reset();
   note_duty(endpoint);
-  return 0;
+  return error;
 }
 
 void Watches::plan(Endpoint& endpoint, uint32_t interest) {
@@ -24,8 +29,13 @@ void Watches::plan(Endpoint& endpoint, uint32_t interest) {
   endpoint.watch.interest = interest;
 }
 
-void Watches::renew(Endpoint& endpoint) {
-  if (endpoint.watch.known) engine_.change(endpoint.fd.get(), endpoint.id, endpoint.watch.interest);
+uint64_t Watches::retry_ns(Endpoint& endpoint) {
+  std::lock_guard lock(endpoint.watch.mutex);
+  return endpoint.watch.backoff.next_ns(kRetryMaxNs);
+}
+
+int Watches::renew(Endpoint& endpoint) {
+  return endpoint.watch.known ? tell(endpoint) : 0;
 }
 
 void Watches::forget(Endpoint& endpoint) {

@@ -10,12 +10,8 @@
 
 namespace ksocket {
 
-LoopSharing::LoopSharing(const Tools& tools, Moderation::Options moderation,
-                         std::function<void(Endpoint&, int error)> report, std::function<bool()> interrupted)
-    : tools_(tools),
-      report_(std::move(report)),
-      interrupted_(std::move(interrupted)),
-      moderation_(moderation) {}
+LoopSharing::LoopSharing(const Tools& tools, Moderation::Options moderation, Calls calls)
+    : tools_(tools), calls_(std::move(calls)), moderation_(moderation) {}
 
 LoopSharing::ThreadLock::ThreadLock(LoopSharing& sharing) : sharing_(sharing) {
   while (sharing_.loop_waits_.load() > 0) sched_yield();
@@ -105,23 +101,25 @@ void LoopSharing::follow_arbiter() {
 // Exclusive waiters are woken in the order in which they were added: the loop first, then the thread.
 void LoopSharing::hand_to_loop() {
   loop_owns_ = true;
+  Refused refused;
   for (const Place& place : places_) {
     std::shared_ptr<Endpoint> endpoint = place.endpoint;
     if (!endpoint) continue;
     std::lock_guard watch_lock(endpoint->watch.mutex);
     if (!endpoint->fd) continue;
     if (enter_loop(loop_, place.data_fd, endpoint->fd.get()) == 0) {
-      tools_.watches.renew(*endpoint);
+      renew(endpoint, &refused);
     } else {
       free_place(*endpoint);
       tools_.watches.note_duty(*endpoint);
     }
   }
+  report(refused);
 }
 
 void LoopSharing::hand_to_thread() {
   loop_owns_ = false;
-  report(watch_all(fresh_.take()));
+  Refused refused = watch_all(fresh_.take());
   for (const auto& [data_fd, endpoint] : places_) {
     if (!endpoint) continue;
     std::lock_guard watch_lock(endpoint->watch.mutex);
@@ -129,8 +127,13 @@ void LoopSharing::hand_to_thread() {
     leave_loop(loop_, endpoint->fd.get());
     // Of what made the loop wake up the engine was never told, and the loop may not have read it all: the new
     // entry is checked for readiness.
-    tools_.watches.renew(*endpoint);
+    renew(endpoint, &refused);
   }
+  report(refused);
+}
+
+void LoopSharing::renew(const std::shared_ptr<Endpoint>& endpoint, Refused* refused) {
+  if (int error = tools_.watches.renew(*endpoint)) refused->emplace_back(endpoint, error);
 }
 
 // ---- sockets that the engine does not watch yet
@@ -145,14 +148,14 @@ LoopSharing::Refused LoopSharing::watch_all(const Endpoints& fresh) {
   return refused;
 }
 
-// Their owners hear of it, once, as of a receive error; the timer tries again. The caller holds the lock.
+// Their owners hear of it, once, as of a receive error; it is tried again. The caller holds the lock.
 void LoopSharing::report(const Refused& refused) {
   for (const auto& [endpoint, error] : refused) {
     if (endpoint->closing.load()) continue;
-    fresh_.add(endpoint);
+    calls_.postpone(*endpoint, kNothing);
     if (std::exchange(endpoint->sharing.refusal_told, true)) continue;
     endpoint->counters.add(Counter::rx_errors, 1);
-    report_(*endpoint, error);
+    calls_.report(*endpoint, error);
   }
 }
 
@@ -204,6 +207,8 @@ bool LoopSharing::receive_on_loop(uint32_t place) {
   if (outcome == RxTurn::Outcome::dead) {
     leave_loop(loop_, endpoint->fd.get());
     tools_.watches.set(*endpoint, kNothing, kReadable | kWritable);
+  } else if (outcome == RxTurn::Outcome::futile) {
+    give_up(*endpoint);
   }
   tools_.counters.add(Counter::loop_rounds, 1);
   bool something = tools_.ring.has_unpublished();
@@ -211,6 +216,14 @@ bool LoopSharing::receive_on_loop(uint32_t place) {
   note_loop_round();
   // A full ring is no reason to pause: the reader is about to empty it.
   return something || outcome == RxTurn::Outcome::ring_full;
+}
+
+// The socket would wake the loop for nothing, for ever: the thread looks after it, now and then.
+void LoopSharing::give_up(Endpoint& endpoint) {
+  if (loop_owns()) leave_loop(loop_, endpoint.fd.get());
+  free_place(endpoint);
+  tools_.watches.set(endpoint, kNothing, kReadable);
+  calls_.postpone(endpoint, kReadable);
 }
 
 void LoopSharing::note_loop_round() {
@@ -247,7 +260,7 @@ uint64_t LoopSharing::after_round(bool caught_up) {
 // ---- the vigil
 
 bool LoopSharing::leave_to_loop() {
-  if (!loop_owns() || interrupted_()) return false;
+  if (!loop_owns() || calls_.interrupted()) return false;
   uint64_t until_ns = saturated_until_ns_.load(std::memory_order_relaxed);
   bool saturated = until_ns != 0 && clock_ns(CLOCK_MONOTONIC) < until_ns;
   uint64_t grace_ns = arbiter_.on_told(came(), saturated, tools_.ring.consumed());
@@ -260,7 +273,7 @@ bool LoopSharing::leave_to_loop() {
 }
 
 void LoopSharing::doze() {
-  if (tools_.watches.has_sole_duty() || !loop_owns() || interrupted_()) return arbiter_.end_doze();
+  if (tools_.watches.has_sole_duty() || !loop_owns() || calls_.interrupted()) return arbiter_.end_doze();
   uint64_t before = tools_.counters.get(Counter::loop_rounds);
   sleep_ns(kLimits.doze_ns);
   arbiter_.after_doze(tools_.counters.get(Counter::loop_rounds) - before);

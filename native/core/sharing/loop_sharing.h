@@ -37,10 +37,15 @@ class LoopSharing {
     RxRing& ring;
     Counters counters;  // the thread's
   };
-  // `report`: the engine will not watch this socket. Called under the lock. `interrupted`: has the I/O thread
-  // something to do that cannot wait?
-  LoopSharing(const Tools& tools, Moderation::Options moderation,
-              std::function<void(Endpoint&, int error)> report, std::function<bool()> interrupted);
+  struct Calls {
+    // The engine will not watch this socket. Under the lock.
+    std::function<void(Endpoint&, int error)> report;
+    // Watch it later, and then for `interest`, too.
+    std::function<void(Endpoint&, uint32_t interest)> postpone;
+    // Has the I/O thread something to do that cannot wait?
+    std::function<bool()> interrupted;
+  };
+  LoopSharing(const Tools& tools, Moderation::Options moderation, Calls calls);
 
   // Lets this event loop receive, too, from now on. Before the I/O thread starts.
   void start(const LoopPoll& loop);
@@ -109,6 +114,7 @@ class LoopSharing {
 
   void doze();
   bool came() const { return loop_came_.load(std::memory_order_relaxed); }
+  void give_up(Endpoint& endpoint);
   void note_loop_round();
   void follow_arbiter();
   void hand_to_loop();
@@ -117,11 +123,11 @@ class LoopSharing {
   void free_place(Endpoint& endpoint);
   using Refused = std::vector<std::pair<std::shared_ptr<Endpoint>, int>>;
   Refused watch_all(const Endpoints& fresh);
+  void renew(const std::shared_ptr<Endpoint>& endpoint, Refused* refused);
   void report(const Refused& refused);
 
   const Tools tools_;
-  const std::function<void(Endpoint&, int error)> report_;
-  const std::function<bool()> interrupted_;
+  const Calls calls_;
   LoopPoll loop_;          // constant once the I/O thread runs
   size_t places_max_ = 0;  // the same
 

@@ -36,6 +36,12 @@ int disconnect_socket(int fd) {
   return or_errno(connect(fd, &none, sizeof none));
 }
 
+void drop_errors(int fd) {
+  uint8_t byte;
+  for (int i = 0; i < 1024 && recv(fd, &byte, sizeof byte, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0; i++) {
+  }
+}
+
 int socket_name(int fd, bool peer, Address* out) {
   SockAddr name;
   name.length = sizeof name.v6;

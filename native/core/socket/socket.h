@@ -12,6 +12,8 @@ int open_udp(uint8_t family, Fd* out);
 int bind_socket(int fd, const Address& address);
 int connect_socket(int fd, const Address& address);
 int disconnect_socket(int fd);
+// Empties the queue of errors that IP_RECVERR fills: while there are any, the socket counts as readable.
+void drop_errors(int fd);
 // getsockname(2), or getpeername(2).
 int socket_name(int fd, bool peer, Address* out);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -16,6 +17,8 @@ namespace ksocket {
 namespace {
 
 constexpr size_t kStackBytes = 512 * 1024;
+// The longest that a socket is left alone which is said to be ready and is not.
+constexpr uint64_t kPatienceMaxNs = 128'000'000;
 // prctl(2), PR_SET_TIMERSLACK: short waits end when they should.
 constexpr unsigned long kTimerSlackNs = 1000;
 
@@ -38,10 +41,13 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
       ring_(memory),
       peers_(options.peers_max, random_seed()),
       turn_(*engine_, ring_, peers_, flush_, counters_),
-      sharing_(
-          {*engine_, watches_, turn_, ring_, counters_}, moderation_of(options),
-          [this](Endpoint& endpoint, int error) { report(endpoint, error); },
-          [this] { return stopping_.load() || resume_asked_.load(); }) {}
+      sharing_({*engine_, watches_, turn_, ring_, counters_}, moderation_of(options),
+               {[this](Endpoint& endpoint, int error) { report(endpoint, error); },
+                [this](Endpoint& endpoint, uint32_t interest) {
+                  postponed_.add(find(endpoint.id), interest, watches_.retry_ns(endpoint));
+                  engine_->wake();
+                },
+                [this] { return stopping_.load() || resume_asked_.load() || postponed_.due(); }}) {}
 
 IoThread::~IoThread() {
   stop();
@@ -107,13 +113,14 @@ void IoThread::close(uint32_t id) {
 
 uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
   std::lock_guard lock(endpoint.tx_mutex);
-  if (endpoint.backlog.empty()) {
+  bool first = endpoint.backlog.empty();
+  if (first) {
     if (inline_flush_.send(*engine_, endpoint.tx, base, descriptors)) return 0;
   } else {  // nobody overtakes what waits already
     for (Descriptor& descriptor : descriptors) descriptor.result = kResultDeferred;
   }
   uint32_t waiting = endpoint.backlog.keep(base, descriptors, endpoint.counters);
-  if (waiting > 0) watches_.set(endpoint, kWritable, kNothing);
+  if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);
   return waiting;
 }
 
@@ -151,6 +158,7 @@ void IoThread::run() {
       }
       for (const Event& event : events) serve(event);
       if (resume_asked_.exchange(false)) unpause_all();
+      rewatch_postponed();
       put_completions();
       bool caught_up = ring_.consumer_caught_up();
       publish();
@@ -173,11 +181,16 @@ std::span<Event> IoThread::wait(std::span<Event> buffer) {
         return {};
     } while (clock_ns(CLOCK_MONOTONIC) < until_ns);
   }
-  return look(buffer, ticker_.timeout_ms());
+  int tick_ms = ticker_.timeout_ms(), postponed_ms = postponed_.timeout_ms();
+  return look(buffer, tick_ms < 0 || postponed_ms < 0 ? std::max(tick_ms, postponed_ms)
+                                                      : std::min(tick_ms, postponed_ms));
 }
 
 std::span<Event> IoThread::look(std::span<Event> buffer, int timeout_ms) {
-  return buffer.first(static_cast<size_t>(std::max(engine_->wait(buffer, timeout_ms), 0)));
+  int count = engine_->wait(buffer, timeout_ms);
+  // Choosing the engine has tried the call: whatever this is, it is not worth all of a processor.
+  if (count < 0 && count != -EINTR) sleep_ns(kPatienceMaxNs);
+  return buffer.first(static_cast<size_t>(std::max(count, 0)));
 }
 
 // Nothing else, that is, of what only this thread looks after. Sockets that were just closed do not count.
@@ -203,19 +216,25 @@ void IoThread::serve(const Event& event) {
     if (endpoint->fd && endpoint->responder) endpoint->responder->ready(turn_.tools(), key);
     return;
   }
-  if (event.writable) work_off(*endpoint);
+  if (event.writable) work_off(endpoint);
   if (event.readable && !endpoint->paused) receive(endpoint);
 }
 
 void IoThread::receive(const std::shared_ptr<Endpoint>& endpoint) {
   RxTurn::Outcome outcome;
+  uint64_t wait_ns = 0;
   {
     std::lock_guard lock(endpoint->rx_mutex);
     if (!endpoint->fd) return;
     outcome = turn_.receive(*endpoint);
+    if (outcome == RxTurn::Outcome::futile) wait_ns = endpoint->rx_backoff.next_ns(kPatienceMaxNs);
   }
   if (outcome == RxTurn::Outcome::ring_full) pause(endpoint);
   if (outcome == RxTurn::Outcome::dead) watches_.set(*endpoint, kNothing, kReadable | kWritable);
+  if (outcome == RxTurn::Outcome::futile) {
+    postponed_.add(endpoint, kReadable, wait_ns);
+    rewatch(endpoint, kNothing, kReadable);
+  }
 }
 
 // The ring is full: leave the datagrams to the kernel's buffer until JavaScript asks for more.
@@ -229,7 +248,7 @@ void IoThread::pause(const std::shared_ptr<Endpoint>& endpoint) {
   endpoint->paused = true;
   sharing_.on_full_ring();
   endpoint->counters.add(Counter::rx_pauses, 1);
-  watches_.set(*endpoint, kNothing, kReadable);
+  rewatch(endpoint, kNothing, kReadable);
   paused_.push_back(endpoint);
 }
 
@@ -239,18 +258,43 @@ void IoThread::unpause_all() {
   for (const auto& weak : paused_) {
     if (auto endpoint = weak.lock()) {
       endpoint->paused = false;
-      watches_.set(*endpoint, kReadable, kNothing);
+      rewatch(endpoint, kReadable, kNothing);
     }
   }
   paused_.clear();
 }
 
-void IoThread::work_off(Endpoint& endpoint) {
-  std::lock_guard lock(endpoint.tx_mutex);
-  if (endpoint.fd && !endpoint.backlog.work_off(*engine_, flush_, endpoint.tx, endpoint.id, &completions_)) {
-    return;
+void IoThread::work_off(const std::shared_ptr<Endpoint>& endpoint) {
+  std::lock_guard lock(endpoint->tx_mutex);
+  if (!endpoint->fd) return;
+  Backoff& backoff = endpoint->tx_backoff;
+  switch (endpoint->backlog.work_off(*engine_, flush_, endpoint->tx, endpoint->id, &completions_)) {
+    case Backlog::Outcome::blocked:
+      return backoff.reset();
+    case Backlog::Outcome::stuck:
+      postponed_.add(endpoint, kWritable, backoff.next_ns(kPatienceMaxNs));
+      break;
+    case Backlog::Outcome::empty:
+      backoff.reset();
   }
-  watches_.set(endpoint, kNothing, kWritable);
+  rewatch(endpoint, kNothing, kWritable);
+}
+
+// ---- what the engine is to watch
+
+// From any thread. Where the engine refuses, it is asked again later.
+void IoThread::rewatch(const std::shared_ptr<Endpoint>& endpoint, uint32_t add, uint32_t remove) {
+  if (!endpoint || watches_.set(*endpoint, add, remove) == 0) return;
+  postponed_.add(endpoint, kNothing, watches_.retry_ns(*endpoint));
+  engine_->wake();  // it may wait without a limit already
+}
+
+void IoThread::rewatch_postponed() {
+  for (const Postponed::Watch& each : postponed_.take()) {
+    auto endpoint = each.endpoint.lock();
+    if (!endpoint || endpoint->closing.load()) continue;
+    rewatch(endpoint, endpoint->paused ? each.interest & ~kReadable : each.interest, kNothing);
+  }
 }
 
 // ---- records that are no datagrams

@@ -23,6 +23,7 @@
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "core/sharing/loop_sharing.h"
+#include "core/thread/postponed.h"
 #include "core/thread/ticker.h"
 #include "engine/engine.h"
 
@@ -89,7 +90,9 @@ class IoThread {
   void receive(const std::shared_ptr<Endpoint>& endpoint);
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
-  void work_off(Endpoint& endpoint);
+  void work_off(const std::shared_ptr<Endpoint>& endpoint);
+  void rewatch(const std::shared_ptr<Endpoint>& endpoint, uint32_t add, uint32_t remove);
+  void rewatch_postponed();
   void report(Endpoint& endpoint, int error);
   void put_completions();
   void publish();
@@ -107,6 +110,7 @@ class IoThread {
   EndpointTable table_;
   Watches watches_;
   Ticker ticker_;
+  Postponed postponed_;
   TxFlush inline_flush_;  // the JavaScript thread's
 
   // Guarded by the lock of LoopSharing from here on.

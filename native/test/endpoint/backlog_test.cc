@@ -13,10 +13,14 @@
 namespace ksocket {
 namespace {
 
+using Outcome = Backlog::Outcome;
+
 class BacklogTest : public testing::Test {
  protected:
   BacklogTest() {
-    engine.on_send([this](const test::Outgoing&) { return room-- > 0 ? 0 : EAGAIN; });
+    engine.on_send([this](const test::Outgoing& message) {
+      return message.data == "huge" ? ENOBUFS : room-- > 0 ? 0 : EAGAIN;
+    });
   }
   // A deferred datagram with this number for its result.
   uint32_t keep(const std::string& data, uint64_t number) {
@@ -27,7 +31,7 @@ class BacklogTest : public testing::Test {
     descriptor.result = kResultDeferred;
     return backlog.keep(reinterpret_cast<const uint8_t*>(data.data()), {&descriptor, 1}, counters);
   }
-  bool work_off(int room_now) {
+  Backlog::Outcome work_off(int room_now) {
     room = room_now;
     return backlog.work_off(engine, flush, socket, 9, &completions);
   }
@@ -48,10 +52,10 @@ TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
   EXPECT_EQ(keep("three", 3), 1u);
   EXPECT_EQ(backlog.datagrams(), 3u);
   EXPECT_EQ(backlog.payload_bytes(), 11u);
-  EXPECT_FALSE(work_off(2));
+  EXPECT_EQ(work_off(2), Outcome::blocked);
   EXPECT_EQ(backlog.datagrams(), 1u);
   EXPECT_EQ(backlog.payload_bytes(), 5u);
-  EXPECT_TRUE(work_off(2));
+  EXPECT_EQ(work_off(2), Outcome::empty);
   EXPECT_TRUE(backlog.empty());
   EXPECT_EQ(backlog.payload_bytes(), 0u);
   std::vector<std::string> sent;
@@ -70,12 +74,39 @@ TEST_F(BacklogTest, says_once_that_it_is_drained_and_only_if_asked) {
   EXPECT_FALSE(backlog.notify_drained()) << "it is";
   keep("one", 0);
   EXPECT_TRUE(backlog.notify_drained());
-  EXPECT_TRUE(work_off(1));
+  EXPECT_EQ(work_off(1), Outcome::empty);
   ASSERT_EQ(completions.size(), 1u);
   EXPECT_EQ(completions[0].kind, DescriptorKind::drained);
   keep("two", 0);
-  EXPECT_TRUE(work_off(1));
+  EXPECT_EQ(work_off(1), Outcome::empty);
   EXPECT_EQ(completions.size(), 1u);
+}
+
+TEST_F(BacklogTest, tells_a_socket_that_takes_nothing_from_one_that_takes_some) {
+  keep("one", 1);
+  keep("two", 2);
+  EXPECT_EQ(work_off(0), Outcome::stuck);
+  EXPECT_EQ(work_off(1), Outcome::blocked);
+  EXPECT_EQ(work_off(0), Outcome::stuck);
+  EXPECT_EQ(work_off(1), Outcome::empty);
+  EXPECT_EQ(completions.size(), 2u);
+}
+
+// More fragments than the send buffer takes, whenever it is tried.
+TEST_F(BacklogTest, reports_what_a_writable_socket_has_no_room_for_and_sends_the_rest) {
+  keep("one", 1);
+  keep("huge", 2);
+  keep("two", 3);
+  EXPECT_EQ(work_off(9), Outcome::blocked) << "something of ours may lie in the buffer still";
+  EXPECT_EQ(completions.size(), 1u);
+  EXPECT_EQ(work_off(9), Outcome::empty);
+  ASSERT_EQ(completions.size(), 3u);
+  EXPECT_EQ(completions[1].user_data, 2u);
+  EXPECT_EQ(completions[1].result, -ENOBUFS);
+  EXPECT_EQ(completions[2].result, 3);
+  EXPECT_EQ(counters[Counter::tx_errors], 1u);
+  EXPECT_EQ(counters[Counter::tx_datagrams], 2u);
+  EXPECT_EQ(backlog.payload_bytes(), 0u);
 }
 
 TEST_F(BacklogTest, can_be_used_again_after_it_was_cleared) {
@@ -85,7 +116,7 @@ TEST_F(BacklogTest, can_be_used_again_after_it_was_cleared) {
   EXPECT_EQ(backlog.payload_bytes(), 0u);
   keep("three", 3);
   EXPECT_EQ(backlog.payload_bytes(), 5u);
-  EXPECT_TRUE(work_off(9));
+  EXPECT_EQ(work_off(9), Outcome::empty);
   EXPECT_EQ(completions.size(), 1u);
 }
 

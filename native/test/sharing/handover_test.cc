@@ -213,6 +213,21 @@ TEST(LoopShare, tells_of_a_refused_socket_once_and_tries_again) {
   EXPECT_EQ(get(*socket, Counter::rx_errors), 1u);
 }
 
+TEST(LoopShare, asks_an_engine_that_refuses_for_good_less_and_less_often) {
+  constexpr int kMany = 1'000'000;
+  auto* gated = new test::GatedEngine(test::make_engine("mmsg"));
+  EventLoop loop{std::unique_ptr<Engine>(gated)};
+  gated->open();
+  gated->refuse(kMany);
+  auto socket = loop.socket();
+  ASSERT_TRUE(eventually([&] { return get(*socket, Counter::rx_errors) == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  EXPECT_LT(kMany - gated->refusals(), 30) << "not every 2 ms";
+  gated->refuse(0);
+  EXPECT_TRUE(eventually([&] { return gated->has_watched(socket->fd.get()); }));
+  EXPECT_EQ(get(*socket, Counter::rx_errors), 1u);
+}
+
 // As libuv does with a descriptor of its own: the loop's instance has it already.
 TEST(LoopShare, leaves_a_socket_to_the_thread_that_the_loop_cannot_share) {
   EventLoop loop(test::make_engine("mmsg"));

@@ -106,6 +106,7 @@ class SharingRig {
 
   std::unique_ptr<Engine> engine = test::make_engine("mmsg");
   std::vector<std::pair<uint32_t, int>> refused;  // id and error
+  std::vector<uint32_t> postponed;                // ids
   std::atomic<bool> interrupted{false};
   bool asked_before_poll = false;
   size_t records = 0;
@@ -129,8 +130,9 @@ class SharingRig {
   Watches watches{*engine};
   LoopSharing sharing{{*engine, watches, turn, ring, counters_},
                       {.usecs_max = 100},
-                      [this](Endpoint& endpoint, int error) { refused.emplace_back(endpoint.id, error); },
-                      [this] { return interrupted.load(); }};
+                      {[this](Endpoint& endpoint, int error) { refused.emplace_back(endpoint.id, error); },
+                       [this](Endpoint& endpoint, uint32_t) { postponed.push_back(endpoint.id); },
+                       [this] { return interrupted.load(); }}};
 };
 
 // ---- who is told
@@ -216,6 +218,23 @@ TEST(LoopSharing, tells_nobody_of_a_dead_descriptor) {
   EXPECT_TRUE(rig.receive_on_loop(*socket)) << "the error is a record";
   EXPECT_EQ(rig.records, 1u);
   EXPECT_EQ(socket->watch.interest, kNothing);
+}
+
+// It is readable for ever and has nothing: that would keep the loop, JavaScript's thread, at it.
+TEST(LoopSharing, takes_a_socket_from_the_loop_that_has_nothing_each_time) {
+  SharingRig rig;
+  auto socket = rig.add(), other = rig.add();
+  shutdown(socket->fd.get(), SHUT_RD);
+  int turns = 0;
+  for (; turns < 1000 && socket->sharing.shared; turns++) {
+    ASSERT_TRUE(rig.tells_loop(*socket));
+    EXPECT_FALSE(rig.receive_on_loop(*socket));
+  }
+  EXPECT_LT(turns, 1000);
+  EXPECT_FALSE(rig.tells_loop(*socket));
+  EXPECT_FALSE(rig.tells_thread(*socket)) << "not now";
+  EXPECT_EQ(rig.postponed, std::vector<uint32_t>{socket->id});
+  EXPECT_TRUE(other->sharing.shared);
 }
 
 // Nobody but the loop was told: it has to read first, and then receives what is left.

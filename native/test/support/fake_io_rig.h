@@ -23,6 +23,11 @@ inline Arrival datagram(const std::string& data) {
 class FakeIoRig : public IoRig {
  public:
   explicit FakeIoRig(Options options = {}) : FakeIoRig(new FakeEngine, std::move(options)) {}
+  // On a fake that differs. Takes it.
+  FakeIoRig(FakeEngine* fake, Options options)
+      : IoRig(std::unique_ptr<Engine>(fake), std::move(options)), engine(*fake) {
+    EXPECT_EQ(thread.start(), 0);
+  }
 
   // A watched socket.
   std::shared_ptr<Endpoint> socket() {
@@ -35,12 +40,6 @@ class FakeIoRig : public IoRig {
   }
 
   FakeEngine& engine;
-
- private:
-  FakeIoRig(FakeEngine* fake, Options options)
-      : IoRig(std::unique_ptr<Engine>(fake), std::move(options)), engine(*fake) {
-    EXPECT_EQ(thread.start(), 0);
-  }
 };
 
 // A socket whose send buffer is full until the test says otherwise.

@@ -62,6 +62,11 @@ class GatedEngine : public ForwardingEngine {
     std::lock_guard lock(mutex_);
     refusals_ = times;
   }
+  // So many of these are left.
+  int refusals() {
+    std::lock_guard lock(mutex_);
+    return refusals_;
+  }
   bool has_watched(int fd) {
     std::lock_guard lock(mutex_);
     return std::count(watched_.begin(), watched_.end(), fd) > 0;
