@@ -2,26 +2,20 @@
 #include "core/sharing/loop_sharing.h"
 
 #include <gtest/gtest.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "core/base/clock.h"
-#include "support/engines.h"
 #include "support/loopback.h"
-#include "support/ring_memory.h"
-#include "support/ring_reader.h"
+#include "support/sharing_rig.h"
 #include "support/waiting.h"
 
 namespace ksocket {
@@ -29,111 +23,7 @@ namespace {
 
 using test::eventually;
 using test::name_of;
-
-class SharingRig {
- public:
-  static constexpr uint32_t kSlots = 1024;
-
-  SharingRig() {
-    sharing.start({epoll_.get(), [this] { return places_.emplace_back(make_event()).get(); },
-                   [this] { asked_before_poll = true; }});
-  }
-  ~SharingRig() { sharing.stop(); }
-
-  // A bound socket as watch() of an I/O thread adds it. Its id is its number.
-  std::shared_ptr<Endpoint> add() {
-    auto endpoint = make();
-    if (!sharing.add(endpoint)) watches.set(*endpoint, kReadable, kNothing);
-    return endpoint;
-  }
-  std::shared_ptr<Endpoint> make() {
-    uint32_t id = static_cast<uint32_t>(rows_.size() + 1);
-    return std::make_shared<Endpoint>(id, uint8_t{4}, test::bound_socket(), rows_.emplace_back());
-  }
-  void send(const Endpoint& to, int count = 1) {
-    for (int i = 0; i < count; i++) ASSERT_TRUE(peer_.send(name_of(to.fd.get()), "x"));
-  }
-  // The loop's turn of this socket, with JavaScript's.
-  bool receive_on_loop(const Endpoint& endpoint) {
-    bool read = sharing.receive_on_loop(endpoint.sharing.place);
-    if (read) drain();
-    return read;
-  }
-  void drain() {
-    reader.drain([&](const Descriptor&, std::span<const uint8_t>) { records++; });
-  }
-  // The loop is busy while many come: the thread takes over.
-  void let_the_thread_own(Endpoint& endpoint) {
-    send(endpoint, 200);
-    for (int i = 0; i < 3; i++) receive_on_thread(endpoint);
-    ASSERT_FALSE(sharing.loop_owns());
-  }
-  // Little comes: the loop gets its sockets back.
-  void let_the_loop_own(Endpoint& endpoint) {
-    ASSERT_TRUE(eventually([&] {
-      send(endpoint);
-      receive_on_thread(endpoint);
-      return sharing.loop_owns();
-    }));
-  }
-  void receive_on_thread(Endpoint& endpoint, bool caught_up = false) {
-    LoopSharing::ThreadLock lock(sharing);
-    std::lock_guard rx_lock(endpoint.rx_mutex);
-    turn.receive(endpoint);
-    ring.publish();
-    sharing.after_round(caught_up);
-    drain();
-  }
-  // Somebody else's entry for this descriptor in the loop's instance.
-  void watch_otherwise(int fd) {
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLET;
-    event.data.fd = -1;
-    ASSERT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
-  }
-  bool tells_loop(const Endpoint& endpoint) {
-    epoll_event events[64];
-    int n = epoll_wait(epoll_.get(), events, 64, 0);
-    return std::any_of(events, events + n, [&](const epoll_event& event) {
-      return event.data.fd == places_[endpoint.sharing.place].get();
-    });
-  }
-  bool tells_thread(const Endpoint& endpoint) {
-    Event events[64];
-    int n = engine->wait(events, 0);
-    return std::any_of(events, events + n, [&](const Event& event) { return event.token == endpoint.id; });
-  }
-
-  std::unique_ptr<Engine> engine = test::make_engine("mmsg");
-  std::vector<std::pair<uint32_t, int>> refused;  // id and error
-  std::vector<uint32_t> postponed;                // ids
-  std::atomic<bool> interrupted{false};
-  bool asked_before_poll = false;
-  size_t records = 0;
-
- private:
-  static Fd make_event() { return Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
-
-  Fd epoll_{epoll_create1(EPOLL_CLOEXEC)};
-  std::vector<Fd> places_;
-  std::deque<test::CounterRow> rows_;
-  test::Peer peer_;
-  test::RingBuffers buffers_{kSlots, 8 << 20};
-  test::CounterRow counters_;
-  PeerTable peers_{64, 1};
-  TxFlush flush_;
-
- public:
-  test::RingReader reader{buffers_.memory()};
-  RxRing ring{buffers_.memory()};
-  RxTurn turn{*engine, ring, peers_, flush_, counters_};
-  Watches watches{*engine};
-  LoopSharing sharing{{*engine, watches, turn, ring, counters_},
-                      {.usecs_max = 100},
-                      {[this](Endpoint& endpoint, int error) { refused.emplace_back(endpoint.id, error); },
-                       [this](Endpoint& endpoint, uint32_t) { postponed.push_back(endpoint.id); },
-                       [this] { return interrupted.load(); }}};
-};
+using test::SharingRig;
 
 // ---- who is told
 
