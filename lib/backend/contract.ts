@@ -86,6 +86,8 @@ export interface NativeIoThread {
   deliver(id: number, wanted: boolean): void;
   /** Counts into LATENCY_CELLS cells (native/core/memory/latency_histogram.h) from now on, or with null no more. */
   measureLatency(id: number, cells: BigUint64Array<SharedArrayBuffer> | null): number;
+  /** The counters have what the kernel has dropped up to now. */
+  countKernelDrops(id: number): void;
   getBacklog(id: number): [datagrams: number, bytes: number];
 
   /** Returns how many datagrams have to wait. */

@@ -94,8 +94,10 @@ export const counterIndex = {
   rxRingDrops: 9,
   /** datagrams dropped because an async iterator fell behind */
   rxQueueDrops: 10,
+  /** datagrams that were not handed out yet when the socket closed */
+  rxCloseDrops: 11,
   /** times that receiving stopped because the ring was full */
-  rxPauses: 11,
+  rxPauses: 12,
   /** datagrams the kernel took */
   txDatagrams: 24,
   /** payload bytes the kernel took */
@@ -119,27 +121,27 @@ export const counterIndex = {
 // Of a server that answers by rules, in the same row.
 export const serverCounterIndex = {
   /** datagrams from sources that the lists refuse, seen by the thread */
-  denied: 12,
+  denied: 13,
   /** datagrams over a source's rate */
-  limited: 13,
+  limited: 14,
   /** datagrams over the server's rate */
-  limitedTotal: 14,
+  limitedTotal: 15,
   /** datagrams that a rule, or the default, dropped */
-  ruleDrops: 15,
+  ruleDrops: 16,
   /** replies made by rules and handlers, echoes too */
-  replies: 16,
+  replies: 17,
   /** replies not sent because they are longer than the request */
-  refusedReplies: 17,
+  refusedReplies: 18,
   /** datagrams sent on to a back end */
-  forwarded: 18,
+  forwarded: 19,
   /** answers of back ends */
-  returned: 19,
+  returned: 20,
   /** datagrams not forwarded: no place for a flow, or no socket */
-  forwardDrops: 20,
+  forwardDrops: 21,
   /** clients that got a socket to a back end */
-  flowsOpened: 21,
+  flowsOpened: 22,
   /** of these, closed because they were idle */
-  flowsExpired: 22,
+  flowsExpired: 23,
 } as const;
 
 // In the thread's own row.

@@ -124,6 +124,7 @@ export class IoThread {
   release(id: number): void {
     const slot = id & (SLOTS_MAX - 1);
     this.changing().close(id);
+    this.#counters.add(slot, 'rxCloseDrops', this.#receiver.waiting(id));
     this.#endpoints[slot] = undefined;
     this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;
     this.#free.push(slot);
@@ -146,11 +147,13 @@ export class IoThread {
   }
 
   stats(id: number): Stats {
+    this.native.countKernelDrops(id);
     return this.#counters.read(id & (SLOTS_MAX - 1));
   }
 
   /** The same for later. */
   snapshot(id: number): Snapshot {
+    this.native.countKernelDrops(id);
     return this.#counters.snapshot(id & (SLOTS_MAX - 1));
   }
 

@@ -66,6 +66,11 @@ export class Lanes {
     return this.#turns[this.#turn];
   }
 
+  /** Bytes that were handed out already of a socket's first record. */
+  begun(id: number): number {
+    return this.#byId.get(id)?.segmentAt ?? 0;
+  }
+
   /** Bytes of the current record have been handed out, but not all. */
   keep(segmentAt: number): void {
     this.current.segmentAt = segmentAt;

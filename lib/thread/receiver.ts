@@ -88,6 +88,23 @@ export class Receiver {
     this.#immediate = undefined;
   }
 
+  /** Datagrams of this socket that were not handed out yet. */
+  waiting(id: number): number {
+    const records = this.#records;
+    const head = Atomics.load(this.#control, C_HEAD >> 2);
+    const base = this.#control[C_BASE >> 2];
+    let count = 0;
+    for (let n = this.#tail; n !== head; n = (n + 1) | 0) {
+      const at = records.at(n, base);
+      if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM) continue;
+      let left = records.length(at);
+      if (count === 0) left -= this.#lanes?.begun(id) ?? (n === this.#tail ? this.#segmentAt : 0);
+      const each = records.segmentSize(at);
+      count += each === 0 ? 1 : Math.ceil(left / each);
+    }
+    return count;
+  }
+
   // An immediate comes in the same turn of the event loop, before any timer, unless an immediate has set it.
   #goOnLater(inNextTurn: boolean): void {
     if (this.#immediate !== undefined) return;

@@ -37,6 +37,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::measure_latency>("measureLatency"),
                          InstanceMethod<&Self::send>("send"),
                          InstanceMethod<&Self::get_backlog>("getBacklog"),
+                         InstanceMethod<&Self::count_kernel_drops>("countKernelDrops"),
                          InstanceMethod<&Self::notify_drained>("notifyDrained"),
                          InstanceMethod<&Self::resume>("resume"),
                          InstanceMethod<&Self::ref>("ref"),

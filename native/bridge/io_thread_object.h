@@ -57,6 +57,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value change_membership(const Napi::CallbackInfo& info);
   Napi::Value set_multicast_interface(const Napi::CallbackInfo& info);
   Napi::Value get_backlog(const Napi::CallbackInfo& info);
+  Napi::Value count_kernel_drops(const Napi::CallbackInfo& info);
   Napi::Value notify_drained(const Napi::CallbackInfo& info);
 
   // server_calls.cc: who answers on the thread, and what JavaScript is told of it.
@@ -81,7 +82,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   template <typename Call>
   Napi::Value endpoint_or_ebadf(const Napi::CallbackInfo& info, Call&& call) const;
 
-  void add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
+  Endpoint& add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
   RuleResponder& answer_by_rules(Endpoint& endpoint, uint16_t port);
   // Of the engine: may its sockets use GRO and GSO?
   bool offloads() const { return thread_->engine().traits().offloads; }

@@ -168,6 +168,7 @@ Napi::Value IoThreadObject::deliver(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::measure_latency(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     bool wanted = !info[1].IsNull();
+    if (wanted) thread_->tick(endpoint);  // whoever looks on from another thread can ask nobody
     std::lock_guard lock(endpoint.rx_mutex);
     int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_times, wanted);
     endpoint.latency = wanted && error == 0 ? LatencyHistogram(reinterpret_cast<uint64_t*>(pin(info[1])))

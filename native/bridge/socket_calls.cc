@@ -44,11 +44,14 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   Fd fd(boolean(given.Get("copy")) ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
   if (!fd) return number(info.Env(), -errno);
   if (fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK) < 0) return number(info.Env(), -errno);
-  add_endpoint(u32(info[0]), static_cast<uint8_t>(family), u32(given.Get("flags")), std::move(fd));
+  Endpoint& endpoint =
+      add_endpoint(u32(info[0]), static_cast<uint8_t>(family), u32(given.Get("flags")), std::move(fd));
+  endpoint.held_elsewhere.store(true);
+  endpoint.kernel_drops.forget(endpoint.fd.get());
   return number(info.Env(), 0);
 }
 
-void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
+Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
   bool may_offload = offloads();
   Counters counters = counters_of(id & kSocketSlotMask);
   counters.clear();
@@ -58,7 +61,8 @@ void IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, F
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
   // Where the kernel lacks it, the hop limit is unknown.
   if (flags & kOpenReceiveTtl) ksocket::set_option(endpoint->fd.get(), family, SocketOption::receive_ttl, 1);
-  thread_->add(std::move(endpoint));
+  thread_->add(endpoint);
+  return *endpoint;
 }
 
 // getFd(id) → the descriptor
@@ -68,8 +72,10 @@ Napi::Value IoThreadObject::get_fd(const Napi::CallbackInfo& info) {
 
 // copyFd(id) → a duplicate for the caller to close
 Napi::Value IoThreadObject::copy_fd(const Napi::CallbackInfo& info) {
-  return endpoint_or_ebadf(
-      info, [](Endpoint& endpoint) { return or_errno(fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, 0)); });
+  return endpoint_or_ebadf(info, [](Endpoint& endpoint) {
+    endpoint.held_elsewhere.store(true);
+    return or_errno(fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, 0));
+  });
 }
 
 // bind(id, address, port)
@@ -171,6 +177,12 @@ Napi::Value IoThreadObject::get_backlog(const Napi::CallbackInfo& info) {
   out.Set(0u, number(info.Env(), count));
   out.Set(1u, number(info.Env(), bytes));
   return out;
+}
+
+// countKernelDrops(id): the counters have what the kernel has dropped up to now
+Napi::Value IoThreadObject::count_kernel_drops(const Napi::CallbackInfo& info) {
+  if (auto endpoint = find(info[0])) endpoint->kernel_drops.refresh(endpoint->fd.get(), endpoint->counters);
+  return info.Env().Undefined();
 }
 
 // notifyDrained(id) → will there be a `drained` record?

@@ -2,7 +2,7 @@
 import { element } from '/charts.js';
 import * as format from '/format.js';
 
-const LOST = ['rxKernelDrops', 'rxRingDrops', 'rxQueueDrops', 'txDropped'];
+const LOST = ['rxKernelDrops', 'rxRingDrops', 'rxQueueDrops', 'rxCloseDrops', 'txDropped'];
 const ALARMS = new Set([...LOST, 'rxErrors', 'txErrors']);
 const GROUPS = [
   ['Receive', ({ name, of }) => of === 'socket' && name.startsWith('rx') && !ALARMS.has(name)],

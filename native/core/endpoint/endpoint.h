@@ -41,6 +41,8 @@ struct Endpoint {
   // Called under rx_mutex. Replaced by the JavaScript thread only before the endpoint is watched.
   std::unique_ptr<Responder> responder;
 
+  // May somebody else have this socket open, by a descriptor of its own?
+  std::atomic<bool> held_elsewhere{false};
   // Set first by close(), so that the I/O thread does not contend for the locks.
   std::atomic<bool> closing{false};
   // Does JavaScript want the datagrams?
@@ -51,7 +53,7 @@ struct Endpoint {
 
   std::mutex rx_mutex;
   uint32_t batches = 0;       // guarded by rx_mutex: counts to kBusyAfterBatches
-  KernelDrops kernel_drops;   // guarded by rx_mutex
+  KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
   LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them
   bool large = false;         // guarded by rx_mutex: was the latest batch super-datagrams?
   uint32_t futile_turns = 0;  // guarded by rx_mutex: in a row, that brought nothing

@@ -84,6 +84,33 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   return count < wanted ? Outcome::drained : Outcome::more;
 }
 
+void RxTurn::discard(Endpoint& endpoint) {
+  // Where others have the socket too, it is theirs.
+  bool any = !endpoint.held_elsewhere.load() && discard_batch(endpoint) > 0;
+  if (any) {
+    stop_arrivals(endpoint.fd.get());  // or a flood would not end; from here on the kernel counts it
+    while (discard_batch(endpoint) > 0) {
+    }
+    take_round();  // it says nothing of the traffic
+  }
+  endpoint.kernel_drops.refresh(endpoint.fd.get(), endpoint.counters);
+}
+
+uint32_t RxTurn::discard_batch(Endpoint& endpoint) {
+  int got = engine_.receive(endpoint.fd.get(), batch_.slots(RxBatch::kSlots));
+  // An error that waits before the datagrams, once: receiving takes it away.
+  if (got < 0 && answers_earlier_datagram(-got)) {
+    got = engine_.receive(endpoint.fd.get(), batch_.slots(RxBatch::kSlots));
+  }
+  if (got <= 0) return 0;
+  uint64_t before = endpoint.counters.get(Counter::rx_datagrams);
+  decode(endpoint, static_cast<uint32_t>(got));
+  batch_.recycle(static_cast<uint32_t>(got));
+  uint64_t datagrams = endpoint.counters.get(Counter::rx_datagrams) - before;
+  endpoint.counters.add(Counter::rx_close_drops, datagrams);
+  return static_cast<uint32_t>(datagrams);
+}
+
 RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error) {
   Action action = on_receive_error(-error);
   if (action == Action::retry) return Outcome::more;

@@ -29,6 +29,9 @@ class RxTurn {
 
   // The caller holds endpoint.rx_mutex.
   Outcome receive(Endpoint& endpoint);
+  // Before the socket closes: what waits in the kernel counts as received and dropped, and the kernel's own
+  // drops are the last word. The caller holds endpoint.rx_mutex.
+  void discard(Endpoint& endpoint);
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
@@ -39,6 +42,7 @@ class RxTurn {
   ResponderTools tools() { return {engine_, flush_, batch_}; }
 
  private:
+  uint32_t discard_batch(Endpoint& endpoint);
   Outcome after_failure(Endpoint& endpoint, int error);
   void grow_buffer(Endpoint& endpoint);
   void note_traffic(Endpoint& endpoint, uint32_t count);

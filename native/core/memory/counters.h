@@ -23,6 +23,7 @@ namespace ksocket {
   X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO)") \
   X(rx_ring_drops, "datagrams read and dropped, ring full")                                         \
   X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")                      \
+  X(rx_close_drops, "datagrams that were not handed out yet when the socket closed")                \
   X(rx_pauses, "times that receiving stopped because the ring was full")
 
 // Of the thread, in its own row.

@@ -49,7 +49,6 @@ bool LoopSharing::add(const std::shared_ptr<Endpoint>& endpoint) {
 
 void LoopSharing::remove(Endpoint& endpoint) {
   if (!loop_) return;
-  LoopLock lock(*this);
   fresh_.remove(endpoint);
   if (!endpoint.sharing.shared) return;
   if (loop_owns()) leave_loop(loop_, endpoint.fd.get());

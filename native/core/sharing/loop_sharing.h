@@ -81,6 +81,7 @@ class LoopSharing {
   // True when the loop, or the timer of fresh sockets, makes it unnecessary that the engine watches the
   // socket at once.
   bool add(const std::shared_ptr<Endpoint>& endpoint);
+  // The caller holds the lock.
   void remove(Endpoint& endpoint);
   // One turn of the socket that has this place. True: JavaScript has to read the ring now, nobody will wake
   // it.

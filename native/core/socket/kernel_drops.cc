@@ -14,6 +14,15 @@ constexpr uint32_t kLargeBatch = 16;
 // So many of them in a row are a flood; turning the option off and on again costs as much as a few datagrams.
 constexpr uint32_t kLargeBatches = 4;
 
+// False where the kernel does not say.
+bool total_of(int fd, uint32_t* out) {
+  uint32_t info[SK_MEMINFO_VARS] = {};
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0) return false;
+  *out = info[SK_MEMINFO_DROPS];
+  return length >= (SK_MEMINFO_DROPS + 1) * sizeof info[0];
+}
+
 }  // namespace
 
 void KernelDrops::reported(uint32_t total, const Counters& counters) {
@@ -48,19 +57,24 @@ void KernelDrops::idle(int fd, uint8_t family, const Counters& counters) {
 
 // A datagram's total is of the time it came in, so that it may be behind what the kernel answered since.
 void KernelDrops::advance(uint32_t total, const Counters& counters) {
-  int32_t more = static_cast<int32_t>(total - seen_);
-  if (more <= 0) return;
-  counters.add(Counter::rx_kernel_drops, static_cast<uint32_t>(more));
-  seen_ = total;
+  uint32_t seen = seen_.load(std::memory_order_relaxed);
+  while (static_cast<int32_t>(total - seen) > 0) {
+    if (!seen_.compare_exchange_weak(seen, total)) continue;
+    counters.add_atomic(Counter::rx_kernel_drops, total - seen);
+    return;
+  }
 }
 
 bool KernelDrops::ask(int fd, const Counters& counters) {
-  uint32_t info[SK_MEMINFO_VARS] = {};
-  socklen_t length = sizeof info;
-  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0) return false;
-  if (length < (SK_MEMINFO_DROPS + 1) * sizeof info[0]) return false;
-  advance(info[SK_MEMINFO_DROPS], counters);
+  uint32_t total;
+  if (!total_of(fd, &total)) return false;
+  advance(total, counters);
   return true;
+}
+
+void KernelDrops::forget(int fd) {
+  uint32_t total;
+  if (total_of(fd, &total)) seen_.store(total);
 }
 
 }  // namespace ksocket

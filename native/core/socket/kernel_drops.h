@@ -5,6 +5,7 @@
 // instead, once a batch.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "core/memory/counters.h"
@@ -20,8 +21,10 @@ class KernelDrops {
   // There was nothing to receive.
   void idle(int fd, uint8_t family, const Counters& counters);
 
-  // Asks at any time: no datagram may come that would report (a filter drops them all).
+  // Asks at any time and from any thread: no datagram may come that would report.
   void refresh(int fd, const Counters& counters) { ask(fd, counters); }
+  // What was dropped so far is not to be counted: somebody else had the socket.
+  void forget(int fd);
 
   bool asking() const { return asking_; }
 
@@ -29,7 +32,7 @@ class KernelDrops {
   void advance(uint32_t total, const Counters& counters);
   bool ask(int fd, const Counters& counters);
 
-  uint32_t seen_ = 0;
+  std::atomic<uint32_t> seen_{0};
   uint32_t large_batches_ = 0;  // in a row, with a report
   bool reported_ = false;       // by a datagram of this batch
   bool asking_ = false;         // SO_RXQ_OVFL is off

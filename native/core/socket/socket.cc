@@ -1,6 +1,7 @@
 #include "core/socket/socket.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 
 #include <cerrno>
 #include <utility>
@@ -40,6 +41,12 @@ void drop_errors(int fd) {
   uint8_t byte;
   for (int i = 0; i < 1024 && recv(fd, &byte, sizeof byte, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0; i++) {
   }
+}
+
+int stop_arrivals(int fd) {
+  sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
+  sock_fprog program{1, &drop_all};
+  return or_errno(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
 int socket_name(int fd, bool peer, Address* out) {

@@ -89,10 +89,14 @@ int IoThread::watch(Endpoint& endpoint) {
   if (!endpoint.responder) {
     if (!endpoint.sharing.shared && sharing_.add(self)) return 0;
   } else if (endpoint.responder->wants_ticks()) {
-    ticker_.add(self);
-    engine_->wake();  // it may wait without a limit already
+    tick(endpoint);
   }
   return watches_.set(endpoint, kReadable, kNothing);
+}
+
+void IoThread::tick(Endpoint& endpoint) {
+  ticker_.add(find(endpoint.id));
+  engine_->wake();  // it may wait without a limit already
 }
 
 void IoThread::close(uint32_t id) {
@@ -100,10 +104,13 @@ void IoThread::close(uint32_t id) {
   if (!endpoint) return;
   endpoint->closing.store(true);
   table_.remove(id);
+  // The I/O thread is in no section of theirs once the locks are ours, and finds no endpoint after that. What
+  // it had received is published.
+  LoopSharing::LoopLock sharing_lock(sharing_);
   if (!endpoint->responder) sharing_.remove(*endpoint);
-  // The I/O thread is in no section of theirs once the locks are ours, and finds no endpoint after that.
   std::scoped_lock lock(endpoint->rx_mutex, endpoint->tx_mutex, endpoint->watch.mutex);
   watches_.forget(*endpoint);
+  turn_.discard(*endpoint);
   endpoint->counters.add_atomic(Counter::tx_dropped, endpoint->backlog.clear());
   endpoint->responder.reset();
   endpoint->fd.reset();

@@ -61,6 +61,8 @@ class IoThread {
   void add(std::shared_ptr<Endpoint> endpoint) { table_.add(std::move(endpoint)); }
   // Starts receiving. 0 or -errno.
   int watch(Endpoint& endpoint);
+  // From now on, about once a second, its counters have what the kernel dropped, though nothing comes.
+  void tick(Endpoint& endpoint);
   // Forgets the endpoint and closes its descriptor before it returns.
   void close(uint32_t id);
   // Null when there is none (any more) with this id. From any thread.

@@ -1,5 +1,6 @@
 #include "core/thread/ticker.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -8,7 +9,8 @@ namespace ksocket {
 
 void Ticker::add(std::weak_ptr<Endpoint> endpoint) {
   std::lock_guard lock(mutex_);
-  all_.push_back(std::move(endpoint));
+  auto same = [&](const auto& each) { return !each.owner_before(endpoint) && !endpoint.owner_before(each); };
+  if (std::none_of(all_.begin(), all_.end(), same)) all_.push_back(std::move(endpoint));
   any_.store(true);
 }
 
@@ -27,8 +29,8 @@ void Ticker::tick() {
     auto endpoint = weak.lock();
     if (!endpoint) continue;
     std::lock_guard lock(endpoint->rx_mutex);
-    if (!endpoint->fd || !endpoint->responder) continue;
-    endpoint->responder->tick();
+    if (!endpoint->fd) continue;
+    if (endpoint->responder) endpoint->responder->tick();
     endpoint->kernel_drops.refresh(endpoint->fd.get(), endpoint->counters);
   }
 }

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 
 #include "core/socket/options.h"
 #include "support/fake_engine.h"
@@ -117,6 +119,47 @@ TEST_F(KernelDropsTest, does_not_ask_for_a_few_large_batches_or_where_nothing_wa
   }
   EXPECT_FALSE(drops.asking());
   EXPECT_TRUE(option());
+}
+
+// Nothing comes that would report it, nor is the option set.
+TEST_F(KernelDropsTest, asks_when_it_is_asked) {
+  ASSERT_EQ(set_option(fd(), 4, SocketOption::report_kernel_drops, 0), 0);
+  send(1000);
+  drops.refresh(fd(), row);
+  uint64_t dropped = counted();
+  EXPECT_EQ(dropped, 1000u - received());
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), dropped);
+}
+
+TEST_F(KernelDropsTest, counts_each_once_whoever_says_so_first) {
+  std::atomic<bool> over{false};
+  std::thread asking([&] {
+    while (!over) drops.refresh(fd(), row);
+  });
+  int kept = 0;
+  for (int i = 0; i < 100; i++) {
+    send(50);
+    kept += received();
+    batch(kLarge);
+  }
+  over = true;
+  asking.join();
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), 5000u - kept);
+}
+
+// Of a descriptor that was somebody else's before.
+TEST_F(KernelDropsTest, does_not_count_what_it_is_told_to_forget) {
+  send(1000);
+  received();
+  drops.forget(fd());
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), 0u);
+  send(1000);
+  int kept = received();
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), 1000u - kept);
 }
 
 // A datagram that waited in the kernel has the total of the time it came in.

@@ -41,6 +41,26 @@ TEST_P(IoThreadLoopback, receives_from_the_network) {
   EXPECT_EQ(rig->records[0].descriptor.peer_id, rig->records[1].descriptor.peer_id);
 }
 
+// Nobody receives from it, so nothing comes that would report what was dropped.
+TEST_P(IoThreadLoopback, counts_what_the_kernel_has_dropped_at_a_tick_and_at_the_end) {
+  auto rig = start();
+  auto socket = rig->add(bound_socket());
+  ASSERT_EQ(set_option(socket->fd.get(), 4, SocketOption::receive_buffer_bytes, 1), 0);
+  Peer peer;
+  auto send = [&] {
+    for (int i = 0; i < 1000; i++) ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "x"));
+  };
+  send();
+  EXPECT_EQ(get(*socket, Counter::rx_kernel_drops), 0u);
+  rig->thread.tick(*socket);
+  ASSERT_TRUE(eventually([&] { return get(*socket, Counter::rx_kernel_drops) > 0; }));
+  uint64_t at_tick = get(*socket, Counter::rx_kernel_drops);
+  send();
+  rig->thread.close(socket->id);
+  EXPECT_EQ(get(*socket, Counter::rx_kernel_drops), at_tick + 1000);
+  EXPECT_EQ(get(*socket, Counter::rx_close_drops), 1000 - at_tick);
+}
+
 TEST_P(IoThreadLoopback, receives_over_ipv6) {
   if (!test::has_ipv6()) GTEST_SKIP() << "no IPv6 here";
   auto rig = start();
