@@ -45,8 +45,9 @@ export interface NativeIoThread {
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
 
   open(id: number, family: number, flags: number): number;
-  /** Takes a bound UDP descriptor made elsewhere, or a copy of it. */
-  adopt(id: number, given: { fd: number; copy: boolean; flags: number }): number;
+  /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
+   * `libuv`. */
+  adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean }): number;
   getFd(id: number): number;
   /** A duplicate, for the caller to close. */
   copyFd(id: number): number;
@@ -148,6 +149,10 @@ export interface Binding {
   getFdType(fd: number): string;
   /** The best one first. */
   engineNames: string[];
+  /** The system calls that each of them needs. */
+  engineNeeds: string[];
+  /** 0, or -errno where no thread gets an engine. */
+  probeEngine(wanted: string): number;
   /** The name of the engine that threads get. */
   chooseEngine(wanted: string): string;
   probeFeatures(): KernelFeatures;

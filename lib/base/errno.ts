@@ -8,3 +8,9 @@ export const EINVAL = -constants.errno.EINVAL;
 export const EISCONN = -constants.errno.EISCONN;
 export const EMFILE = -constants.errno.EMFILE;
 export const EMSGSIZE = -constants.errno.EMSGSIZE;
+
+const { ENOSYS, EPERM, EACCES, EOPNOTSUPP } = constants.errno;
+/** Does this say that the kernel, or the sandbox around us, lacks the call? As native/core/base/errno_policy.cc. */
+export function meansUnsupported(errno: number): boolean {
+  return [ENOSYS, EPERM, EACCES, EOPNOTSUPP].includes(-errno);
+}

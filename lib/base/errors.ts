@@ -143,6 +143,13 @@ export function errnoException(errno: number, syscall: string): SystemCallError 
   return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall });
 }
 
+/** The kernel, or a sandbox around the process, lacks what each engine needs. */
+export function noEngine(errno: number, needs: string): Error {
+  const code = errnoName(errno);
+  const message = `The kernel, or a sandbox around the process, refuses system calls that ksocket needs: ${code} (${needs})`;
+  return Object.assign(new Error(message), { errno, code });
+}
+
 /** `bind EADDRINUSE 127.0.0.1:2325` */
 export function exceptionWithHostPort(
   errno: number,

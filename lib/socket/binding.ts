@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
-import { netIsDenied, nextTick } from '../base/runtime.js';
+import { hasLibuv, netIsDenied, nextTick } from '../base/runtime.js';
 import { bindThroughPrimary, sharesPorts } from '../dgram/inherited.js';
 import { parseLiteral } from '../thread/address.js';
 import { isOurs } from '../thread/io-thread.js';
@@ -40,7 +40,8 @@ export function adopt(core: SocketCore, fd: number, copy: boolean): void {
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   const thread = core.reserve();
-  const errno = isOurs(fd) ? EEXIST : thread.changing().adopt(core.id, { fd, copy, flags: core.flags });
+  const given = { fd, copy, flags: core.flags, libuv: hasLibuv };
+  const errno = isOurs(fd) ? EEXIST : thread.changing().adopt(core.id, given);
   if (errno !== 0) {
     core.abandon();
     core.bindState = 'unbound';

@@ -60,8 +60,9 @@ export class Place {
     try {
       errno = this.reserve().changing().open(this.id, family.number, flags);
     } catch (error) {
-      if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error;
-      return (error as { errno: number }).errno; // the system has no descriptor or thread left
+      const { errno: left, syscall } = error as NodeJS.ErrnoException;
+      if (left === undefined || syscall === undefined) throw error; // it is about engines
+      return left; // the system has no descriptor or thread left
     }
     if (errno !== 0) this.abandon();
     return errno;

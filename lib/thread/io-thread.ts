@@ -4,8 +4,8 @@
 import type { NativeIoThread, SteadyCall, ThreadMemory } from '../backend/contract.js';
 import { DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { binding, engineWanted } from '../backend/load.js';
-import { EINVAL, EMFILE } from '../base/errno.js';
-import { errnoException, invalidArgValue } from '../base/errors.js';
+import { EINVAL, EMFILE, meansUnsupported } from '../base/errno.js';
+import { errnoException, invalidArgValue, noEngine } from '../base/errors.js';
 import { hasLibuv, onExit, setTimeout } from '../base/runtime.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
@@ -16,6 +16,16 @@ import { Receiver } from './receiver.js';
 import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
 
 const engineRule = `must be ${binding.engineNames.map((name) => `'${name}'`).join(' or ')}`;
+
+/** What is wrong when native code has not started a thread. */
+function whyNoThread(errno: number): Error {
+  const refused = binding.probeEngine(engineWanted);
+  if (!meansUnsupported(refused)) return errnoException(errno, 'pthread_create');
+  const needs = binding.engineNames
+    .map((name, i) => `${name}: ${binding.engineNeeds[i]}`)
+    .filter((need) => need.startsWith(engineWanted));
+  return noEngine(refused, needs.join('; '));
+}
 
 const SLOTS_MAX = 1 << SOCKET_SLOT_BITS;
 const GENERATIONS = 1 << (32 - SOCKET_SLOT_BITS);
@@ -78,7 +88,7 @@ export class IoThread {
     this.#onIdle = onIdle;
     const error = this.#native.start();
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
-    if (error !== 0) throw errnoException(error, 'pthread_create');
+    if (error !== 0) throw whyNoThread(error);
   }
 
   get native(): Pick<NativeIoThread, SteadyCall> {

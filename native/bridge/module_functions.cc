@@ -41,11 +41,17 @@ Napi::Value get_fd_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), fd_type(i32(info[0])));
 }
 
-Napi::Value names_of_engines(Napi::Env env) {
+Napi::Value texts(Napi::Env env, const std::vector<const char*>& all) {
   Napi::Array out = Napi::Array::New(env);
   uint32_t i = 0;
-  for (const char* name : engine_names()) out.Set(i++, Napi::String::New(env, name));
+  for (const char* each : all) out.Set(i++, Napi::String::New(env, each));
   return out;
+}
+
+// probeEngine(wanted) → 0, or -errno where choose_engine(wanted) makes none
+Napi::Value probe_engine(const Napi::CallbackInfo& info) {
+  ChosenEngine chosen = choose_engine(text(info[0]));
+  return number(info.Env(), chosen.engine ? 0 : chosen.error);
 }
 
 // chooseEngine(wanted) → as engine_name_for()
@@ -73,7 +79,9 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
-  exports.Set("engineNames", names_of_engines(env));
+  exports.Set("engineNames", texts(env, engine_names()));
+  exports.Set("engineNeeds", texts(env, engine_needs()));
+  exports.Set("probeEngine", Napi::Function::New<probe_engine>(env));
   exports.Set("chooseEngine", Napi::Function::New<choose_engine_name>(env));
   exports.Set("probeFeatures", Napi::Function::New<probe_features_object>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));

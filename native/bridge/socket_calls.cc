@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "bridge/io_thread_object.h"
+#include "bridge/uv_handle.h"
 #include "core/base/or_errno.h"
 #include "core/contract/open_flags.h"
 #include "core/socket/fd_type.h"
@@ -34,14 +35,19 @@ Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
   return number(info.Env(), 0);
 }
 
-// adopt(id, { fd, copy, flags }): takes a bound UDP descriptor that somebody else made, or a copy of it.
+// adopt(id, { fd, copy, flags, libuv }): takes a bound UDP descriptor that somebody else made, or a copy of
+// it. -EEXIST where it is one of the event loop's (`libuv`: if there is that), as uv_udp_open() says.
 Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   if (!thread_) return number(info.Env(), -EBADF);
   Napi::Object given = info[1].As<Napi::Object>();
   int original = i32(given.Get("fd"));
   int family = fd_family(original);
   if (family == 0) return number(info.Env(), -EINVAL);
-  Fd fd(boolean(given.Get("copy")) ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
+  bool copy = boolean(given.Get("copy"));
+  if (!copy && boolean(given.Get("libuv")) && is_watched_by_loop(info.Env(), original)) {
+    return number(info.Env(), -EEXIST);
+  }
+  Fd fd(copy ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
   if (!fd) return number(info.Env(), -errno);
   if (fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK) < 0) return number(info.Env(), -errno);
   Endpoint& endpoint =

@@ -1,6 +1,7 @@
 // libuv's handles with an owner, and the functions that the bridge calls on them.
 #pragma once
 
+#include <napi.h>
 #include <uv.h>
 
 #include <memory>
@@ -35,6 +36,9 @@ uv_handle_t* as_uv_handle(Handle* handle) {
   static_assert(std::is_standard_layout_v<Handle>);
   return reinterpret_cast<uv_handle_t*>(handle);
 }
+
+// Does one of libuv's handles of this environment watch the descriptor? Only where there is a libuv.
+bool is_watched_by_loop(napi_env env, int fd);
 
 // uv_close() stops a handle at once, but its memory is libuv's until it has called back.
 struct UvClose {

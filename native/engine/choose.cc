@@ -20,14 +20,28 @@ ChosenEngine make() {
   return {std::move(engine), 0};
 }
 
+// `receive(fd)` and `send(fd)` return less than 0 and set errno. An unbound socket has nothing to receive,
+// and a message without a destination cannot be sent: a kernel that has the calls says EAGAIN and
+// EDESTADDRREQ.
+template <typename Receive, typename Send>
+int probe_calls(Receive&& receive, Send&& send) {
+  Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) fd = Fd(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return -errno;
+  if (receive(fd.get()) < 0 && means_unsupported(errno)) return -errno;
+  if (send(fd.get()) < 0 && means_unsupported(errno)) return -errno;
+  return 0;
+}
+
 // An engine: a row here, the best one first.
 constexpr struct {
   const char* name;
+  const char* needs;
   int (*probe)();          // of the calls that init() does not make: 0 or -errno
   ChosenEngine (*make)();  // with its init()
 } kEngines[] = {
-    {"mmsg", probe_mmsg, make<MmsgEngine>},
-    {"posix", [] { return 0; }, make<PosixEngine>},
+    {"mmsg", "recvmmsg, sendmmsg, epoll, eventfd", probe_mmsg, make<MmsgEngine>},
+    {"posix", "recvmsg, sendmsg, poll, pipe2", probe_msg, make<PosixEngine>},
 };
 
 }  // namespace
@@ -35,6 +49,12 @@ constexpr struct {
 std::vector<const char*> engine_names() {
   std::vector<const char*> out;
   for (const auto& row : kEngines) out.push_back(row.name);
+  return out;
+}
+
+std::vector<const char*> engine_needs() {
+  std::vector<const char*> out;
+  for (const auto& row : kEngines) out.push_back(row.needs);
   return out;
 }
 
@@ -59,15 +79,15 @@ const char* engine_name_for(std::string_view wanted) {
 }
 
 int probe_mmsg() {
-  Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) fd = Fd(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return -errno;
   mmsghdr message{};
-  // An unbound socket has nothing to receive, and a message without a destination cannot be sent: a kernel
-  // that has the calls says EAGAIN and EDESTADDRREQ.
-  if (recvmmsg(fd.get(), &message, 1, MSG_DONTWAIT, nullptr) < 0 && means_unsupported(errno)) return -errno;
-  if (sendmmsg(fd.get(), &message, 1, MSG_DONTWAIT) < 0 && means_unsupported(errno)) return -errno;
-  return 0;
+  return probe_calls([&](int fd) { return recvmmsg(fd, &message, 1, MSG_DONTWAIT, nullptr); },
+                     [&](int fd) { return sendmmsg(fd, &message, 1, MSG_DONTWAIT); });
+}
+
+int probe_msg() {
+  msghdr message{};
+  return probe_calls([&](int fd) { return recvmsg(fd, &message, MSG_DONTWAIT); },
+                     [&](int fd) { return sendmsg(fd, &message, MSG_DONTWAIT); });
 }
 
 int probe_epoll() {

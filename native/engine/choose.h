@@ -16,6 +16,8 @@ struct ChosenEngine {
 
 // Of all there are, the best one first.
 std::vector<const char*> engine_names();
+// The system calls that each of them needs.
+std::vector<const char*> engine_needs();
 
 // `wanted`: one of engine_names(), or "" for the best one that works. Another name is -EINVAL.
 ChosenEngine choose_engine(std::string_view wanted);
@@ -26,6 +28,8 @@ const char* engine_name_for(std::string_view wanted);
 
 // 0, or -errno of the first of recvmmsg(2) and sendmmsg(2) that is refused.
 int probe_mmsg();
+// The same of recvmsg(2) and sendmsg(2).
+int probe_msg();
 // The same of epoll(7) and eventfd(2).
 int probe_epoll();
 

@@ -30,7 +30,9 @@ int MmsgEngine::init() {
   if (!epoll_) return -errno;
   event_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event_) return -errno;
-  return control(EPOLL_CTL_ADD, event_.get(), kWakeToken, kReadable);
+  if (int error = control(EPOLL_CTL_ADD, event_.get(), kWakeToken, kReadable)) return error;
+  Event none;
+  return wait({&none, 1}, 0);
 }
 
 int MmsgEngine::control(int operation, int fd, uint64_t token, uint32_t interest) {

@@ -27,13 +27,10 @@ int each_until_one_fails(std::span<Message> messages, Call&& call) {
 
 int PosixEngine::init() {
   int ends[2];
-  if (pipe(ends) < 0) return -errno;
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return -errno;
   wake_read_ = Fd(ends[0]);
   wake_write_ = Fd(ends[1]);
-  for (int fd : ends) {
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return -errno;
-  }
-  return 0;
+  return wait({}, 0);
 }
 
 int PosixEngine::watch(int fd, uint64_t token, uint32_t interest) {

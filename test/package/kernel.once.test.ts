@@ -22,8 +22,8 @@ class Sandbox {
     execFileSync(process.env.CXX ?? 'c++', args, { stdio: 'inherit' });
   }
 
-  options(error: string, engine?: string): ChildOptions {
-    return { under: [this.command, `--errno=${error}`], env: { KSOCKET_ENGINE: engine } };
+  options(error: string, engine?: string, ...more: string[]): ChildOptions {
+    return { under: [this.command, `--errno=${error}`, ...more], env: { KSOCKET_ENGINE: engine } };
   }
 
   [Symbol.dispose](): void {
@@ -89,6 +89,40 @@ test('asked for the engine that cannot work, it fails with a clear error', async
   assert.deepEqual([result.code, result.stderr], [0, '']);
   assert.match(result.stdout, /ENOSYS|KSOCKET_ENGINE/);
 });
+
+async function open() {
+  const { createServer, createSocket } = await import('ksocket');
+  const { once } = await import('node:events');
+  const told: string[] = [];
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  told.push((await once(socket, 'error'))[0]);
+  const implicit = createSocket('udp4');
+  implicit.send('x', 9, '127.0.0.1');
+  told.push((await once(implicit, 'error'))[0]);
+  told.push(
+    await createServer({ address: '127.0.0.1', port: 0 })
+      .start()
+      .catch((error) => error),
+  );
+  for (const error of told as unknown as NodeJS.ErrnoException[]) console.log(`${error.code} ${error.message}`);
+}
+
+for (const error of ['ENOSYS', 'EPERM']) {
+  for (const engine of [undefined, 'posix']) {
+    test(`where poll fails with ${error}, too, bind() says what is missing (${engine ?? 'no'} engine asked for)`, async () => {
+      using sandbox = new Sandbox();
+      const { code, stdout, stderr } = await runProgram(open, [], sandbox.options(error, engine, '--no-poll'));
+      assert.deepEqual([code, stderr], [0, '']);
+      const lines = stdout.trim().split('\n');
+      assert.equal(lines.length, 3);
+      for (const line of lines) {
+        assert.match(line, new RegExp(`^${error} .*sandbox.*posix: .*poll`));
+        assert.equal(line.includes('mmsg:'), engine === undefined);
+      }
+    });
+  }
+}
 
 test('on this kernel both calls are there, and used', async () => {
   const result = await runProgram(traffic, [], { env: { KSOCKET_ENGINE: undefined } });

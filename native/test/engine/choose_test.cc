@@ -56,6 +56,7 @@ TEST(Choose, makes_every_engine_that_it_names) {
     EXPECT_STREQ(choose_engine(name).engine->name(), name);
     EXPECT_STREQ(engine_name_for(name), name);
   }
+  EXPECT_EQ(engine_needs().size(), engine_names().size());
   EXPECT_STREQ(engine_name_for(""), "mmsg");
   EXPECT_STREQ(engine_name_for("io_uring"), "mmsg");
 }
@@ -145,6 +146,14 @@ Child without_either("without_either", [] {
   return exchange_datagrams("posix");
 });
 
+Child without_any("without_any", [] {
+  ChosenEngine chosen = choose_engine("");
+  CHECK(!chosen.engine);
+  CHECK(chosen.error == -ENOSYS);
+  CHECK(!choose_engine("posix").engine);
+  return 0;
+});
+
 Child without_sockets("without_sockets", [] {
   // No reason to fall back: nothing would work.
   ChosenEngine chosen = choose_engine("");
@@ -169,6 +178,14 @@ TEST_P(KernelWithout, still_exchanges_datagrams) {
   EXPECT_EQ(result.status, 0) << result.output;
 }
 
+std::vector<int> wait_calls() {
+#ifdef SYS_epoll_wait
+  return {SYS_epoll_wait, SYS_epoll_pwait};
+#else
+  return {SYS_epoll_pwait};
+#endif
+}
+
 std::vector<Refusal> refusals() {
   return {{"nothing_missing", "with_everything", {}, 0},
           {"mmsg_not_there", "without_mmsg", {SYS_recvmmsg, SYS_sendmmsg}, ENOSYS},
@@ -178,6 +195,8 @@ std::vector<Refusal> refusals() {
           {"epoll_not_there", "without_epoll", {SYS_epoll_create1}, ENOSYS},
           {"epoll_forbidden", "without_epoll", {SYS_epoll_create1}, EPERM},
           {"eventfd_not_there", "without_epoll", {SYS_eventfd2}, ENOSYS},
+          {"epoll_ctl_forbidden", "without_epoll", {SYS_epoll_ctl}, EPERM},
+          {"epoll_wait_not_there", "without_epoll", wait_calls(), ENOSYS},
           {"mmsg_and_epoll_not_there",
            "without_either",
            {SYS_recvmmsg, SYS_sendmmsg, SYS_epoll_create1},
@@ -188,6 +207,21 @@ INSTANTIATE_TEST_SUITE_P(, KernelWithout, testing::ValuesIn(refusals()),
                          [](const testing::TestParamInfo<Refusal>& info) {
                            return std::string(info.param.name);
                          });
+
+// A thread that cannot wait would be deaf, and nobody would know.
+TEST(Choose, makes_no_engine_that_cannot_wait_receive_or_send) {
+#ifdef SYS_poll
+  constexpr int kPoll = SYS_poll;
+#else
+  constexpr int kPoll = SYS_ppoll;
+#endif
+  for (int call : {kPoll, int{SYS_recvmsg}, int{SYS_sendmsg}, int{SYS_pipe2}}) {
+    std::vector<int> calls = {SYS_recvmmsg, call};
+    if (call == kPoll) calls.push_back(SYS_ppoll);
+    ChildResult result = run_in_child("without_any", calls, ENOSYS);
+    EXPECT_EQ(result.status, 0) << call << result.output;
+  }
+}
 
 TEST(Choose, says_what_is_wrong_when_no_engine_could_work) {
   constexpr int kCalls[] = {SYS_socket};

@@ -1,7 +1,7 @@
-// without_mmsg [--errno=ENOSYS|EPERM] [--no-epoll] PROGRAM [ARGUMENT…]
+// without_mmsg [--errno=ENOSYS|EPERM] [--no-epoll] [--no-poll] PROGRAM [ARGUMENT…]
 //
 // Executes PROGRAM on a "kernel" whose recvmmsg(2) and sendmmsg(2) fail. --no-epoll refuses epoll_create1(2)
-// too; Node itself needs that one.
+// too; Node itself needs that one. --no-poll refuses poll(2) and ppoll(2).
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +21,11 @@ int main(int argc, char** argv) {
     std::string_view option = argv[i];
     if (option == "--no-epoll") {
       refused.push_back(SYS_epoll_create1);
+    } else if (option == "--no-poll") {
+      refused.push_back(SYS_ppoll);
+#ifdef SYS_poll
+      refused.push_back(SYS_poll);
+#endif
     } else if (option == "--errno=EPERM") {
       error = EPERM;
     } else if (option != "--errno=ENOSYS") {
@@ -29,7 +34,9 @@ int main(int argc, char** argv) {
     }
   }
   if (i >= argc) {
-    std::fprintf(stderr, "usage: without_mmsg [--errno=ENOSYS|EPERM] [--no-epoll] PROGRAM [ARGUMENT...]\n");
+    std::fprintf(
+        stderr,
+        "usage: without_mmsg [--errno=ENOSYS|EPERM] [--no-epoll] [--no-poll] PROGRAM [ARGUMENT...]\n");
     return 125;
   }
   if (int failed = ksocket::test::refuse_system_calls(refused, error)) {
