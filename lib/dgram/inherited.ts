@@ -9,25 +9,29 @@ import * as errors from '../base/errors.js';
 export interface UvHandle {
   readonly fd: number;
   recvStart(): number;
-  close(): void;
+  close(callback?: () => void): void;
 }
 
 export function isUvHandle(value: unknown): value is UvHandle {
   return value !== null && typeof value === 'object' && typeof (value as UvHandle).recvStart === 'function';
 }
 
-/** A positive 32-bit `fd` in bind's options, else undefined. @throws ERR_INVALID_FD_TYPE */
+/** A positive 32-bit `fd` in bind's options, else undefined. */
 export function fdOf(options: object): number | undefined {
   const { fd } = options as { fd?: unknown };
-  if (typeof fd !== 'number' || (fd | 0) !== fd || fd <= 0) return undefined;
-  const type = binding.getFdType(fd);
-  if (type !== 'UDP') throw errors.invalidFdType(type);
-  return fd;
+  return typeof fd === 'number' && (fd | 0) === fd && fd > 0 ? fd : undefined;
 }
 
+/** @throws ERR_INVALID_FD_TYPE */
+export function checkFdType(fd: number): void {
+  const type = binding.getFdType(fd);
+  if (type !== 'UDP') throw errors.invalidFdType(type);
+}
+
+// Fields, names and values are node:dgram's.
 interface SharedBind {
   address: string | null;
-  port: number | null;
+  port: unknown;
   addressType: string;
   fd: number;
   flags: number | null;
@@ -44,18 +48,45 @@ export function sharesPorts(): boolean {
   return cluster.isWorker;
 }
 
-/** Asks the primary for the one socket that all workers share, as `type` and `flags` (OPEN_…) say. `done` gets -errno,
- * or 0 and the handle. */
+/** What all workers share: a port, bound as `flags` (OPEN_…) say, or a descriptor of the primary's. */
+export type Shared = { address: string; port: unknown; flags: number } | { fd: number };
+
+/** The part of a socket that a cluster's worker needs. */
+interface Closable {
+  readonly type: string;
+  close(callback?: () => void): void;
+}
+
+function requestOf(addressType: string, shared: Shared): SharedBind {
+  if ('fd' in shared) return { address: null, port: null, addressType, fd: shared.fd, flags: null };
+  let flags = 0;
+  if (shared.flags & OPEN_REUSE_ADDRESS) flags |= UV_UDP_REUSEADDR;
+  if (shared.flags & OPEN_IPV6_ONLY) flags |= UV_UDP_IPV6ONLY;
+  return { address: shared.address, port: shared.port, addressType, fd: -1, flags };
+}
+
+/** Asks the primary for the one socket that all workers share. `done` gets -errno, or 0 and what is lent. */
 export function bindThroughPrimary(
-  socket: object,
-  { type, flags }: { type: string; flags: number },
-  address: string,
-  port: number,
-  done: (errno: number, handle: UvHandle | null) => void,
+  socket: Closable,
+  shared: Shared,
+  done: (errno: number, loan: Loan | null) => void,
 ): void {
-  let uvFlags = 0;
-  if (flags & OPEN_REUSE_ADDRESS) uvFlags |= UV_UDP_REUSEADDR;
-  if (flags & OPEN_IPV6_ONLY) uvFlags |= UV_UDP_IPV6ONLY;
-  const request: SharedBind = { address, port, addressType: type, fd: -1, flags: uvFlags };
-  (cluster as unknown as { _getServer: GetServer })._getServer(socket, request, done);
+  const getServer = (cluster as unknown as { _getServer: GetServer })._getServer;
+  getServer(socket, requestOf(socket.type, shared), (errno, handle) => {
+    done(errno, handle === null || handle === undefined ? null : new Loan(socket, handle));
+  });
+}
+
+/** A handle of the primary's. A worker that disconnects asks for it back. */
+export class Loan {
+  readonly fd: number;
+  readonly giveBack: () => void;
+
+  constructor(socket: Closable, handle: UvHandle) {
+    this.fd = handle.fd;
+    this.giveBack = handle.close.bind(handle); // tells the primary, which counts who holds the handle
+    // cluster's worker.disconnect() closes a handle's owner, whom it looks for under a symbol of its own; a handle without
+    // one it closes itself, and goes on when the callback comes.
+    handle.close = (callback?: () => void) => socket.close(callback);
+  }
 }

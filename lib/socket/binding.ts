@@ -5,7 +5,7 @@ import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_PORT } from '../backend/
 import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { hasLibuv, netIsDenied, nextTick } from '../base/runtime.js';
-import { bindThroughPrimary, sharesPorts } from '../dgram/inherited.js';
+import { bindThroughPrimary, checkFdType, type Shared, sharesPorts } from '../dgram/inherited.js';
 import { parseLiteral } from '../thread/address.js';
 import { isOurs } from '../thread/io-thread.js';
 import type { SocketCore } from './core.js';
@@ -19,8 +19,12 @@ export function bind(core: SocketCore, host: string | undefined, port: unknown, 
   resolve(core, host || core.family.any, (error, ip) => {
     if (core.closed) return;
     const alone = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0;
-    if (error === undefined && sharesPorts() && !alone) bindShared(core, ip, port);
-    else end(core, error ?? bindNow(core, ip, port));
+    if (error === undefined && sharesPorts() && !alone) {
+      const failure = (errno: number) => errors.exceptionWithHostPort(errno, 'bind', ip, port);
+      bindShared(core, { address: ip, port, flags: core.flags }, failure);
+    } else {
+      end(core, error ?? bindNow(core, ip, port));
+    }
   });
 }
 
@@ -35,15 +39,21 @@ export function bindSync(core: SocketCore, ip: string, port: number): void {
   nextTick(() => !core.closed && core.face.emit('listening'));
 }
 
+/** To a descriptor of this process, or, in a cluster's worker and not `exclusive`, of its primary. */
+export function bindFd(core: SocketCore, fd: number, exclusive: boolean): void {
+  if (sharesPorts() && !exclusive) {
+    core.bindState = 'binding';
+    bindShared(core, { fd }, (errno) => errors.errnoException(errno, 'open'));
+    return;
+  }
+  checkFdType(fd);
+  adopt(core, fd, false);
+}
+
 /** Takes a bound descriptor. 'listening' comes before this returns. */
 export function adopt(core: SocketCore, fd: number, copy: boolean): void {
-  core.abandon(); // what a failed bind or addMembership() has opened
-  core.bindState = 'binding';
-  const thread = core.reserve();
-  const given = { fd, copy, flags: core.flags, libuv: hasLibuv };
-  const errno = isOurs(fd) ? EEXIST : thread.changing().adopt(core.id, given);
+  const errno = take(core, fd, copy);
   if (errno !== 0) {
-    core.abandon();
     core.bindState = 'unbound';
     throw errors.errnoException(errno, 'open');
   }
@@ -101,17 +111,26 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
 }
 
 // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
-function bindShared(core: SocketCore, ip: string, port: unknown): void {
-  const how = { type: core.family.type, flags: core.flags };
-  bindThroughPrimary(core.face, how, ip, Number(port || 0) & 0xffff, (errno, handle) => {
-    if (core.closed || errno !== 0 || handle === null) {
-      handle?.close();
-      if (!core.closed) end(core, errors.exceptionWithHostPort(errno, 'bind', ip, port));
+function bindShared(core: SocketCore, shared: Shared, failure: (errno: number) => Error): void {
+  bindThroughPrimary(core.face, shared, (errno, loan) => {
+    if (core.closed || errno !== 0 || loan === null) {
+      loan?.giveBack();
+      if (!core.closed) end(core, failure(errno));
       return;
     }
-    core.lent = handle;
-    adopt(core, handle.fd, true);
+    const taken = take(core, loan.fd, true);
+    if (taken === 0) core.loan = loan;
+    else loan.giveBack();
+    end(core, taken === 0 ? listen(core, '', 0) : failure(taken));
   });
+}
+
+function take(core: SocketCore, fd: number, copy: boolean): number {
+  core.abandon(); // what a failed bind or addMembership() has opened
+  core.bindState = 'binding';
+  if (isOurs(fd)) return EEXIST;
+  const given = { fd, copy, flags: core.flags, libuv: hasLibuv };
+  return core.occupy((native) => native.adopt(core.id, given));
 }
 
 // The bound descriptor starts to receive.

@@ -1,11 +1,12 @@
 // A socket's place on an I/O thread: a slot with an id, and a descriptor from the moment it is needed. The thread's half is
 // native/core/endpoint/endpoint.h.
+import type { NativeIoThread } from '../backend/contract.js';
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress } from '../base/family.js';
 import { holding } from '../dgram/active-resources.js';
-import type { UvHandle } from '../dgram/inherited.js';
+import type { Loan } from '../dgram/inherited.js';
 import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
 import { dedicatedThread, handOver, type IoThread, sharedThread } from '../thread/io-thread.js';
 import type { SentListener } from '../thread/sender.js';
@@ -21,8 +22,8 @@ export class Place {
   closed = false;
   /** The OPEN_ flags of layout.ts that the descriptor is made with. */
   flags: number;
-  /** The handle of a cluster's primary, on whose socket this one is: the primary counts who holds it. */
-  lent: UvHandle | undefined;
+  /** What a cluster's primary has lent: this socket is a copy of it. */
+  loan: Loan | undefined;
   readonly face: Face;
   readonly options: CheckedSocketOptions;
   readonly family: Family;
@@ -45,20 +46,14 @@ export class Place {
     return this.thread;
   }
 
-  /** A place, still without a descriptor. */
-  reserve(): IoThread {
-    const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
-    this.id = thread.reserve();
-    this.thread = thread;
-    return thread;
-  }
-
-  /** Makes the descriptor if there is none. 0, or -errno: then nothing is open. */
-  open(family = this.family, flags = this.flags): number {
-    if (this.thread !== undefined) return 0;
+  /** Makes a descriptor, as `native` does it, on a new place. 0, or -errno: then nothing is open. */
+  occupy(make: (native: NativeIoThread) => number): number {
     let errno: number;
     try {
-      errno = this.reserve().changing().open(this.id, family.number, flags);
+      const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
+      this.id = thread.reserve();
+      this.thread = thread;
+      errno = make(thread.changing());
     } catch (error) {
       const { errno: left, syscall } = error as NodeJS.ErrnoException;
       if (left === undefined || syscall === undefined) throw error; // it is about engines
@@ -66,6 +61,12 @@ export class Place {
     }
     if (errno !== 0) this.abandon();
     return errno;
+  }
+
+  /** Makes the descriptor if there is none. 0, or -errno: then nothing is open. */
+  open(family = this.family, flags = this.flags): number {
+    if (this.thread !== undefined) return 0;
+    return this.occupy((native) => native.open(this.id, family.number, flags));
   }
 
   /** As `open`, of a multicast group's family and with a port, which a later bind() then refuses to change. */
@@ -79,6 +80,7 @@ export class Place {
   abandon(): void {
     this.thread?.release(this.id);
     this.thread = undefined;
+    this.#giveBack();
   }
 
   /** Lets go of the descriptor for good; returns the listeners of sends that now never happen. What the present tick has
@@ -92,8 +94,13 @@ export class Place {
     this.thread = undefined;
     thread.release(this.id);
     this.#finalCounters = thread.snapshot(this.id); // after the close, which counts what it drops
-    this.lent?.close();
+    this.#giveBack();
     return canceled;
+  }
+
+  #giveBack(): void {
+    this.loan?.giveBack();
+    this.loan = undefined;
   }
 
   /** Keeps the event loop running, or no longer. */

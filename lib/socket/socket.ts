@@ -370,7 +370,7 @@ function bindWith(core: SocketCore, options: BindOptions | UvHandle): void {
     return;
   }
   const fd = fdOf(options);
-  if (fd !== undefined) binding.adopt(core, fd, false);
+  if (fd !== undefined) binding.bindFd(core, fd, Boolean((options as BindOptions).exclusive));
   else binding.bind(core, options.address, options.port, Boolean(options.exclusive));
 }
 

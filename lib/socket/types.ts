@@ -1,5 +1,6 @@
 // The types of a socket's interface, for modules below the socket itself and beside it.
 import type { EventEmitter } from 'node:events';
+import type { SocketType } from '../base/family.js';
 import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
 
@@ -16,7 +17,8 @@ export interface BindOptions {
   address?: string;
   /** In a cluster's worker: a port of its own, instead of one shared by all workers. */
   exclusive?: boolean;
-  /** A bound UDP descriptor to use instead; it is closed with the socket. */
+  /** A bound UDP descriptor to use instead; it is closed with the socket. In a cluster's worker it is one of the primary's,
+   * shared by all workers, unless `exclusive`. */
   fd?: number;
 }
 
@@ -33,6 +35,7 @@ export interface SocketEvents {
 
 /** What the core needs of its Socket: its events, and the methods that programs may have wrapped. */
 export interface Face extends Pick<EventEmitter<SocketEvents>, 'emit' | 'listenerCount' | 'once' | 'removeListener'> {
+  readonly type: SocketType;
   bind(options: BindOptions, callback: null): this;
-  close(): this;
+  close(callback?: () => void): this;
 }

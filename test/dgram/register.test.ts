@@ -1,14 +1,11 @@
 // ksocket/register: the sockets of a program that knows nothing of ksocket.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Child, type ChildResult, root, runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
-import { within } from '../support/wait.js';
 import { boundHandle } from './handles.js';
 
 const programs = join(import.meta.dirname, 'programs');
@@ -142,25 +139,14 @@ async function bindInheritedFds(flags: string[]): Promise<string> {
   const tcp = createServer().listen(0);
   const file = openSync(join(root, 'package.json'), 'r');
   const tcpFd = (tcp as unknown as { _handle: { fd: number } })._handle.fd;
-  const child = spawn(process.execPath, [...flags, join(programs, 'fds.js')], {
-    cwd: root,
-    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
-    stdio: ['ignore', 'pipe', 'pipe', udp.fd, tcpFd, 'pipe', file],
-  });
   try {
-    let stdout = '';
-    let stderr = '';
-    child.stdout?.setEncoding('utf8').on('data', (text) => {
-      stdout += text;
+    await using child = new Child(process.execPath, [...flags, join(programs, 'fds.js')], {
+      fds: [udp.fd, tcpFd, 'pipe', file],
     });
-    child.stderr?.setEncoding('utf8').on('data', (text) => {
-      stderr += text;
-    });
-    const [code] = await within(once(child, 'close'), 'fds.js ends');
+    const { code, stdout, stderr } = await child.end();
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, stdout);
     return stdout;
   } finally {
-    child.kill('SIGKILL');
     udp.close();
     tcp.close();
     closeSync(file);

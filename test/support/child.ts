@@ -19,6 +19,8 @@ export interface ChildOptions {
   /** For node itself. */
   execArgv?: string[];
   cwd?: string;
+  /** What it has at descriptors 3, 4, … */
+  fds?: (number | 'pipe')[];
   /** After this the child is killed, and the test fails. */
   deadlineMs?: number;
   /** Another node than the one that runs the test (test/dgram/nodes.ts). */
@@ -42,7 +44,11 @@ export class Child {
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
     delete env.NODE_TEST_CONTEXT; // the child is a program, not a test
-    const spawning: SpawnOptions = { cwd: options.cwd ?? root, env, stdio: ['ignore', 'pipe', 'pipe'] };
+    const spawning: SpawnOptions = {
+      cwd: options.cwd ?? root,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.fds ?? [])],
+    };
     const [program, ...before] = [...(options.under ?? []), command];
     this.process = spawn(program, [...before, ...args], spawning);
     this.process.stdout?.setEncoding('utf8').on('data', (text) => {

@@ -1,0 +1,62 @@
+// How a cluster's workers share ports and end, with node:dgram and under ksocket/register.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { Child, root } from '../support/child.js';
+import { test } from '../support/test.js';
+import { boundHandle } from './handles.js';
+import { nodeBinary } from './nodes.js';
+
+const programs = join(root, 'build-test/dgram/programs');
+const register = ['--import', 'ksocket/register'];
+const nodes = [20, 22, 24, 26];
+
+/** What each process of the program wrote, by the words before it. */
+async function traces(node: number, flags: string[], args: string[] = []): Promise<Record<string, string[]>> {
+  const handle = boundHandle('udp4');
+  try {
+    await using child = new Child(nodeBinary(node), [...flags, join(programs, 'cluster-ends.js'), ...args], {
+      fds: [handle.fd],
+    });
+    const { stdout, ...end } = await child.end();
+    assert.deepEqual(end, { code: 0, signal: null, stderr: '' }, stdout);
+    const found: Record<string, string[]> = {};
+    for (const line of child.lines) {
+      const [name, process, ...words] = line.split(': ');
+      const key = `${name}: ${process}`;
+      found[key] ??= [];
+      found[key].push(words.join(': '));
+    }
+    return found;
+  } finally {
+    handle.close();
+  }
+}
+
+for (const node of nodes) {
+  test(`workers with sockets disconnect, share and end as with node:dgram on node ${node}`, async () => {
+    const [plain, ours] = await Promise.all([traces(node, []), traces(node, register)]);
+    const shared = ['a listening', 'a is told to close 1 function', 'a close', 'disconnect', 'exit 0'];
+    assert.deepEqual(plain['a shared bind: worker 0'], shared);
+    assert.ok(plain['an exclusive bind: worker 0'].includes('still bound 127.0.0.1'));
+    assert.ok(Object.keys(plain).length > 60);
+    assert.deepEqual(ours, plain);
+  });
+}
+
+test('workers of a primary that is gone end as with node:dgram', async () => {
+  const plain = await traces(20, [], ['orphan']);
+  assert.deepEqual(plain['orphan: worker'], ['a listening', 'exit 0']);
+  assert.deepEqual(await traces(20, register, ['orphan']), plain);
+});
+
+test('sockets and handles that are passed to children and workers are bound, answer and close', async () => {
+  const output = async (node: number, flags: string[]) => {
+    await using child = new Child(nodeBinary(node), [...flags, join(programs, 'ipc-handles.js')]);
+    const { stdout, ...end } = await child.end();
+    assert.deepEqual(end, { code: 0, signal: null, stderr: '' }, stdout);
+    return stdout;
+  };
+  const expected = await output(20, []);
+  assert.equal(expected.match(/got hello true/g)?.length, 12);
+  for (const node of nodes) assert.equal(await output(node, register), expected, `node ${node}`);
+});
