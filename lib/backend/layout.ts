@@ -27,6 +27,7 @@ export const C_HEAD = 0;
 export const C_BASE = 4;
 export const C_TAIL = 64;
 export const C_CROWDING = 68;
+export const C_STAGED = 72;
 export const C_WAKE_PENDING = 128;
 export const C_PRODUCER_WAITING = 192;
 export const SOCKET_SLOT_BITS = 20;
@@ -39,7 +40,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 3388043287;
+export const LAYOUT_HASH = 3024720160;
 
 // What the kernel said beside a received datagram.
 export const D_TTL = 56;

@@ -12,10 +12,6 @@ export const hasLibuv =
   process.release.name === 'node' && !('bun' in process.versions) && !('deno' in process.versions);
 export const development = process.env.NODE_ENV === 'development';
 
-export function onExit(listener: () => void): void {
-  process.on('exit', listener);
-}
-
 /** Does the permission model forbid the network, in the Nodes that have it for sockets? */
 export function netIsDenied(): boolean {
   const { permission } = process;

@@ -6,7 +6,7 @@ import { DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { binding, engineWanted } from '../backend/load.js';
 import { EINVAL, EMFILE, meansUnsupported } from '../base/errno.js';
 import { errnoException, invalidArgValue, noEngine } from '../base/errors.js';
-import { hasLibuv, onExit, setTimeout } from '../base/runtime.js';
+import { hasLibuv, setTimeout } from '../base/runtime.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
 import { allocateThreadMemory } from './memory.js';
@@ -195,19 +195,12 @@ export class IoThread {
 
   static start(options: IoThreadOptions, onIdle: () => void): IoThread {
     const thread = new IoThread(options, onIdle);
-    if (!watchingExit) onExit(flushAll);
-    watchingExit = true;
     live.add(thread);
     return thread;
   }
 }
 
-// What was sent in the last tick before process.exit() still goes out.
 const live = new Set<IoThread>();
-let watchingExit = false;
-function flushAll(): void {
-  for (const thread of live) thread.sender.flush();
-}
 
 /** What node:dgram would have handed to the kernel by now leaves, of all sockets: one may send to another. */
 export function handOver(): void {

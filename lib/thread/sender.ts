@@ -2,7 +2,7 @@
 // native call a tick.
 
 import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
-import { DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
+import { C_STAGED, DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
 import { EMSGSIZE } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { Family } from '../base/family.js';
@@ -32,6 +32,7 @@ function literalDestination(family: Family, address: unknown): ParsedAddress {
 
 export class Sender {
   readonly #native: NativeIoThread;
+  readonly #control: Int32Array;
   readonly #records: StagedRecords;
   readonly #arena: Uint8Array;
   readonly #deferFlush: () => boolean;
@@ -60,6 +61,7 @@ export class Sender {
     countRefused: (id: number) => void,
   ) {
     this.#native = native;
+    this.#control = memory.control;
     this.#records = new StagedRecords(memory.txDescriptors);
     this.#arena = memory.txArena;
     this.#deferFlush = deferFlush;
@@ -187,7 +189,9 @@ export class Sender {
     return this.#staged === STAGED_DATAGRAMS_MAX || this.#stagedBytes + length > STAGED_BYTES_MAX;
   }
 
+  // The latest record is complete. If the environment ends before the flush, native code sends what it finds.
   #schedule(): void {
+    this.#control[C_STAGED >> 2] = this.#staged;
     if (this.#deferFlush()) return;
     if (this.#scheduled) {
       const n = this.#staged;
@@ -256,6 +260,7 @@ export class Sender {
       this.#revocable[n] = 1;
     });
     this.#staged = kept.length;
+    this.#control[C_STAGED >> 2] = kept.length;
     this.#stagedBytes = bytes;
     this.#scheduled = scheduled;
   }

@@ -112,6 +112,7 @@ void IoThreadObject::on_environment_end(void* self) {
 
 void IoThreadObject::tear_down() {
   if (thread_) {
+    send_staged();
     napi_remove_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
     thread_->stop();
     loop_watch_.close();
@@ -152,9 +153,14 @@ bool IoThreadObject::is_staged(const Descriptor& descriptor) const {
 // send(count): the first `count` descriptors of txDescriptors, runs of one socket each. Returns
 // how many have to wait.
 Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
-  if (!thread_) return number(info.Env(), 0);
+  return number(info.Env(), static_cast<int>(send_records(u32(info[0]))));
+}
+
+uint32_t IoThreadObject::send_records(uint32_t count) {
+  if (!thread_) return 0;
+  ring_.control->staged = 0;  // before: whoever ends the program meanwhile does not send them again
   uint32_t deferred = 0;
-  uint32_t count = std::min(u32(info[0]), tx_slots_);
+  count = std::min(count, tx_slots_);
   for (uint32_t first = 0; first < count;) {
     if (!is_staged(tx_descriptors_[first])) {
       tx_descriptors_[first++].result = -EINVAL;
@@ -171,7 +177,12 @@ Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
     }
     first = end;
   }
-  return number(info.Env(), static_cast<int>(deferred));
+  return deferred;
+}
+
+// What the last tick left, when JavaScript does not get to it any more.
+void IoThreadObject::send_staged() {
+  if (thread_) send_records(ring_.control->staged);
 }
 
 Napi::Value IoThreadObject::resume(const Napi::CallbackInfo& info) {

@@ -1,8 +1,8 @@
 // The JavaScript object around an IoThread: checks nothing (lib/ has), decides nothing, returns -errno.
 //
 // It pins the shared memory and owns the waker. Teardown, whoever starts it (stop(), the environment's end,
-// the garbage collector): join the thread and close its sockets, then close the waker, then let go of the
-// memory.
+// the garbage collector): send what is staged, join the thread and close its sockets, then close the waker,
+// then let go of the memory.
 //
 // Its methods' names are verbs. Arguments are positional where a call is made for each socket, an object
 // where it is made once for a server or rarely: reading a property costs as much as a call.
@@ -18,6 +18,7 @@
 
 #include "bridge/arguments.h"
 #include "bridge/loop_watch.h"
+#include "bridge/process_exit.h"
 #include "bridge/waker.h"
 #include "core/thread/io_thread.h"
 
@@ -71,6 +72,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   static void on_environment_end(void* self);
   void tear_down();
+  uint32_t send_records(uint32_t count);
+  void send_staged();
   // A typed array's memory; `length` is in its elements. (Node-API has no functions for a SharedArrayBuffer
   // but those of its views.)
   uint8_t* pin(const Napi::Value& typed_array, size_t* length = nullptr);
@@ -101,7 +104,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   bool share_loop_;
   Waker waker_;
   LoopWatch loop_watch_;
-  std::unique_ptr<IoThread> thread_;  // declared last: gone before the memory it works on
+  std::unique_ptr<IoThread> thread_;  // gone before the memory it works on
+  OnProcessExit on_process_exit_{[this] { send_staged(); }};
 };
 
 template <typename Call>

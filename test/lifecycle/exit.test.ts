@@ -1,6 +1,6 @@
 // The program ends, in every way a program can, while datagrams pour in. No crash, no hang, no noise.
 import assert from 'node:assert/strict';
-import { type ChildResult, runProgram, startProgram } from '../support/child.js';
+import { Child, type ChildResult, runProgram, startProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, unusedPort } from '../support/peer.js';
 import { startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -150,6 +150,170 @@ test('what was sent in the last tick before process.exit() goes out', async () =
   assert.deepEqual(result, { code: 0, signal: null, stdout: '', stderr: '' });
   await inbox.take(10);
   assert.equal(inbox.texts.join(''), '0123456789');
+});
+
+/** Programs that send at their very end: what they have sent, and their exit code. In each, `send` is a socket's that is
+ * bound, and connected or not. */
+const lastWords: Record<string, { sends: string[]; code: number; program: (send: (text: string) => void) => void }> = {
+  "in an 'exit' listener that was added late": {
+    sends: ['1', '2'],
+    code: 0,
+    program(send) {
+      process.on('exit', () => send('1'));
+      process.on('exit', () => send('2'));
+      process.exit();
+    },
+  },
+  "in 'exit' listeners at the natural end": {
+    sends: ['1', '2'],
+    code: 0,
+    program(send) {
+      process.on('exit', () => send('2'));
+      process.prependListener('exit', () => send('1'));
+    },
+  },
+  "in an 'exit' listener that exits itself": {
+    sends: ['1'],
+    code: 4,
+    program(send) {
+      process.on('exit', () => {
+        send('1');
+        process.exit(4);
+      });
+      process.on('exit', () => send('never'));
+      process.exit(3);
+    },
+  },
+  "in an 'exit' listener that throws": {
+    sends: ['1'],
+    code: 3,
+    program(send) {
+      process.on('exit', () => {
+        send('1');
+        throw new Error('in the listener');
+      });
+      process.exit(3);
+    },
+  },
+  'in the tick of an uncaught exception, and behind it': {
+    sends: ['1', '2'],
+    code: 1,
+    program(send) {
+      process.on('exit', () => send('2'));
+      send('1');
+      throw new Error('uncaught');
+    },
+  },
+  "when nobody listens to 'exit' any more": {
+    sends: ['1'],
+    code: 5,
+    program(send) {
+      process.removeAllListeners('exit');
+      send('1');
+      process.exit(5);
+    },
+  },
+  'before process.reallyExit()': {
+    sends: ['1'],
+    code: 6,
+    program(send) {
+      send('1');
+      (process as unknown as { reallyExit(code: number): void }).reallyExit(6);
+    },
+  },
+};
+
+/** What a socket receives while something ends that sends to it. */
+async function receivedBy(act: (port: number) => Promise<void>): Promise<string[]> {
+  await using sockets = new Sockets();
+  const receiver = sockets.makePeer();
+  const inbox = new Inbox(receiver);
+  const port = await bound(receiver);
+  await act(port);
+  receiver.send('the end', port, '127.0.0.1'); // behind all others
+  await waitFor(() => inbox.texts.includes('the end'));
+  return inbox.texts.slice(0, -1);
+}
+
+for (const [when, { sends, code, program }] of Object.entries(lastWords)) {
+  test(`what is sent ${when} goes out once`, async () => {
+    for (const connected of [false, true]) {
+      for (const thread of [undefined, 'dedicated'] as const) {
+        const received = await receivedBy(async (port) => {
+          const source = `
+            const { createSocket } = await import('ksocket');
+            const socket = createSocket({ type: 'udp4', thread: ${JSON.stringify(thread)} });
+            await new Promise((resolve) => socket.bind(0, '127.0.0.1', resolve));
+            if (${connected}) await new Promise((resolve) => socket.connect(${port}, '127.0.0.1', resolve));
+            socket.unref();
+            const send = (text) => ${connected} ? socket.send(text) : socket.send(text, ${port}, '127.0.0.1');
+            ({ ${program} }).program(send);`;
+          await using child = new Child(process.execPath, ['--input-type=module', '-e', source]);
+          const result = await child.end();
+          assert.deepEqual([result.code, result.signal], [code, null], result.stderr);
+        });
+        assert.deepEqual(received, sends, `connected ${connected}, thread ${thread}`);
+      }
+    }
+  });
+}
+
+test("what is sent in a 'message' listener that exits goes out once", async () => {
+  const received = await receivedBy(async (port) => {
+    const result = await runProgram(
+      async (port) => {
+        const { createSocket } = await import('ksocket');
+        const socket = createSocket('udp4');
+        socket.on('message', (data) => {
+          socket.send(data, port, '127.0.0.1');
+          if (`${data}` === '4') process.exit(8);
+        });
+        socket.bind(0, '127.0.0.1', () => {
+          for (let i = 0; i < 10; i++) socket.send(`${i}`, socket.address().port, '127.0.0.1');
+        });
+      },
+      [port],
+    );
+    assert.deepEqual(result, { code: 8, signal: null, stdout: '', stderr: '' });
+  });
+  assert.deepEqual(received, ['0', '1', '2', '3', '4']);
+});
+
+test('what a worker sent goes out when it exits, throws or is terminated', async () => {
+  for (const end of ['exit', 'throw', 'terminate', 'main exits']) {
+    const received = await receivedBy(async (port) => {
+      const result = await runProgram(
+        async (end, port) => {
+          const { Worker } = await import('node:worker_threads');
+          const { once } = await import('node:events');
+          const source = `
+            const { parentPort, workerData: { end, port } } = require('node:worker_threads');
+            import('ksocket').then(({ createSocket }) => {
+              const socket = createSocket('udp4');
+              socket.bind(0, '127.0.0.1', () => {
+                const send = (text) => socket.send(text, port, '127.0.0.1');
+                if (end === 'exit' || end === 'throw') process.on('exit', () => send('2'));
+                send('1');
+                if (end === 'exit') process.exit();
+                if (end === 'throw') throw new Error('in the worker');
+                parentPort.postMessage('sent');
+                for (;;);
+              });
+            });`;
+          const worker = new Worker(source, { eval: true, execArgv: [], workerData: { end, port } });
+          worker.on('error', () => {});
+          const exited = once(worker, 'exit').catch(() => {});
+          if (end === 'terminate' || end === 'main exits') await once(worker, 'message');
+          if (end === 'main exits') process.exit();
+          if (end === 'terminate') await worker.terminate();
+          await exited;
+        },
+        [end, port],
+      );
+      assert.deepEqual(result, { code: 0, signal: null, stdout: '', stderr: '' }, end);
+    });
+    assert.deepEqual(received, end === 'exit' || end === 'throw' ? ['1', '2'] : ['1'], end);
+  }
 });
 
 test('an exception while a module loads, with sockets in every state', async () => {

@@ -1,27 +1,35 @@
-// The package installed twice: two addons in one process, each from a path of its own.
+// The package installed several times: as many addons in one process, each from a path of its own.
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, runProgram } from '../support/child.js';
+import { bound, Inbox, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 
 class Copies {
   readonly directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
-  readonly paths = ['one', 'two'].map((name) => {
+  readonly paths: string[];
+
+  constructor(count: number) {
+    this.paths = Array.from({ length: count }, (_, i) => this.#copy(`${i}`));
+  }
+
+  #copy(name: string): string {
     const copy = join(this.directory, name);
     for (const part of ['dist', 'prebuilds', 'package.json']) {
       cpSync(join(root, part), join(copy, part), { recursive: true });
     }
     return join(copy, 'dist/index.js');
-  });
+  }
+
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true });
   }
 }
 
 test('two copies talk to each other in one process, and end cleanly', async () => {
-  using copies = new Copies();
+  using copies = new Copies(2);
   const result = await runProgram(
     async (paths: string[]) => {
       const [one, two] = (await Promise.all(paths.map((path) => import(path)))) as typeof import('ksocket')[];
@@ -52,7 +60,7 @@ test('two copies talk to each other in one process, and end cleanly', async () =
 });
 
 test('two copies in workers and in the main thread, terminated and left to process.exit()', async () => {
-  using copies = new Copies();
+  using copies = new Copies(2);
   const result = await runProgram(
     async (paths: string[]) => {
       const { Worker } = await import('node:worker_threads');
@@ -78,4 +86,29 @@ test('two copies in workers and in the main thread, terminated and left to proce
     [copies.paths],
   );
   assert.deepEqual(result, { code: 9, signal: null, stdout: '', stderr: '' });
+});
+
+test("eleven copies in one process add no listener of 'exit', and all of them send in one", async () => {
+  using copies = new Copies(11);
+  await using sockets = new Sockets();
+  const receiver = sockets.makePeer();
+  const inbox = new Inbox(receiver);
+  const port = await bound(receiver);
+  const result = await runProgram(
+    async (paths: string[], port: number) => {
+      const before = process.eventNames().map((name) => [name, process.listenerCount(name)].join());
+      const all = (await Promise.all(paths.map((path) => import(path)))) as typeof import('ksocket')[];
+      const opened = all.map(({ createSocket }) => createSocket('udp4'));
+      await Promise.all(opened.map((socket) => new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))));
+      const after = process.eventNames().map((name) => [name, process.listenerCount(name)].join());
+      console.log(after.join(' ') === before.join(' '));
+      process.on('exit', () => {
+        for (const socket of opened) socket.send('end', port, '127.0.0.1');
+      });
+      process.exit(0);
+    },
+    [copies.paths, port],
+  );
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'true\n', stderr: '' });
+  await inbox.take(11);
 });

@@ -43,6 +43,7 @@ namespace ksocket {
   X(C_BASE, offsetof(RingControl, base))                         \
   X(C_TAIL, offsetof(RingControl, tail))                         \
   X(C_CROWDING, offsetof(RingControl, crowding))                 \
+  X(C_STAGED, offsetof(RingControl, staged))                     \
   X(C_WAKE_PENDING, offsetof(RingControl, wake_pending))         \
   X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting)) \
   X(SOCKET_SLOT_BITS, kSocketSlotBits)                           \

@@ -314,12 +314,20 @@ const cases: Record<string, Case> = {
 /** What each worker sent. */
 const worked = new Map<Worker, unknown>();
 
+// Below those that the kernel gives to sockets which ask for any.
+let nextPort = 16_000 + ((process.pid * 97) % 16_000);
+
 async function freePort(): Promise<number> {
-  const socket = dgram.createSocket('udp6').bind(0);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
+  for (;;) {
+    const port = nextPort++;
+    const socket = dgram.createSocket('udp6').bind(port); // of both families
+    const free = await once(socket, 'listening').then(
+      () => true,
+      () => false,
+    );
+    await new Promise<void>((resolve) => socket.close(resolve));
+    if (free) return port;
+  }
 }
 
 async function runCase(name: string, { primary, workers: count = 1 }: Case): Promise<void> {
