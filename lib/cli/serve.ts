@@ -5,6 +5,9 @@ import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/o
 import { createServer } from '../server/server.js';
 import { parseEndpoint, parseListen, parsePort, printable } from './endpoint.js';
 
+/** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 interface ServeOptions {
   port: number;
   address: string;
@@ -97,8 +100,11 @@ async function serve(options: ServeOptions): Promise<void> {
     log(wasRunning ? 'successfully killed native thread' : 'no native thread to kill');
     log('module unloaded');
   };
-  process.on('SIGINT', unload);
-  process.on('SIGTERM', unload);
+  for (const signal of ENDING) process.on(signal, unload);
+  const stopListening = () => {
+    for (const signal of ENDING) process.removeListener(signal, unload);
+  };
+  process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
 
   try {
     await server.start();
@@ -106,16 +112,12 @@ async function serve(options: ServeOptions): Promise<void> {
     process.stderr.write(`ksocket: ${failure(error as NodeJS.ErrnoException)}\n`);
     process.stderr.write(`ksocket: ${(error as Error).message}\n`);
     await unload();
-    process.removeListener('SIGINT', unload);
-    process.removeListener('SIGTERM', unload);
+    stopListening();
     process.exitCode = 1;
     return;
   }
   log(`listening on port ${server.address()?.port}`);
-  server.once('close', () => {
-    process.removeListener('SIGINT', unload);
-    process.removeListener('SIGTERM', unload);
-  });
+  server.once('close', stopListening);
   if (monitor !== undefined) await watch(monitor, unload);
 }
 

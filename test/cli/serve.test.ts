@@ -1,8 +1,9 @@
 // `ksocket serve` with everything but its defaults (those are in test/server/original.test.ts).
 import assert from 'node:assert/strict';
-import { type Child, runCli, startCli } from '../support/child.js';
+import { existsSync } from 'node:fs';
+import { Child, runCli, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
-import { ioThreadCount } from '../support/process.js';
+import { descendants, ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -215,3 +216,44 @@ test('a free port is found and told with --port 0, and a given one is used', asy
   await child.line(new RegExp(`^ksocket: listening on port ${port}$`));
   await unloads(child);
 });
+
+test('SIGHUP unloads, with a monitor, too', async () => {
+  for (const monitor of [[], ['--monitor', '0']]) {
+    const { child } = await serve('--echo', ...monitor);
+    await using _ = child;
+    if (monitor.length > 0) await child.line(/monitor on/);
+    await unloads(child, 'SIGHUP');
+  }
+});
+
+test('a log that nobody reads any more unloads', async () => {
+  await using sockets = new Sockets();
+  const client = sockets.makePeer();
+  await bound(client);
+  const { child, port } = await serve('--echo');
+  await using _ = child;
+  child.process.stdout?.destroy();
+  await sent(client, 'x', port);
+  const { code, signal, stderr } = await child.end();
+  assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+});
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} to npm ends what npm start has started`, async () => {
+    const port = await unusedPort();
+    await using npm = new Child('npm', ['start', '--', '--port', `${port}`, '--address', '127.0.0.1', '--echo']);
+    await npm.line(/^ksocket: listening on port/);
+    const started = descendants(npm.pid);
+    try {
+      npm.kill(signal);
+      const { stdout } = await npm.end(); // when nobody has its output any more
+      assert.match(stdout, /\nksocket: module unloaded\n/);
+      assert.deepEqual(
+        started.filter((pid) => existsSync(`/proc/${pid}`)),
+        [],
+      );
+    } finally {
+      for (const pid of started.filter((pid) => existsSync(`/proc/${pid}`))) process.kill(pid, 'SIGKILL');
+    }
+  });
+}

@@ -22,6 +22,12 @@ export function ioThreadCount(pid: number | 'self' = 'self'): number {
   return count;
 }
 
+/** The processes that it has started, and those that they have. */
+export function descendants(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
 /** What the descriptors refer to, for messages. */
 export function openFds(pid: number | 'self' = 'self'): string[] {
   const names: string[] = [];
