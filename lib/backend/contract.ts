@@ -73,6 +73,7 @@ export interface NativeIoThread {
     },
   ): number;
   watch(id: number, keepBytesMax: number): number;
+  unwatch(id: number): void;
   close(id: number): void;
 
   getName(id: number, peer: boolean): [address: string, port: number] | number;

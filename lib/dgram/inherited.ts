@@ -51,12 +51,6 @@ export function sharesPorts(): boolean {
 /** What all workers share: a port, bound as `flags` (OPEN_…) say, or a descriptor of the primary's. */
 export type Shared = { address: string; port: unknown; flags: number } | { fd: number };
 
-/** The part of a socket that a cluster's worker needs. */
-interface Closable {
-  readonly type: string;
-  close(callback?: () => void): void;
-}
-
 function requestOf(addressType: string, shared: Shared): SharedBind {
   if ('fd' in shared) return { address: null, port: null, addressType, fd: shared.fd, flags: null };
   let flags = 0;
@@ -65,28 +59,32 @@ function requestOf(addressType: string, shared: Shared): SharedBind {
   return { address: shared.address, port: shared.port, addressType, fd: -1, flags };
 }
 
+/** What to do when a worker disconnects: to close the socket, and then to call back. */
+export type AskedBack = (closed?: () => void) => void;
+
 /** Asks the primary for the one socket that all workers share. `done` gets -errno, or 0 and what is lent. */
 export function bindThroughPrimary(
-  socket: Closable,
+  socket: { readonly type: string },
   shared: Shared,
+  askedBack: AskedBack,
   done: (errno: number, loan: Loan | null) => void,
 ): void {
   const getServer = (cluster as unknown as { _getServer: GetServer })._getServer;
   getServer(socket, requestOf(socket.type, shared), (errno, handle) => {
-    done(errno, handle === null || handle === undefined ? null : new Loan(socket, handle));
+    done(errno, handle === null || handle === undefined ? null : new Loan(handle, askedBack));
   });
 }
 
-/** A handle of the primary's. A worker that disconnects asks for it back. */
+/** A handle of the primary's. */
 export class Loan {
   readonly fd: number;
   readonly giveBack: () => void;
 
-  constructor(socket: Closable, handle: UvHandle) {
+  constructor(handle: UvHandle, askedBack: AskedBack) {
     this.fd = handle.fd;
     this.giveBack = handle.close.bind(handle); // tells the primary, which counts who holds the handle
     // cluster's worker.disconnect() closes a handle's owner, whom it looks for under a symbol of its own; a handle without
     // one it closes itself, and goes on when the callback comes.
-    handle.close = (callback?: () => void) => socket.close(callback);
+    handle.close = askedBack;
   }
 }

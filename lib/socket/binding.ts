@@ -112,7 +112,8 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
 
 // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
 function bindShared(core: SocketCore, shared: Shared, failure: (errno: number) => Error): void {
-  bindThroughPrimary(core.face, shared, (errno, loan) => {
+  const askedBack = (closed?: () => void) => core.closeWhenRead(closed);
+  bindThroughPrimary(core.face, shared, askedBack, (errno, loan) => {
     if (core.closed || errno !== 0 || loan === null) {
       loan?.giveBack();
       if (!core.closed) end(core, failure(errno));

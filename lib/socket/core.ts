@@ -152,6 +152,17 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
     });
   }
 
+  /** The program's close(), once it has been given what was received already; nothing more is, so that others who share the
+   * port get it. */
+  closeWhenRead(callback: (() => void) | undefined): void {
+    const thread = this.running();
+    thread.native.unwatch(this.id);
+    thread.whenRead(() => {
+      if (!this.closed) this.face.close(callback);
+      else callback?.();
+    });
+  }
+
   /** True when the close has to wait for what waits for the bind. */
   deferClose(close: () => void): boolean {
     this.queue?.push(close);

@@ -2,11 +2,11 @@
 // how long the thread lives. One thread is shared by all sockets of an environment (the main thread or a worker)
 // that did not ask for their own.
 import type { NativeIoThread, SteadyCall, ThreadMemory } from '../backend/contract.js';
-import { DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
+import { C_HEAD, DESCRIPTOR_BYTES, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { binding, engineWanted } from '../backend/load.js';
 import { EINVAL, EMFILE, meansUnsupported } from '../base/errno.js';
 import { errnoException, invalidArgValue, noEngine } from '../base/errors.js';
-import { hasLibuv, setTimeout } from '../base/runtime.js';
+import { hasLibuv, setImmediate, setTimeout } from '../base/runtime.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
 import { allocateThreadMemory } from './memory.js';
@@ -140,6 +140,16 @@ export class IoThread {
     this.#free.push(slot);
     this.#open--;
     if (this.#open === 0) this.#onIdle();
+  }
+
+  /** Calls back, at once or later, when what is in the ring now has been handed out. */
+  whenRead(done: () => void): void {
+    const head = Atomics.load(this.#memory.control, C_HEAD >> 2);
+    const look = () => {
+      if (this.#stopped || ((this.#receiver.tail - head) | 0) >= 0) done();
+      else setImmediate(look);
+    };
+    look();
   }
 
   /** Keeps the event loop running until as many calls of `unhold`. */

@@ -77,6 +77,11 @@ export class Receiver {
     return this.#draining;
   }
 
+  /** Everything before this record has been handed out. */
+  get tail(): number {
+    return this.#tail;
+  }
+
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
     if (this.#immediate === undefined) this.#run(false, false);

@@ -22,6 +22,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::watch>("watch"),
+                         InstanceMethod<&Self::unwatch>("unwatch"),
                          InstanceMethod<&Self::close>("close"),
                          InstanceMethod<&Self::get_name>("getName"),
                          InstanceMethod<&Self::set_option>("setOption"),

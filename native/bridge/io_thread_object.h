@@ -51,6 +51,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value disconnect(const Napi::CallbackInfo& info);
   Napi::Value watch(const Napi::CallbackInfo& info);
+  Napi::Value unwatch(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value get_name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);

@@ -115,6 +115,12 @@ Napi::Value IoThreadObject::watch(const Napi::CallbackInfo& info) {
   });
 }
 
+// unwatch(id): receives no more
+Napi::Value IoThreadObject::unwatch(const Napi::CallbackInfo& info) {
+  if (auto endpoint = find(info[0])) thread_->unwatch(*endpoint);
+  return info.Env().Undefined();
+}
+
 // close(id)
 Napi::Value IoThreadObject::close(const Napi::CallbackInfo& info) {
   if (thread_) thread_->close(u32(info[0]));

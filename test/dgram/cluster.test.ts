@@ -49,14 +49,21 @@ test('workers of a primary that is gone end as with node:dgram', async () => {
   assert.deepEqual(await traces(20, register, ['orphan']), plain);
 });
 
+async function output(node: number, flags: string[], name: string): Promise<string> {
+  await using child = new Child(nodeBinary(node), [...flags, join(programs, `${name}.js`)]);
+  const { stdout, ...end } = await child.end();
+  assert.deepEqual(end, { code: 0, signal: null, stderr: '' }, stdout);
+  return stdout;
+}
+
+test('a reload loses no request: the old worker answers what it has received before it closes', async () => {
+  const expected = 'answered 600\nthe old worker 0 null\n';
+  assert.equal(await output(20, [], 'cluster-reload'), expected);
+  for (const node of nodes) assert.equal(await output(node, register, 'cluster-reload'), expected, `node ${node}`);
+});
+
 test('sockets and handles that are passed to children and workers are bound, answer and close', async () => {
-  const output = async (node: number, flags: string[]) => {
-    await using child = new Child(nodeBinary(node), [...flags, join(programs, 'ipc-handles.js')]);
-    const { stdout, ...end } = await child.end();
-    assert.deepEqual(end, { code: 0, signal: null, stderr: '' }, stdout);
-    return stdout;
-  };
-  const expected = await output(20, []);
+  const expected = await output(20, [], 'ipc-handles');
   assert.equal(expected.match(/got hello true/g)?.length, 12);
-  for (const node of nodes) assert.equal(await output(node, register), expected, `node ${node}`);
+  for (const node of nodes) assert.equal(await output(node, register, 'ipc-handles'), expected, `node ${node}`);
 });

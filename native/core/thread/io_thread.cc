@@ -99,6 +99,14 @@ void IoThread::tick(Endpoint& endpoint) {
   engine_->wake();  // it may wait without a limit already
 }
 
+void IoThread::unwatch(Endpoint& endpoint) {
+  sharing_.remove(endpoint);
+  watches_.set(endpoint, kNothing, kReadable);
+  LoopSharing::LoopLock lock(sharing_);  // the I/O thread is between two rounds
+  endpoint.paused = true;                // for good: an event that it has in hand already is ignored
+  std::erase_if(paused_, [&](const auto& weak) { return weak.lock().get() == &endpoint; });
+}
+
 void IoThread::close(uint32_t id) {
   std::shared_ptr<Endpoint> endpoint = find(id);
   if (!endpoint) return;

@@ -63,6 +63,8 @@ class IoThread {
   int watch(Endpoint& endpoint);
   // From now on, about once a second, its counters have what the kernel dropped, though nothing comes.
   void tick(Endpoint& endpoint);
+  // Ends receiving; what was received is published when this returns.
+  void unwatch(Endpoint& endpoint);
   // Forgets the endpoint and closes its descriptor before it returns.
   void close(uint32_t id);
   // Null when there is none (any more) with this id. From any thread.
