@@ -111,6 +111,7 @@ export type SteadyCall =
   | 'getName'
   | 'getOption'
   | 'getBacklog'
+  | 'countKernelDrops'
   | 'getRuleHits'
   | 'respond'
   | 'setRules'

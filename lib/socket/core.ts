@@ -156,7 +156,7 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
    * port get it. */
   closeWhenRead(callback: (() => void) | undefined): void {
     const thread = this.running();
-    thread.native.unwatch(this.id);
+    thread.changing().unwatch(this.id);
     thread.whenRead(() => {
       if (!this.closed) this.face.close(callback);
       else callback?.();
