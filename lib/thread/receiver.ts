@@ -5,8 +5,6 @@ import {
   C_BASE,
   C_CROWDING,
   C_HEAD,
-  C_PRODUCER_WAITING,
-  C_TAIL,
   C_WAKE_PENDING,
   KIND_DATAGRAM,
   KIND_DRAINED,
@@ -22,6 +20,7 @@ import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
 import { OwnedPayloads } from './payloads.js';
 import { ReceivedRecords } from './records.js';
+import { ReturnedRecords } from './returned-records.js';
 import { runTicks } from './run-ticks.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
@@ -48,6 +47,7 @@ export class Receiver {
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #tools: ReceiverTools;
   readonly #budget = new Budget();
+  readonly #returned: ReturnedRecords;
   readonly #onImmediate = () => {
     this.#immediate = undefined;
     this.#run(true, this.#inNextTurn);
@@ -56,7 +56,6 @@ export class Receiver {
   #tail = 0; // the oldest record that is not done with
   #segmentAt = 0; // bytes of the record at #tail that were handed out already
   #lanes: Lanes | undefined; // while records wait that there was no time for
-  #resumeAt: number | undefined; // while the thread waits for room: the record that has to be consumed before
 
   #immediate: NodeJS.Immediate | undefined;
   #inNextTurn = false; // that is when it comes
@@ -70,6 +69,7 @@ export class Receiver {
     this.#batch = new Batch(this.#records, memory.arena);
     this.#endpoints = endpoints;
     this.#tools = tools;
+    this.#returned = new ReturnedRecords(memory.control, tools.resume);
   }
 
   /** Is a drain on the stack? Then sends wait for its end. */
@@ -136,14 +136,14 @@ export class Receiver {
         ended = false; // also when a listener throws in a later round
         ended = this.#consume(Atomics.load(control, C_HEAD >> 2), control[C_BASE >> 2], again);
         again = true;
-        this.#release();
+        this.#returned.upTo(this.#tail);
         if (!ended) break;
         // Cleared before the head is looked at again: what is published from here on wakes us.
         Atomics.store(control, C_WAKE_PENDING >> 2, 0);
       } while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);
     } finally {
       this.#draining = false;
-      this.#release();
+      this.#returned.upTo(this.#tail);
       this.#tools.afterDrain();
       if (this.#budget.end() || !ended) this.#goOnLater(immediate);
     }
@@ -161,7 +161,7 @@ export class Receiver {
         if (runTicks === undefined) return false; // every datagram gets a turn of the event loop of its own
         runTicks();
         if (budget.due()) {
-          this.#release(); // the thread can go on while we work
+          this.#returned.upTo(this.#tail); // the thread can go on while we work
           if (budget.spent()) {
             if (!this.#tools.alone()) this.#lanes ??= new Lanes(this.#tail);
             return false;
@@ -332,22 +332,5 @@ export class Receiver {
     } finally {
       batch.release();
     }
-  }
-
-  // Gives the consumed records back to the thread. One that found the ring full is woken when an eighth of it is free:
-  // for each bit of room it would come and go once a datagram.
-  #release(): void {
-    const control = this.#control;
-    if (control[C_TAIL >> 2] === this.#tail) return;
-    Atomics.store(control, C_TAIL >> 2, this.#tail);
-    if (Atomics.load(control, C_PRODUCER_WAITING >> 2) === 0) {
-      this.#resumeAt = undefined;
-      return;
-    }
-    const left = (Atomics.load(control, C_HEAD >> 2) - this.#tail) | 0;
-    this.#resumeAt ??= (this.#tail + (left >> 3)) | 0;
-    if (left > 0 && ((this.#resumeAt - this.#tail) | 0) > 0) return;
-    this.#resumeAt = undefined;
-    if (Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1) this.#tools.resume();
   }
 }

@@ -74,7 +74,7 @@ struct RingControl {
   // Written by JavaScript.
   alignas(64) uint32_t tail;  // descriptors consumed so far
   uint32_t crowding;  // the socket that has the most to do, while several wait for each other; 0: none
-  uint32_t staged;  // descriptors to send that are complete; native code clears it when it takes them
+  uint32_t staged;    // descriptors to send that are complete; native code clears it when it takes them
   // Written by both.
   alignas(64) uint32_t wake_pending;      // 1: a wake-up of JavaScript is under way
   alignas(64) uint32_t producer_waiting;  // 1: the I/O thread found the ring full and wants `resume`

@@ -85,9 +85,8 @@ void IoThread::share(const LoopPoll& loop) {
 }
 
 int IoThread::watch(Endpoint& endpoint) {
-  std::shared_ptr<Endpoint> self = find(endpoint.id);
   if (!endpoint.responder) {
-    if (!endpoint.sharing.shared && sharing_.add(self)) return 0;
+    if (!endpoint.sharing.shared && sharing_.add(find(endpoint.id))) return 0;
   } else if (endpoint.responder->wants_ticks()) {
     tick(endpoint);
   }
