@@ -1,5 +1,6 @@
 // Many sockets of one I/O thread, and their end, on both engines.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <chrono>
@@ -66,6 +67,27 @@ TEST_P(IoThreadSockets, serves_many_sockets_with_one_thread_and_gives_everything
   }
   EXPECT_TRUE(eventually([&] { return test::threads() == threads; }));
   EXPECT_EQ(test::open_descriptors(), descriptors);
+}
+
+TEST_P(IoThreadSockets, leaves_to_the_kernel_what_comes_behind_unwatch) {
+  auto rig = start();
+  auto socket = listen(*rig);
+  auto other = listen(*rig);
+  Address name = name_of(socket->fd.get());
+  Peer peer;
+  ASSERT_TRUE(peer.send(name, "before"));
+  ASSERT_TRUE(rig->read_records(1));
+  rig->thread.unwatch(*socket);
+  ASSERT_TRUE(peer.send(name, "behind"));
+  ASSERT_TRUE(peer.send(name_of(other->fd.get()), "other"));
+  ASSERT_TRUE(rig->read_records(2));
+  EXPECT_EQ(rig->records[1].data, "other");
+  rig->thread.resume();  // what waits for room is not this socket
+  ASSERT_TRUE(peer.send(name_of(other->fd.get()), "again"));
+  ASSERT_TRUE(rig->read_records(3));
+  EXPECT_EQ(rig->records[2].data, "again");
+  char left[16];
+  EXPECT_EQ(recv(socket->fd.get(), left, sizeof left, MSG_DONTWAIT), 6);
 }
 
 // One sends as fast as it can until told to stop.
