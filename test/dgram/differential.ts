@@ -63,8 +63,7 @@ export class Comparison implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dgram[Symbol.asyncDispose]();
     await this.#ksocket[Symbol.asyncDispose]();
-    this.#peers.peer4.close();
-    this.#peers.peer6?.close();
+    for (const peer of Object.values(this.#peers)) peer?.close();
   }
 }
 

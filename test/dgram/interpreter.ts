@@ -6,8 +6,20 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import nodeDgram from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
+import { createSocket as createWitness, type Socket as Witness } from 'ksocket';
 import { describeValue } from './describe.js';
-import { type Context, events, type LookupKind, type Op, type Script, type SocketPlan, type Value } from './script.js';
+import {
+  type Change,
+  type Context,
+  events,
+  type LookupKind,
+  type Op,
+  type PeerName,
+  type Script,
+  type SocketPlan,
+  type Value,
+  type ViewKind,
+} from './script.js';
 
 export type Entry = unknown[];
 
@@ -21,21 +33,27 @@ export interface StepTrace {
 
 export type Trace = StepTrace[];
 
+// The types do not know of it in Node 20.
+const ResizableBuffer = ArrayBuffer as unknown as new (bytes: number, limit: { maxByteLength: number }) => ArrayBuffer;
+
 const LIMIT_MS = 10_000;
 const FENCE = 'the fence';
 
 // biome-ignore lint/suspicious/noExplicitAny: either implementation's, and called in wrong ways
 type Any = any;
 
+/** 6 only where the machine has IPv6. */
 export interface Peers {
   peer4: nodeDgram.Socket;
   peer6: nodeDgram.Socket | undefined;
+  witness4: Witness;
+  witness6: Witness | undefined;
 }
 
 // Ports that the kernel gives to nobody: a socket under test never has the peers'.
-async function openPeer(type: 'udp4' | 'udp6', address: string): Promise<nodeDgram.Socket> {
+async function openPeer<T extends nodeDgram.Socket>(make: () => T, address: string): Promise<T> {
   for (;;) {
-    const peer = nodeDgram.createSocket(type);
+    const peer = make();
     try {
       peer.bind(20_000 + Math.floor(Math.random() * 10_000), address);
       await once(peer, 'listening');
@@ -47,23 +65,30 @@ async function openPeer(type: 'udp4' | 'udp6', address: string): Promise<nodeDgr
   }
 }
 
-/** The plain sockets on the other side; 6 only where the machine has IPv6. */
+/** The sockets on the other side. */
 export async function openPeers(): Promise<Peers> {
-  const peer4 = await openPeer('udp4', '127.0.0.1');
-  const peer6 = await openPeer('udp6', '::1').catch(() => undefined);
-  return { peer4, peer6 };
+  const plain = (type: 'udp4' | 'udp6') => () => nodeDgram.createSocket(type);
+  const witness = (type: 'udp4' | 'udp6') => () => createWitness({ type, receiveTtl: true, thread: 'dedicated' });
+  const peer4 = await openPeer(plain('udp4'), '127.0.0.1');
+  const peer6 = await openPeer(plain('udp6'), '::1').catch(() => undefined);
+  const witness4 = await openPeer(witness('udp4'), '127.0.0.1');
+  const witness6 = peer6 && (await openPeer(witness('udp6'), '::1'));
+  return { peer4, peer6, witness4, witness6 };
 }
 
 /** One implementation of dgram, and what is needed to run scripts against it. */
 export class World implements AsyncDisposable {
   readonly module: Any;
   readonly peers: Peers;
+  /** Not node:dgram. */
+  readonly isOurs: boolean;
   readonly #fence: Any;
   #arrived: (() => void) | undefined;
 
   private constructor(module: Any, peers: Peers, fence: Any) {
     this.module = module;
     this.peers = peers;
+    this.isOurs = 'createServer' in module;
     this.#fence = fence;
     fence.on('message', () => this.#arrived?.());
   }
@@ -74,7 +99,7 @@ export class World implements AsyncDisposable {
     return new World(module, peers, fence);
   }
 
-  /** After this every socket of the implementation has been told what the kernel had for it before. */
+  /** After this every socket of the implementation, and every witness, has been told what the kernel had for it before. */
   async fence(): Promise<void> {
     for (let round = 0; round < 2; round++) {
       const arrived = new Promise<void>((resolve) => {
@@ -82,6 +107,9 @@ export class World implements AsyncDisposable {
       });
       this.peers.peer4.send(FENCE, this.#fence.address().port, '127.0.0.1');
       await arrived;
+      const { peer4, peer6, witness4, witness6 } = this.peers;
+      await fenceWitness(peer4, witness4);
+      if (peer6 && witness6) await fenceWitness(peer6, witness6);
       await turn(); // else a second one could be read in the turn of the first
     }
   }
@@ -95,6 +123,19 @@ export class World implements AsyncDisposable {
     this.#fence.close();
     await closed;
   }
+}
+
+async function fenceWitness(peer: nodeDgram.Socket, witness: Witness): Promise<void> {
+  const { address, port } = witness.address();
+  const arrived = new Promise<void>((resolve) => {
+    witness.on('message', function onMessage(data) {
+      if (data.toString() !== FENCE) return;
+      witness.off('message', onMessage);
+      resolve();
+    });
+  });
+  peer.send(FENCE, port, address);
+  await arrived;
 }
 
 const als = new AsyncLocalStorage<string>();
@@ -115,25 +156,25 @@ class Run implements Context {
   #stream = 'script'; // of the operation that runs now
   #pending = 0; // lookups, immediates and conditions that will come to an end
   #feeds: [socket: number, text: string][] = [];
+  #changes: (() => void)[] = []; // to the memory that the present call was given
 
   constructor(world: World, script: Script) {
     this.#world = world;
     this.#script = script;
     this.module = world.module;
-    const { peer4, peer6 } = world.peers;
-    this.#known = new Map([[peer4.address().port, '<peer4>']]);
-    if (peer6) this.#known.set(peer6.address().port, '<peer6>');
+    this.#known = new Map(Object.entries(world.peers).map(([name, peer]) => [peer?.address().port ?? -1, `<${name}>`]));
   }
 
   async run(): Promise<Trace> {
-    const { peer4, peer6 } = this.#world.peers;
-    const onPeer = (data: Buffer, { port }: nodeDgram.RemoteInfo) => {
+    const onPeer = (data: Buffer, { port, ttl }: nodeDgram.RemoteInfo & { ttl?: number }) => {
+      if (data.toString() === FENCE) return;
       const texts = this.#received.get(port) ?? [];
-      this.#received.set(port, [...texts, data.length > 100 ? `${data.length} bytes` : data.toString('latin1')]);
+      const text = data.length > 100 ? `${data.length} bytes` : data.toString('latin1');
+      this.#received.set(port, [...texts, ttl === undefined ? text : `${text} (${ttl} hops)`]);
       this.#entries++;
     };
-    peer4.on('message', onPeer);
-    peer6?.on('message', onPeer);
+    const peers: nodeDgram.Socket[] = Object.values(this.#world.peers).filter((peer) => peer !== undefined);
+    for (const peer of peers) peer.on('message', onPeer);
     process.setUncaughtExceptionCaptureCallback((error) => {
       this.#log('uncaught', ['uncaught', isNullHandle(error) ? notRunning(this.module) : error]);
     });
@@ -156,8 +197,7 @@ class Run implements Context {
     } finally {
       for (const after of this.#afters) after();
       process.setUncaughtExceptionCaptureCallback(null);
-      peer4.off('message', onPeer);
-      peer6?.off('message', onPeer);
+      for (const peer of peers) peer.off('message', onPeer);
     }
   }
 
@@ -179,7 +219,7 @@ class Run implements Context {
 
   readonly count = (socket: number, event: string): number => this.#counts.get(`${socket} ${event}`) ?? 0;
 
-  readonly port = (of: number | 'peer4' | 'peer6'): number => {
+  readonly port = (of: number | PeerName): number => {
     if (typeof of === 'string') return this.#world.peers[of]?.address().port ?? 9;
     try {
       return this.sockets[of].address().port;
@@ -326,6 +366,7 @@ class Run implements Context {
     else if ('listen' in op) this.#listen(op, path);
     else if ('feed' in op) for (const text of op.texts) this.#feeds.push([op.feed, text]);
     else if ('abort' in op) this.#controllers[op.abort]?.abort();
+    else if ('block' in op) block(op.block);
     else {
       const result = op.run(this);
       if (result !== undefined) this.#log(stream, [op.name, result]);
@@ -340,12 +381,15 @@ class Run implements Context {
     const later = this.#script.sockets[on]?.lookup === 'immediate' ? '/lookup' : '';
     const values = args.map((arg) => this.#value(arg, path, stream + later));
     const log = (...entry: unknown[]) => this.#log(stream, [path, call, on, ...entry]);
+    const changes = this.#changes.splice(0);
     let result: Any;
     try {
       result = socket[call](...values);
     } catch (error) {
       log('throws', isNullHandle(error) ? notRunning(this.module) : error);
       return;
+    } finally {
+      for (const change of changes) change();
     }
     log('returns', result instanceof Promise ? 'a promise' : result);
     if (result instanceof Promise) {
@@ -390,7 +434,7 @@ class Run implements Context {
   #value(value: Value, path: string, stream = 'script'): unknown {
     if (value === null || typeof value !== 'object') return value;
     if (value.$ === 'port') return this.port(value.of);
-    if (value.$ === 'view') return makeView(value.kind, value.text);
+    if (value.$ === 'view') return this.#view(value);
     if (value.$ === 'list') return value.of.map((one) => this.#value(one, path, stream));
     if (value.$ === 'made') return value.make(this);
     if (value.$ === 'object') {
@@ -398,6 +442,17 @@ class Run implements Context {
         Object.entries(value.of).map(([key, one]) => [key, this.#value(one, path, stream)] as const),
       );
     }
+    return this.#callback(value, path, stream);
+  }
+
+  #view({ kind, text, change: how }: Extract<Value, { $: 'view' }>): unknown {
+    const view = makeView(kind, text, how);
+    if (how === undefined) return view;
+    this.#changes.push(() => change(view, how));
+    return this.#world.isOurs ? view : makeView(kind, text, how);
+  }
+
+  #callback(value: Extract<Value, { $: 'callback' }>, path: string, stream: string): unknown {
     const run = this;
     return function callback(this: unknown, ...args: unknown[]) {
       const onSocket = run.sockets.indexOf(this as Any);
@@ -409,18 +464,34 @@ class Run implements Context {
   }
 }
 
-function makeView(kind: string, text: string): unknown {
+function block(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+function change(view: unknown, how: Change): void {
+  const memory: ArrayBufferLike =
+    view instanceof ArrayBuffer ? view : (view as ArrayBufferView<ArrayBufferLike>).buffer;
+  if (how === 'overwritten' || memory instanceof SharedArrayBuffer) new Uint8Array(memory).fill(33);
+  else if (how === 'transferred') structuredClone(memory, { transfer: [memory] });
+  else (memory as ArrayBuffer & { resize(bytes: number): void }).resize(9);
+}
+
+function makeView(kind: ViewKind, text: string, how?: Change): unknown {
   // In the middle of something bigger, at an offset that every kind can have.
   const padded = Buffer.alloc(Math.ceil(text.length / 8) * 8 + 16);
   padded.write(text, 8, 'latin1');
   const length = padded.length - 16;
-  if (kind === 'Buffer') return padded.subarray(8, 8 + text.length);
+  if (kind === 'Buffer' && how !== 'shrunk') return padded.subarray(8, 8 + text.length);
   const shared = kind === 'SharedUint8Array';
-  const memory = shared ? new SharedArrayBuffer(padded.length) : new ArrayBuffer(padded.length);
+  const memory: ArrayBufferLike = shared
+    ? new SharedArrayBuffer(padded.length)
+    : new ResizableBuffer(padded.length, { maxByteLength: padded.length });
   new Uint8Array(memory).set(padded);
   if (kind === 'ArrayBuffer') return memory;
   if (kind === 'Uint16Array') return new Uint16Array(memory, 8, length / 2);
   if (kind === 'Float64Array') return new Float64Array(memory, 8, length / 8);
+  if (kind === 'Buffer') return Buffer.from(memory as ArrayBuffer, 8, text.length);
   if (kind === 'DataView') return new DataView(memory, 8, text.length);
   return new Uint8Array(memory, 8, text.length);
 }

@@ -1,11 +1,24 @@
 // Random scripts. Whatever they do must have one outcome: nothing in them depends on how fast a datagram is, or on which
 // of two sockets hears first. So there are three kinds of scripts.
 import fc from 'fast-check';
-import { events, type LookupKind, type Op, type Script, type SocketPlan, type Value, viewKinds } from './script.js';
+import {
+  changes,
+  events,
+  type LookupKind,
+  type Op,
+  type Script,
+  type SocketPlan,
+  type Value,
+  viewKinds,
+} from './script.js';
 
 /** `feed`: the peers send, and listeners react. `self`: sockets send to themselves, and only record. `timers`: nothing
- * is received, but lookups and operations may wait for the next turn. */
-type Kind = 'feed' | 'self' | 'timers';
+ * is received, but lookups and operations may wait for the next turn. `settings`: as `feed`, to peers that see the hop
+ * limit, which changes all the time; `named`: the same, and the host is a name now and then. */
+type Kind = 'feed' | 'self' | 'timers' | 'settings' | 'named';
+
+const hears = (kind: Kind) => kind === 'feed' || kind === 'settings' || kind === 'named';
+const hasWitness = (kind: Kind) => kind === 'settings' || kind === 'named';
 
 const SOCKETS_MAX = 3;
 
@@ -38,6 +51,8 @@ const lookups: Record<Kind, (LookupKind | undefined)[]> = {
   self: [undefined, undefined, undefined, 'sync', 'tick'],
   timers: [undefined, undefined, 'sync', 'tick', 'immediate', 'immediate', 'failing', 'failing sync', 'never',
     'other family', 'undefined', 'number', 'throwing'],
+  settings: [undefined],
+  named: ['sync', 'tick'],
 };
 
 function plans(kind: Kind, types: string[]): fc.Arbitrary<SocketPlan> {
@@ -62,30 +77,43 @@ function plans(kind: Kind, types: string[]): fc.Arbitrary<SocketPlan> {
   return record;
 }
 
-/** The peer of the socket's family, mostly. */
-function peerPort(type: string): fc.Arbitrary<Value> {
-  const own = { $: 'port', of: type === 'udp6' ? 'peer6' : 'peer4' } as const;
-  return fc.constantFrom<Value>(own, own, own, own, own);
+/** The peer of the socket's family. */
+function peerPort(kind: Kind, type: string): fc.Arbitrary<Value> {
+  const family = type === 'udp6' ? 6 : 4;
+  return fc.constant<Value>({ $: 'port', of: hasWitness(kind) ? `witness${family}` : `peer${family}` });
 }
 
 const badPorts = constants(undefined, null, 0, -1, 65536, 1.5, '', 'x', true, 5n);
 
-function addresses(type: string): fc.Arbitrary<Value> {
+function addresses(kind: Kind, type: string): fc.Arbitrary<Value> {
   const [own, other] = type === 'udp6' ? ['::1', '127.0.0.1'] : ['127.0.0.1', '::1'];
+  const name = kind === 'named' ? 'localhost' : own;
   return fc.oneof(
-    { weight: 12, arbitrary: fc.constantFrom<Value>(own, own, undefined, null, '') },
+    { weight: 12, arbitrary: fc.constantFrom<Value>(own, name, undefined, null, '') },
     { weight: 1, arbitrary: fc.constantFrom<Value>(other, 5, true, { $: 'object', of: {} }) },
   );
 }
 
 const texts = fc.constantFrom('', 'a', 'bc', 'grüße', 'x'.repeat(200));
+const views = fc.record(
+  {
+    $: fc.constant('view' as const),
+    kind: fc.constantFrom(...viewKinds),
+    text: texts,
+    change: fc.constantFrom(...changes),
+  },
+  { requiredKeys: ['$', 'kind', 'text'] },
+) as fc.Arbitrary<Value>;
 const messages: fc.Arbitrary<Value> = fc.oneof(
   { weight: 6, arbitrary: texts },
+  { weight: 3, arbitrary: views },
   {
-    weight: 3,
-    arbitrary: fc.record({ $: fc.constant('view' as const), kind: fc.constantFrom(...viewKinds), text: texts }),
+    weight: 2,
+    arbitrary: fc.record({
+      $: fc.constant('list' as const),
+      of: fc.array(fc.oneof({ weight: 2, arbitrary: texts }, { weight: 1, arbitrary: views }), { maxLength: 3 }),
+    }),
   },
-  { weight: 2, arbitrary: fc.record({ $: fc.constant('list' as const), of: fc.array(texts, { maxLength: 3 }) }) },
   { weight: 1, arbitrary: oddities },
 );
 
@@ -114,17 +142,17 @@ function sends(shape: Shape, on: number): fc.Arbitrary<Op> {
   // Not to another socket: what one tick sends leaves together, so whether that socket has connected before is open.
   const port =
     shape.kind === 'self' && shape.inMessageOf === undefined
-      ? fc.oneof(peerPort(type), fc.constant<Value>({ $: 'port', of: on }))
-      : peerPort(type);
+      ? fc.oneof(peerPort(shape.kind, type), fc.constant<Value>({ $: 'port', of: on }))
+      : peerPort(shape.kind, type);
   const to = fc.oneof({ weight: 10, arbitrary: port }, { weight: 1, arbitrary: badPorts });
   const noText = oddities.filter((value) => typeof value !== 'string');
   const bound = fc.oneof({ weight: 6, arbitrary: constants(0, 1, 2) }, { weight: 1, arbitrary: noText });
   const args = fc.oneof(
-    { weight: 3, arbitrary: fc.tuple(to, addresses(type)) },
-    { weight: 5, arbitrary: fc.tuple(to, addresses(type), callbacks(shape)) },
+    { weight: 3, arbitrary: fc.tuple(to, addresses(shape.kind, type)) },
+    { weight: 5, arbitrary: fc.tuple(to, addresses(shape.kind, type), callbacks(shape)) },
     { weight: 2, arbitrary: fc.tuple(to, callbacks(shape)) },
     { weight: 1, arbitrary: fc.tuple(to) },
-    { weight: 2, arbitrary: fc.tuple(bound, bound, to, addresses(type), callbacks(shape)) },
+    { weight: 2, arbitrary: fc.tuple(bound, bound, to, addresses(shape.kind, type), callbacks(shape)) },
     { weight: 1, arbitrary: fc.tuple(bound, bound, to, callbacks(shape)) },
     { weight: 3, arbitrary: fc.tuple(callbacks(shape)) },
     { weight: 1, arbitrary: fc.tuple(bound, bound, callbacks(shape)) },
@@ -135,14 +163,16 @@ function sends(shape: Shape, on: number): fc.Arbitrary<Op> {
 
 function binds(shape: Shape, on: number): fc.Arbitrary<Op> {
   const type = shape.types[on];
+  // In node:dgram a udp6 socket whose bind has failed sets the hop limit of IPv4: docs/compatibility.md.
+  const failing = hasWitness(shape.kind) ? 0 : 1;
   const port = fc.oneof(
     { weight: 10, arbitrary: constants(0, undefined, null, '0', 65536) },
-    { weight: 1, arbitrary: peerPort(type) },
+    { weight: failing, arbitrary: peerPort(shape.kind, type) },
   );
   const address =
     type === 'udp6' ? constants('::1', '::', undefined, '') : constants('127.0.0.1', '0.0.0.0', undefined, '');
   const badAddress = constants('192.0.2.77', '2001:db8::77', 5);
-  const place = fc.oneof({ weight: 12, arbitrary: address }, { weight: 1, arbitrary: badAddress });
+  const place = fc.oneof({ weight: 12, arbitrary: address }, { weight: failing, arbitrary: badAddress });
   const callback = callbacks(shape).filter((value) => typeof value !== 'bigint');
   const options = fc
     .record({ port, address: place, exclusive: constants(true, false, undefined) })
@@ -162,11 +192,11 @@ function binds(shape: Shape, on: number): fc.Arbitrary<Op> {
 
 function connects(shape: Shape, on: number): fc.Arbitrary<Op> {
   const type = shape.types[on];
-  const to = fc.oneof({ weight: 10, arbitrary: peerPort(type) }, { weight: 1, arbitrary: badPorts });
+  const to = fc.oneof({ weight: 10, arbitrary: peerPort(shape.kind, type) }, { weight: 1, arbitrary: badPorts });
   const args = fc.oneof(
     fc.tuple(to),
-    fc.tuple(to, addresses(type)),
-    fc.tuple(to, addresses(type), callbacks(shape)),
+    fc.tuple(to, addresses(shape.kind, type)),
+    fc.tuple(to, addresses(shape.kind, type), callbacks(shape)),
     fc.tuple(to, callbacks(shape)),
   ) as fc.Arbitrary<Value[]>;
   // A callback that is none of connect()'s business would be thrown out of a later event.
@@ -206,6 +236,7 @@ function simple(shape: Shape, on: number): fc.Arbitrary<Op> {
   return fc.oneof(
     { weight: 8, arbitrary: fc.constantFrom(...getters).map((call): Op => ({ call, on, args: [] })) },
     { weight: 5, arbitrary: fc.oneof(...setters.map(([call, value]) => op(call, fc.tuple(value)))) },
+    { weight: hasWitness(shape.kind) ? 12 : 0, arbitrary: op('setTTL', fc.tuple(constants(1, 2, 5, 255))) },
     {
       weight: 1,
       arbitrary: fc.oneof(
@@ -237,6 +268,15 @@ function simple(shape: Shape, on: number): fc.Arbitrary<Op> {
   );
 }
 
+// What one tick sends leaves together: a tick that changes the hop limit between two of its sends would be seen.
+const defers: Record<Kind, Extract<Op, { defer: string }>['defer'][]> = {
+  feed: ['tick', 'microtask'],
+  self: ['tick', 'microtask'],
+  timers: ['tick', 'microtask', 'immediate'],
+  settings: ['microtask'],
+  named: ['microtask'],
+};
+
 function operation(shape: Shape): fc.Arbitrary<Op> {
   const on = shape.inMessageOf === undefined ? fc.nat({ max: shape.types.length - 1 }) : fc.constant(shape.inMessageOf);
   const deeper = { ...shape, depth: shape.depth + 1 };
@@ -247,17 +287,15 @@ function operation(shape: Shape): fc.Arbitrary<Op> {
       { weight: 3, arbitrary: binds(shape, n) },
       { weight: 2, arbitrary: connects(shape, n) },
     ];
+    if (shape.inMessageOf !== undefined) choices.push({ weight: 1, arbitrary: fc.constant<Op>({ block: 3 }) });
     if (shape.depth < 2) {
-      const defers =
-        shape.kind === 'timers' ? (['tick', 'microtask', 'immediate'] as const) : (['tick', 'microtask'] as const);
       choices.push({
         weight: 3,
-        arbitrary: fc.record({ defer: fc.constantFrom(...defers), ops: operations(deeper, 3) }),
+        arbitrary: fc.record({ defer: fc.constantFrom(...defers[shape.kind]), ops: operations(deeper, 3) }),
       });
-      const listened =
-        shape.kind === 'feed'
-          ? ['message', 'message', 'message', 'listening', 'close', 'connect']
-          : ['listening', 'close', 'connect', 'error'];
+      const listened = hears(shape.kind)
+        ? ['message', 'message', 'message', 'listening', 'close', 'connect']
+        : ['listening', 'close', 'connect', 'error'];
       if (shape.inMessageOf === undefined) {
         choices.push({
           weight: 3,
@@ -272,7 +310,7 @@ function operation(shape: Shape): fc.Arbitrary<Op> {
         });
       }
     }
-    if (shape.kind === 'feed' && shape.depth === 0) {
+    if (hears(shape.kind) && shape.depth === 0) {
       choices.push({
         weight: 4,
         arbitrary: fc.array(texts, { minLength: 1, maxLength: 4 }).map((fed): Op => ({ feed: n, texts: fed })),
@@ -291,7 +329,7 @@ function operations(shape: Shape, maxLength: number): fc.Arbitrary<Op[]> {
 export function scripts(types: string[]): fc.Arbitrary<Script> {
   return fc
     .record({
-      kind: fc.constantFrom<Kind>('feed', 'self', 'timers'),
+      kind: fc.constantFrom<Kind>('feed', 'self', 'timers', 'settings', 'named'),
       types: fc.array(fc.constantFrom(types[0], ...types), { minLength: 1, maxLength: SOCKETS_MAX }),
     })
     .chain(({ kind, types: chosen }) =>

@@ -12,9 +12,11 @@ export type Value =
   | bigint
   | symbol
   | { $: 'callback'; then: Op[] }
-  /** The port of socket `of`, or of the plain peer. 9 while there is none. */
-  | { $: 'port'; of: number | 'peer4' | 'peer6' }
-  | { $: 'view'; kind: ViewKind; text: string }
+  /** The port of socket `of`, or of a peer. 9 while there is none. */
+  | { $: 'port'; of: number | PeerName }
+  /** `change`: what becomes of its memory when the call has returned. node:dgram, which would send that, is given a copy:
+   * docs/compatibility.md. */
+  | { $: 'view'; kind: ViewKind; text: string; change?: Change }
   | { $: 'list'; of: Value[] }
   | { $: 'object'; of: Record<string, Value> }
   /** Anything else, by the name in the trace. */
@@ -31,6 +33,12 @@ export const viewKinds = [
 ] as const;
 export type ViewKind = (typeof viewKinds)[number];
 
+export const changes = ['overwritten', 'transferred', 'shrunk'] as const;
+export type Change = (typeof changes)[number];
+
+/** `peer`: a plain one. `witness`: one that says of each datagram what its hop limit was. */
+export type PeerName = 'peer4' | 'peer6' | 'witness4' | 'witness6';
+
 export type Op =
   /** A method of a socket. */
   | { call: string; on: number; args: Value[] }
@@ -40,6 +48,8 @@ export type Op =
   /** The plain peer sends datagrams to the socket. */
   | { feed: number; texts: string[] }
   | { abort: number }
+  /** Nothing else happens for so many milliseconds. */
+  | { block: number }
   /** Hand-written scripts may do anything. */
   | { name: string; run: (context: Context) => unknown };
 
@@ -82,7 +92,7 @@ export interface Context {
   until(condition: () => boolean): void;
   /** How many entries the trace has with this event of this socket. */
   count(socket: number, event: string): number;
-  port(of: number | 'peer4' | 'peer6'): number;
+  port(of: number | PeerName): number;
   /** Runs at the end of the script. */
   after(body: () => void): void;
 }
@@ -105,7 +115,7 @@ export const listenAlways = (on: number, event: string, ...ops: Op[]): Op => ({
 });
 export const feed = (on: number, ...texts: string[]): Op => ({ feed: on, texts });
 export const js = (name: string, run: (context: Context) => unknown): Op => ({ name, run });
-export const portOf = (of: number | 'peer4' | 'peer6'): Value => ({ $: 'port', of });
+export const portOf = (of: number | PeerName): Value => ({ $: 'port', of });
 export const view = (kind: ViewKind, text: string): Value => ({ $: 'view', kind, text });
 export const list = (...of: Value[]): Value => ({ $: 'list', of });
 export const object = (of: Record<string, Value>): Value => ({ $: 'object', of });
