@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createSocket as createWitness, type Socket as Witness } from 'ksocket';
 import { describeValue } from './describe.js';
+import { fakeTimers } from './fakes.js';
 import {
   type Change,
   type Context,
@@ -35,6 +36,11 @@ export type Trace = StepTrace[];
 
 // The types do not know of it in Node 20.
 const ResizableBuffer = ArrayBuffer as unknown as new (bytes: number, limit: { maxByteLength: number }) => ArrayBuffer;
+
+// As they are before a script replaces them.
+const { nextTick } = process;
+const { setImmediate, setInterval, clearInterval, queueMicrotask } = globalThis;
+const now = performance.now.bind(performance);
 
 const LIMIT_MS = 10_000;
 const FENCE = 'the fence';
@@ -246,6 +252,7 @@ class Run implements Context {
       });
       setImmediate(() => {
         this.#ordered = false;
+        fakeTimers(false);
         resolve();
       });
     });
@@ -257,11 +264,11 @@ class Run implements Context {
   }
 
   async #settle(): Promise<void> {
-    const end = performance.now() + LIMIT_MS;
+    const end = now() + LIMIT_MS;
     for (let before = -1; before !== this.#entries || this.#pending > 0; ) {
       before = this.#entries;
       await this.#world.fence();
-      if (performance.now() > end) {
+      if (now() > end) {
         throw new Error(`a step does not end: ${this.#pending} pending, ${JSON.stringify(this.#step)}`);
       }
     }
@@ -335,7 +342,7 @@ class Run implements Context {
         });
       };
       if (kind === 'sync') done(null, ip, family);
-      else if (kind === 'tick') process.nextTick(done, null, ip, family);
+      else if (kind === 'tick') nextTick(done, null, ip, family);
       else if (kind === 'immediate') later(null, ip, family);
       else if (kind === 'failing sync') done(failure());
       else if (kind === 'failing') later(failure());
@@ -358,6 +365,7 @@ class Run implements Context {
         this.#stream = before;
       }
     });
+    if (!this.#ordered) fakeTimers(false);
   }
 
   #doOne(op: Op, path: string, stream: string): void {
@@ -367,6 +375,7 @@ class Run implements Context {
     else if ('feed' in op) for (const text of op.texts) this.#feeds.push([op.feed, text]);
     else if ('abort' in op) this.#controllers[op.abort]?.abort();
     else if ('block' in op) block(op.block);
+    else if ('fakes' in op) fakeTimers(op.fakes && this.#world.isOurs);
     else {
       const result = op.run(this);
       if (result !== undefined) this.#log(stream, [op.name, result]);
@@ -406,7 +415,7 @@ class Run implements Context {
       this.#log(to, [path, defer, als.getStore()]);
       this.#do(ops, path, to);
     };
-    if (defer === 'tick') process.nextTick(body, stream);
+    if (defer === 'tick') nextTick(body, stream);
     else if (defer === 'microtask') queueMicrotask(() => body(stream));
     else {
       this.#pending++;
@@ -465,8 +474,8 @@ class Run implements Context {
 }
 
 function block(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
+  const until = now() + ms;
+  while (now() < until);
 }
 
 function change(view: unknown, how: Change): void {

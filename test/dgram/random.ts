@@ -286,6 +286,7 @@ function operation(shape: Shape): fc.Arbitrary<Op> {
       { weight: 6, arbitrary: sends(shape, n) },
       { weight: 3, arbitrary: binds(shape, n) },
       { weight: 2, arbitrary: connects(shape, n) },
+      { weight: 1, arbitrary: fc.record({ fakes: fc.boolean() }) },
     ];
     if (shape.inMessageOf !== undefined) choices.push({ weight: 1, arbitrary: fc.constant<Op>({ block: 3 }) });
     if (shape.depth < 2) {

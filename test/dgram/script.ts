@@ -48,6 +48,8 @@ export type Op =
   /** The plain peer sends datagrams to the socket. */
   | { feed: number; texts: string[] }
   | { abort: number }
+  /** Fake timers are installed, or taken away; at the latest when the script's turn, or the listener, has ended. */
+  | { fakes: boolean }
   /** Nothing else happens for so many milliseconds. */
   | { block: number }
   /** Hand-written scripts may do anything. */
