@@ -108,10 +108,7 @@ export class Sender {
   sendRun(id: number, family: Family, list: readonly unknown[], connected: boolean): number {
     this.flush(); // what was sent before goes first
     const records = this.#records;
-    const arena = this.#arena;
     const tuple = connected ? 1 : 3;
-    let staged = 0;
-    let bytes = 0;
     let taken = 0;
     // Of the latest entry: most lists go to one place, which is checked once.
     let port: unknown;
@@ -128,26 +125,27 @@ export class Sender {
           address = list[i + 2];
           portWord = wordOfPort(number, target.family);
         }
-        const length = lengthOf(payload); // no code of the program's runs from here to the copy
+        // No code of the program's runs from here to the copy. Before, a getter may have sent something itself.
+        const length = lengthOf(payload);
         if (length > DATAGRAM_BYTES_MAX) {
           this.#countRefused(id);
           taken++;
           continue;
         }
-        if (staged === STAGED_DATAGRAMS_MAX || bytes + length > STAGED_BYTES_MAX) {
-          this.#deferred = this.#native.send(staged) > 0;
-          staged = bytes = 0;
+        if (this.#full(length)) {
+          this.flush();
           if (this.#deferred) break;
         }
-        if (length > 0) arena.set(payload, bytes);
-        records.write(staged, id, bytes, length, 0);
-        records.address(staged, target, portWord);
-        staged++;
-        bytes += length;
+        const n = this.#staged++;
+        if (length > 0) this.#arena.set(payload, this.#stagedBytes);
+        records.write(n, id, this.#stagedBytes, length, 0);
+        records.address(n, target, portWord);
+        this.#revocable[n] = 0;
+        this.#stagedBytes += length;
         taken++;
       }
     } finally {
-      if (staged > 0) this.#deferred = this.#native.send(staged) > 0;
+      this.flush();
     }
     return taken;
   }

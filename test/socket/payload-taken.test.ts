@@ -297,6 +297,34 @@ test('a list of datagrams whose later entries shrink an earlier payload sends wh
   assert.deepEqual(inbox.texts, [SECRET, 'AA', 'next']);
 });
 
+test('a list of datagrams whose entries send others themselves', async () => {
+  await using sockets = new Sockets();
+  const [receiver, other] = [sockets.makePeer(), sockets.makePeer()];
+  const [inbox, others] = [new Inbox(receiver), new Inbox(other)];
+  const port = await bound(receiver);
+  const otherPort = await bound(other);
+  const socket = sockets.make();
+  await bound(socket);
+  const list = ['first', port, '127.0.0.1', 'second', port, '127.0.0.1', 'third', port, '127.0.0.1'];
+  Object.defineProperty(list, 3, {
+    get() {
+      socket.send('aside', otherPort, '127.0.0.1');
+      return 'second';
+    },
+  });
+  Object.defineProperty(list, 6, {
+    get() {
+      assert.equal(socket.sendMany(['another aside', otherPort, '127.0.0.1']), 1);
+      return 'third';
+    },
+  });
+  assert.equal(socket.sendMany(list), 3);
+  await inbox.take(3);
+  await others.take(2);
+  assert.deepEqual(inbox.texts, ['first', 'second', 'third']);
+  assert.deepEqual(others.texts, ['aside', 'another aside']);
+});
+
 // ---- memory that is gone before send()
 
 const gone: Record<string, () => ArrayBufferView> = {
