@@ -118,7 +118,7 @@ export const listenAlways = (on: number, event: string, ...ops: Op[]): Op => ({
 export const feed = (on: number, ...texts: string[]): Op => ({ feed: on, texts });
 export const js = (name: string, run: (context: Context) => unknown): Op => ({ name, run });
 export const portOf = (of: number | PeerName): Value => ({ $: 'port', of });
-export const view = (kind: ViewKind, text: string): Value => ({ $: 'view', kind, text });
+export const view = (kind: ViewKind, text: string, change?: Change): Value => ({ $: 'view', kind, text, change });
 export const list = (...of: Value[]): Value => ({ $: 'list', of });
 export const object = (of: Record<string, Value>): Value => ({ $: 'object', of });
 export const made = (make: (context: Context) => unknown): Value => ({ $: 'made', make });

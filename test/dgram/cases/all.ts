@@ -7,6 +7,7 @@ import { lookupCases, messageCases } from './message.js';
 import { newerCases } from './newer.js';
 import { optionCases } from './options.js';
 import { connectCases, sendCases, zoneCases } from './send.js';
+import { settingCases } from './settings.js';
 import { deepCases } from './state.js';
 
 export const cases: Record<string, Script> = {
@@ -18,6 +19,7 @@ export const cases: Record<string, Script> = {
   ...messageCases,
   ...lookupCases,
   ...optionCases,
+  ...settingCases,
   ...fdCases,
   ...newerCases,
   ...deepCases,
