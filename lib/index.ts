@@ -15,6 +15,7 @@ import type * as endpoint from './thread/endpoint.js';
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features } from './backend/features.js';
 export type { SocketType } from './base/family.js';
+export type { LoopOptions, RepeatLimit } from './server/loops.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
 export { type Slot, slot } from './server/rules/slots.js';

@@ -54,6 +54,13 @@ export interface NativeIoThread {
   bind(id: number, address: string, port: number): number;
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
+  /** After bind(), before it is set who answers: native/core/answer/protection/loop_guard.h. */
+  guardLoops(
+    id: number,
+    guard: { servicePorts: number[]; servicesGetReplies: boolean; repeats?: { rate: number; burst: number } },
+  ): number;
+  /** Which of these is where the socket itself listens, or -1. */
+  findOwn(id: number, targets: NativeAddress[]): number;
   /** Without a target it answers each source. */
   respond(id: number, how: { echo: boolean; reply: Uint8Array; keepBytesMax: number; target?: NativeAddress }): number;
   /** Answers by these rules from the next batch on; `bytes` as lib/server/rules/encode.ts writes them. */

@@ -34,13 +34,13 @@ export const SOCKET_SLOT_BITS = 20;
 export const DATAGRAM_BYTES_MAX = 65535;
 export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
-export const COUNTERS_PER_ROW = 40;
+export const COUNTERS_PER_ROW = 48;
 export const COUNTER_ROWS_PER_PAGE = 128;
 export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 3024720160;
+export const LAYOUT_HASH = 2402747039;
 
 // What the kernel said beside a received datagram.
 export const D_TTL = 56;
@@ -100,23 +100,23 @@ export const counterIndex = {
   /** times that receiving stopped because the ring was full */
   rxPauses: 12,
   /** datagrams the kernel took */
-  txDatagrams: 24,
+  txDatagrams: 32,
   /** payload bytes the kernel took */
-  txBytes: 25,
+  txBytes: 33,
   /** send system calls */
-  txCalls: 26,
+  txCalls: 34,
   /** super-datagrams sent (GSO) */
-  txGsoBatches: 27,
+  txGsoBatches: 35,
   /** datagrams that left in super-datagrams */
-  txGsoSegments: 28,
+  txGsoSegments: 36,
   /** super-datagrams refused and sent one by one */
-  txGsoFallbacks: 29,
+  txGsoFallbacks: 37,
   /** datagrams the kernel refused */
-  txErrors: 30,
+  txErrors: 38,
   /** datagrams that waited for the socket to be writable */
-  txDeferred: 31,
+  txDeferred: 39,
   /** datagrams dropped: backlog full, or closed while waiting */
-  txDropped: 32,
+  txDropped: 40,
 } as const;
 
 // Of a server that answers by rules, in the same row.
@@ -127,22 +127,28 @@ export const serverCounterIndex = {
   limited: 14,
   /** datagrams over the server's rate */
   limitedTotal: 15,
+  /** answers not sent: to ourselves, to nobody, to a service that answers by itself */
+  loopSources: 16,
+  /** answers not sent: to a peer that only answers answers */
+  loopRepeats: 17,
   /** datagrams that a rule, or the default, dropped */
-  ruleDrops: 16,
+  ruleDrops: 18,
   /** replies made by rules and handlers, echoes too */
-  replies: 17,
+  replies: 19,
   /** replies not sent because they are longer than the request */
-  refusedReplies: 18,
+  refusedReplies: 20,
   /** datagrams sent on to a back end */
-  forwarded: 19,
+  forwarded: 21,
   /** answers of back ends */
-  returned: 20,
+  returned: 22,
   /** datagrams not forwarded: no place for a flow, or no socket */
-  forwardDrops: 21,
+  forwardDrops: 23,
   /** clients that got a socket to a back end */
-  flowsOpened: 22,
+  flowsOpened: 24,
   /** of these, closed because they were idle */
-  flowsExpired: 23,
+  flowsExpired: 25,
+  /** of these, closed to make room for others */
+  flowsEvicted: 26,
 } as const;
 
 // In the thread's own row.

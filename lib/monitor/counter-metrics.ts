@@ -47,6 +47,8 @@ export const answeringCounterMetrics: Record<AnsweringCounterName, CounterMetric
   denied: dropped('denied', 'Not served: the lists refuse the source.'),
   limited: dropped('source_rate', 'Not served: over the rate of its source.'),
   limitedTotal: dropped('total_rate', "Not served: over the server's rate."),
+  loopSources: metric('unanswered_sources', 'Answers not sent: they would come back, or get nowhere.'),
+  loopRepeats: metric('unanswered_repeats', 'Answers not sent: to a peer that only answers answers.'),
   ruleDrops: dropped('rule', 'Dropped by a rule, or by the default.'),
   replies: metric('replies', 'Replies made by rules and handlers.'),
   refusedReplies: metric('refused_replies', 'Replies not sent: longer than their requests.'),
@@ -55,6 +57,7 @@ export const answeringCounterMetrics: Record<AnsweringCounterName, CounterMetric
   forwardDrops: dropped('no_flow', 'Not forwarded: no place for a flow.'),
   flowsOpened: metric('flows_opened', 'Clients that got a socket to a back end.'),
   flowsExpired: metric('flows_expired', 'Flows closed because they were idle.'),
+  flowsEvicted: metric('flows_evicted', 'Flows closed to make room for others.'),
 };
 
 export const threadCounterMetrics: Record<ThreadCounterName, CounterMetric> = {

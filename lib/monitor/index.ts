@@ -8,6 +8,7 @@ import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as errors from '../base/errors.js';
+import { refuseUnknown } from '../base/known-keys.js';
 import { validateInteger, validateObject, validatePort, validateString } from '../base/validate.js';
 import { observe } from '../server/observers.js';
 import type { Server } from '../server/server.js';
@@ -54,6 +55,7 @@ function checkServers(servers: unknown): readonly Server[] {
 
 function checkMonitorOptions(options: MonitorOptions): Required<MonitorOptions> {
   validateObject(options, 'options');
+  refuseUnknown(options, 'options', ['host', 'port', 'servers', 'maxLagMs']);
   const { host = DEFAULT_HOST, port = 0, maxLagMs = DEFAULT_LAG_MS_MAX } = options;
   validateString(host, 'options.host');
   validateInteger(maxLagMs, 'options.maxLagMs', 1, LAG_MS_MAX);

@@ -1,12 +1,15 @@
 // The options of createServer(): their defaults and checks.
 import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
+import { refuseUnknown } from '../base/known-keys.js';
 import { isBytes, ownBytes } from '../base/payload.js';
 import { validateInteger, validatePort, validateString } from '../base/validate.js';
 import { BUSY_POLL_US_MAX } from '../thread/options.js';
+import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import { type DefaultAction, REPLY_BYTES_MAX, type Rule } from './rules/types.js';
+import { TARGET_KEYS } from './rules/values.js';
 
 /** Where answers go: back to each sender, or all to one place. */
 export type ReplyTarget = 'source' | { address: string; port: number };
@@ -29,9 +32,12 @@ export interface ServerOptions extends ProtectionOptions {
   handler?: string;
   /** A text for the handler's `open`. */
   handlerArgument?: string;
-  /** Size of the receive buffer, 1 to 65535: longer datagrams are cut. Default 10, as the original; with
-   * `reply: 'echo'`, `rules` or a `handler` nothing is cut. */
+  /** Size of the receive buffer, 1 to 65535: longer datagrams are cut. Default 10, as the original; with `reply`,
+   * `rules` or a `handler` nothing is cut. */
   maxBytes?: number;
+  /** What keeps the server from answering itself, nobody, and those who only answer answers (docs/protection.md); on
+   * by default. */
+  loops?: LoopOptions | false;
   /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. */
   busyPoll?: number;
 }
@@ -55,9 +61,27 @@ export interface CheckedServerOptions {
   port: number;
   answering: Answering;
   protection: CheckedProtection;
+  loops: CheckedLoops | undefined;
   maxBytes: number;
   busyPoll: number;
 }
+
+const KEYS: Record<keyof ServerOptions, true> = {
+  address: true,
+  port: true,
+  reply: true,
+  replyTo: true,
+  rules: true,
+  otherwise: true,
+  handler: true,
+  handlerArgument: true,
+  maxBytes: true,
+  busyPoll: true,
+  allow: true,
+  deny: true,
+  limits: true,
+  loops: true,
+};
 
 function replyBytes(reply: unknown): Uint8Array {
   if (typeof reply !== 'string' && !isBytes(reply)) {
@@ -75,6 +99,7 @@ function checkTarget(target: unknown, name: string): ReplyTarget {
   if (target === null || typeof target !== 'object') {
     throw errors.invalidArgType(name, "'source' or an object with address and port", target);
   }
+  refuseUnknown(target, name, TARGET_KEYS);
   const { address, port } = target as { address?: unknown; port?: unknown };
   validateString(address, `${name}.address`);
   return { address, port: validatePort(port, `${name}.port`, false) };
@@ -89,7 +114,16 @@ function checkAlone(options: ServerOptions, name: keyof ServerOptions, others: (
   }
 }
 
+// An option of one way to answer says nothing in another.
+function checkNeeds(options: ServerOptions, name: keyof ServerOptions, needed: keyof ServerOptions): void {
+  if (options[name] !== undefined && options[needed] === undefined) {
+    throw errors.invalidArgValue(`options.${name}`, options[name], `cannot be given without ${needed}`);
+  }
+}
+
 function checkAnswering(options: ServerOptions): Answering {
+  checkNeeds(options, 'otherwise', 'rules');
+  checkNeeds(options, 'handlerArgument', 'handler');
   const { rules, otherwise, handler, handlerArgument = '', reply = DEFAULT_REPLY } = options;
   if (rules !== undefined) {
     checkAlone(options, 'rules', ['reply', 'replyTo', 'handler']);
@@ -111,10 +145,11 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   if (options === null || typeof options !== 'object') {
     throw errors.invalidArgType('options', 'of type object', options);
   }
+  refuseUnknown(options, 'options', Object.keys(KEYS));
   const { address = '0.0.0.0', port = DEFAULT_PORT, busyPoll = 0 } = options;
   validateString(address, 'options.address');
   const answering = checkAnswering(options);
-  const cuts = answering.by === 'nobody' || answering.by === 'reply';
+  const cuts = answering.by === 'reply' && options.reply === undefined;
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
   validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
@@ -123,6 +158,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
     port: validatePort(port, 'options.port', true),
     answering,
     protection: checkProtection(options),
+    loops: checkLoops(options.loops),
     maxBytes,
     busyPoll,
   };

@@ -2,6 +2,7 @@
 // native/core/answer/protection/. docs/protection.md says what it does.
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import * as errors from '../base/errors.js';
+import { refuseUnknown } from '../base/known-keys.js';
 import { validateInteger, validateObject } from '../base/validate.js';
 
 /** Addresses, IPv4 and IPv6: a net.BlockList, or texts of the forms `'192.0.2.1'`, `'10.0.0.0/8'` (CIDR, RFC 4632 and
@@ -57,7 +58,10 @@ const SOURCES_DEFAULT = 65_536;
  */
 export function checkProtection(options: ProtectionOptions): CheckedProtection {
   const { allow, deny, limits } = options;
-  if (limits !== undefined) validateObject(limits, 'options.limits');
+  if (limits !== undefined) {
+    validateObject(limits, 'options.limits');
+    refuseUnknown(limits, 'options.limits', ['perSource', 'total']);
+  }
   const { perSource, total } = limits ?? {};
   return {
     allow: allow === undefined ? undefined : encodeList(allow, 'options.allow'),
@@ -67,8 +71,9 @@ export function checkProtection(options: ProtectionOptions): CheckedProtection {
   };
 }
 
-function checkRate(limit: RateLimit, name: string): Required<RateLimit> {
+function checkRate(limit: RateLimit, name: string, others: string[] = []): Required<RateLimit> {
   validateObject(limit, name);
+  refuseUnknown(limit, name, ['rate', 'burst', ...others]);
   const { rate, burst = rate } = limit;
   validateInteger(rate, `${name}.rate`, 1, RATE_MAX);
   validateInteger(burst, `${name}.burst`, 1, RATE_MAX);
@@ -76,7 +81,7 @@ function checkRate(limit: RateLimit, name: string): Required<RateLimit> {
 }
 
 function checkSourceRate(limit: SourceRateLimit, name: string): Required<SourceRateLimit> {
-  const checked = checkRate(limit, name);
+  const checked = checkRate(limit, name, ['sources']);
   const { sources = SOURCES_DEFAULT } = limit;
   validateInteger(sources, `${name}.sources`, SOURCES_MIN, SOURCES_MAX);
   if ((sources & (sources - 1)) !== 0) throw errors.outOfRange(`${name}.sources`, 'a power of two', sources);

@@ -57,7 +57,23 @@ async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForwar
   );
 }
 
+/** A server that sends to itself answers its answers for ever, or forwards what it has forwarded. */
+function refuseOwn(thread: IoThread, id: number, targets: NativeAddress[], name: string): void {
+  const own = targets[thread.native.findOwn(id, targets)];
+  if (own === undefined) return;
+  const { family, address, port } = own;
+  const target = family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  throw errors.invalidArgValue(name, target, 'is an address that the server itself listens on');
+}
+
 function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
+  forwards.forEach(({ targets }, i) => {
+    try {
+      refuseOwn(thread, id, targets, 'action.forward');
+    } catch (error) {
+      throw errors.withContext(error as Error, rules.forwarding[i]);
+    }
+  });
   const errno = thread.native.setRules(id, { bytes: rules.bytes, names: rules.names, forwards });
   if (errno !== 0) throw errors.errnoException(errno, 'rules');
 }
@@ -91,7 +107,8 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /** Resolves when the socket is bound and the thread receives. Rejects with `code`, `syscall`, `address`, `port`
-   * (EADDRINUSE, EACCES, EADDRNOTAVAIL, …) and leaves nothing open. A running server stays as it is. */
+   * (EADDRINUSE, EACCES, EADDRNOTAVAIL, …), or ERR_INVALID_ARG_VALUE when it would send to itself, and leaves nothing
+   * open. A running server stays as it is. */
   start(): Promise<void> {
     return this.#afterwards(async () => {
       if (this.#thread === undefined) await this.#start();
@@ -131,17 +148,17 @@ export class Server extends EventEmitter<ServerEvents> {
    * Swaps the rules. Resolves when they are in force: every batch of datagrams is answered by one set of rules, whole,
    * and none is lost on the way from one to the next. Rules keep their counts by their names, forwarding rules their
    * flows as long as nothing else of them changes. A server that does not run has them from its next start on.
-   * @throws as createServer: then nothing has changed
+   * @throws as createServer, and as start() where a target is the server itself: then nothing has changed
    */
   async update(rules: readonly Rule[], otherwise?: DefaultAction): Promise<void> {
     if (this.#options.answering.by !== 'rules') throw errors.invalidState('The server was made without rules');
     const encoded = encodeRules(rules, otherwise);
     await this.#afterwards(async () => {
       const forwards = await resolveForwards(encoded);
-      this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
       if (this.#thread !== undefined && this.#endpoint !== undefined) {
         setRules(this.#thread, this.#endpoint.id, encoded, forwards);
       }
+      this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
     });
   }
 
@@ -237,7 +254,12 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   #answer(thread: IoThread, id: number, target: NativeAddress | undefined, forwards: NativeForward[]): void {
-    const { answering, maxBytes } = this.#options;
+    const { answering, loops, maxBytes } = this.#options;
+    if (loops !== undefined) {
+      const errno = thread.native.guardLoops(id, loops);
+      if (errno !== 0) throw errors.errnoException(errno, 'getsockname');
+    }
+    if (target !== undefined) refuseOwn(thread, id, [target], 'options.replyTo');
     if (answering.by === 'rules') {
       setRules(thread, id, answering.rules, forwards);
     } else if (answering.by === 'handler') {
@@ -288,7 +310,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
 /**
  * Makes a server; `start()` starts it.
- * @throws ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT, ERR_OUT_OF_RANGE
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_SOCKET_BAD_PORT, ERR_OUT_OF_RANGE
  */
 export function createServer(options?: ServerOptions): Server {
   return new Server(options);

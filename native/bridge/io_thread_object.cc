@@ -29,6 +29,8 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::get_option>("getOption"),
                          InstanceMethod<&Self::change_membership>("changeMembership"),
                          InstanceMethod<&Self::set_multicast_interface>("setMulticastInterface"),
+                         InstanceMethod<&Self::guard_loops>("guardLoops"),
+                         InstanceMethod<&Self::find_own>("findOwn"),
                          InstanceMethod<&Self::respond>("respond"),
                          InstanceMethod<&Self::set_rules>("setRules"),
                          InstanceMethod<&Self::get_rule_hits>("getRuleHits"),

@@ -63,6 +63,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value notify_drained(const Napi::CallbackInfo& info);
 
   // server_calls.cc: who answers on the thread, and what JavaScript is told of it.
+  Napi::Value guard_loops(const Napi::CallbackInfo& info);
+  Napi::Value find_own(const Napi::CallbackInfo& info);
   Napi::Value respond(const Napi::CallbackInfo& info);
   Napi::Value set_rules(const Napi::CallbackInfo& info);
   Napi::Value get_rule_hits(const Napi::CallbackInfo& info);

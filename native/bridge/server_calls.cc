@@ -7,6 +7,7 @@
 #include "core/answer/protection/filter.h"
 #include "core/answer/rule_responder.h"
 #include "core/answer/rules/decode.h"
+#include "core/base/clock.h"
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
 
@@ -57,6 +58,39 @@ int guard_options(const Napi::Object& given, GuardedResponder::Options* out) {
 
 }  // namespace
 
+// guardLoops(id, { servicePorts: number[], servicesGetReplies, repeats?: { rate, burst } }): after bind(),
+// before it is set who answers.
+Napi::Value IoThreadObject::guard_loops(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    LoopGuard::Options options;
+    if (int error = socket_name(endpoint.fd.get(), false, &options.own); error != 0) return error;
+    Napi::Object given = info[1].As<Napi::Object>();
+    for (const auto& port : elements(given.Get("servicePorts"))) {
+      options.service_ports.push_back(static_cast<uint16_t>(u32(port)));
+    }
+    options.services_get_replies = boolean(given.Get("servicesGetReplies"));
+    options.repeats = rate_limit(given.Get("repeats"));
+    endpoint.loops = std::make_unique<LoopGuard>(std::move(options), endpoint.counters);
+    return 0;
+  });
+}
+
+// findOwn(id, { family, address, port }[]) → which of these is where the socket itself listens, or -1; after bind().
+Napi::Value IoThreadObject::find_own(const Napi::CallbackInfo& info) {
+  Address own;
+  LocalAddresses local;
+  auto endpoint = find(info[0]);
+  if (!endpoint || socket_name(endpoint->fd.get(), false, &own) != 0) return number(info.Env(), -1);
+  std::vector<Napi::Value> targets = elements(info[1]);
+  for (size_t i = 0; i < targets.size(); i++) {
+    Address target;
+    if (address_of(targets[i], &target) == 0 && listens_on(own, target, local, clock_ns(CLOCK_MONOTONIC))) {
+      return number(info.Env(), static_cast<int>(i));
+    }
+  }
+  return number(info.Env(), -1);
+}
+
 // respond(id, { echo, reply: Uint8Array, keepBytesMax, target?: { family, address, port } }): before watch().
 // Without a target it answers each source; else a second socket is made and connected to it.
 Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
@@ -67,6 +101,7 @@ Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
     std::span<const uint8_t> reply = bytes(given.Get("reply"));
     options.reply.assign(reply.begin(), reply.end());
     options.family = endpoint.family;
+    options.loops = endpoint.loops.get();
     if (Napi::Value to = given.Get("target"); !to.IsUndefined()) {
       Address target;
       int error = address_of(to, &target);
@@ -105,11 +140,11 @@ Napi::Value IoThreadObject::set_rules(const Napi::CallbackInfo& info) {
 RuleResponder& IoThreadObject::answer_by_rules(Endpoint& endpoint, uint16_t port) {
   uint32_t id = endpoint.id;
   Engine& engine = thread_->engine();
-  Forwarder::Watch watch{
+  Forwarder::Host host{
       [&engine, id](int fd, uint32_t key) { return engine.watch(fd, responder_token(id, key), kReadable); },
       [&engine](int fd) { engine.unwatch(fd); }};
-  auto made = std::make_unique<RuleResponder>(endpoint.fd.get(), endpoint.family, port, std::move(watch),
-                                              offloads(), endpoint.counters);
+  auto made = std::make_unique<RuleResponder>(endpoint.fd.get(), endpoint.family, port, std::move(host),
+                                              offloads(), endpoint.loops.get(), endpoint.counters);
   RuleResponder& out = *made;
   endpoint.responder = std::move(made);
   return out;
@@ -138,8 +173,9 @@ Napi::Value IoThreadObject::load_handler(const Napi::CallbackInfo& info) {
   std::string error;
   auto handler = Handler::load(text(given.Get("path")), text(given.Get("argument")), &error);
   if (handler) {
-    endpoint->responder = std::make_unique<HandlerResponder>(
-        std::move(handler), endpoint->fd.get(), endpoint->family, local.port, offloads(), endpoint->counters);
+    endpoint->responder =
+        std::make_unique<HandlerResponder>(std::move(handler), endpoint->fd.get(), endpoint->family,
+                                           local.port, offloads(), endpoint->loops.get(), endpoint->counters);
   }
   return Napi::String::New(info.Env(), error);
 }

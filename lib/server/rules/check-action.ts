@@ -1,5 +1,6 @@
 // Actions as users write them, to actions as they are encoded.
 import * as errors from '../../base/errors.js';
+import { refuseUnknown } from '../../base/known-keys.js';
 import { isBytes } from '../../base/payload.js';
 import {
   validateBoolean,
@@ -12,7 +13,7 @@ import {
 import type { CheckedMatch } from './check-match.js';
 import { checkSlot, type Slot } from './slots.js';
 import { PARTS_MAX, REPLY_BYTES_MAX, TARGETS_MAX } from './types.js';
-import { copyBytes, listOf, refuseUnknown } from './values.js';
+import { copyBytes, listOf, TARGET_KEYS } from './values.js';
 
 /** A forward action with its defaults filled in. */
 export interface CheckedForward {
@@ -108,7 +109,7 @@ function checkForward(action: object): CheckedForward {
 
 function checkTarget(target: unknown, name: string): { address: string; port: number } {
   validateObject(target, name);
-  refuseUnknown(target, name, ['address', 'port']);
+  refuseUnknown(target, name, TARGET_KEYS);
   const { address, port } = target as { address?: unknown; port?: unknown };
   validateString(address, `${name}.address`);
   if (address === '') throw errors.invalidArgValue(`${name}.address`, address, 'must not be empty');

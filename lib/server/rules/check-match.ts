@@ -1,10 +1,11 @@
 // Conditions as users write them, to conditions as they are encoded.
 import * as errors from '../../base/errors.js';
 import { type Family, familyOfText, udp4, udp6 } from '../../base/family.js';
+import { refuseUnknown } from '../../base/known-keys.js';
 import { validateInteger, validateObject, validateString } from '../../base/validate.js';
 import { parseLiteral } from '../../thread/address.js';
 import { BITS_MAX, MASK_BYTES_MAX, PAYLOAD_BYTES_MAX, PORTS_MAX, SOURCES_MAX } from './types.js';
-import { copyBytes, listOf, refuseUnknown } from './values.js';
+import { copyBytes, listOf } from './values.js';
 
 export interface CheckedBits {
   at: number;

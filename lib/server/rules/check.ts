@@ -1,10 +1,10 @@
 // Rules as users write them, checked, copied, with defaults filled in: nothing that is changed later changes a server.
 import * as errors from '../../base/errors.js';
+import { refuseUnknown } from '../../base/known-keys.js';
 import { validateOneOf } from '../../base/validate.js';
 import { type CheckedAction, checkAction } from './check-action.js';
 import { type CheckedMatch, checkMatch } from './check-match.js';
 import { type DefaultAction, NAME_LENGTH_MAX, RULES_MAX } from './types.js';
-import { refuseUnknown } from './values.js';
 
 export interface CheckedRule {
   name: string;
@@ -30,7 +30,7 @@ export function checkRules(rules: unknown): CheckedRule[] {
       indices.set(checked.name, index);
       return checked;
     } catch (error) {
-      throw errors.withContext(error as Error, describe(rule, index));
+      throw errors.withContext(error as Error, describeRule(rule, index));
     }
   });
 }
@@ -55,7 +55,7 @@ function checkRule(rule: unknown, index: number): CheckedRule {
 }
 
 /** `rules[3] "dns"` */
-function describe(rule: unknown, index: number): string {
+export function describeRule(rule: unknown, index: number): string {
   const name = (rule as { name?: unknown } | null | undefined)?.name;
   return typeof name === 'string'
     ? `rules[${index}] ${JSON.stringify(name.slice(0, NAME_LENGTH_MAX))}`

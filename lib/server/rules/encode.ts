@@ -1,6 +1,6 @@
 // Checked rules as bytes for native/core/answer/rules/decode.cc; decode.h describes the format.
 import * as errors from '../../base/errors.js';
-import { type CheckedRule, checkOtherwise, checkRules } from './check.js';
+import { type CheckedRule, checkOtherwise, checkRules, describeRule } from './check.js';
 import type { CheckedForward } from './check-action.js';
 import type { CheckedMatch } from './check-match.js';
 import type { Slot } from './slots.js';
@@ -22,6 +22,8 @@ export interface EncodedRules {
   names: string[];
   /** The forward actions in the order of their rules: `Rule::forward` is an index into them. */
   forwards: CheckedForward[];
+  /** What errors call the rules of `forwards`: `rules[3] "dns"`. */
+  forwarding: string[];
 }
 
 /** Checks rules and encodes them.
@@ -40,6 +42,7 @@ export function encodeRules(rules: unknown, otherwise: DefaultAction = 'drop'): 
     bytes: out.finish(),
     names: checked.map(({ name }) => name),
     forwards: checked.flatMap(({ action }) => (action.kind === 'forward' ? [action.forward] : [])),
+    forwarding: checked.flatMap((rule, i) => (rule.action.kind === 'forward' ? [describeRule(rule, i)] : [])),
   };
 }
 

@@ -1,5 +1,6 @@
 // The pieces of a reply that depend on the request. Plain frozen objects: rules can be written by hand, and kept as JSON
 // where their payloads are text.
+import { refuseUnknown } from '../../base/known-keys.js';
 import { validateInteger, validateObject, validateOneOf } from '../../base/validate.js';
 
 const OFFSET_MAX = 65_535;
@@ -31,11 +32,16 @@ export interface XorOptions {
 }
 
 function sourceSlot(slot: 'sourceAddress' | 'sourcePort', options: XorOptions): SourceSlot {
-  validateObject(options, 'options');
   const { xor } = options;
   if (xor === undefined) return Object.freeze({ slot });
   validateInteger(xor, 'options.xor', 0, OFFSET_MAX);
   return Object.freeze({ slot, xor });
+}
+
+function checkXorOptions(options: XorOptions): XorOptions {
+  validateObject(options, 'options');
+  refuseUnknown(options, 'options', ['xor']);
+  return options;
 }
 
 /** Makes the pieces of a reply that depend on the request.
@@ -51,9 +57,9 @@ export const slot = Object.freeze({
   },
   /** The address that the request came from in network order: 4 bytes, or 16 of an IPv6 address that is not an
    * IPv4-mapped one. */
-  sourceAddress: (options: XorOptions = {}): SourceSlot => sourceSlot('sourceAddress', options),
+  sourceAddress: (options: XorOptions = {}): SourceSlot => sourceSlot('sourceAddress', checkXorOptions(options)),
   /** The port that the request came from: 2 bytes in network order. */
-  sourcePort: (options: XorOptions = {}): SourceSlot => sourceSlot('sourcePort', options),
+  sourcePort: (options: XorOptions = {}): SourceSlot => sourceSlot('sourcePort', checkXorOptions(options)),
   /** When the request was received, 8 bytes in network order. `ntp`: seconds since 1900 and their fraction, 32 bits each
    * (RFC 5905, section 6). `unix`: nanoseconds since 1970. */
   time(format: 'ntp' | 'unix'): TimeSlot {
@@ -67,10 +73,19 @@ export const slot = Object.freeze({
   },
 });
 
+const KEYS: Record<Slot['slot'], readonly string[]> = {
+  request: ['start', 'end'],
+  sourceAddress: ['xor'],
+  sourcePort: ['xor'],
+  time: ['format'],
+  counter: ['bytes'],
+};
+
 /** The slot again, made by the function that checks it; undefined when the value is no slot. */
 export function checkSlot(value: unknown): Slot | undefined {
   if (value === null || typeof value !== 'object') return undefined;
   const given = value as Slot;
+  if (Object.hasOwn(KEYS, given.slot)) refuseUnknown(value, 'slot', ['slot', ...KEYS[given.slot]]);
   switch (given.slot) {
     case 'request':
       return slot.request(given.start, given.end);

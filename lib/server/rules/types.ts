@@ -45,6 +45,7 @@ export interface ReplyAction {
   amplify?: boolean;
 }
 
+/** What `socket.address()` returns is one, too. */
 export interface ForwardTarget {
   /** IP address or host name. */
   address: string;
@@ -62,7 +63,8 @@ export interface ForwardAction {
   /** Milliseconds without a datagram after which a flow is forgotten, 1 to 86 400 000; 120 000 by default, the least
    * that RFC 4787 (REQ-5) asks of a NAT. */
   idleMs?: number;
-  /** How many flows there may be at a time, 1 to 65 535; 4096 by default. */
+  /** How many flows there may be at a time, 1 to 65 535; 4096 by default. Each is a socket, and a quarter of the
+   * descriptors that the process may have is left to it (up to 1024). */
   flows?: number;
 }
 

@@ -1,4 +1,4 @@
-// What several parts of a rule are made of: bytes, lists, and objects without typing errors.
+// What several parts of a rule are made of: bytes and lists.
 import * as errors from '../../base/errors.js';
 import { isBytes, ownBytes } from '../../base/payload.js';
 
@@ -12,6 +12,9 @@ export function copyBytes(value: unknown, name: string, max: number): Uint8Array
   return bytes;
 }
 
+/** Of a target; `family` is there in what `socket.address()` returns, and the address says it. */
+export const TARGET_KEYS = ['address', 'port', 'family'];
+
 /** One, or an array of at least one; an empty array could mean all or nothing. Not given: an empty list. */
 export function listOf<T>(value: unknown, name: string, max: number, check: (one: unknown, name: string) => T): T[] {
   if (value === undefined) return [];
@@ -20,13 +23,4 @@ export function listOf<T>(value: unknown, name: string, max: number, check: (one
     throw errors.outOfRange(`${name}.length`, `>= 1 && <= ${max}`, value.length);
   }
   return Array.from(value, (one, i) => check(one, `${name}[${i}]`));
-}
-
-export function refuseUnknown(value: object, name: string, known: readonly string[]): void {
-  for (const key of Object.keys(value)) {
-    if (!known.includes(key)) {
-      const reason = `is not known, only ${known.join(', ')}`;
-      throw errors.invalidArgValue(`${name}.${key}`, (value as Record<string, unknown>)[key], reason);
-    }
-  }
 }

@@ -1,6 +1,15 @@
 #include "core/answer/answers.h"
 
+#include "core/base/clock.h"
+
 namespace ksocket {
+
+bool Answers::admits(const Address& source, std::span<const uint8_t> payload, uint32_t count,
+                     LoopGuard::Kind kind) {
+  if (loops_ == nullptr) return true;
+  if (waiting_.empty()) loops_->begin(clock_ns(CLOCK_MONOTONIC_COARSE));
+  return loops_->admits(source, payload, count, kind);
+}
 
 void Answers::add(const Address* to, uint32_t offset, uint32_t length, uint16_t segment_size) {
   Descriptor& answer = waiting_.emplace_back();

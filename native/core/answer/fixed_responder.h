@@ -18,6 +18,7 @@ class FixedResponder final : public Responder {
     std::vector<uint8_t> reply;  // fixed: what to answer
     Fd target;                   // connected socket for the answers; none: back to each source
     uint8_t family = 4;          // of the socket that the answers leave through
+    LoopGuard* loops = nullptr;  // null: everybody is answered
   };
 
   FixedResponder(Options options, int source_fd, uint32_t keep_bytes_max, bool offloads, Counters counters);
@@ -26,7 +27,7 @@ class FixedResponder final : public Responder {
                                    std::span<const Incoming> batch) override;
 
  private:
-  void echo(const Incoming& datagram);
+  void echo(const Incoming& datagram, const Address* to);
 
   Options options_;
   uint32_t keep_bytes_max_;

@@ -1,6 +1,9 @@
 #include "core/answer/forwarder.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "core/base/errno_policy.h"
 #include "core/base/hash.h"
@@ -11,34 +14,42 @@ namespace ksocket {
 
 namespace {
 
-uint64_t hash_of(const Address& address, uint16_t port, uint64_t seed) {
-  uint64_t low, high;
-  std::memcpy(&low, address.bytes, 8);
-  std::memcpy(&high, address.bytes + 8, 8);
-  return seeded_hash(seed, {low, high, uint64_t{address.scope_id} << 32 | port});
+// A descriptor is the lowest number that is free (open(2)): how large it is says how many there are.
+bool is_needed(int fd) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  return static_cast<uint64_t>(fd) >= limit.rlim_cur - kept_free(limit.rlim_cur);
 }
 
 }  // namespace
 
 struct Forwarder::Flow {
   Flow(const Key& key, Fd fd, uint8_t family, bool offloads, Counters counters)
-      : key(key), fd(std::move(fd)), out(this->fd.get(), family, offloads, counters) {}
+      : key(key), fd(std::move(fd)), out(this->fd.get(), family, offloads, nullptr, counters) {}
+
+  uint32_t answered() const {
+    return static_cast<uint32_t>(std::min({requests, answers, uint64_t{kAnswersToStay}}));
+  }
 
   Key key;
-  Fd fd;  // connected to the back end
+  Fd fd;         // connected to the back end
+  Address name;  // where it sends from
   Answers out;
   uint64_t used_ns = 0;
-  std::optional<std::list<uint32_t>::iterator> waits;  // in unanswered_, until the first answer
+  uint64_t requests = 0;
+  uint64_t answers = 0;
+  uint32_t listed = 0;                      // in which of evictable_ it is; kAnswersToStay: in none
+  std::list<uint32_t>::iterator evictable;  // where it is there
 };
 
 size_t Forwarder::KeyHash::operator()(const Key& key) const {
-  return hash_of(key.client, key.client.port, seed ^ key.target);
+  return seeded_hash(seed ^ key.target, key.client);
 }
 
-Forwarder::Forwarder(Options options, uint32_t first_key, Watch watch, bool offloads, Counters counters)
+Forwarder::Forwarder(Options options, uint32_t first_key, Host host, bool offloads, Counters counters)
     : options_(std::move(options)),
       first_key_(first_key),
-      watch_(std::move(watch)),
+      host_(std::move(host)),
       offloads_(offloads),
       counters_(counters),
       flows_(options_.flows_max),
@@ -62,11 +73,14 @@ void Forwarder::forward(const Address& client, uint32_t offset, uint32_t length,
         send_to(target, client, offset, length, segment_size, now_ns);
       }
       return;
-    case Balance::source:
+    case Balance::source: {
       // By the address alone: all ports of a client go to one back end, also those behind another flow of it.
-      send_to(static_cast<uint32_t>(hash_of(client, 0, 0) % count), client, offset, length, segment_size,
+      Address host = client;
+      host.port = 0;
+      send_to(static_cast<uint32_t>(seeded_hash(0, host) % count), client, offset, length, segment_size,
               now_ns);
       return;
+    }
     case Balance::round_robin:
       // A client stays where its first datagram went.
       send_to(kNextTarget, client, offset, length, segment_size, now_ns);
@@ -80,8 +94,8 @@ void Forwarder::send_to(uint32_t target, const Address& client, uint32_t offset,
     counters_.add(Counter::forward_drops, segments_of(length, segment_size));
     return;
   }
-  flow->used_ns = now_ns;
-  if (flow->waits) unanswered_.splice(unanswered_.end(), unanswered_, *flow->waits);
+  flow->requests += segments_of(length, segment_size);
+  touch(*flow, now_ns);
   if (flow->out.empty()) touched_.push_back(places_.at(flow->key));
   flow->out.add(nullptr, offset, length, segment_size);
   counters_.add(Counter::forwarded, segments_of(length, segment_size));
@@ -99,39 +113,78 @@ Forwarder::Flow* Forwarder::find(const Key& key, uint64_t now_ns) {
   return found != places_.end() ? flows_[found->second].get() : open_flow(key, now_ns);
 }
 
+// A client that is a flow of ours would be another one's client next, and so on.
 Forwarder::Flow* Forwarder::open_flow(const Key& key, uint64_t now_ns) {
+  if (host_.loops != nullptr && host_.loops->has_own(key.client)) {
+    counters_.add(Counter::loop_sources, 1);
+    return nullptr;
+  }
   if (free_.empty() && !make_room()) return nullptr;
   size_t number = key.target == kNextTarget ? next_target_++ % options_.targets.size() : key.target;
   const Address& target = options_.targets[number];
   Fd fd;
-  if (open_udp(target.family, &fd) != 0 || connect_socket(fd.get(), target) != 0) return nullptr;
-  if (offloads_) set_option(fd.get(), target.family, SocketOption::gro, 1);  // where the kernel has it
+  Address name;
+  int error = open_socket(target, &fd, &name);
+  if (means_exhausted(-error) && (make_room() || (host_.make_room && host_.make_room()))) {
+    error = open_socket(target, &fd, &name);
+  }
+  if (error != 0) return nullptr;
   uint32_t place = free_.back();
-  if (watch_.begin(fd.get(), first_key_ + place) != 0) return nullptr;
   free_.pop_back();
   flows_[place] = std::make_unique<Flow>(key, std::move(fd), target.family, offloads_, counters_);
   flows_[place]->used_ns = now_ns;
-  flows_[place]->waits = unanswered_.insert(unanswered_.end(), place);
+  flows_[place]->name = name;
+  flows_[place]->evictable = evictable_[0].insert(evictable_[0].end(), place);
   places_.emplace(key, place);
+  if (host_.loops != nullptr) host_.loops->add_own(name);
   open_++;
   counters_.add(Counter::flows_opened, 1);
   return flows_[place].get();
 }
 
-// Closes the flow that waits longest for its first answer.
+// A socket connected to the target and watched with the key of the place that is next; 0 or -errno.
+int Forwarder::open_socket(const Address& target, Fd* out, Address* name) {
+  Fd fd;
+  if (int error = open_udp(target.family, &fd); error != 0) return error;
+  if (is_needed(fd.get())) return -EMFILE;
+  if (int error = connect_socket(fd.get(), target); error != 0) return error;
+  if (int error = socket_name(fd.get(), false, name); error != 0) return error;
+  if (offloads_) set_option(fd.get(), target.family, SocketOption::gro, 1);  // where the kernel has it
+  if (int error = host_.watch(fd.get(), first_key_ + free_.back()); error != 0) return error;
+  *out = std::move(fd);
+  return 0;
+}
+
 bool Forwarder::make_room() {
-  if (unanswered_.empty()) return false;
-  uint32_t oldest = unanswered_.front();
-  // It is the batch at hand that has just used it, and with it all the others.
-  if (!flows_[oldest]->out.empty()) return false;
-  close_flow(oldest);
-  return true;
+  for (const std::list<uint32_t>& list : evictable_) {
+    // If the batch at hand has just used the first one, it has used them all.
+    if (list.empty() || !flows_[list.front()]->out.empty()) continue;
+    close_flow(list.front());
+    counters_.add(Counter::flows_evicted, 1);
+    return true;
+  }
+  return false;
+}
+
+// Something has come from one of its sides.
+void Forwarder::touch(Flow& flow, uint64_t now_ns) {
+  flow.used_ns = now_ns;
+  if (flow.listed >= kAnswersToStay) return;
+  std::list<uint32_t>& from = evictable_[flow.listed];
+  flow.listed = flow.answered();
+  if (flow.listed >= kAnswersToStay) {
+    from.erase(flow.evictable);
+  } else {
+    std::list<uint32_t>& to = evictable_[flow.listed];
+    to.splice(to.end(), from, flow.evictable);
+  }
 }
 
 void Forwarder::close_flow(uint32_t place) {
   Flow& flow = *flows_[place];
-  if (flow.waits) unanswered_.erase(*flow.waits);
-  watch_.end(flow.fd.get());
+  if (flow.listed < kAnswersToStay) evictable_[flow.listed].erase(flow.evictable);
+  host_.unwatch(flow.fd.get());
+  if (host_.loops != nullptr) host_.loops->remove_own(flow.name);
   places_.erase(flow.key);
   flows_[place].reset();
   free_.push_back(place);
@@ -155,12 +208,15 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
     uint16_t segment_size = 0;
     if (message.header.msg_controllen > 0) segment_size = decode_control(message.header).segment_size;
     if (segment_size >= message.length) segment_size = 0;
-    to_clients.add(&flow.key.client, RxBatch::offset(i), message.length, segment_size);
-    datagrams += segments_of(message.length, segment_size);
+    uint32_t segments = segments_of(message.length, segment_size);
+    datagrams += segments;
+    std::span<const uint8_t> payload(tools.batch.base() + RxBatch::offset(i), message.length);
+    if (to_clients.admits(flow.key.client, payload, segments, LoopGuard::Kind::reply)) {
+      to_clients.add(&flow.key.client, RxBatch::offset(i), message.length, segment_size);
+    }
   }
-  flow.used_ns = now_ns;
-  if (flow.waits) unanswered_.erase(*flow.waits);
-  flow.waits.reset();
+  flow.answers += datagrams;
+  touch(flow, now_ns);
   counters_.add(Counter::returned, datagrams);
   to_clients.flush(tools, tools.batch.base());
   tools.batch.recycle(count);

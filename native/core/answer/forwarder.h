@@ -2,11 +2,14 @@
 // socket of its own towards the back end (a flow), so that an answer says by the socket it comes to whose it
 // is.
 //
-// Bounded: at most `flows_max` flows. One that was idle for too long is closed; when all places are taken,
-// the oldest one that was never answered makes room for a new client, and if there is none the datagram is
-// dropped and counted.
+// Bounded: at most `flows_max` flows, and none whose descriptor the process may soon need (kept_free()). One
+// that was idle for too long is closed. Where there is no place for a new client, or the kernel has none for
+// its socket, a flow makes room: the least recently used of those of which no request was answered, else of
+// those of which one was. A spoofed source has no second one answered, so a client of whom two were keeps its
+// flow, come what may; if there are only such, the datagram is dropped and counted.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -17,8 +20,14 @@
 
 #include "core/answer/answers.h"
 #include "core/answer/responder.h"
+#include "core/base/fd.h"
 
 namespace ksocket {
+
+// Descriptors, of a process that may have `limit`, that flows leave to it: files, pipes and other sockets.
+constexpr uint64_t kept_free(uint64_t limit) {
+  return std::min<uint64_t>(limit / 4, 1024);
+}
 
 class Forwarder {
  public:
@@ -33,14 +42,18 @@ class Forwarder {
     bool operator==(const Options& other) const = default;
   };
 
-  // How a flow's descriptor is watched: as the responder's, with this key.
-  struct Watch {
-    std::function<int(int fd, uint32_t key)> begin;  // 0 or -errno
-    std::function<void(int fd)> end;
+  // What its responder does for it.
+  struct Host {
+    // Watches a flow's descriptor as the responder's, with this key; 0 or -errno.
+    std::function<int(int fd, uint32_t key)> watch;
+    std::function<void(int fd)> unwatch;
+    // Closes a flow of another forwarder. Is there room now? Empty: there is no other.
+    std::function<bool()> make_room = {};
+    LoopGuard* loops = nullptr;  // null: a flow may be a client
   };
 
   // `first_key`: the keys of this forwarder are first_key … first_key + flows_max - 1.
-  Forwarder(Options options, uint32_t first_key, Watch watch, bool offloads, Counters counters);
+  Forwarder(Options options, uint32_t first_key, Host host, bool offloads, Counters counters);
   ~Forwarder();
 
   // A client's datagram (or super-datagram), `offset` bytes behind the base that flush() is given.
@@ -55,6 +68,8 @@ class Forwarder {
 
   // Closes the flows that have been idle for too long.
   void expire(uint64_t now_ns);
+  // Closes a flow, if there is one that may be. Is there room now?
+  bool make_room();
   size_t open() const { return open_; }
   const Options& options() const { return options_; }
 
@@ -62,6 +77,8 @@ class Forwarder {
   struct Flow;
   // A target that is decided when the flow opens.
   static constexpr uint32_t kNextTarget = UINT32_MAX;
+  // Answered requests after which a flow is not evicted.
+  static constexpr uint32_t kAnswersToStay = 2;
   struct Key {
     Address client;
     uint32_t target;
@@ -76,20 +93,22 @@ class Forwarder {
                uint16_t segment_size, uint64_t now_ns);
   Flow* find(const Key& key, uint64_t now_ns);
   Flow* open_flow(const Key& key, uint64_t now_ns);
-  bool make_room();
+  int open_socket(const Address& target, Fd* out, Address* name);
+  void touch(Flow& flow, uint64_t now_ns);
   void close_flow(uint32_t place);
 
   const Options options_;
   const uint32_t first_key_;
-  const Watch watch_;
+  const Host host_;
   const bool offloads_;
   const Counters counters_;
 
   std::vector<std::unique_ptr<Flow>> flows_;  // null: a free place
   std::vector<uint32_t> free_;
   std::unordered_map<Key, uint32_t, KeyHash> places_;
-  std::list<uint32_t> unanswered_;  // places, the least recently used first
-  std::vector<uint32_t> touched_;   // by forward(), since the last flush()
+  std::list<uint32_t>
+      evictable_[kAnswersToStay];  // places by answered requests, the least recently used first
+  std::vector<uint32_t> touched_;  // by forward(), since the last flush()
   size_t open_ = 0;
   uint32_t next_target_ = 0;
 };

@@ -36,8 +36,13 @@ struct HandlerResponder::Call {
       self.answers_.flush(*call.tools, self.scratch_.data());
       call.used = 0;
     }
-    self.answers_.add(&self.incoming_[index].from, call.used, length, 0);
-    self.counters_.add(Counter::replies, 1);
+    const Incoming& question = self.incoming_[index];
+    // What may not leave is written all the same: the handler need not know.
+    if (self.answers_.admits(question.from, {batch->requests[index].data, question.length}, 1,
+                             LoopGuard::Kind::reply)) {
+      self.answers_.add(&question.from, call.used, length, 0);
+      self.counters_.add(Counter::replies, 1);
+    }
     uint8_t* out = self.scratch_.data() + call.used;
     call.used += length;
     return out;
@@ -50,11 +55,11 @@ struct HandlerResponder::Call {
 };
 
 HandlerResponder::HandlerResponder(std::unique_ptr<Handler> handler, int fd, uint8_t family, uint16_t port,
-                                   bool offloads, Counters counters)
+                                   bool offloads, LoopGuard* loops, Counters counters)
     : handler_(std::move(handler)),
       port_(port),
       counters_(counters),
-      answers_(fd, family, offloads, counters),
+      answers_(fd, family, offloads, loops, counters),
       scratch_(kScratchBytes) {
   requests_.reserve(kRequestsMax);
   incoming_.reserve(kRequestsMax);

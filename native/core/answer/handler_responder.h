@@ -14,7 +14,7 @@ namespace ksocket {
 class HandlerResponder final : public Responder {
  public:
   HandlerResponder(std::unique_ptr<Handler> handler, int fd, uint8_t family, uint16_t port, bool offloads,
-                   Counters counters);
+                   LoopGuard* loops, Counters counters);
 
   std::span<const Incoming> answer(const ResponderTools& tools, const uint8_t* base,
                                    std::span<const Incoming> batch) override;

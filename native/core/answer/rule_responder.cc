@@ -26,16 +26,19 @@ struct RuleResponder::Run {
   uint32_t datagrams = 0;
 };
 
-RuleResponder::RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Watch watch, bool offloads,
-                             Counters counters)
+RuleResponder::RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Host host, bool offloads,
+                             LoopGuard* loops, Counters counters)
     : family_(family),
       port_(port),
-      watch_(std::move(watch)),
+      host_(std::move(host)),
       offloads_(offloads),
       counters_(counters),
-      echoes_(fd, family, offloads, counters),
-      replies_(fd, family, offloads, counters),
-      scratch_(kScratchBytes) {}
+      echoes_(fd, family, offloads, loops, counters),
+      replies_(fd, family, offloads, loops, counters),
+      scratch_(kScratchBytes) {
+  host_.make_room = [this] { return make_room(); };
+  host_.loops = loops;
+}
 
 void RuleResponder::update(rules::RuleSpec spec, std::vector<std::string> names,
                            std::vector<Forwarder::Options> forwards) {
@@ -59,7 +62,7 @@ void RuleResponder::update(rules::RuleSpec spec, std::vector<std::string> names,
       // Keys of flows that may still be open are not given out again: those of the last two thousand million
       // flows.
       if (next_key_ > kResponderKeysMax - places) next_key_ = 0;
-      forwarder = std::make_shared<Forwarder>(std::move(options), next_key_, watch_, offloads_, counters_);
+      forwarder = std::make_shared<Forwarder>(std::move(options), next_key_, host_, offloads_, counters_);
       next_key_ += places;
     }
     next->forwarders.push_back(forwarder);
@@ -99,6 +102,13 @@ void RuleResponder::adopt_next() {
     }
   }
   rules_ = std::move(next);
+}
+
+// What former rules have left goes first.
+bool RuleResponder::make_room() {
+  auto has_made_room = [](const auto& forwarder) { return forwarder->make_room(); };
+  return std::any_of(retired_.begin(), retired_.end(), has_made_room) ||
+         std::any_of(rules_->forwarders.begin(), rules_->forwarders.end(), has_made_room);
 }
 
 std::span<const Incoming> RuleResponder::answer(const ResponderTools& tools, const uint8_t* base,
@@ -152,6 +162,10 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
   uint16_t segment_size = run.datagrams > 1 ? incoming.segment_size : 0;
   switch (run.action) {
     case Action::echo:
+      if (!echoes_.admits(incoming.from, {base + run.offset, run.length}, run.datagrams,
+                          LoopGuard::Kind::echo)) {
+        break;
+      }
       counters_.add(Counter::replies, run.datagrams);
       echo(tools, base, incoming.from, run, segment_size);
       break;
@@ -187,6 +201,7 @@ void RuleResponder::flush_replies(const ResponderTools& tools) {
 }
 
 void RuleResponder::reply(const ResponderTools& tools, const rules::Request& request, uint32_t index) {
+  if (!replies_.admits(request.source, request.payload, 1, LoopGuard::Kind::reply)) return;
   const rules::Rule& rule = rules_->program.rule(index);
   size_t limit = rules::size_limit(rule, request.payload.size());
   if (kScratchBytes - scratch_used_ < limit) flush_replies(tools);

@@ -32,7 +32,8 @@ struct RuleSet {
 
 class RuleResponder final : public Responder {
  public:
-  RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Watch watch, bool offloads,
+  // `host`: with watch and unwatch.
+  RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Host host, bool offloads, LoopGuard* loops,
                 Counters counters);
 
   // On the JavaScript thread. From the next batch on these rules hold. A rule of the same name keeps its
@@ -52,6 +53,7 @@ class RuleResponder final : public Responder {
  private:
   struct Run;
   void adopt_next();
+  bool make_room();
   void decide(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming);
   void reply(const ResponderTools& tools, const rules::Request& request, uint32_t index);
   void echo(const ResponderTools& tools, const uint8_t* base, const Address& to, const Run& run,
@@ -61,7 +63,7 @@ class RuleResponder final : public Responder {
 
   const uint8_t family_;
   const uint16_t port_;
-  const Forwarder::Watch watch_;
+  Forwarder::Host host_;
   const bool offloads_;
   const Counters counters_;
 

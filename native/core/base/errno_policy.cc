@@ -58,4 +58,11 @@ bool means_unsupported(int error) {
   return error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP;
 }
 
+bool means_exhausted(int error) {
+  // socket(2): descriptors of the process, of the machine, memory. epoll_ctl(2): ENOSPC, max_user_watches.
+  // connect(2): EAGAIN, inet_autobind found no free port.
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == ENOSPC ||
+         error == EAGAIN;
+}
+
 }  // namespace ksocket

@@ -20,5 +20,8 @@ Action on_send_error(int error);
 bool answers_earlier_datagram(int error);
 // Does this errno of a probe say that the kernel, or the sandbox around us, lacks the call?
 bool means_unsupported(int error);
+// Does this errno of making a socket say that there are too many of something, so that it may go once there
+// is one less?
+bool means_exhausted(int error);
 
 }  // namespace ksocket

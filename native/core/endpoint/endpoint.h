@@ -13,6 +13,7 @@
 #include <mutex>
 #include <utility>
 
+#include "core/answer/protection/loop_guard.h"
 #include "core/answer/responder.h"
 #include "core/base/backoff.h"
 #include "core/datapath/tx_flush.h"
@@ -38,6 +39,8 @@ struct Endpoint {
   bool drop_when_full = false;                  // else: stop reading when the ring is full
   bool gro = false;                             // ask for UDP_GRO once there is traffic
 
+  // Asked under rx_mutex, by the responder; set before that is. Null: answers go to everybody.
+  std::unique_ptr<LoopGuard> loops;
   // Called under rx_mutex. Replaced by the JavaScript thread only before the endpoint is watched.
   std::unique_ptr<Responder> responder;
 

@@ -47,25 +47,28 @@ namespace ksocket {
 
 // Of a server that answers by rules, in its socket's row, behind the rx counters and written by the same
 // thread.
-#define KSOCKET_SERVER_COUNTERS(X)                                                \
-  X(denied, "datagrams from sources that the lists refuse, seen by the thread")   \
-  X(limited, "datagrams over a source's rate")                                    \
-  X(limited_total, "datagrams over the server's rate")                            \
-  X(rule_drops, "datagrams that a rule, or the default, dropped")                 \
-  X(replies, "replies made by rules and handlers, echoes too")                    \
-  X(refused_replies, "replies not sent because they are longer than the request") \
-  X(forwarded, "datagrams sent on to a back end")                                 \
-  X(returned, "answers of back ends")                                             \
-  X(forward_drops, "datagrams not forwarded: no place for a flow, or no socket")  \
-  X(flows_opened, "clients that got a socket to a back end")                      \
-  X(flows_expired, "of these, closed because they were idle")
+#define KSOCKET_SERVER_COUNTERS(X)                                                                  \
+  X(denied, "datagrams from sources that the lists refuse, seen by the thread")                     \
+  X(limited, "datagrams over a source's rate")                                                      \
+  X(limited_total, "datagrams over the server's rate")                                              \
+  X(loop_sources, "answers not sent: to ourselves, to nobody, to a service that answers by itself") \
+  X(loop_repeats, "answers not sent: to a peer that only answers answers")                          \
+  X(rule_drops, "datagrams that a rule, or the default, dropped")                                   \
+  X(replies, "replies made by rules and handlers, echoes too")                                      \
+  X(refused_replies, "replies not sent because they are longer than the request")                   \
+  X(forwarded, "datagrams sent on to a back end")                                                   \
+  X(returned, "answers of back ends")                                                               \
+  X(forward_drops, "datagrams not forwarded: no place for a flow, or no socket")                    \
+  X(flows_opened, "clients that got a socket to a back end")                                        \
+  X(flows_expired, "of these, closed because they were idle")                                       \
+  X(flows_evicted, "of these, closed to make room for others")
 
 // Places in a row; the thread's row is another one than a socket's.
 enum class SocketCounterPlace : uint32_t {
 #define X(name, doc) name,
   KSOCKET_RX_COUNTERS(X) KSOCKET_SERVER_COUNTERS(X)
 #undef X
-      kTxBase = 24,
+      kTxBase = 32,
   kBeforeTx = kTxBase - 1,
 #define X(name, doc) name,
   KSOCKET_TX_COUNTERS(X)
@@ -73,7 +76,7 @@ enum class SocketCounterPlace : uint32_t {
       kEnd
 };
 static_assert(static_cast<uint32_t>(SocketCounterPlace::kEnd) <= kCountersPerRow);
-static_assert(static_cast<uint32_t>(SocketCounterPlace::flows_expired) <
+static_assert(static_cast<uint32_t>(SocketCounterPlace::flows_evicted) <
               static_cast<uint32_t>(SocketCounterPlace::kTxBase));
 enum class ThreadCounterPlace : uint32_t {
 #define X(name, doc) name,

@@ -90,7 +90,7 @@ inline constexpr int32_t kResultDeferred = INT32_MIN;
 // Places in the peer table; JavaScript keeps as many formatted addresses.
 inline constexpr uint32_t kPeersMax = 16384;
 
-inline constexpr uint32_t kCountersPerRow = 40;
+inline constexpr uint32_t kCountersPerRow = 48;
 inline constexpr uint32_t kCounterRowsPerPage = 128;
 
 }  // namespace ksocket

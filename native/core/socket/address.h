@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/hash.h"
 #include "core/memory/layout.h"
 
 namespace ksocket {
@@ -25,6 +26,14 @@ struct Address {
            std::memcmp(bytes, other.bytes, sizeof bytes) == 0;
   }
 };
+
+// For tables; see hash.h.
+inline uint64_t seeded_hash(uint64_t seed, const Address& address) {
+  uint64_t low, high;
+  std::memcpy(&low, address.bytes, 8);
+  std::memcpy(&high, address.bytes + 8, 8);
+  return seeded_hash(seed, {low, high, uint64_t{address.scope_id} << 32 | address.port});
+}
 
 inline int to_af(uint8_t family) {
   return family == 6 ? AF_INET6 : AF_INET;

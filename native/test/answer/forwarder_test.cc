@@ -1,7 +1,9 @@
 #include "core/answer/forwarder.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <cerrno>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,7 +30,7 @@ class Relay {
     for (const Peer* peer : back_ends) options.targets.push_back(peer->address());
     forwarder = std::make_unique<Forwarder>(
         std::move(options), kFirstKey,
-        Forwarder::Watch{
+        Forwarder::Host{
             [this](int fd, uint32_t key) { return watched[key] = fd, 0; },
             [this](int fd) { std::erase_if(watched, [&](auto& one) { return one.second == fd; }); }},
         engine->traits().offloads, row);
@@ -58,7 +60,7 @@ class Relay {
   RxBatch batch;
   test::CounterRow row;
   Fd server = test::bound_socket();
-  Answers to_clients{server.get(), 4, true, row};
+  Answers to_clients{server.get(), 4, true, nullptr, row};
   uint64_t now = kSecond;
   std::map<uint32_t, int> watched;
   std::unique_ptr<Forwarder> forwarder;
@@ -162,26 +164,72 @@ TEST(Forwarder, closes_idle_flows_only) {
   EXPECT_EQ(relay.row[Counter::flows_expired], 1u);
 }
 
-TEST(Forwarder, makes_room_at_the_expense_of_flows_without_an_answer) {
-  Peer back_end, client;
-  Relay relay({&back_end}, {.targets = {}, .flows_max = 3});
+// A request of `client` that is answered.
+void exchange(Relay& relay, Peer& client, Peer& back_end) {
   relay.arrive(client.address(), "x");
   serve(back_end, "x", "answered");
   EXPECT_EQ(relay.answer(client), "answered");
+}
+
+Address spoofed_by(const Peer& peer, uint16_t port) {
+  Address out = peer.address();
+  out.port = port;
+  return out;
+}
+
+TEST(Forwarder, keeps_a_client_that_was_answered_twice_through_a_flood) {
+  Peer back_end, client;
+  Relay relay({&back_end}, {.targets = {}, .flows_max = 3});
+  for (int i = 0; i < 2; i++) exchange(relay, client, back_end);
   for (uint16_t port = 1; port <= 1000; port++) {
     relay.now++;
-    Address spoofed = client.address();
-    spoofed.port = port;
-    relay.arrive(spoofed, "flood");
+    relay.arrive(spoofed_by(client, port), "flood");
     EXPECT_EQ(back_end.receive(), "flood");
   }
   EXPECT_EQ(relay.forwarder->open(), 3u);
   EXPECT_EQ(relay.watched.size(), 3u);
   EXPECT_EQ(relay.row[Counter::flows_opened], 1001u);
-  relay.arrive(client.address(), "y");
-  serve(back_end, "y", "still there");
-  EXPECT_EQ(relay.answer(client), "still there");
+  EXPECT_EQ(relay.row[Counter::flows_evicted], 998u);
+  exchange(relay, client, back_end);
   EXPECT_EQ(relay.row[Counter::flows_opened], 1001u);
+}
+
+// A back end answers spoofed sources, too: once each.
+TEST(Forwarder, evicts_flows_that_were_answered_once_when_there_are_no_others) {
+  Peer back_end;
+  std::vector<Peer> spoofed(3);
+  Relay relay({&back_end}, {.targets = {}, .flows_max = 2});
+  for (Peer& source : spoofed) exchange(relay, source, back_end);
+  EXPECT_EQ(relay.row[Counter::flows_opened], 3u);
+  EXPECT_EQ(relay.row[Counter::flows_evicted], 1u);
+  EXPECT_EQ(relay.row[Counter::forward_drops], 0u);
+}
+
+TEST(Forwarder, evicts_who_has_no_answer_before_who_has_one_however_old) {
+  Peer back_end, answered, asking;
+  Relay relay({&back_end}, {.targets = {}, .flows_max = 2});
+  exchange(relay, answered, back_end);
+  relay.arrive(asking.address(), "no answer");
+  EXPECT_EQ(back_end.receive(), "no answer");
+  relay.arrive(spoofed_by(asking, 1), "new");
+  EXPECT_EQ(back_end.receive(), "new");
+  exchange(relay, answered, back_end);
+  EXPECT_EQ(relay.row[Counter::flows_opened], 3u) << "the answered one still had its flow";
+}
+
+// Two answers to one request are no second request answered.
+TEST(Forwarder, counts_requests_that_were_answered_and_not_answers) {
+  Peer back_end, client, other;
+  Relay relay({&back_end}, {.targets = {}, .flows_max = 1});
+  relay.arrive(client.address(), "x");
+  Address flow;
+  ASSERT_EQ(back_end.receive(&flow), "x");
+  for (int i = 0; i < 2; i++) {
+    ASSERT_TRUE(back_end.send(flow, "y"));
+    EXPECT_EQ(relay.answer(client), "y");
+  }
+  exchange(relay, other, back_end);
+  EXPECT_EQ(relay.row[Counter::forward_drops], 0u);
 }
 
 TEST(Forwarder, drops_and_counts_where_every_flow_is_in_use) {
@@ -189,13 +237,80 @@ TEST(Forwarder, drops_and_counts_where_every_flow_is_in_use) {
   std::vector<Peer> clients(3);
   Relay relay({&back_end}, {.targets = {}, .flows_max = 2});
   for (int i = 0; i < 2; i++) {
-    relay.arrive(clients[i].address(), "x");
-    serve(back_end, "x", "y");
-    EXPECT_EQ(relay.answer(clients[i]), "y");
+    for (int k = 0; k < 2; k++) exchange(relay, clients[i], back_end);
   }
   relay.arrive(clients[2].address(), "no place");
   EXPECT_TRUE(back_end.quiet());
   EXPECT_EQ(relay.row[Counter::forward_drops], 1u);
+}
+
+// Lets this process have so many descriptors more, at most.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t limit) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit now{limit, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(Forwarder, leaves_a_quarter_of_the_descriptors_to_the_process) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  DescriptorLimit limit(256);
+  for (uint16_t port = 1; port <= 1000; port++) {
+    relay.arrive(spoofed_by(client, port), "flood");
+    EXPECT_EQ(back_end.receive(), "flood");
+  }
+  std::vector<Fd> others;
+  for (int i = 0; i < 64; i++) {
+    EXPECT_EQ(open_udp(4, &others.emplace_back()), 0) << "the " << i << "th of the process's own";
+  }
+  EXPECT_EQ(relay.row[Counter::forward_drops], 0u);
+  EXPECT_GT(relay.row[Counter::flows_evicted], 700u);
+}
+
+TEST(Forwarder, makes_room_and_tries_again_where_the_kernel_has_none) {
+  for (int error : {-ENOSPC, -ENOMEM, -ENOBUFS, -ENFILE, -EMFILE}) {
+    Peer back_end, client;
+    Relay relay({&back_end});
+    bool full = false;
+    Forwarder::Options options;
+    options.targets = {back_end.address()};
+    Forwarder forwarder(std::move(options), 0,
+                        {[&](int, uint32_t) { return full ? error : 0; }, [&](int) { full = false; }}, true,
+                        relay.row);
+    forwarder.forward(spoofed_by(client, 1), 0, 1, 0, relay.now);
+    forwarder.flush(relay.tools(), reinterpret_cast<const uint8_t*>("a"));
+    full = true;
+    forwarder.forward(spoofed_by(client, 2), 0, 1, 0, relay.now);
+    forwarder.flush(relay.tools(), reinterpret_cast<const uint8_t*>("b"));
+    EXPECT_EQ(back_end.receive(), "a");
+    EXPECT_EQ(back_end.receive(), "b") << error;
+    EXPECT_EQ(forwarder.open(), 1u);
+  }
+}
+
+// It would be one more flow for each round.
+TEST(Forwarder, has_no_flow_for_what_its_own_flows_have_sent) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  LoopGuard loops({.own = test::name_of(relay.server.get())}, relay.row);
+  Forwarder::Options options;
+  options.targets = {back_end.address()};
+  Forwarder forwarder(std::move(options), 0, {[](int, uint32_t) { return 0; }, [](int) {}, {}, &loops}, true,
+                      relay.row);
+  forwarder.forward(client.address(), 0, 1, 0, relay.now);
+  forwarder.flush(relay.tools(), reinterpret_cast<const uint8_t*>("a"));
+  Address flow;
+  EXPECT_EQ(back_end.receive(&flow), "a");
+  forwarder.forward(flow, 0, 1, 0, relay.now);
+  EXPECT_EQ(forwarder.open(), 1u);
+  EXPECT_EQ(relay.row[Counter::loop_sources], 1u);
 }
 
 TEST(Forwarder, keeps_the_flow_to_a_back_end_that_is_not_there) {

@@ -34,7 +34,7 @@ rules::Rule rule(const std::string& prefix, Action action, const std::string& re
 struct Talk : test::Conversation<RuleResponder> {
   explicit Talk(std::vector<rules::Rule> first, Action otherwise = Action::drop, bool offloads = false)
       : Conversation(7, uint8_t{4}, uint16_t{2325},
-                     Forwarder::Watch{[](int, uint32_t) { return 0; }, [](int) {}}, offloads) {
+                     Forwarder::Host{[](int, uint32_t) { return 0; }, [](int) {}}, offloads) {
     update(std::move(first), otherwise);
   }
 

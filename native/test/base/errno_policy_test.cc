@@ -80,5 +80,12 @@ TEST(ErrnoPolicy, knows_how_kernels_and_sandboxes_refuse_a_call) {
   }
 }
 
+TEST(ErrnoPolicy, knows_what_goes_once_there_is_one_socket_less) {
+  for (int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EAGAIN})
+    EXPECT_TRUE(means_exhausted(error)) << error;
+  for (int error : {0, EACCES, EPERM, ENETUNREACH, EINVAL, EAFNOSUPPORT})
+    EXPECT_FALSE(means_exhausted(error)) << error;
+}
+
 }  // namespace
 }  // namespace ksocket

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,10 +17,15 @@ using Lines = std::vector<std::string>;
 template <typename Answering>
 class Conversation {
  public:
-  // What `Answering` is made with, but for its counters, which every responder takes last.
+  // What `Answering` is made with, but for the counters, which every responder takes last, and what guards
+  // it.
   template <typename... Arguments>
   explicit Conversation(Arguments&&... arguments)
       : responder(std::forward<Arguments>(arguments)..., counters) {}
+  template <typename... Arguments>
+  requires std::is_constructible_v<Answering, Arguments..., LoopGuard*, Counters>
+  explicit Conversation(Arguments&&... arguments)
+      : responder(std::forward<Arguments>(arguments)..., &loops, counters) {}
 
   Conversation& hear(const Address& from, const std::string& data, uint16_t segment_size = 0) {
     incoming_.push_back(
@@ -53,6 +59,7 @@ class Conversation {
   TxFlush flush;
   RxBatch batch;
   CounterRow counters;
+  LoopGuard loops{LoopGuard::Options{.own = address_of("127.0.0.1", 2325), .service_ports = {19}}, counters};
   Answering responder;
   Lines delivered;
 

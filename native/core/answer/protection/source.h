@@ -44,4 +44,10 @@ inline std::optional<uint32_t> ipv4_number(const Address& address) {
   return static_cast<uint32_t>(number.low);
 }
 
+// One number for a host, IPv4 as the IPv4-mapped address; port and zone do not count.
+inline Ipv6Number host_number(const Address& address) {
+  std::optional<uint32_t> ipv4 = ipv4_number(address);
+  return ipv4 ? Ipv6Number{0, kMappedFirst.low | *ipv4} : ipv6_number(address.bytes);
+}
+
 }  // namespace ksocket

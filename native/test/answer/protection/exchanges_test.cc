@@ -1,0 +1,157 @@
+#include "core/answer/protection/exchanges.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "support/fake_engine.h"
+
+namespace ksocket {
+namespace {
+
+using test::address_of;
+
+constexpr uint64_t kMs = 1'000'000;
+constexpr RateLimit kLimit{100, 1000};
+
+// One peer and us, on a clock that the test moves.
+class Talk {
+ public:
+  bool answers(const std::string& payload, uint32_t count = 1, uint16_t port = 4000) {
+    auto& exchange = exchanges.find(address_of("127.0.0.1", port), now_ns);
+    return exchanges.admits(exchange, {reinterpret_cast<const uint8_t*>(payload.data()), payload.size()},
+                            count, now_ns);
+  }
+  // A loop of `circulating` datagrams that come back after `trip_ns`; how many rounds it lives, `rounds_max`
+  // at most. `say`: what the datagram of that number says.
+  template <typename Say>
+  int rounds_of_loop(int circulating, uint64_t trip_ns, int rounds_max, Say say) {
+    std::vector<int> alive(circulating);
+    for (int i = 0; i < circulating; i++) alive[i] = i;
+    for (int round = 0; round < rounds_max; round++) {
+      std::erase_if(alive, [&](int i) { return !answers(say(i)); });
+      if (alive.empty()) return round;
+      now_ns += trip_ns;
+    }
+    return rounds_max;
+  }
+
+  Exchanges exchanges{kLimit, 1};
+  uint64_t now_ns = 1'000 * kMs;
+};
+
+std::string same(int) {
+  return "testing...";
+}
+
+TEST(Exchanges, ends_a_loop_when_its_tokens_are_used_up) {
+  Talk talk;
+  EXPECT_LT(talk.rounds_of_loop(1, 40'000, 100'000, same), 1010);
+}
+
+TEST(Exchanges, ends_a_loop_of_many_datagrams) {
+  Talk talk;
+  EXPECT_LT(talk.rounds_of_loop(200, 40'000, 100'000, same), 20);
+}
+
+TEST(Exchanges, ends_a_loop_of_many_different_datagrams) {
+  Talk talk;
+  auto each = [](int i) { return "datagram " + std::to_string(i); };
+  EXPECT_LT(talk.rounds_of_loop(100, 40'000, 100'000, each), 2000);
+}
+
+TEST(Exchanges, slows_who_starts_the_same_loop_again_and_again_to_the_rate) {
+  Talk talk;
+  uint64_t answered = 0;
+  uint64_t begin_ns = talk.now_ns;
+  while (talk.now_ns < begin_ns + 60'000 * kMs) {
+    answered += talk.answers("same");
+    talk.now_ns += 5 * kMs;  // 200 a second, 100 of which may be answered
+    if (!talk.answers("same")) talk.now_ns += 100 * kMs;
+  }
+  EXPECT_LT(answered, 60 * kLimit.rate + kLimit.burst);
+}
+
+TEST(Exchanges, leaves_who_keeps_to_the_rate_alone) {
+  Talk talk;
+  for (int i = 0; i < 100'000; i++) {
+    ASSERT_TRUE(talk.answers("same")) << i;
+    talk.now_ns += 10 * kMs;
+  }
+}
+
+TEST(Exchanges, leaves_a_client_alone_whose_requests_differ) {
+  Talk talk;
+  for (int i = 0; i < 1'000'000; i++) {
+    ASSERT_TRUE(talk.answers("request " + std::to_string(i))) << i;
+    talk.now_ns += 20'000;
+  }
+}
+
+TEST(Exchanges, leaves_a_client_alone_that_rarely_says_something_else) {
+  Talk talk;
+  for (int i = 0; i < 100'000; i++) {
+    ASSERT_TRUE(talk.answers(i % 100 == 0 ? "tick " + std::to_string(i) : "same")) << i;
+    talk.now_ns += 20'000;
+  }
+}
+
+TEST(Exchanges, gives_all_tokens_back_after_a_pause) {
+  Talk talk;
+  for (int burst = 0; burst < 10; burst++) {
+    for (uint64_t i = 0; i < kLimit.burst; i++) ASSERT_TRUE(talk.answers("same")) << i;
+    talk.now_ns += Exchanges::kPauseNs;
+  }
+}
+
+// A flood does not wait for answers, whatever it says: all that it loses is a trial now and then.
+TEST(Exchanges, answers_a_flood_of_one_payload) {
+  for (uint64_t gap_ns : {2'000, 100'000, 2'000'000}) {
+    Talk talk;
+    uint64_t refused = 0, all = 40'000'000'000 / gap_ns;
+    for (uint64_t i = 0; i < all; i++) {
+      refused += talk.answers("same") ? 0 : 1;
+      talk.now_ns += gap_ns;
+    }
+    EXPECT_LT(refused, all / 500) << gap_ns;
+  }
+}
+
+TEST(Exchanges, answers_a_flood_of_super_datagrams) {
+  Talk talk;
+  std::string joined(64 * 64, 'k');
+  uint64_t refused = 0;
+  for (int i = 0; i < 1'000'000; i++) {
+    refused += talk.answers(joined, 64) ? 0 : 1;
+    talk.now_ns += 30'000;
+  }
+  EXPECT_LT(refused, 2000u);
+}
+
+TEST(Exchanges, a_datagram_forged_into_a_trial_earns_what_it_is_worth_and_no_more) {
+  Talk talk;
+  talk.rounds_of_loop(1, 40'000, 100'000, same);
+  talk.now_ns += Exchanges::kDrainNs;
+  EXPECT_FALSE(talk.answers("testing..."));
+  talk.now_ns += Exchanges::kListenNs;
+  int rounds = talk.rounds_of_loop(1, 40'000, 100'000, same);
+  EXPECT_GE(rounds, static_cast<int>(Exchanges::kTokensForHeard));
+  EXPECT_LT(rounds, static_cast<int>(Exchanges::kTokensForHeard) + 100);
+}
+
+TEST(Exchanges, tells_peers_apart_by_their_ports) {
+  Talk talk;
+  talk.rounds_of_loop(1, 40'000, 100'000, same);
+  EXPECT_FALSE(talk.answers("testing..."));
+  EXPECT_TRUE(talk.answers("testing...", 1, 4001));
+}
+
+TEST(Exchanges, keeps_a_loops_place_in_a_flood_of_spoofed_sources) {
+  Talk talk;
+  talk.rounds_of_loop(1, 40'000, 100'000, same);
+  for (uint16_t port = 5000; port < 65535; port++) talk.answers("flood", 1, port);
+  EXPECT_FALSE(talk.answers("testing..."));
+}
+
+}  // namespace
+}  // namespace ksocket
