@@ -120,6 +120,8 @@ export type SteadyCall =
   | 'getBacklog'
   | 'countKernelDrops'
   | 'getRuleHits'
+  | 'findOwn'
+  | 'guardLoops'
   | 'respond'
   | 'setRules'
   | 'loadHandler'

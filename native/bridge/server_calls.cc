@@ -75,7 +75,8 @@ Napi::Value IoThreadObject::guard_loops(const Napi::CallbackInfo& info) {
   });
 }
 
-// findOwn(id, { family, address, port }[]) → which of these is where the socket itself listens, or -1; after bind().
+// findOwn(id, { family, address, port }[]) → which of these is where the socket itself listens, or -1; after
+// bind().
 Napi::Value IoThreadObject::find_own(const Napi::CallbackInfo& info) {
   Address own;
   LocalAddresses local;
