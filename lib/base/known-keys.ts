@@ -19,13 +19,13 @@ function distance(one: string, other: string): number {
   return above[other.length];
 }
 
-/** Undefined: nothing is as near as half of its letters. */
+/** Undefined: nothing is nearer than half of its letters. */
 function nearest(key: string, known: readonly string[]): string | undefined {
   let found: string | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const each of known) {
     const far = distance(key.toLowerCase(), each.toLowerCase());
-    if (far < least && far <= Math.max(key.length, each.length) / 2) [found, least] = [each, far];
+    if (far < least && far < Math.max(key.length, each.length) / 2) [found, least] = [each, far];
   }
   return found;
 }

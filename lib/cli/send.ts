@@ -5,8 +5,10 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { familyOfNumber, familyOfText } from '../base/family.js';
 import { createSocket } from '../socket/socket.js';
 import { parseEndpoint, printable } from './endpoint.js';
+import { fail } from './fail.js';
 
 const DEFAULT_WAIT_S = 2;
+const SECONDS_MAX = 2_147_483; // what setTimeout() takes, 2^31 - 1 ms
 
 const examples = `
 Examples:
@@ -16,7 +18,9 @@ Examples:
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
-  if (!(seconds > 0)) throw new InvalidArgumentError('seconds are a number above 0.');
+  if (!(seconds > 0 && seconds <= SECONDS_MAX)) {
+    throw new InvalidArgumentError(`seconds are a number above 0, at most ${SECONDS_MAX}.`);
+  }
   return seconds;
 }
 
@@ -56,8 +60,7 @@ async function send(
       });
     });
   } catch (error) {
-    process.stderr.write(`ksocket: ${(error as Error).message}\n`);
-    process.exitCode = 1;
+    fail((error as Error).message);
   } finally {
     clearTimeout(timer);
   }

@@ -2,8 +2,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Monitor } from '../monitor/index.js';
 import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/options.js';
+import { REPLY_BYTES_MAX } from '../server/rules/types.js';
 import { createServer } from '../server/server.js';
 import { parseEndpoint, parseListen, parsePort, printable } from './endpoint.js';
+import { fail } from './fail.js';
 
 /** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -47,7 +49,7 @@ export function defineServe(program: Command): void {
     )
     .option(
       '-b, --max-bytes <bytes>',
-      'size of the receive buffer; longer datagrams are cut (default: 10)',
+      'size of the receive buffer; longer datagrams are cut (default: 10, or all with --reply or --echo)',
       parseMaxBytes,
     )
     .option('-q, --quiet', 'do not log each datagram')
@@ -70,6 +72,10 @@ function failure(error: NodeJS.ErrnoException): string {
 
 async function serve(options: ServeOptions): Promise<void> {
   const { port, address, echo, replyTo, maxBytes } = options;
+  const bytes = Buffer.byteLength(options.reply ?? '');
+  if (bytes > REPLY_BYTES_MAX) {
+    return fail(`--reply has ${bytes} bytes, a datagram carries ${REPLY_BYTES_MAX} at most`);
+  }
   const server = createServer({
     port,
     address,
@@ -109,11 +115,11 @@ async function serve(options: ServeOptions): Promise<void> {
   try {
     await server.start();
   } catch (error) {
-    process.stderr.write(`ksocket: ${failure(error as NodeJS.ErrnoException)}\n`);
-    process.stderr.write(`ksocket: ${(error as Error).message}\n`);
+    const { errno, message } = error as NodeJS.ErrnoException;
+    if (errno !== undefined) fail(failure(error as NodeJS.ErrnoException));
+    fail(message);
     await unload();
     stopListening();
-    process.exitCode = 1;
     return;
   }
   log(`listening on port ${server.address()?.port}`);
@@ -123,19 +129,18 @@ async function serve(options: ServeOptions): Promise<void> {
 
 // Starts the monitor. Who asked for one does not want to go without.
 async function watch(monitor: Monitor, unload: () => Promise<void>): Promise<void> {
-  const fail = async (error: Error) => {
-    process.stderr.write(`ksocket: no monitor: ${error.message}\n`);
-    process.exitCode = 1;
+  const giveUp = async (error: Error) => {
+    fail(`no monitor: ${error.message}`);
     await unload();
   };
   try {
     await monitor.start();
   } catch (error) {
-    return fail(error as Error);
+    return giveUp(error as Error);
   }
   const listening = monitor.address();
   if (listening === null) return; // stopped meanwhile
   const { address, family, port } = listening;
   log(`monitor on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`);
-  monitor.on('error', fail);
+  monitor.on('error', giveUp);
 }

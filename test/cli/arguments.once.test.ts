@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, runCli } from '../support/child.js';
+import { Child, root, runCli } from '../support/child.js';
+import { unusedPort } from '../support/peer.js';
 import { test } from '../support/test.js';
 
 test('help of the program names its commands', async () => {
@@ -73,14 +74,35 @@ test('wrong arguments: a message that names them, on stderr, and exit code 1', a
     [['send', 'x', '--to', '127.0.0.1:9', '--wait', '-1'], /--wait/],
     [['send', 'x', '--to', '127.0.0.1:9', '--wait', 'long'], /--wait/],
     [['send', 'x', 'y', '--to', '127.0.0.1:9'], /too many arguments/],
+    [['send', 'x', '--to', '127.0.0.1:9', '--wait', '99999999999'], /--wait/],
     [['info', '--nonsense'], /--nonsense/],
+    [['compare', '--rounds', '0'], /--rounds/],
+    [['serve', '--monitor', '70000'], /--monitor/],
+    [['serve', '--reply', 'x'.repeat(70_000)], /^ksocket: --reply has 70000 bytes, a datagram carries 65507 at most$/m],
+    [['serve', '--reply', 'é'.repeat(32_754)], /--reply has 65508 bytes/],
   ];
   for (const [args, message] of wrong) {
     const { code, signal, stdout, stderr } = await runCli(args, { deadlineMs: 15_000 });
     assert.deepEqual([code, signal], [1, null], `ksocket ${args.join(' ')}: ${stdout} ${stderr}`);
     assert.match(stderr, message, `ksocket ${args.join(' ')}`);
     assert.equal(stdout, '', `ksocket ${args.join(' ')}`);
+    assert.equal(stderr.trim().split('\n').length, 1, `one line: ${stderr}`);
     assert.doesNotMatch(stderr, /\n {4}at /, `no stack: ksocket ${args.join(' ')}`);
+  }
+});
+
+test('a server that would answer itself: a line that says so', async () => {
+  const port = await unusedPort();
+  const { code, stderr } = await runCli(['serve', '-p', `${port}`, '--reply', 'x', '--reply-to', `127.0.0.1:${port}`]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^ksocket: The property 'options.replyTo' is an address that the server itself listens on.*\n$/);
+});
+
+test('who has read enough ends it quietly', async () => {
+  const command = `exec "$0" dist/cli/main.js info --json | true`;
+  for (let i = 0; i < 3; i++) {
+    await using child = new Child('bash', ['-c', command, process.execPath]);
+    assert.equal((await child.end()).stderr, '');
   }
 });
 

@@ -301,3 +301,41 @@ test('it says when the monitor does not answer any more, and goes on when it doe
     await own.stop();
   }
 });
+
+const COLUMNS: [width: number, columns: number][] = [
+  [390, 1],
+  [699, 1],
+  [700, 2],
+  [768, 2],
+  [1099, 2],
+  [1100, 3],
+  [1280, 3],
+];
+for (const [width, columns] of COLUMNS) {
+  test(`at ${width} pixels the charts stand ${columns} abreast and fill the page`, async () => {
+    await using opened = await open({ viewport: { width, height: 900 } });
+    const { page } = opened;
+    const boxes = await page.$$eval('figure', (figures) =>
+      figures.map((figure) => {
+        const { left, width } = (
+          figure as unknown as { getBoundingClientRect(): { left: number; width: number } }
+        ).getBoundingClientRect();
+        return { left, width };
+      }),
+    );
+    assert.equal(new Set(boxes.map(({ left }) => Math.round(left))).size, columns);
+    for (const box of boxes) assert.ok(box.width > (width - 80) / columns, `${box.width} pixels`);
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    assert.equal(overflow, 0, 'nothing reaches beyond the page');
+    const plots = await page.$$eval('.plot', (all) =>
+      all.map((each) => {
+        const of = (one: unknown) =>
+          (one as { getBoundingClientRect(): { width: number } }).getBoundingClientRect().width;
+        return of((each as unknown as { querySelector(s: string): unknown }).querySelector('.uplot')) / of(each);
+      }),
+    );
+    for (const share of plots) assert.ok(share > 0.95 && share <= 1.01, `a plot takes ${share} of its place`);
+    const folder = process.env.KSOCKET_SCREENSHOTS;
+    if (folder) await page.screenshot({ path: join(folder, `monitor-${width}.png`), fullPage: true });
+  });
+}

@@ -84,10 +84,14 @@ test('what is not known is a typing error', () => {
   refused(
     [{ matches: {}, action: 'drop' }],
     VALUE,
-    `rules[0]: The property 'rule.matches' is not known, only name, match`,
+    `rules[0]: The property 'rule.matches' is not known (did you mean 'match'?), only name, match`,
   );
   refusedMatches([
-    [{ lenght: 1 }, VALUE, `The property 'match.lenght' is not known, only exact, prefix, length`],
+    [
+      { lenght: 1 },
+      VALUE,
+      `The property 'match.lenght' is not known (did you mean 'length'?), only exact, prefix, length`,
+    ],
     [{ length: { minimum: 1 } }, VALUE, `The property 'match.length.minimum' is not known, only min, max.`],
     [{ bits: { mask: 1, values: 2 } }, VALUE, `The property 'match.bits.values' is not known`],
   ]);

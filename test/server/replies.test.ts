@@ -170,11 +170,11 @@ test('echo to a fixed target, cut to maxBytes', async () => {
   );
 });
 
-test('a datagram is cut to 10 bytes, and its full size is told', async () => {
+test('a datagram is cut to the bytes that are wanted, and its full size is told', async () => {
   await using sockets = new Sockets();
   const client = sockets.makePeer();
   const clientPort = await bound(client);
-  await using server = await started({ reply: null });
+  await using server = await started({ reply: null, maxBytes: 10 });
   const seen: { data: string; source: unknown }[] = [];
   server.on('datagram', (data, source) => seen.push({ data: `${data}`, source }));
   for (const text of ['', '123456789', '1234567890', '12345678901', 'x'.repeat(1000)]) {
@@ -382,5 +382,42 @@ test('a busy-polling server answers', async () => {
   for (let i = 1; i <= 100; i++) {
     await sent(client, `${i}`, server.port);
     await inbox.take(i);
+  }
+});
+
+test('ten bytes are what JavaScript gets by default only when nothing is said of the answer', async () => {
+  const sizes: [ServerOptions, number][] = [
+    [{}, 10],
+    [{ reply: undefined }, 10],
+    [{ replyTo: 'source' }, 10],
+    [{ reply: 'pong', replyTo: 'source' }, 5000],
+    [{ reply: null }, 5000],
+    [{ reply: 'echo' }, 5000],
+    [{ rules: [{ action: 'deliver' }] }, 5000],
+    [{ reply: 'pong', replyTo: 'source', maxBytes: 7 }, 7],
+  ];
+  for (const [options, size] of sizes) {
+    await using sockets = new Sockets();
+    await using server = await started(options);
+    const datagram = once(server, 'datagram');
+    await sent(sockets.makePeer(), Buffer.alloc(5000, 'x'), server.port);
+    const [data, source] = await datagram;
+    assert.deepEqual([data.length, source.size], [size, 5000], JSON.stringify(options));
+  }
+});
+
+test('a reply may be as long as UDP over IPv4 carries, and not a byte longer', async () => {
+  await using sockets = new Sockets();
+  await using server = await started({ reply: 'x'.repeat(65_507), replyTo: 'source' });
+  const client = sockets.makePeer();
+  const inbox = new Inbox(client);
+  await bound(client);
+  await sent(client, 'hello', server.port);
+  assert.equal((await inbox.take(1))[0].data.length, 65_507);
+  for (const options of [
+    { reply: 'x'.repeat(65_508) },
+    { rules: [{ action: { reply: 'x'.repeat(65_508), amplify: true } }] },
+  ]) {
+    assert.throws(() => createServer(options), { code: 'ERR_OUT_OF_RANGE', message: /65507/ });
   }
 });

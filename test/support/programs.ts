@@ -7,6 +7,9 @@ const bin = join(root, 'build-test/bin');
 /** For LD_PRELOAD: see kernel_preload.cc. What the tests themselves run with (a sanitizer) comes first. */
 export const kernelPreload = [process.env.LD_PRELOAD, join(bin, 'kernel_preload.so')].filter(Boolean).join(':');
 
+/** Sends datagrams with any source: forger.cc. */
+export const forger = join(bin, 'forger');
+
 export interface Sending {
   port: number;
   /** 0: until killed. */

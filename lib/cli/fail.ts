@@ -1,0 +1,7 @@
+// How a command says that it cannot do what it was asked for.
+
+/** One line on stderr, whatever the message is made of, and exit code 1. */
+export function fail(message: string): void {
+  process.stderr.write(`ksocket: ${message.replace(/\s*\n\s*/g, ' ')}\n`);
+  process.exitCode = 1;
+}
