@@ -5,9 +5,10 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url));
+  const exited = once(worker, 'exit'); // it may have ended when its message is read
   const [message] = await once(worker, 'message');
   console.log(JSON.stringify(message));
-  const [code] = await once(worker, 'exit');
+  const [code] = await exited;
   console.log('exit', code);
 } else {
   const socket = dgram.createSocket('udp4');
