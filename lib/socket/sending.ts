@@ -86,7 +86,7 @@ function stageResolved(
     if (error === undefined) {
       if (!core.closed) stage(core, payload, port, ip, address, true, callback);
     } else if (callback) {
-      nextTick(callback, error);
+      nextTick(callback as (error: Error) => void, error);
     } else {
       nextTick(() => core.face.emit('error', error));
     }

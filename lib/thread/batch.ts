@@ -167,8 +167,10 @@ export class Batch implements Iterable<BatchDatagram> {
   #check(i: number): void {
     if (this.#replier === undefined)
       throw new Error('This batch is over: its memory was only lent until the listener returned');
-    if (i >>> 0 !== i || (i >= this.#length && i !== 0))
-      throw new RangeError(`The batch has ${this.#length} datagrams, none at ${typeof i === 'string' ? `'${i}'` : i}`);
+    if (typeof i !== 'number' || i >>> 0 !== i || (i >= this.#length && i !== 0))
+      throw new RangeError(
+        `The batch has ${this.#length} datagrams, none at ${typeof i === 'string' ? `'${i}'` : String(i)}`,
+      );
   }
 
   #lend(i: number): Buffer {

@@ -84,6 +84,7 @@ export class IoThread {
       resume: () => this.#native.resume(),
       afterDrain: () => this.sender.flush(),
       alone: () => this.#open === 1,
+      held: () => this.#holds > 0,
     });
     this.#onIdle = onIdle;
     const error = this.#native.start();

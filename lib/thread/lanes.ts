@@ -15,7 +15,8 @@ export class Lane {
 const CROWD_RECORDS = 64;
 const COMPACT_AT = 1024; // done with, at the beginning of a lane that goes on
 
-/** Each record belongs to a socket's id. Takes turns: a record of one lane, then one of the next. */
+/** Each record belongs to a socket's id. Whose turn it is stays so until `rotate`: what a socket sends in a row leaves
+ * together. */
 export class Lanes {
   readonly #byId = new Map<number, Lane>();
   readonly #turns: Lane[] = []; // none is empty
@@ -25,15 +26,6 @@ export class Lanes {
 
   constructor(from: number) {
     this.until = from;
-  }
-
-  /** Only one socket has records. */
-  get single(): boolean {
-    return this.#turns.length === 1;
-  }
-
-  get empty(): boolean {
-    return this.#turns.length === 0;
   }
 
   add(n: number, id: number): void {
@@ -60,20 +52,25 @@ export class Lanes {
     return id;
   }
 
+  /** Bytes of this socket's first record that were handed out already. */
+  begun(id: number): number {
+    return this.#byId.get(id)?.segmentAt ?? 0;
+  }
+
+  /** Of this socket's first record so many bytes have been handed out. */
+  begin(id: number, segmentAt: number): void {
+    const lane = this.#byId.get(id);
+    if (lane !== undefined) lane.segmentAt = segmentAt;
+  }
+
   /** Whose turn it is; there is somebody. */
   get current(): Lane {
     if (this.#turn >= this.#turns.length) this.#turn = 0;
     return this.#turns[this.#turn];
   }
 
-  /** Bytes that were handed out already of a socket's first record. */
-  begun(id: number): number {
-    return this.#byId.get(id)?.segmentAt ?? 0;
-  }
-
-  /** Bytes of the current record have been handed out, but not all. */
-  keep(segmentAt: number): void {
-    this.current.segmentAt = segmentAt;
+  /** The next one's turn. */
+  rotate(): void {
     this.#turn++;
   }
 
@@ -85,12 +82,9 @@ export class Lanes {
     if (lane.first === lane.records.length) {
       this.#byId.delete(lane.id);
       this.#turns.splice(this.#turn, 1);
-      return;
-    }
-    if (lane.first >= COMPACT_AT) {
+    } else if (lane.first >= COMPACT_AT) {
       lane.records.splice(0, lane.first);
       lane.first = 0;
     }
-    this.#turn++;
   }
 }

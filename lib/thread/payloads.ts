@@ -17,12 +17,12 @@ const { allocUnsafeSlow } = Buffer;
 export class OwnedPayloads {
   readonly #records: ReceivedRecords;
   readonly #arena: Uint8Array;
-  #chunk: ArrayBuffer = new ArrayBuffer(0);
-  #bytes = new Uint8Array(this.#chunk);
+  #chunk: ArrayBuffer | undefined;
+  #bytes = new Uint8Array(0); // of the chunk
   #used = 0;
-  // The payloads of the records up to #until are copied already, from where the latest copy began: the bytes at `offset`
-  // in the arena are at `offset + #shift` in the chunk.
-  #copied = false;
+  // The payloads of the records from #first to before #until are copied already: the bytes at `offset` in the arena are at
+  // `offset + #shift` in the chunk.
+  #first = 0;
   #until = 0;
   #shift = 0;
 
@@ -31,19 +31,13 @@ export class OwnedPayloads {
     this.#arena = arena;
   }
 
-  /** The `size` bytes at `from` in the arena, of the record `n`; records are asked for in their order. Its memory may be
-   * shared with other messages. */
-  inOrder(n: number, from: number, size: number, head: number, base: number): Buffer {
+  /** The `size` bytes at `from` in the arena, of the record `n`: the first that were not asked for yet, or some behind
+   * them. Their memory may be shared with other messages. */
+  take(n: number, from: number, size: number, head: number, base: number): Buffer {
     // A program that detaches the chunk (ArrayBuffer.prototype.transfer) has emptied its messages, not those to come.
-    if (!this.#copied || ((this.#until - n) | 0) <= 0 || this.#bytes.length === 0) this.#ahead(n, from, head, base);
-    return new FastBuffer(this.#chunk, from + this.#shift, size);
-  }
-
-  /** The same in any order. */
-  single(from: number, size: number): Buffer {
-    this.#copied = false;
-    this.#copy(from, from + size);
-    return new FastBuffer(this.#chunk, from + this.#shift, size);
+    const copied = ((n - this.#first) | 0) >= 0 && ((this.#until - n) | 0) > 0 && this.#bytes.length > 0;
+    if (!copied) this.#ahead(n, from, head, base);
+    return new FastBuffer(this.#chunk as ArrayBuffer, from + this.#shift, size);
   }
 
   /** The same in memory of its own. */
@@ -67,16 +61,17 @@ export class OwnedPayloads {
       until += length;
     }
     this.#copy(from, until);
-    this.#copied = true;
+    this.#first = n;
     this.#until = next;
   }
 
   #copy(from: number, until: number): void {
     const total = until - from;
-    if (this.#used + total > this.#bytes.length) {
-      this.#chunk = allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
-      markAsUntransferable(this.#chunk); // as Node does with its own pool: other messages' payloads are in it
-      this.#bytes = new Uint8Array(this.#chunk);
+    if (this.#bytes.length === 0 || this.#used + total > this.#bytes.length) {
+      const chunk = allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
+      markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
+      this.#chunk = chunk;
+      this.#bytes = new Uint8Array(chunk);
       this.#used = 0;
     }
     if (total <= LOOP_BYTES_MAX) {

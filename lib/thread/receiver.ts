@@ -13,15 +13,14 @@ import {
   SOCKET_SLOT_BITS,
 } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
-import { clearImmediate, setImmediate } from '../base/runtime.js';
 import { Batch } from './batch.js';
-import { Budget } from './budget.js';
 import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
 import { OwnedPayloads } from './payloads.js';
 import { ReceivedRecords } from './records.js';
 import { ReturnedRecords } from './returned-records.js';
 import { runTicks } from './run-ticks.js';
+import { budget, forget, goOnLater, type Waiter, waits } from './turns.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 
@@ -37,28 +36,23 @@ export interface ReceiverTools {
   afterDrain(): void;
   /** Has the thread no other socket? */
   alone(): boolean;
+  /** Does one of its sockets keep the process running? */
+  held(): boolean;
 }
 
-export class Receiver {
+export class Receiver implements Waiter {
   readonly #control: Int32Array;
   readonly #records: ReceivedRecords;
   readonly #payloads: OwnedPayloads;
   readonly #batch: Batch;
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #tools: ReceiverTools;
-  readonly #budget = new Budget();
   readonly #returned: ReturnedRecords;
-  readonly #onImmediate = () => {
-    this.#immediate = undefined;
-    this.#run(true, this.#inNextTurn);
-  };
 
   #tail = 0; // the oldest record that is not done with
   #segmentAt = 0; // bytes of the record at #tail that were handed out already
   #lanes: Lanes | undefined; // while records wait that there was no time for
 
-  #immediate: NodeJS.Immediate | undefined;
-  #inNextTurn = false; // that is when it comes
   #draining = false;
 
   /** `endpoints`: by slot, shared with the thread's owner. */
@@ -82,15 +76,19 @@ export class Receiver {
     return this.#tail;
   }
 
+  /** Does somebody want the process to run on for what comes? */
+  get held(): boolean {
+    return this.#tools.held();
+  }
+
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
-    if (this.#immediate === undefined) this.#run(false, false);
+    if (!waits(this)) this.run();
   }
 
   /** No drain comes after this. */
   stop(): void {
-    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    this.#immediate = undefined;
+    forget(this);
   }
 
   /** Datagrams of this socket that were not handed out yet. */
@@ -110,20 +108,14 @@ export class Receiver {
     return count;
   }
 
-  // An immediate comes in the same turn of the event loop, before any timer, unless an immediate has set it.
-  #goOnLater(inNextTurn: boolean): void {
-    if (this.#immediate !== undefined) return;
-    this.#inNextTurn = inNextTurn;
-    this.#immediate = setImmediate(this.#onImmediate);
-  }
-
-  // `immediate`: it is one. `newTurn`: since the last there have been timers.
-  #run(immediate: boolean, newTurn: boolean): void {
+  /** As `drain`, of one that waited. */
+  run(): void {
     // Draining already: a listener has turned the event loop itself.
-    if (this.#draining || !this.#budget.begin(newTurn)) {
-      this.#goOnLater(immediate);
+    if (this.#draining || budget.spent) {
+      goOnLater(this);
       return;
     }
+    budget.begin();
     this.#draining = true;
     const control = this.#control;
     let ended = false;
@@ -145,7 +137,10 @@ export class Receiver {
       this.#draining = false;
       this.#returned.upTo(this.#tail);
       this.#tools.afterDrain();
-      if (this.#budget.end() || !ended) this.#goOnLater(immediate);
+      budget.end();
+      // Also when all is read, but the time is up: what comes next in this turn has to wait.
+      if (budget.spent || !ended) goOnLater(this);
+      if (budget.spent && !ended && !this.#tools.alone()) this.#lanes ??= new Lanes(this.#tail);
     }
   }
 
@@ -154,7 +149,6 @@ export class Receiver {
   // Between two events nextTicks and microtasks run; what they do (close a socket, throw) happens while
   // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
-    const budget = this.#budget;
     if (this.#lanes !== undefined) this.#sort(this.#lanes, head, base);
     for (let events = again ? 1 : 0; this.#tail !== head; events++) {
       if (events > 0) {
@@ -162,10 +156,8 @@ export class Receiver {
         runTicks();
         if (budget.due()) {
           this.#returned.upTo(this.#tail); // the thread can go on while we work
-          if (budget.spent()) {
-            if (!this.#tools.alone()) this.#lanes ??= new Lanes(this.#tail);
-            return false;
-          }
+          if (budget.look()) return false;
+          if (this.#lanes !== undefined && budget.shareEnded()) this.#lanes.rotate();
         }
       }
       if (this.#lanes === undefined) this.#nextInOrder(head, base);
@@ -201,10 +193,7 @@ export class Receiver {
       if (last) this.#next(1);
       else this.#segmentAt = position + size;
       const from = this.#records.offset(at) + position;
-      const data = endpoint.pooled
-        ? this.#payloads.inOrder(n, from, size, head, base)
-        : this.#payloads.alone(from, size);
-      this.#deliver(endpoint, at, data, size);
+      this.#deliver(endpoint, at, this.#take(endpoint, n, from, size, head, base), size);
     }
   }
 
@@ -230,10 +219,11 @@ export class Receiver {
 
   #sort(lanes: Lanes, head: number, base: number): void {
     const records = this.#records;
+    lanes.rotate(); // the time was up in the turn of the latest
     for (let n = lanes.until; n !== head; n = (n + 1) | 0) lanes.add(n, records.socketId(records.at(n, base)));
     Atomics.store(this.#control, C_CROWDING >> 2, lanes.crowding);
     if (this.#segmentAt === 0) return;
-    lanes.current.segmentAt = this.#segmentAt; // the first lane has the record at #tail
+    lanes.begin(this.#records.socketId(this.#records.at(this.#tail, base)), this.#segmentAt);
     this.#segmentAt = 0;
   }
 
@@ -257,15 +247,10 @@ export class Receiver {
     } else {
       const position = lane.segmentAt;
       const size = this.#sizeOf(at, position);
-      const inOrder = lanes.single;
       if (position + size >= records.length(at)) this.#done(lanes, lane, 1, base);
-      else lanes.keep(position + size);
+      else lane.segmentAt = position + size;
       const from = records.offset(at) + position;
-      let data: Buffer;
-      if (!endpoint.pooled) data = this.#payloads.alone(from, size);
-      else if (inOrder) data = this.#payloads.inOrder(n, from, size, head, base);
-      else data = this.#payloads.single(from, size);
-      this.#deliver(endpoint, at, data, size);
+      this.#deliver(endpoint, at, this.#take(endpoint, n, from, size, head, base), size);
     }
   }
 
@@ -310,6 +295,10 @@ export class Receiver {
     const segment = this.#records.segmentSize(at);
     const left = this.#records.length(at) - position;
     return segment === 0 ? left : Math.min(segment, left);
+  }
+
+  #take(endpoint: Endpoint, n: number, from: number, size: number, head: number, base: number): Buffer {
+    return endpoint.pooled ? this.#payloads.take(n, from, size, head, base) : this.#payloads.alone(from, size);
   }
 
   #deliver(endpoint: Endpoint, at: number, data: Buffer, size: number): void {

@@ -9,9 +9,9 @@
 //   latency      kLatencyCells u64 (core/memory/latency_histogram.h), while a monitor wants them
 //
 // All of it is allocated by JavaScript (runtimes with a memory cage refuse external buffers) and stays pinned
-// by the bridge until the I/O thread has been joined. No program can detach any of it: control, counters and
-// latency are SharedArrayBuffers, so that a monitor's thread can read them; descriptors and arena, of which
-// users see views, are a WebAssembly.Memory's (lib/thread/memory.ts).
+// by the bridge until the I/O thread has been joined. No program can detach any of it: the receive ring's
+// arena, of which users see views, is a WebAssembly.Memory's (lib/thread/memory.ts), the rest is
+// SharedArrayBuffers, which a monitor's thread can read, too.
 #pragma once
 
 #include <cstddef>
