@@ -131,3 +131,49 @@ test('a tick that never came, as nextTick was a fake at import, delays datagrams
   assert.deepEqual([code, stderr], [0, '']);
   assert.equal(stdout, `${Array.from({ length: 20 }, (_, i) => i).join()}\n`);
 });
+
+for (const major of [20, 24]) {
+  test(`timers that are fakes at the import, and later no more: nothing is lost, Node ${major}`, async () => {
+    const program = async () => {
+      const { createRequire } = await import('node:module');
+      const fakes = createRequire(`${process.cwd()}/package.json`)('@sinonjs/fake-timers');
+      const loaded = import('@sinonjs/fake-timers' as string); // what the loader needs is there
+      await loaded;
+      const wait = setTimeout;
+      const clock = fakes.install({ toFake: ['setImmediate', 'setTimeout', 'nextTick', 'hrtime', 'Date'] });
+      let ksocket: typeof import('ksocket') | undefined;
+      import('ksocket').then((module) => {
+        ksocket = module;
+      });
+      for (let i = 0; ksocket === undefined && i < 1000; i++) await new Promise((resolve) => wait(resolve, 5));
+      const { createSocket } = ksocket as typeof import('ksocket');
+      const [receiver, sender] = [createSocket('udp4'), createSocket('udp4')];
+      const events: string[] = [];
+      for (const socket of [receiver, sender]) {
+        await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve)); // ticks are fakes
+        socket.on('close', () => events.push('close'));
+      }
+      let received = 0;
+      let called = 0;
+      receiver.on('message', () => {
+        received++;
+        const until = process.cpuUsage().user + 700; // the drain ends after it
+        while (process.cpuUsage().user < until);
+      });
+      const send20 = async (until: number) => {
+        for (let i = 0; i < 20; i++) sender.send('x', receiver.address().port, '127.0.0.1', () => called++);
+        for (let i = 0; received < until && i < 400; i++) await new Promise((resolve) => wait(resolve, 5));
+      };
+      await send20(20);
+      clock.uninstall();
+      await send20(40);
+      for (const socket of [receiver, sender]) socket.close();
+      await new Promise((resolve) => wait(resolve, 20));
+      console.log(JSON.stringify({ received, called, events }));
+      process.exit();
+    };
+    const { code, stdout, stderr } = await runProgram(program, [], { node: nodeBinary(major) });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), { received: 40, called: 40, events: ['close', 'close'] });
+  });
+}

@@ -17,14 +17,14 @@ async function detachMessages(pooled: boolean): Promise<void> {
   await new Promise<void>((resolve) => {
     socket.on('message', (msg) => {
       const memory = msg.buffer as ArrayBuffer & { transfer?: () => void };
-      if (msg.length !== 100 || msg.some((byte) => byte !== received)) bad.push(received);
+      if (msg.length !== (received % 7 === 0 ? 0 : 100) || msg.some((byte) => byte !== received)) bad.push(received);
       try {
         if (memory.transfer) memory.transfer();
         else structuredClone(memory, { transfer: [memory] });
       } catch {} // Node 20 knows that the memory is shared
       if (++received === 60) resolve();
     });
-    for (let i = 0; i < 60; i++) socket.send(Buffer.alloc(100, i), port, '127.0.0.1');
+    for (let i = 0; i < 60; i++) socket.send(Buffer.alloc(i % 7 === 0 ? 0 : 100, i), port, '127.0.0.1');
   });
   socket.close();
   console.log(JSON.stringify({ received, bad }));
@@ -45,6 +45,11 @@ for (const major of NODES) {
       assert.deepEqual([code, stderr], [0, '']);
       assert.deepEqual(JSON.parse(stdout), { received: 60, bad: [] });
     }
+  });
+
+  test(`a listener that writes over all of a lent ArrayBuffer harms nobody else, Node ${major}`, async () => {
+    const { code, signal, stdout, stderr } = await runProgram(overwriteAll, [], on());
+    assert.deepEqual([code, signal, stderr, stdout], [0, null, '', 'secret,secret,secret,secret,secret\n']);
   });
 
   test(`borrowed Buffers work with Node's and the Web's interfaces, Node ${major}`, async () => {
@@ -111,4 +116,31 @@ async function useBorrowed(): Promise<void> {
   if ((await echoed)[0].toString() !== text) wrong.push('net.Socket.write wrote something else');
   console.log(JSON.stringify({ ways: count, wrong }));
   process.exit();
+}
+
+/** All bytes that can be reached through a borrowed Buffer are overwritten while another socket's datagrams are staged. */
+async function overwriteAll(): Promise<void> {
+  const { createSocket } = await import('ksocket');
+  const { once } = await import('node:events');
+  const { default: dgram } = await import('node:dgram');
+  const [lent, other, sink] = [createSocket('udp4'), createSocket('udp4'), dgram.createSocket('udp4')];
+  for (const socket of [lent, other, sink]) {
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+  }
+  const got: string[] = [];
+  sink.on('message', (data) => {
+    got.push(data.toString());
+    if (got.length < 5) return;
+    console.log(got.join());
+    process.exit();
+  });
+  lent.on('batch', (batch) => {
+    other.send('secret', sink.address().port, '127.0.0.1');
+    new Uint8Array(batch.data(0).buffer).fill(255);
+  });
+  for (let i = 0; i < 5; i++) {
+    lent.send('x'.repeat(100), lent.address().port, '127.0.0.1');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'ksocket';
+import { runProgram } from '../support/child.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { checkNumbered, startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -272,3 +273,83 @@ for (const onFull of ['block', 'drop'] as const) {
     slow.close();
   });
 }
+
+test('threads of their own share the turn, too', async () => {
+  await using sockets = new Sockets();
+  using timers = new Timers();
+  const sender = sockets.make();
+  await bound(sender);
+  let calls = 0;
+  const ports: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const socket = sockets.make({ type: 'udp4', thread: 'dedicated' });
+    ports.push(await bound(socket));
+    socket.on('message', () => {
+      timers.call();
+      calls++;
+      work(3);
+    });
+  }
+  for (const port of ports) sendAll(sender, port, 10);
+  await waitFor(() => calls === 50);
+  assert.equal(timers.callsWithout, 1);
+});
+
+test("others do not wait behind the backlog of a listener that throws, and an unref'd backlog keeps nothing running", async () => {
+  const { code, stdout, stderr } = await runProgram(async () => {
+    const { createSocket } = await import('ksocket');
+    const { once } = await import('node:events');
+    process.on('uncaughtException', () => {});
+    const [slow, other, sender] = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')];
+    for (const socket of [slow, other, sender]) {
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+    }
+    let calls = 0;
+    slow.on('message', () => {
+      calls++;
+      const until = performance.now() + 3;
+      while (performance.now() < until);
+      throw new Error('of the listener');
+    });
+    other.on('message', () => {
+      console.log(JSON.stringify({ callsBefore: calls }));
+      for (const socket of [slow, other, sender]) socket.unref();
+    });
+    for (let i = 0; i < 100; i++) sender.send('x', slow.address().port, '127.0.0.1');
+    sender.send('y', other.address().port, '127.0.0.1');
+    process.on('exit', () => console.log(JSON.stringify({ callsInAll: calls })));
+  }, []);
+  assert.deepEqual([code, stderr], [0, '']);
+  const { callsBefore, callsInAll } = Object.assign(
+    {},
+    ...stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  );
+  assert.ok(callsBefore <= 3, `after ${callsBefore} calls`);
+  assert.ok(callsInAll <= 20, `ended after ${callsInAll} calls`);
+});
+
+test('answers of several busy sockets leave in few system calls', async () => {
+  await using sockets = new Sockets();
+  const servers: Socket[] = [];
+  const senders = [];
+  for (let i = 0; i < 3; i++) {
+    const server = sockets.make();
+    const port = await bound(server);
+    server.on('message', (data, { address, port: from }) => server.send(data, from, address));
+    servers.push(server);
+    senders.push(startSender({ port, count: 0, bytes: 64 }));
+  }
+  await waitFor(() => servers.every((server) => server.stats().txDatagrams > 50_000));
+  for (const sender of senders) {
+    sender.kill('SIGKILL');
+    await sender[Symbol.asyncDispose]();
+  }
+  for (const server of servers) {
+    const { txDatagrams, txCalls } = server.stats();
+    assert.ok(txDatagrams / txCalls > 5, `${txDatagrams} datagrams, ${txCalls} calls`);
+  }
+});
