@@ -44,52 +44,56 @@ test('--version is the package’s', async () => {
   }
 });
 
-test('wrong arguments: a message that names them, on stderr, and exit code 1', async () => {
-  const wrong: [string[], RegExp][] = [
-    [['nonsense'], /nonsense/],
-    [['serve', '--nonsense'], /--nonsense/],
-    [['serve', 'surplus'], /too many arguments|surplus/],
-    [['serve', '--port'], /--port/],
-    [['serve', '--port', 'http'], /--port.*http/s],
-    [['serve', '--port', '65536'], /--port.*65536/s],
-    [['serve', '--port', '-1'], /--port/],
-    [['serve', '--port', '1.5'], /--port.*1\.5/s],
-    [['serve', '--port', ''], /--port/],
-    [['serve', '--max-bytes', '0'], /--max-bytes/],
-    [['serve', '--max-bytes', '65536'], /--max-bytes/],
-    [['serve', '--max-bytes', 'many'], /--max-bytes/],
-    [['serve', '--reply-to', 'nowhere'], /--reply-to.*nowhere/s],
-    [['serve', '--reply-to', '127.0.0.1'], /--reply-to/],
-    [['serve', '--reply-to', '127.0.0.1:0'], /--reply-to/],
-    [['serve', '--reply-to', '127.0.0.1:65536'], /--reply-to/],
-    [['serve', '--reply-to', '::1:23'], /--reply-to/],
-    [['serve', '--reply-to', ':23'], /--reply-to/],
-    [['serve', '--port', '0', '--echo', '--reply', 'both'], /--reply.*--echo|--echo.*--reply/s],
-    [['send'], /text/],
-    [['send', 'x'], /--to/],
-    [['send', '--to', '127.0.0.1:9'], /text/],
-    [['send', 'x', '--to', '127.0.0.1'], /--to/],
-    [['send', 'x', '--to', '127.0.0.1:port'], /--to/],
-    [['send', 'x', '--to', '127.0.0.1:9', '--wait', '0'], /--wait/],
-    [['send', 'x', '--to', '127.0.0.1:9', '--wait', '-1'], /--wait/],
-    [['send', 'x', '--to', '127.0.0.1:9', '--wait', 'long'], /--wait/],
-    [['send', 'x', 'y', '--to', '127.0.0.1:9'], /too many arguments/],
-    [['send', 'x', '--to', '127.0.0.1:9', '--wait', '99999999999'], /--wait/],
-    [['info', '--nonsense'], /--nonsense/],
-    [['compare', '--rounds', '0'], /--rounds/],
-    [['serve', '--monitor', '70000'], /--monitor/],
-    [['serve', '--reply', 'x'.repeat(70_000)], /^ksocket: --reply has 70000 bytes, a datagram carries 65507 at most$/m],
-    [['serve', '--reply', 'é'.repeat(32_754)], /--reply has 65508 bytes/],
-  ];
-  for (const [args, message] of wrong) {
-    const { code, signal, stdout, stderr } = await runCli(args, { deadlineMs: 15_000 });
-    assert.deepEqual([code, signal], [1, null], `ksocket ${args.join(' ')}: ${stdout} ${stderr}`);
-    assert.match(stderr, message, `ksocket ${args.join(' ')}`);
-    assert.equal(stdout, '', `ksocket ${args.join(' ')}`);
-    assert.equal(stderr.trim().split('\n').length, 1, `one line: ${stderr}`);
-    assert.doesNotMatch(stderr, /\n {4}at /, `no stack: ksocket ${args.join(' ')}`);
-  }
-});
+const wrong: [string[], RegExp][] = [
+  [['nonsense'], /nonsense/],
+  [['serve', '--nonsense'], /--nonsense/],
+  [['serve', 'surplus'], /too many arguments|surplus/],
+  [['serve', '--port'], /--port/],
+  [['serve', '--port', 'http'], /--port.*http/s],
+  [['serve', '--port', '65536'], /--port.*65536/s],
+  [['serve', '--port', '-1'], /--port/],
+  [['serve', '--port', '1.5'], /--port.*1\.5/s],
+  [['serve', '--port', ''], /--port/],
+  [['serve', '--max-bytes', '0'], /--max-bytes/],
+  [['serve', '--max-bytes', '65536'], /--max-bytes/],
+  [['serve', '--max-bytes', 'many'], /--max-bytes/],
+  [['serve', '--reply-to', 'nowhere'], /--reply-to.*nowhere/s],
+  [['serve', '--reply-to', '127.0.0.1'], /--reply-to/],
+  [['serve', '--reply-to', '127.0.0.1:0'], /--reply-to/],
+  [['serve', '--reply-to', '127.0.0.1:65536'], /--reply-to/],
+  [['serve', '--reply-to', '::1:23'], /--reply-to/],
+  [['serve', '--reply-to', ':23'], /--reply-to/],
+  [['serve', '--port', '0', '--echo', '--reply', 'both'], /--reply.*--echo|--echo.*--reply/s],
+  [['send'], /text/],
+  [['send', 'x'], /--to/],
+  [['send', '--to', '127.0.0.1:9'], /text/],
+  [['send', 'x', '--to', '127.0.0.1'], /--to/],
+  [['send', 'x', '--to', '127.0.0.1:port'], /--to/],
+  [['send', 'x', '--to', '127.0.0.1:9', '--wait', '0'], /--wait/],
+  [['send', 'x', '--to', '127.0.0.1:9', '--wait', '-1'], /--wait/],
+  [['send', 'x', '--to', '127.0.0.1:9', '--wait', 'long'], /--wait/],
+  [['send', 'x', 'y', '--to', '127.0.0.1:9'], /too many arguments/],
+  [['send', 'x', '--to', '127.0.0.1:9', '--wait', '99999999999'], /--wait/],
+  [['info', '--nonsense'], /--nonsense/],
+  [['compare', '--rounds', '0'], /--rounds/],
+  [['serve', '--monitor', '70000'], /--monitor/],
+  [['serve', '--reply', 'x'.repeat(70_000)], /^ksocket: --reply has 70000 bytes, a datagram carries 65507 at most$/m],
+  [['serve', '--reply', 'é'.repeat(32_754)], /--reply has 65508 bytes/],
+];
+
+for (const ofServe of [true, false]) {
+  const whose = ofServe ? 'of serve' : 'of the other commands';
+  test(`wrong arguments ${whose}: one line that names them, on stderr, and exit code 1`, async () => {
+    for (const [args, message] of wrong.filter(([args]) => (args[0] === 'serve') === ofServe)) {
+      const { code, signal, stdout, stderr } = await runCli(args, { deadlineMs: 15_000 });
+      assert.deepEqual([code, signal], [1, null], `ksocket ${args.join(' ')}: ${stdout} ${stderr}`);
+      assert.match(stderr, message, `ksocket ${args.join(' ')}`);
+      assert.equal(stdout, '', `ksocket ${args.join(' ')}`);
+      assert.equal(stderr.trim().split('\n').length, 1, `one line: ${stderr}`);
+      assert.doesNotMatch(stderr, /\n {4}at /, `no stack: ksocket ${args.join(' ')}`);
+    }
+  });
+}
 
 test('a server that would answer itself: a line that says so', async () => {
   const port = await unusedPort();
