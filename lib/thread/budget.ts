@@ -2,7 +2,7 @@
 import { now } from '../base/runtime.js';
 
 /** The share of one turn of the event loop, whatever number of drains it consists of. */
-const BUDGET_MS = 0.4;
+const BUDGET_MS = 0.8;
 /** Drains closer to each other than this may belong to one turn. */
 const SAME_TURN_MS = 1;
 /** A socket's share of that, where several have something to do. */
