@@ -15,7 +15,7 @@ const EVENTS_MAX = 64;
 const SLOW_MS = 1;
 /** … until so many looks found that the events before were quick: then twice as many may pass unseen. */
 const QUICK_MS = 0.25;
-const QUICK_LOOKS = 256;
+const QUICK_LOOKS = 64;
 
 const DEADLINE = 0;
 const ENDED = 1;
