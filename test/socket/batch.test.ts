@@ -220,7 +220,7 @@ test('reading a batch by index allocates nothing per datagram', async () => {
     type Node = { callFrame: { functionName: string; url: string }; selfSize: number; children: Node[] };
     const sizes: Record<string, number> = {};
     const visit = (node: Node, inside: boolean) => {
-      const here = inside || node.callFrame.functionName === 'drain';
+      const here = inside || ['drain', 'onImmediate'].includes(node.callFrame.functionName);
       if (here) sizes[node.callFrame.functionName] = (sizes[node.callFrame.functionName] ?? 0) + node.selfSize;
       for (const child of node.children) visit(child, here);
     };
@@ -233,7 +233,7 @@ test('reading a batch by index allocates nothing per datagram', async () => {
   assert.deepEqual([code, stderr], [0, '']);
   const { perDatagram, sizes } = JSON.parse(stdout);
   // The smallest object has 12 bytes or more; what a whole batch costs is spread over its datagrams.
-  assert.ok(perDatagram < 3, `${perDatagram} bytes a datagram: ${JSON.stringify(sizes)}`);
+  assert.ok(perDatagram < 5, `${perDatagram} bytes a datagram: ${JSON.stringify(sizes)}`);
 });
 
 test("a socket with a 'batch' listener can be closed inside it", async () => {
