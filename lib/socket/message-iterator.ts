@@ -76,6 +76,7 @@ export function iterateMessages(
       return value === undefined ? { value, done: true } : { value, done: false };
     },
     async return() {
+      for (let i = first; i < queue.length; i++) onDrop();
       queue = [];
       first = 0;
       end();

@@ -48,3 +48,33 @@ test('a datagram that no send buffer takes is reported, what is behind it is sen
   assert.deepEqual(counted, { txDatagrams: 3, txErrors: 3, queued: 0 });
   assert.equal(rest, 'at rest');
 });
+
+// A socket is writable again before its send buffer is empty, and fragments of a slow link lie in it.
+const slowLink = inNamespace(
+  'ip link set lo mtu 1500 up && tc qdisc add dev lo root tbf rate 20mbit burst 16kb latency 500ms',
+);
+
+test('a datagram that only an empty send buffer takes waits for that', async () => {
+  const program = async () => {
+    const { createSocket } = await import('ksocket');
+    const { once } = await import('node:events');
+    const socket = createSocket({ type: 'udp4', sendBufferSize: 4096 }).bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const seen: Record<string, number> = {};
+    let called = 0;
+    await new Promise<void>((resolve) => {
+      for (let i = 0; i < 60; i++) {
+        socket.send(Buffer.alloc(11_500 + (i % 3)), 9, '127.0.0.1', (error) => {
+          const what = (error as NodeJS.ErrnoException | null)?.code ?? 'sent';
+          seen[what] = (seen[what] ?? 0) + 1;
+          if (++called === 60) resolve();
+        });
+      }
+    });
+    console.log(JSON.stringify(seen));
+    socket.close();
+  };
+  const { code, stdout, stderr } = await runProgram(program, [], { under: slowLink });
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(JSON.parse(stdout), { sent: 60 });
+});

@@ -30,7 +30,10 @@ std::span<const Incoming> FixedResponder::answer(const ResponderTools& tools, co
   for (const Incoming& datagram : batch) {
     const Address* to = options_.target ? nullptr : &datagram.from;
     uint32_t count = segments_of(datagram.length, datagram.segment_size);
-    if (!answers_.admits(datagram.from, {base + datagram.offset, datagram.length}, count, kind)) continue;
+    if (!answers_.admits(datagram.from,
+                         {base + datagram.offset, first_length(datagram.length, datagram.segment_size)},
+                         count, kind))
+      continue;
     if (options_.kind == Kind::echo) {
       echo(datagram, to);
       continue;

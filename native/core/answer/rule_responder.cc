@@ -162,8 +162,8 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
   uint16_t segment_size = run.datagrams > 1 ? incoming.segment_size : 0;
   switch (run.action) {
     case Action::echo:
-      if (!echoes_.admits(incoming.from, {base + run.offset, run.length}, run.datagrams,
-                          LoopGuard::Kind::echo)) {
+      if (!echoes_.admits(incoming.from, {base + run.offset, first_length(run.length, segment_size)},
+                          run.datagrams, LoopGuard::Kind::echo)) {
         break;
       }
       counters_.add(Counter::replies, run.datagrams);

@@ -1,5 +1,8 @@
 #include "core/endpoint/backlog.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -26,14 +29,26 @@ uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors, c
   return kept;
 }
 
+namespace {
+
+// What the kernel has not sent yet, SIOCOUTQ, udp(7). A socket is writable before it is 0.
+int bytes_in_flight(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+}  // namespace
+
 Backlog::Outcome Backlog::work_off(Engine& engine, TxFlush& flush, TxSocket& socket, uint32_t socket_id,
                                    std::vector<Descriptor>* completions) {
   for (bool first = true; !waiting_.empty(); first = false) {
     Deferred& front = waiting_.front();
     front.descriptor.result = 0;
+    bool has_room =
+        first && bytes_in_flight(socket.fd) == 0;  // before: it may all have left when it is refused
     if (!flush.send(engine, socket, front.payload.data(), std::span(&front.descriptor, 1))) {
       if (!first) return Outcome::blocked;
-      if (flush.blocked_by() == EAGAIN) return Outcome::stuck;
+      if (flush.blocked_by() == EAGAIN || !has_room) return Outcome::stuck;
       // Nothing of ours lies in the send buffer, and still there is no room: its fragments are more than the
       // whole buffer takes (__ip_append_data), and what waits behind it would wait for ever.
       front.descriptor.result = -flush.blocked_by();

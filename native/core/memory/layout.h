@@ -65,6 +65,11 @@ constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {
   return segment_size == 0 || length <= segment_size ? 1 : (length + segment_size - 1) / segment_size;
 }
 
+// How long the first of them is.
+constexpr uint32_t first_length(uint32_t length, uint32_t segment_size) {
+  return segment_size != 0 && segment_size < length ? segment_size : length;
+}
+
 // Each cursor is alone on its cache line: what one side writes does not evict what the other side writes.
 struct RingControl {
   // Written by the I/O thread.

@@ -58,7 +58,7 @@ bool Exchanges::admits(Exchange& exchange, std::span<const uint8_t> payload, uin
   } else if (exchange.tokens < full_) {
     exchange.tokens = std::min<int64_t>(full_, exchange.tokens + static_cast<int64_t>(gap_ns * limit_.rate));
   }
-  if (exchange.trial_ns != 0 && in_trial(exchange, count, now_ns)) return false;
+  if (exchange.trial_ns != 0 && in_trial(exchange, count, gap_ns, now_ns)) return false;
   if (exchange.tokens < full_ / 4 && repeats(exchange, payload) && exchange.tokens < kToken) {
     exchange.trial_ns = now_ns;
     exchange.heard = 0;
@@ -83,14 +83,14 @@ bool Exchanges::repeats(Exchange& exchange, std::span<const uint8_t> payload) co
   return false;
 }
 
-bool Exchanges::in_trial(Exchange& exchange, uint32_t count, uint64_t now_ns) const {
+bool Exchanges::in_trial(Exchange& exchange, uint32_t count, uint64_t gap_ns, uint64_t now_ns) const {
   uint64_t age_ns = now_ns - exchange.trial_ns;
   if (age_ns >= kDrainNs) {
     if (age_ns < kDrainNs + kListenNs) {
       exchange.heard = std::min(exchange.heard + count, kHeardMax);
     } else {
-      exchange.tokens =
-          std::max<int64_t>(exchange.tokens, 0) + int64_t{exchange.heard} * kTokensForHeard * kToken;
+      uint32_t heard = exchange.heard + (gap_ns >= kDrainNs ? 1 : 0);  // a client that asks once more
+      exchange.tokens = std::max<int64_t>(exchange.tokens, 0) + int64_t{heard} * kTokensForHeard * kToken;
       exchange.trial_ns = 0;
       return false;
     }

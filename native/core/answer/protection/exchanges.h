@@ -12,7 +12,8 @@
 // however many datagrams went round, since each was refused once. What still comes in the second, kListenNs,
 // comes by itself, and each of it earns kTokensForHeard answers: a trial takes a two-thousandth of the
 // datagrams of whoever floods with one payload, and a datagram that is forged into it is worth those answers
-// and no more.
+// and no more. The same is earned by one that comes later, behind a silence: a client that got no answer and
+// asks once more.
 //
 // On the caller's clock; not synchronised.
 #pragma once
@@ -55,7 +56,7 @@ class Exchanges {
 
  private:
   bool repeats(Exchange& exchange, std::span<const uint8_t> payload) const;
-  bool in_trial(Exchange& exchange, uint32_t count, uint64_t now_ns) const;
+  bool in_trial(Exchange& exchange, uint32_t count, uint64_t gap_ns, uint64_t now_ns) const;
 
   const RateLimit limit_;
   const int64_t full_;
