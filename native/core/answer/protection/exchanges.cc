@@ -89,8 +89,8 @@ bool Exchanges::in_trial(Exchange& exchange, uint32_t count, uint64_t gap_ns, ui
     if (age_ns < kDrainNs + kListenNs) {
       exchange.heard = std::min(exchange.heard + count, kHeardMax);
     } else {
-      uint32_t heard = exchange.heard + (gap_ns >= kDrainNs ? 1 : 0);  // a client that asks once more
-      exchange.tokens = std::max<int64_t>(exchange.tokens, 0) + int64_t{heard} * kTokensForHeard * kToken;
+      int64_t earned = int64_t{exchange.heard} * kTokensForHeard + (gap_ns >= kDrainNs ? kTokensForRetry : 0);
+      exchange.tokens = std::max<int64_t>(exchange.tokens, 0) + earned * kToken;
       exchange.trial_ns = 0;
       return false;
     }

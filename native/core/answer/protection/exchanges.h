@@ -12,8 +12,8 @@
 // however many datagrams went round, since each was refused once. What still comes in the second, kListenNs,
 // comes by itself, and each of it earns kTokensForHeard answers: a trial takes a two-thousandth of the
 // datagrams of whoever floods with one payload, and a datagram that is forged into it is worth those answers
-// and no more. The same is earned by one that comes later, behind a silence: a client that got no answer and
-// asks once more.
+// and no more. One that comes later, behind a silence, may be a client that got no answer and asks once more:
+// it earns kTokensForRetry.
 //
 // On the caller's clock; not synchronised.
 #pragma once
@@ -33,6 +33,7 @@ class Exchanges {
   static constexpr uint64_t kDrainNs = 10'000'000;
   static constexpr uint64_t kListenNs = 10'000'000;
   static constexpr uint32_t kTokensForHeard = 4096;
+  static constexpr uint32_t kTokensForRetry = 128;
   static constexpr uint32_t kWays = 4;
   static constexpr uint32_t kPlaces = 1024;  // peers that are remembered
 
