@@ -7,8 +7,8 @@ import nodeDgram from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createSocket as createWitness, type Socket as Witness } from 'ksocket';
+import { fakeTimers } from '../support/fakes.js';
 import { describeValue } from './describe.js';
-import { fakeTimers } from './fakes.js';
 import {
   type Change,
   type Context,

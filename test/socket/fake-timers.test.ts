@@ -4,41 +4,23 @@ import { nodeBinary } from '../dgram/nodes.js';
 import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
 
+const fakes = new URL('../support/fakes.js', import.meta.url).href;
+
 /** 50 datagrams before, 50 under and 50 after the fakes; everything that a socket does on a tick happens under them. */
-async function underFakes(how: 'sinon' | 'swallow'): Promise<void> {
+async function underFakes(how: 'sinon' | 'swallow', support: string): Promise<void> {
   const { createSocket } = await import('ksocket');
-  const { syncBuiltinESMExports } = await import('node:module');
+  const { fakeTimers } = (await import(support)) as typeof import('../support/fakes.js');
   const { default: timers } = await import('node:timers');
-  const fakes = await import('@sinonjs/fake-timers' as string);
+  const sinon = await import('@sinonjs/fake-timers' as string);
   const { setImmediate: turn, setTimeout: later } = { ...timers };
 
   const install = (): (() => void) => {
     if (how === 'sinon') {
-      const clock = fakes.default.install({ shouldClearNativeTimers: true }); // all that it knows
+      const clock = sinon.default.install({ shouldClearNativeTimers: true }); // all that it knows
       return () => clock.uninstall();
     }
-    const swallow = () => ({ ref() {}, unref() {}, hasRef: () => false });
-    const targets: [object, string, unknown][] = [
-      [process, 'nextTick', swallow],
-      [process, 'hrtime', Object.assign(() => [0, 0], { bigint: () => 0n })],
-      [performance, 'now', () => 0],
-      [Date, 'now', () => 0],
-      ...['setImmediate', 'setTimeout', 'setInterval', 'clearImmediate', 'clearTimeout', 'queueMicrotask'].flatMap(
-        (name): [object, string, unknown][] => [
-          [globalThis, name, swallow],
-          [timers, name, swallow],
-        ],
-      ),
-    ];
-    const before = targets.map(([target, name]) => (target as Record<string, unknown>)[name]);
-    for (const [target, name, fake] of targets) (target as Record<string, unknown>)[name] = fake;
-    syncBuiltinESMExports();
-    return () => {
-      targets.forEach(([target, name], i) => {
-        (target as Record<string, unknown>)[name] = before[i];
-      });
-      syncBuiltinESMExports();
-    };
+    fakeTimers(true);
+    return () => fakeTimers(false);
   };
 
   const count = { messages: 0, batches: 0, callbacks: 0, taken: 0 };
@@ -94,7 +76,7 @@ async function underFakes(how: 'sinon' | 'swallow'): Promise<void> {
 for (const major of [20, 22, 24, 26]) {
   for (const how of ['sinon', 'swallow'] as const) {
     test(`nothing is lost while clock, ticks and timers are fakes (${how}), nor after, Node ${major}`, async () => {
-      const { code, stdout, stderr } = await runProgram(underFakes, [how], { node: nodeBinary(major) });
+      const { code, stdout, stderr } = await runProgram(underFakes, [how, fakes], { node: nodeBinary(major) });
       assert.deepEqual([code, stderr], [0, '']);
       const all = (n: number) => ({ messages: n, batches: n, callbacks: n, taken: n });
       assert.deepEqual(JSON.parse(stdout), {

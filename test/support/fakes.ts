@@ -1,5 +1,6 @@
-// Clock, ticks and timers as a test runner's fakes leave them: nothing that is scheduled ever comes. node:dgram is not
-// run under them: it schedules by what process has, and is deaf until the real ones are back.
+// Clock, ticks and timers as a test runner's fakes leave them: nothing that is scheduled ever comes. node:dgram
+// schedules by what process has, and is deaf until the real ones are back.
+import { syncBuiltinESMExports } from 'node:module';
 import timers from 'node:timers';
 
 const swallow = () => ({ ref() {}, unref() {}, hasRef: () => false });
@@ -25,4 +26,5 @@ export function fakeTimers(on: boolean): void {
     else if (descriptor !== undefined) Object.defineProperty(target, name, descriptor);
     else delete (target as Record<string, unknown>)[name]; // it is the prototype's
   });
+  syncBuiltinESMExports();
 }
