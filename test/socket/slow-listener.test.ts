@@ -196,8 +196,10 @@ for (const kind of ['message', 'batch'] as const) {
     });
     sendAll(sender, slowPort, REQUESTS);
     await waitFor(() => calls === REQUESTS && waited.length === 30);
-    // One call is under way; another may begin before the kernel's datagram has been read.
-    assert.ok(Math.max(...waited) <= 3, `waited for ${waited} calls`);
+    // One call is under way; more may begin before a thread that waits for a processor has read the datagram. Behind the
+    // backlog it would be half of them and more.
+    const sorted = [...waited].sort((a, b) => a - b);
+    assert.ok(sorted[15] <= 3 && sorted[29] <= 15, `waited for ${waited} calls`);
     assert.deepEqual(
       got,
       Array.from({ length: REQUESTS }, (_, i) => `${i}`),

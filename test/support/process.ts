@@ -11,12 +11,17 @@ export function threadCount(pid: number | 'self' = 'self'): number {
   return readdirSync(`/proc/${pid}/task`).length;
 }
 
-/** The native I/O threads, by the name they give themselves. */
+const PF_EXITING = 4; // linux/sched.h
+
+/** The native I/O threads, by the name they give themselves. One that has ended is listed for a moment longer, also behind
+ * its pthread_join(3). */
 export function ioThreadCount(pid: number | 'self' = 'self'): number {
   let count = 0;
   for (const task of readdirSync(`/proc/${pid}/task`)) {
     try {
-      if (readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim() === 'ksocket-io') count++;
+      const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8'); // proc_pid_stat(5)
+      const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
+      if (stat.includes('(ksocket-io)') && (flags & PF_EXITING) === 0) count++;
     } catch {} // ended meanwhile
   }
   return count;
