@@ -1,5 +1,8 @@
 #include "core/answer/answers.h"
 
+#include <cerrno>
+#include <utility>
+
 #include "core/base/clock.h"
 
 namespace ksocket {
@@ -8,7 +11,10 @@ bool Answers::admits(const Address& source, std::span<const uint8_t> payload, ui
                      LoopGuard::Kind kind) {
   if (loops_ == nullptr) return true;
   if (waiting_.empty()) loops_->begin(clock_ns(CLOCK_MONOTONIC_COARSE));
-  return loops_->admits(source, payload, count, kind);
+  bool admitted = loops_->admits(source, payload, count, kind);
+  // An echo says what was asked: that has been looked at.
+  if (admitted && kind == LoopGuard::Kind::reply && loops_->listens()) tells_ = true;
+  return admitted;
 }
 
 void Answers::add(const Address* to, uint32_t offset, uint32_t length, uint16_t segment_size) {
@@ -21,14 +27,27 @@ void Answers::add(const Address* to, uint32_t offset, uint32_t length, uint16_t 
 
 void Answers::flush(const ResponderTools& tools, const uint8_t* base) {
   if (waiting_.empty()) return;
-  if (!tools.flush.send(tools.engine, tx_, base, waiting_)) {
-    uint64_t dropped = 0;
+  if (std::exchange(tells_, false)) {
     for (const Descriptor& answer : waiting_) {
-      if (answer.result == kResultDeferred) dropped += segments_of(answer.length, answer.segment_size);
+      uint32_t length = first_length(answer.length, answer.segment_size);
+      loops_->said(read_address(answer), {base + answer.offset, length});
     }
-    tx_.counters.add_atomic(Counter::tx_dropped, dropped);
   }
+  if (!tools.flush.send(tools.engine, tx_, base, waiting_)) drop_deferred(tools, base);
   waiting_.clear();
+}
+
+// What is refused for want of memory, ENOBUFS, may be too large for it: that says nothing of those behind.
+void Answers::drop_deferred(const ResponderTools& tools, const uint8_t* base) {
+  uint64_t dropped = 0;
+  for (Descriptor& answer : waiting_) {
+    if (answer.result != kResultDeferred) continue;
+    bool full = tools.flush.blocked_by() == EAGAIN;
+    if (full || !tools.flush.send(tools.engine, tx_, base, {&answer, 1})) {
+      dropped += segments_of(answer.length, answer.segment_size);
+    }
+  }
+  tx_.counters.add_atomic(Counter::tx_dropped, dropped);
 }
 
 }  // namespace ksocket

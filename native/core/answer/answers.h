@@ -28,8 +28,11 @@ class Answers {
   void flush(const ResponderTools& tools, const uint8_t* base);
 
  private:
+  void drop_deferred(const ResponderTools& tools, const uint8_t* base);
+
   TxSocket tx_;
   LoopGuard* const loops_;
+  bool tells_ = false;  // the guard of what leaves
   std::vector<Descriptor> waiting_;
 };
 

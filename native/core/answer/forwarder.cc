@@ -38,7 +38,8 @@ struct Forwarder::Flow {
   uint64_t used_ns = 0;
   uint64_t requests = 0;
   uint64_t answers = 0;
-  uint32_t listed = 0;                      // in which of evictable_ it is; kAnswersToStay: in none
+  uint32_t failures = 0;  // receives without a datagram since the latest with one; kFailuresToRest: it rests
+  uint32_t listed = 0;    // in which of evictable_ it is; kAnswersToStay: in none
   std::list<uint32_t>::iterator evictable;  // where it is there
 };
 
@@ -64,41 +65,39 @@ Forwarder::~Forwarder() {
   }
 }
 
-void Forwarder::forward(const Address& client, uint32_t offset, uint32_t length, uint16_t segment_size,
-                        uint64_t now_ns) {
+void Forwarder::forward(const Address& client, const uint8_t* base, uint32_t offset, uint32_t length,
+                        uint16_t segment_size, uint64_t now_ns) {
+  Part part{base, offset, length, segment_size};
   uint32_t count = static_cast<uint32_t>(options_.targets.size());
   switch (options_.balance) {
     case Balance::all:
-      for (uint32_t target = 0; target < count; target++) {
-        send_to(target, client, offset, length, segment_size, now_ns);
-      }
+      for (uint32_t target = 0; target < count; target++) send_to(target, client, part, now_ns);
       return;
     case Balance::source: {
       // By the address alone: all ports of a client go to one back end, also those behind another flow of it.
       Address host = client;
       host.port = 0;
-      send_to(static_cast<uint32_t>(seeded_hash(0, host) % count), client, offset, length, segment_size,
-              now_ns);
+      send_to(static_cast<uint32_t>(seeded_hash(0, host) % count), client, part, now_ns);
       return;
     }
     case Balance::round_robin:
       // A client stays where its first datagram went.
-      send_to(kNextTarget, client, offset, length, segment_size, now_ns);
+      send_to(kNextTarget, client, part, now_ns);
   }
 }
 
-void Forwarder::send_to(uint32_t target, const Address& client, uint32_t offset, uint32_t length,
-                        uint16_t segment_size, uint64_t now_ns) {
-  Flow* flow = find({client, target}, now_ns);
+void Forwarder::send_to(uint32_t target, const Address& client, const Part& part, uint64_t now_ns) {
+  uint32_t count = segments_of(part.length, part.segment_size);
+  Flow* flow = find({client, target}, part, now_ns);
   if (flow == nullptr) {
-    counters_.add(Counter::forward_drops, segments_of(length, segment_size));
+    counters_.add(Counter::forward_drops, count);
     return;
   }
-  flow->requests += segments_of(length, segment_size);
+  flow->requests += count;
   touch(*flow, now_ns);
   if (flow->out.empty()) touched_.push_back(places_.at(flow->key));
-  flow->out.add(nullptr, offset, length, segment_size);
-  counters_.add(Counter::forwarded, segments_of(length, segment_size));
+  flow->out.add(nullptr, part.offset, part.length, part.segment_size);
+  counters_.add(Counter::forwarded, count);
 }
 
 void Forwarder::flush(const ResponderTools& tools, const uint8_t* base) {
@@ -108,24 +107,32 @@ void Forwarder::flush(const ResponderTools& tools, const uint8_t* base) {
   touched_.clear();
 }
 
-Forwarder::Flow* Forwarder::find(const Key& key, uint64_t now_ns) {
+Forwarder::Flow* Forwarder::find(const Key& key, const Part& part, uint64_t now_ns) {
   auto found = places_.find(key);
-  return found != places_.end() ? flows_[found->second].get() : open_flow(key, now_ns);
+  return found != places_.end() ? flows_[found->second].get() : open_flow(key, part, now_ns);
 }
 
 // A client that is a flow of ours would be another one's client next, and so on.
-Forwarder::Flow* Forwarder::open_flow(const Key& key, uint64_t now_ns) {
+Forwarder::Flow* Forwarder::open_flow(const Key& key, const Part& part, uint64_t now_ns) {
   if (host_.loops != nullptr && host_.loops->has_own(key.client)) {
     counters_.add(Counter::loop_sources, 1);
     return nullptr;
   }
-  if (free_.empty() && !make_room()) return nullptr;
+  FlowRepeats* repeats = host_.loops != nullptr ? host_.loops->flow_repeats() : nullptr;
+  std::span<const uint8_t> payload(part.base + part.offset, first_length(part.length, part.segment_size));
+  bool repeated = repeats != nullptr && repeats->repeats(key.target, payload);
+  auto may_evict = [&] {
+    if (!repeated || repeats->may_evict(key.client, now_ns)) return true;
+    counters_.add(Counter::loop_repeats, 1);
+    return false;
+  };
+  if (free_.empty() && !(may_evict() && make_room())) return nullptr;
   size_t number = key.target == kNextTarget ? next_target_++ % options_.targets.size() : key.target;
   const Address& target = options_.targets[number];
   Fd fd;
   Address name;
   int error = open_socket(target, &fd, &name);
-  if (means_exhausted(-error) && (make_room() || (host_.make_room && host_.make_room()))) {
+  if (means_exhausted(-error) && may_evict() && (make_room() || (host_.make_room && host_.make_room()))) {
     error = open_socket(target, &fd, &name);
   }
   if (error != 0) return nullptr;
@@ -197,10 +204,10 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
   Flow& flow = *flows_[place];
   int got = tools.engine.receive(flow.fd.get(), tools.batch.slots(RxBatch::kSlots));
   if (got < 0) {
-    // A back end that is not there (ECONNREFUSED) may come back; the clients will ask again.
-    if (on_receive_error(-got) == Action::stop) close_flow(place);
+    failed(place, -got);
     return;
   }
+  flow.failures = 0;
   uint32_t count = static_cast<uint32_t>(got);
   uint64_t datagrams = 0;
   for (uint32_t i = 0; i < count; i++) {
@@ -222,11 +229,26 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
   tools.batch.recycle(count);
 }
 
+void Forwarder::failed(uint32_t place, int error) {
+  Flow& flow = *flows_[place];
+  Action action = on_receive_error(error);
+  if (action == Action::stop) return close_flow(place);
+  // What is reported, an answer to an earlier datagram (ECONNREFUSED), is reported once: the back end may
+  // come back, and the clients will ask again.
+  if (action == Action::report) return;
+  if (++flow.failures == kFailuresToRest) host_.unwatch(flow.fd.get());
+}
+
 void Forwarder::expire(uint64_t now_ns) {
   for (uint32_t place = 0; place < flows_.size(); place++) {
-    if (flows_[place] && now_ns - flows_[place]->used_ns >= options_.idle_ns) {
+    if (!flows_[place]) continue;
+    Flow& flow = *flows_[place];
+    if (now_ns - flow.used_ns >= options_.idle_ns) {
       close_flow(place);
       counters_.add(Counter::flows_expired, 1);
+    } else if (flow.failures >= kFailuresToRest) {
+      flow.failures = kFailuresToRest - 1;
+      if (host_.watch(flow.fd.get(), first_key_ + place) != 0) close_flow(place);
     }
   }
 }

@@ -56,9 +56,9 @@ class Forwarder {
   Forwarder(Options options, uint32_t first_key, Host host, bool offloads, Counters counters);
   ~Forwarder();
 
-  // A client's datagram (or super-datagram), `offset` bytes behind the base that flush() is given.
-  void forward(const Address& client, uint32_t offset, uint32_t length, uint16_t segment_size,
-               uint64_t now_ns);
+  // A client's datagram (or super-datagram), `offset` bytes behind the `base` that flush() is given.
+  void forward(const Address& client, const uint8_t* base, uint32_t offset, uint32_t length,
+               uint16_t segment_size, uint64_t now_ns);
   // Sends what was forwarded since the last call.
   void flush(const ResponderTools& tools, const uint8_t* base);
 
@@ -66,7 +66,7 @@ class Forwarder {
   // A back end has answered: the answers go to the client through `to_clients`, a socket of `client_family`.
   void ready(const ResponderTools& tools, uint32_t key, Answers& to_clients, uint64_t now_ns);
 
-  // Closes the flows that have been idle for too long.
+  // Closes the flows that have been idle for too long. To be called about once a second.
   void expire(uint64_t now_ns);
   // Closes a flow, if there is one that may be. Is there room now?
   bool make_room();
@@ -79,6 +79,9 @@ class Forwarder {
   static constexpr uint32_t kNextTarget = UINT32_MAX;
   // Answered requests after which a flow is not evicted.
   static constexpr uint32_t kAnswersToStay = 2;
+  // A flow that is said to be readable so often, and from which nothing can be received, rests until the
+  // next expire(): it would keep the thread running for nothing.
+  static constexpr uint32_t kFailuresToRest = 16;
   struct Key {
     Address client;
     uint32_t target;
@@ -89,12 +92,18 @@ class Forwarder {
     size_t operator()(const Key& key) const;
   };
 
-  void send_to(uint32_t target, const Address& client, uint32_t offset, uint32_t length,
-               uint16_t segment_size, uint64_t now_ns);
-  Flow* find(const Key& key, uint64_t now_ns);
-  Flow* open_flow(const Key& key, uint64_t now_ns);
+  struct Part {
+    const uint8_t* base;
+    uint32_t offset;
+    uint32_t length;
+    uint16_t segment_size;
+  };
+  void send_to(uint32_t target, const Address& client, const Part& part, uint64_t now_ns);
+  Flow* find(const Key& key, const Part& part, uint64_t now_ns);
+  Flow* open_flow(const Key& key, const Part& part, uint64_t now_ns);
   int open_socket(const Address& target, Fd* out, Address* name);
   void touch(Flow& flow, uint64_t now_ns);
+  void failed(uint32_t place, int error);
   void close_flow(uint32_t place);
 
   const Options options_;

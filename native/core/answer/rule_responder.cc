@@ -173,7 +173,8 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
       delivered_.push_back(incoming.part(run.offset, run.length, segment_size));
       break;
     case Action::forward:
-      run.forwarder->forward(incoming.from, run.offset, run.length, segment_size, clock_ns(CLOCK_MONOTONIC));
+      run.forwarder->forward(incoming.from, base, run.offset, run.length, segment_size,
+                             clock_ns(CLOCK_MONOTONIC));
       break;
     default:
       counters_.add(Counter::rule_drops, run.datagrams);

@@ -65,6 +65,26 @@ TEST(FixedResponder, joins_its_replies_to_one_peer) {
   EXPECT_EQ(talk.counters[Counter::tx_datagrams], 4u);
 }
 
+TEST(FixedResponder, drops_an_answer_that_finds_no_memory_and_not_those_behind_it) {
+  Talk talk(echo());
+  talk.engine.on_send([](const Outgoing& message) { return message.data == "large" ? ENOBUFS : 0; });
+  EXPECT_EQ(talk.hear(1, "a").hear(2, "large").hear(3, "b").hear(5, "large").hear(4, "c").answers(),
+            (Lines{"1: a", "3: b", "4: c"}));
+  EXPECT_EQ(talk.counters[Counter::tx_dropped], 2u);
+}
+
+TEST(FixedResponder, drops_all_answers_that_find_the_send_buffer_full) {
+  Talk talk(echo());
+  bool full = false;
+  talk.engine.on_send([&](const Outgoing& message) {
+    full = full || message.data == "b";
+    return full ? EAGAIN : 0;
+  });
+  EXPECT_EQ(talk.hear(1, "a").hear(2, "b").hear(3, "c").answers(), (Lines{"1: a"}));
+  EXPECT_EQ(talk.counters[Counter::tx_dropped], 2u);
+  EXPECT_EQ(talk.engine.send_calls(), 2u) << "and asks no more";
+}
+
 TEST(FixedResponder, may_reply_with_an_empty_datagram) {
   Talk talk(fixed(""));
   EXPECT_EQ(talk.hear(1, "hello").hear(1, "again").answers(), (Lines{"1: ", "1: "}));

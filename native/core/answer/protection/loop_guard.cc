@@ -41,6 +41,12 @@ LoopGuard::LoopGuard(Options options, Counters counters) : options_(std::move(op
   if (options_.repeats) exchanges_.emplace(*options_.repeats, random_seed());
 }
 
+FlowRepeats* LoopGuard::flow_repeats() {
+  if (!options_.repeats) return nullptr;
+  if (!flow_repeats_) flow_repeats_.emplace(*options_.repeats);
+  return &*flow_repeats_;
+}
+
 bool LoopGuard::is_answerable(const Address& source) {
   return source.port != 0 && !is_unspecified(source) && !is_many(source) &&
          !listens_on(options_.own, source, local_, now_ns_) && !has_own(source);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/answer/protection/exchanges.h"
+#include "core/answer/protection/flow_repeats.h"
 #include "core/answer/protection/local_addresses.h"
 #include "core/base/hash.h"
 #include "core/memory/counters.h"
@@ -37,11 +38,16 @@ class LoopGuard {
   void begin(uint64_t now_ns) { now_ns_ = now_ns; }
   // May `count` answers to what `source` has said leave?
   bool admits(const Address& source, std::span<const uint8_t> payload, uint32_t count, Kind kind);
+  // Is said() to be told of the answer that was admitted last?
+  bool listens() const { return exchange_ != nullptr && exchanges_->listens(*exchange_); }
+  void said(const Address& to, std::span<const uint8_t> answer) { exchanges_->said(to, answer); }
 
   // A further socket of the server, from which it sends: what comes from there went in a circle.
   void add_own(const Address& address) { others_.insert(address); }
   void remove_own(const Address& address) { others_.erase(address); }
   bool has_own(const Address& address) const { return others_.contains(address); }
+  // For flows of forwarders; null: all may have one.
+  FlowRepeats* flow_repeats();
 
  private:
   bool is_answerable(const Address& source);
@@ -57,6 +63,7 @@ class LoopGuard {
   LocalAddresses local_;
   std::unordered_set<Address, AddressHash> others_{0, AddressHash{random_seed()}};
   std::optional<Exchanges> exchanges_;
+  std::optional<FlowRepeats> flow_repeats_;  // none before the first flow
   uint64_t now_ns_ = 0;
 
   // Datagrams of one peer come one behind the other: what was found for the latest.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <queue>
 #include <string>
 
 #include "support/fake_engine.h"
@@ -36,6 +37,35 @@ class Talk {
     return rounds_max;
   }
 
+  // A loop whose datagrams are spread over its round trip; how many answers leave in `time_ns`.
+  uint64_t answers_to_loop(uint64_t circulating, uint64_t trip_ns, uint64_t time_ns) {
+    std::queue<std::pair<uint64_t, std::string>> on_the_way;  // when, and what
+    for (uint64_t i = 0; i < circulating; i++) {
+      on_the_way.emplace(now_ns + i * trip_ns / circulating, "datagram " + std::to_string(i));
+    }
+    uint64_t answered = 0, end_ns = now_ns + time_ns;
+    for (; !on_the_way.empty() && on_the_way.front().first < end_ns; on_the_way.pop()) {
+      auto& [due_ns, payload] = on_the_way.front();
+      now_ns = due_ns;
+      if (!answers(payload)) continue;
+      answered++;
+      on_the_way.emplace(now_ns + trip_ns, payload);
+    }
+    return answered;
+  }
+  // A client that asks the next as soon as it is answered, and the same again when it was not for
+  // `patience_ns`; how many answers it gets in `time_ns`. `say`: its requests.
+  template <typename Say>
+  uint64_t answers_to_client(uint64_t trip_ns, uint64_t patience_ns, uint64_t time_ns, Say say) {
+    uint64_t answered = 0, end_ns = now_ns + time_ns;
+    while (now_ns < end_ns) {
+      bool was_answered = answers(say(answered));
+      answered += was_answered ? 1 : 0;
+      now_ns += was_answered ? trip_ns : patience_ns;
+    }
+    return answered;
+  }
+
   Exchanges exchanges{kLimit, 1};
   uint64_t now_ns = 1'000 * kMs;
 };
@@ -58,6 +88,44 @@ TEST(Exchanges, ends_a_loop_of_many_different_datagrams) {
   Talk talk;
   auto each = [](int i) { return "datagram " + std::to_string(i); };
   EXPECT_LT(talk.rounds_of_loop(100, 40'000, 100'000, each), 2000);
+}
+
+TEST(Exchanges, ends_a_loop_of_more_different_datagrams_than_it_counts) {
+  for (uint64_t circulating : {200u, 1000u, 5000u}) {
+    Talk talk;
+    uint64_t answered = talk.answers_to_loop(circulating, circulating * 2'000, 60'000 * kMs);
+    // What is new earns something, once.
+    EXPECT_LT(answered, kLimit.burst + circulating * (Exchanges::kTokensForNew + 2)) << circulating;
+  }
+}
+
+TEST(Exchanges, ends_a_loop_that_takes_longer_than_a_trial) {
+  for (uint64_t trip_ns : {12 * kMs, 30 * kMs, 60 * kMs, 150 * kMs}) {
+    Talk talk;
+    uint64_t circulating = trip_ns / 40'000;  // 25 000 a second
+    talk.answers_to_loop(circulating, trip_ns, 600'000 * kMs);
+    EXPECT_LT(talk.now_ns, 500'000 * kMs) << "it has ended, trip " << trip_ns;
+  }
+}
+
+TEST(Exchanges, takes_what_says_what_we_said_for_an_answer) {
+  Talk talk;
+  Address peer = address_of("127.0.0.1", 4000);
+  std::string payload = "go";
+  int rounds = 0;
+  while (rounds < 100'000 && talk.answers(payload)) {
+    payload = "reply " + std::to_string(rounds++);
+    if (!talk.exchanges.listens(talk.exchanges.find(peer, talk.now_ns))) continue;
+    talk.exchanges.said(peer, {reinterpret_cast<const uint8_t*>(payload.data()), payload.size()});
+  }
+  EXPECT_LT(rounds, static_cast<int>(kLimit.burst) + 200);
+}
+
+TEST(Exchanges, answers_a_client_that_counts_in_a_byte_and_asks_again) {
+  Talk talk;
+  auto byte = [](uint64_t i) { return std::string(1, static_cast<char>(i)); };
+  uint64_t answered = talk.answers_to_client(100'000, 200 * kMs, 60'000 * kMs, byte);
+  EXPECT_GT(answered, 60u * kLimit.burst * 2) << "a burst takes it 100 ms, and a lost answer 200";
 }
 
 TEST(Exchanges, slows_who_starts_the_same_loop_again_and_again_to_the_rate) {
@@ -115,7 +183,7 @@ TEST(Exchanges, answers_a_flood_of_one_payload) {
       refused += talk.answers("same") ? 0 : 1;
       talk.now_ns += gap_ns;
     }
-    EXPECT_LT(refused, all / 500) << gap_ns;
+    EXPECT_LT(refused, all / 350) << gap_ns;
   }
 }
 
@@ -127,7 +195,7 @@ TEST(Exchanges, answers_a_flood_of_super_datagrams) {
     refused += talk.answers(joined, 64) ? 0 : 1;
     talk.now_ns += 30'000;
   }
-  EXPECT_LT(refused, 2000u);
+  EXPECT_LT(refused, 3500u);
 }
 
 TEST(Exchanges, a_datagram_forged_into_a_trial_earns_what_it_is_worth_and_no_more) {
@@ -137,8 +205,8 @@ TEST(Exchanges, a_datagram_forged_into_a_trial_earns_what_it_is_worth_and_no_mor
   EXPECT_FALSE(talk.answers("testing..."));
   talk.now_ns += Exchanges::kListenNs;
   int rounds = talk.rounds_of_loop(1, 40'000, 100'000, same);
-  EXPECT_GE(rounds, static_cast<int>(Exchanges::kTokensForHeard));
-  EXPECT_LT(rounds, static_cast<int>(Exchanges::kTokensForHeard + Exchanges::kTokensForRetry) + 100);
+  EXPECT_GE(rounds, static_cast<int>(Exchanges::kTokensForRetry));
+  EXPECT_LT(rounds, static_cast<int>(2 * Exchanges::kTokensForRetry) + 100);
 }
 
 TEST(Exchanges, tells_peers_apart_by_their_ports) {
