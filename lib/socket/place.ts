@@ -151,6 +151,7 @@ export class Place {
   }
 
   countQueueDrop(): void {
-    this.thread?.countQueueDrop(this.id);
+    if (this.#finalCounters !== undefined) this.#finalCounters.add('rxQueueDrops', 1);
+    else this.thread?.countQueueDrop(this.id);
   }
 }

@@ -124,6 +124,28 @@ test('a loop that falls behind, and the end of its socket', async () => {
   assert.equal(received + lost(socket.stats()), MANY, JSON.stringify(socket.stats()));
 });
 
+test('a loop that is left counts what it has not taken, whether its socket is open or closed', async () => {
+  for (const closes of [false, true]) {
+    const { socket, port } = await open({});
+    let received = 0;
+    sendWhileBlocked(port, 3);
+    for await (const _ of socket) {
+      if (++received === 1) {
+        sendWhileBlocked(port, MANY);
+        await waitFor(() => socket.stats().rxDatagrams + socket.stats().rxKernelDrops === MANY + 3);
+        await new Promise((resolve) => setTimeout(resolve, 100)); // all of them wait for the loop
+        if (closes) await closed(socket);
+      } else if (received === 10) {
+        break;
+      }
+    }
+    if (!closes) await closed(socket);
+    const stats = socket.stats();
+    assert.ok(stats.rxQueueDrops > 0);
+    assert.equal(received + lost(stats), MANY + 3, JSON.stringify(stats));
+  }
+});
+
 test('stats() of a socket that nobody reads from', async () => {
   // Neither listener nor event loop: everything waits in the kernel, or was dropped there.
   const { socket, port } = await open({ thread: 'dedicated', ringBytes: 256 * 1024 });
