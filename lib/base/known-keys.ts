@@ -30,10 +30,11 @@ function nearest(key: string, known: readonly string[]): string | undefined {
   return found;
 }
 
-/** A key that is known may be undefined, which is as if it were not there; one that is not known may not be there.
+/** A key that is known may be undefined, which is as if it were not there; one that is not known may not be there, nor
+ * in a prototype that it would be read from.
  * @throws ERR_INVALID_ARG_VALUE: `The property 'options.denny' is not known (did you mean 'deny'?), only …` */
 export function refuseUnknown(value: object, name: string, known: readonly string[]): void {
-  for (const key of Object.keys(value)) {
+  for (const key in value) {
     if (known.includes(key)) continue;
     const meant = nearest(key.slice(0, 64), known);
     const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;

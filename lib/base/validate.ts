@@ -14,8 +14,19 @@ export function validateString(value: unknown, name: string): asserts value is s
   if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
 }
 
+/** The name or address of a host, which is not looked up here. */
+export function validateHost(value: unknown, name: string): asserts value is string {
+  validateString(value, name);
+  if (value === '') throw errors.invalidArgValue(name, value, 'must not be empty');
+}
+
+/** Has it properties that are options? A collection (an array, a Map) holds its own in another way. */
+export function isRecord(value: unknown): value is object {
+  return value !== null && typeof value === 'object' && !(Symbol.iterator in value);
+}
+
 export function validateObject(value: unknown, name: string): asserts value is object {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+  if (!isRecord(value)) {
     throw errors.invalidArgType(name, 'of type object', value);
   }
 }

@@ -7,6 +7,11 @@ export function parsePort(text: string): number {
   return port;
 }
 
+export function parseHost(text: string): string {
+  if (text === '') throw new InvalidArgumentError('expected a name or an address.');
+  return text;
+}
+
 /** `192.0.2.1:53`, `name:53` or `[2001:db8::1]:53`. */
 export function parseEndpoint(text: string): { address: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);

@@ -4,7 +4,7 @@ import type { Monitor } from '../monitor/index.js';
 import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/options.js';
 import { REPLY_BYTES_MAX } from '../server/rules/types.js';
 import { createServer } from '../server/server.js';
-import { parseEndpoint, parseListen, parsePort, printable } from './endpoint.js';
+import { parseEndpoint, parseHost, parseListen, parsePort, printable } from './endpoint.js';
 import { fail } from './fail.js';
 
 /** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
@@ -41,7 +41,7 @@ export function defineServe(program: Command): void {
     .command('serve')
     .description('receive datagrams and answer them from a native thread')
     .option('-p, --port <port>', 'port to listen on, 0 for any free one', parsePort, 2325)
-    .option('-a, --address <address>', 'address to listen on', '0.0.0.0')
+    .option('-a, --address <address>', 'address to listen on', parseHost, '0.0.0.0')
     .option('-r, --reply <text>', 'what to answer (default: "testing...")')
     .addOption(new Option('-e, --echo', 'answer with the datagram itself, to its sender').conflicts('reply'))
     .option('-t, --reply-to <target>', '"source", or HOST:PORT (default: 127.0.0.1:23)', (text) =>

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
-import { validateInteger, validateObject, validatePort, validateString } from '../base/validate.js';
+import { validateHost, validateInteger, validateObject, validatePort } from '../base/validate.js';
 import { observe } from '../server/observers.js';
 import type { Server } from '../server/server.js';
 import type { AddressInfo } from '../socket/types.js';
@@ -57,7 +57,7 @@ function checkMonitorOptions(options: MonitorOptions): Required<MonitorOptions> 
   validateObject(options, 'options');
   refuseUnknown(options, 'options', ['host', 'port', 'servers', 'maxLagMs']);
   const { host = DEFAULT_HOST, port = 0, maxLagMs = DEFAULT_LAG_MS_MAX } = options;
-  validateString(host, 'options.host');
+  validateHost(host, 'options.host');
   validateInteger(maxLagMs, 'options.maxLagMs', 1, LAG_MS_MAX);
   return { host, port: validatePort(port, 'options.port', true), maxLagMs, servers: checkServers(options.servers) };
 }

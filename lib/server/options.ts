@@ -3,7 +3,14 @@ import { resolve } from 'node:path';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { isBytes, ownBytes } from '../base/payload.js';
-import { validateInteger, validatePort, validateString } from '../base/validate.js';
+import {
+  isRecord,
+  validateHost,
+  validateInteger,
+  validateObject,
+  validatePort,
+  validateString,
+} from '../base/validate.js';
 import { BUSY_POLL_US_MAX } from '../thread/options.js';
 import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
@@ -96,12 +103,12 @@ function replyBytes(reply: unknown): Uint8Array {
 
 function checkTarget(target: unknown, name: string): ReplyTarget {
   if (target === 'source') return target;
-  if (target === null || typeof target !== 'object') {
+  if (!isRecord(target)) {
     throw errors.invalidArgType(name, "'source' or an object with address and port", target);
   }
   refuseUnknown(target, name, TARGET_KEYS);
   const { address, port } = target as { address?: unknown; port?: unknown };
-  validateString(address, `${name}.address`);
+  validateHost(address, `${name}.address`);
   return { address, port: validatePort(port, `${name}.port`, false) };
 }
 
@@ -142,12 +149,10 @@ function checkAnswering(options: ServerOptions): Answering {
 }
 
 export function checkServerOptions(options: ServerOptions): CheckedServerOptions {
-  if (options === null || typeof options !== 'object') {
-    throw errors.invalidArgType('options', 'of type object', options);
-  }
+  validateObject(options, 'options');
   refuseUnknown(options, 'options', Object.keys(KEYS));
   const { address = '0.0.0.0', port = DEFAULT_PORT, busyPoll = 0 } = options;
-  validateString(address, 'options.address');
+  validateHost(address, 'options.address');
   const answering = checkAnswering(options);
   const cuts = answering.by === 'reply' && options.reply === undefined;
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;

@@ -68,6 +68,46 @@ test('rules, when the server is made and when they are swapped', async () => {
   refused(() => slot.sourceAddress({ xr: 5 } as Any), 'options.xr', 'xor');
 });
 
+test('an option that only a prototype has is one too', () => {
+  refused(() => createServer(Object.create({ denny: [] })), 'options.denny', 'deny');
+  assert.throws(() => createServer(Object.create({ port: -1 })), { code: 'ERR_SOCKET_BAD_PORT' });
+});
+
+test('a collection holds no options, whatever is in it', () => {
+  const collections: Any[] = [[], ['deny'], new Map([['deny', []]]), new Set(), new Uint8Array(2)];
+  const forward = { address: '127.0.0.1', port: 9 };
+  for (const none of collections) {
+    for (const make of [
+      () => createServer(none),
+      () => createServer({ limits: none }),
+      () => createServer({ limits: { total: none } }),
+      () => createServer({ loops: none }),
+      () => createServer({ loops: { repeats: none } }),
+      () => createServer({ replyTo: none }),
+      () => createServer({ rules: [none] }),
+      () => createServer({ rules: [{ match: none, action: 'drop' }] }),
+      () => createServer({ rules: [{ match: { length: none }, action: 'drop' }] }),
+      () => createServer({ rules: [{ match: { bits: [none] }, action: 'drop' }] }),
+      () => createServer({ rules: [{ action: none }] }),
+      () => createServer({ rules: [{ action: { forward: [forward, none] } }] }),
+      () => createMonitor(none),
+    ]) {
+      assert.throws(make, { code: 'ERR_INVALID_ARG_TYPE' }, `${make}`);
+    }
+  }
+});
+
+test('an address is not empty', () => {
+  for (const make of [
+    () => createServer({ address: '' }),
+    () => createServer({ replyTo: { address: '', port: 9 } }),
+    () => createServer({ rules: [{ action: { forward: { address: '', port: 9 } } }] }),
+    () => createMonitor({ servers: [createServer()], host: '' }),
+  ]) {
+    assert.throws(make, { code: 'ERR_INVALID_ARG_VALUE', message: /must not be empty/ }, `${make}`);
+  }
+});
+
 test('createMonitor', () => {
   const servers = [createServer()];
   refused(() => createMonitor({ servers, prot: 9100 } as Any), 'options.prot', 'port');

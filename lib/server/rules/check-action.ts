@@ -3,12 +3,13 @@ import * as errors from '../../base/errors.js';
 import { refuseUnknown } from '../../base/known-keys.js';
 import { isBytes } from '../../base/payload.js';
 import {
+  isRecord,
   validateBoolean,
+  validateHost,
   validateInteger,
   validateObject,
   validateOneOf,
   validatePort,
-  validateString,
 } from '../../base/validate.js';
 import type { CheckedMatch } from './check-match.js';
 import { checkSlot, type Slot } from './slots.js';
@@ -38,7 +39,7 @@ export function checkAction(action: unknown, match: CheckedMatch): CheckedAction
   if (KEYWORDS.includes(action as (typeof KEYWORDS)[number])) return { kind: action as (typeof KEYWORDS)[number] };
   const expected = `one of ${KEYWORDS.map((word) => `'${word}'`).join(', ')}, or an object with reply or forward`;
   if (typeof action === 'string') throw errors.invalidArgValue('action', action, `must be ${expected}`, 'property');
-  if (action === null || typeof action !== 'object' || !('reply' in action || 'forward' in action)) {
+  if (!isRecord(action) || !('reply' in action || 'forward' in action)) {
     throw errors.invalidArgType('action', expected, action, 'property');
   }
   return 'reply' in action ? checkReply(action, match) : { kind: 'forward', forward: checkForward(action) };
@@ -111,7 +112,6 @@ function checkTarget(target: unknown, name: string): { address: string; port: nu
   validateObject(target, name);
   refuseUnknown(target, name, TARGET_KEYS);
   const { address, port } = target as { address?: unknown; port?: unknown };
-  validateString(address, `${name}.address`);
-  if (address === '') throw errors.invalidArgValue(`${name}.address`, address, 'must not be empty');
+  validateHost(address, `${name}.address`);
   return { address, port: validatePort(port, `${name}.port`, false) };
 }

@@ -2,7 +2,7 @@
 import * as errors from '../../base/errors.js';
 import { type Family, familyOfText, udp4, udp6 } from '../../base/family.js';
 import { refuseUnknown } from '../../base/known-keys.js';
-import { validateInteger, validateObject, validateString } from '../../base/validate.js';
+import { isRecord, validateInteger, validateObject, validateString } from '../../base/validate.js';
 import { parseLiteral } from '../../thread/address.js';
 import { BITS_MAX, MASK_BYTES_MAX, PAYLOAD_BYTES_MAX, PORTS_MAX, SOURCES_MAX } from './types.js';
 import { copyBytes, listOf } from './values.js';
@@ -31,7 +31,7 @@ export interface CheckedMatch {
 }
 
 export function checkMatch(match: unknown): CheckedMatch {
-  if (match === null || typeof match !== 'object' || Array.isArray(match)) {
+  if (!isRecord(match)) {
     throw errors.invalidArgType('match', 'of type object', match, 'property');
   }
   const known = ['exact', 'prefix', 'length', 'bits', 'source', 'destinationPort'] as const;
@@ -60,7 +60,7 @@ function checkLength(length: unknown): { min: number; max: number } {
     validateInteger(length, 'match.length', 0, PAYLOAD_BYTES_MAX);
     return { min: length, max: length };
   }
-  if (length === null || typeof length !== 'object' || Array.isArray(length)) {
+  if (!isRecord(length)) {
     throw errors.invalidArgType('match.length', 'of type number or an object with min and max', length);
   }
   refuseUnknown(length, 'match.length', ['min', 'max']);

@@ -1,7 +1,7 @@
 // Rules as users write them, checked, copied, with defaults filled in: nothing that is changed later changes a server.
 import * as errors from '../../base/errors.js';
 import { refuseUnknown } from '../../base/known-keys.js';
-import { validateOneOf } from '../../base/validate.js';
+import { validateObject, validateOneOf } from '../../base/validate.js';
 import { type CheckedAction, checkAction } from './check-action.js';
 import { type CheckedMatch, checkMatch } from './check-match.js';
 import { type DefaultAction, NAME_LENGTH_MAX, RULES_MAX } from './types.js';
@@ -41,9 +41,7 @@ export function checkOtherwise(otherwise: unknown): DefaultAction {
 }
 
 function checkRule(rule: unknown, index: number): CheckedRule {
-  if (rule === null || typeof rule !== 'object' || Array.isArray(rule)) {
-    throw errors.invalidArgType('rule', 'of type object', rule);
-  }
+  validateObject(rule, 'rule');
   refuseUnknown(rule, 'rule', ['name', 'match', 'action']);
   const { name = `#${index}`, match = {}, action } = rule as { name?: unknown; match?: unknown; action?: unknown };
   if (typeof name !== 'string') throw errors.invalidArgType('name', 'of type string', name, 'property');

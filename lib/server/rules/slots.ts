@@ -1,7 +1,7 @@
 // The pieces of a reply that depend on the request. Plain frozen objects: rules can be written by hand, and kept as JSON
 // where their payloads are text.
 import { refuseUnknown } from '../../base/known-keys.js';
-import { validateInteger, validateObject, validateOneOf } from '../../base/validate.js';
+import { isRecord, validateInteger, validateObject, validateOneOf } from '../../base/validate.js';
 
 const OFFSET_MAX = 65_535;
 
@@ -83,7 +83,7 @@ const KEYS: Record<Slot['slot'], readonly string[]> = {
 
 /** The slot again, made by the function that checks it; undefined when the value is no slot. */
 export function checkSlot(value: unknown): Slot | undefined {
-  if (value === null || typeof value !== 'object') return undefined;
+  if (!isRecord(value)) return undefined;
   const given = value as Slot;
   if (Object.hasOwn(KEYS, given.slot)) refuseUnknown(value, 'slot', ['slot', ...KEYS[given.slot]]);
   switch (given.slot) {
