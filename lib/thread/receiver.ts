@@ -150,18 +150,11 @@ export class Receiver implements Waiter {
   // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
     if (this.#lanes !== undefined) this.#sort(this.#lanes, head, base);
-    for (let events = again ? 1 : 0; this.#tail !== head; events++) {
-      if (events > 0) {
-        if (runTicks === undefined) return false; // every datagram gets a turn of the event loop of its own
-        runTicks();
-        if (budget.due()) {
-          this.#returned.upTo(this.#tail); // the thread can go on while we work
-          if (budget.look()) return false;
-          if (this.#lanes !== undefined && budget.shareEnded()) this.#lanes.rotate();
-        }
-      }
-      if (this.#lanes === undefined) this.#nextInOrder(head, base);
-      else this.#nextOfLanes(this.#lanes, head, base);
+    if (again && this.#tail !== head && !this.#mayGoOn()) return false;
+    while (this.#tail !== head) {
+      const lanes = this.#lanes;
+      if (!(lanes === undefined ? this.#nextInOrder(head, base) : this.#nextOfLanes(lanes, head, base))) return false;
+      if (this.#tail !== head && !this.#mayGoOn()) return false;
     }
     if (this.#lanes !== undefined) {
       this.#lanes = undefined;
@@ -170,8 +163,22 @@ export class Receiver implements Waiter {
     return true;
   }
 
-  // The record at #tail.
-  #nextInOrder(head: number, base: number): void {
+  // Between two events. False: the time is up.
+  #mayGoOn(): boolean {
+    if (runTicks === undefined) return false; // every datagram gets a turn of the event loop of its own
+    runTicks();
+    return !budget.due() || this.#look();
+  }
+
+  #look(): boolean {
+    this.#returned.upTo(this.#tail); // the thread can go on while we work
+    if (budget.look()) return false;
+    if (this.#lanes !== undefined && budget.shareEnded()) this.#lanes.rotate();
+    return true;
+  }
+
+  // The record at #tail. False when the time was up within it.
+  #nextInOrder(head: number, base: number): boolean {
     const n = this.#tail;
     const at = this.#records.at(n, base);
     const endpoint = this.#endpointOf(this.#records.socketId(at));
@@ -186,15 +193,9 @@ export class Receiver implements Waiter {
       this.#next(this.#fill(batch, endpoint.id, head, base));
       this.#lend(endpoint, batch);
     } else {
-      const position = this.#segmentAt;
-      const size = this.#sizeOf(at, position);
-      const last = position + size >= this.#records.length(at);
-      // Before anything can throw: the next drain goes on behind this datagram.
-      if (last) this.#next(1);
-      else this.#segmentAt = position + size;
-      const from = this.#records.offset(at) + position;
-      this.#deliver(endpoint, at, this.#take(endpoint, n, from, size, head, base), size);
+      return this.#deliver(endpoint, n, head, base, undefined);
     }
+    return true;
   }
 
   // Those of the socket in a row, from #tail on. Returns how many.
@@ -227,16 +228,15 @@ export class Receiver implements Waiter {
     this.#segmentAt = 0;
   }
 
-  // One record, or one batch, of the socket whose turn it is.
-  #nextOfLanes(lanes: Lanes, head: number, base: number): void {
-    const records = this.#records;
+  // One datagram, or one batch, of the socket whose turn it is.
+  #nextOfLanes(lanes: Lanes, head: number, base: number): boolean {
     const lane = lanes.current;
     const endpoint = this.#endpointOf(lane.id);
     const n = lane.records[lane.first];
-    const at = records.at(n, base);
+    const at = this.#records.at(n, base);
     if (endpoint === undefined) {
       this.#done(lanes, lane, lane.records.length - lane.first, base);
-    } else if (records.kind(at) !== KIND_DATAGRAM) {
+    } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
       this.#done(lanes, lane, 1, base);
       this.#notify(endpoint, at);
     } else if (wantsBatches(endpoint)) {
@@ -245,13 +245,15 @@ export class Receiver implements Waiter {
       this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
       this.#lend(endpoint, batch);
     } else {
-      const position = lane.segmentAt;
-      const size = this.#sizeOf(at, position);
-      if (position + size >= records.length(at)) this.#done(lanes, lane, 1, base);
-      else lane.segmentAt = position + size;
-      const from = records.offset(at) + position;
-      this.#deliver(endpoint, at, this.#take(endpoint, n, from, size, head, base), size);
+      return this.#deliver(endpoint, n, head, base, lane);
     }
+    return true;
+  }
+
+  // The first `position` of the `length` bytes of the lane's first record are handed out.
+  #passed(lane: Lane, position: number, length: number, base: number): void {
+    if (position < length) lane.segmentAt = position;
+    else this.#done(this.#lanes as Lanes, lane, 1, base);
   }
 
   #fillFromLane(batch: Batch, lane: Lane, base: number): number {
@@ -290,29 +292,43 @@ export class Receiver implements Waiter {
     else if (kind === KIND_DRAINED) endpoint.onDrained?.();
   }
 
-  // Of the datagram that begins `position` bytes into the record's payload.
-  #sizeOf(at: number, position: number): number {
-    const segment = this.#records.segmentSize(at);
-    const left = this.#records.length(at) - position;
-    return segment === 0 ? left : Math.min(segment, left);
-  }
-
-  #take(endpoint: Endpoint, n: number, from: number, size: number, head: number, base: number): Buffer {
-    return endpoint.pooled ? this.#payloads.take(n, from, size, head, base) : this.#payloads.alone(from, size);
-  }
-
-  #deliver(endpoint: Endpoint, at: number, data: Buffer, size: number): void {
+  // The datagrams of the record `n`, the first of its `lane` or, without one, all of them as long as there is time: they
+  // have a source in common. The compiler inlines so much of this path and no more, so it is kept short.
+  #deliver(endpoint: Endpoint, n: number, head: number, base: number, lane: Lane | undefined): boolean {
     const records = this.#records;
-    const rinfo: RemoteInfo = {
-      address: records.address(at),
-      family: familyNames[records.family(at)],
-      port: records.port(at),
-      size: records.truncated(at) ? records.size(at) : size,
-    };
-    if (endpoint.metadata !== undefined) {
-      for (const kind of endpoint.metadata) kind.read(records, at, rinfo);
+    const at = records.at(n, base);
+    const length = records.length(at);
+    const each = records.segmentSize(at) || length;
+    const offset = records.offset(at);
+    const address = records.address(at);
+    const family = familyNames[records.family(at)];
+    const port = records.port(at);
+    const whole = records.truncated(at) ? records.size(at) : undefined;
+    const { pooled, metadata } = endpoint;
+    let position = lane === undefined ? this.#segmentAt : lane.segmentAt;
+    for (;;) {
+      const size = Math.min(each, length - position);
+      const from = offset + position;
+      const data = pooled ? this.#payloads.take(n, from, size, head, base) : this.#payloads.alone(from, size);
+      const rinfo: RemoteInfo = { address, family, port, size: whole ?? size };
+      if (metadata !== undefined) {
+        for (const kind of metadata) kind.read(records, at, rinfo);
+      }
+      // Before anything can throw: the next drain goes on behind this datagram.
+      position += size;
+      if (lane !== undefined) {
+        this.#passed(lane, position, length, base);
+        endpoint.onDatagram(data, rinfo);
+        return true;
+      }
+      if (position < length) this.#segmentAt = position;
+      else this.#next(1);
+      endpoint.onDatagram(data, rinfo);
+      if (position >= length) return true;
+      if (!this.#mayGoOn()) return false;
+      // Its listener may have closed the socket, or taken another one that wants batches.
+      if (this.#endpointOf(records.socketId(at)) !== endpoint || wantsBatches(endpoint)) return true;
     }
-    endpoint.onDatagram(data, rinfo);
   }
 
   #lend(endpoint: TakesBatches, batch: Batch): void {
