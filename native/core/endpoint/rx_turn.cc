@@ -85,15 +85,15 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
 }
 
 void RxTurn::discard(Endpoint& endpoint) {
-  // Where others have the socket too, it is theirs.
-  bool any = !endpoint.held_elsewhere.load() && discard_batch(endpoint) > 0;
-  if (any) {
-    stop_arrivals(endpoint.fd.get());  // or a flood would not end; from here on the kernel counts it
-    while (discard_batch(endpoint) > 0) {
-    }
-    take_round();  // it says nothing of the traffic
+  int fd = endpoint.fd.get();
+  bool waits = endpoint.kernel_drops.refresh(fd, endpoint.counters);
+  if (!waits || endpoint.held_elsewhere.load()) return;  // where others have the socket too, it is theirs
+  if (discard_batch(endpoint) == 0) return;
+  stop_arrivals(fd);  // or a flood would not end; from here on the kernel counts it
+  while (discard_batch(endpoint) > 0) {
   }
-  endpoint.kernel_drops.refresh(endpoint.fd.get(), endpoint.counters);
+  take_round();  // it says nothing of the traffic
+  endpoint.kernel_drops.refresh(fd, endpoint.counters);
 }
 
 uint32_t RxTurn::discard_batch(Endpoint& endpoint) {

@@ -3,6 +3,8 @@
 #include <linux/sock_diag.h>
 #include <sys/socket.h>
 
+#include <optional>
+
 #include "core/socket/options.h"
 
 namespace ksocket {
@@ -14,13 +16,18 @@ constexpr uint32_t kLargeBatch = 16;
 // So many of them in a row are a flood; turning the option off and on again costs as much as a few datagrams.
 constexpr uint32_t kLargeBatches = 4;
 
-// False where the kernel does not say.
-bool total_of(int fd, uint32_t* out) {
+struct MemoryInfo {
+  uint32_t waiting;  // bytes in the receive buffer
+  uint32_t drops;    // in all
+};
+
+// None where the kernel does not say.
+std::optional<MemoryInfo> memory_info(int fd) {
   uint32_t info[SK_MEMINFO_VARS] = {};
   socklen_t length = sizeof info;
-  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0) return false;
-  *out = info[SK_MEMINFO_DROPS];
-  return length >= (SK_MEMINFO_DROPS + 1) * sizeof info[0];
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0) return std::nullopt;
+  if (length < (SK_MEMINFO_DROPS + 1) * sizeof info[0]) return std::nullopt;
+  return MemoryInfo{info[SK_MEMINFO_RMEM_ALLOC], info[SK_MEMINFO_DROPS]};
 }
 
 }  // namespace
@@ -66,15 +73,19 @@ void KernelDrops::advance(uint32_t total, const Counters& counters) {
 }
 
 bool KernelDrops::ask(int fd, const Counters& counters) {
-  uint32_t total;
-  if (!total_of(fd, &total)) return false;
-  advance(total, counters);
-  return true;
+  std::optional<MemoryInfo> info = memory_info(fd);
+  if (info) advance(info->drops, counters);
+  return info.has_value();
+}
+
+bool KernelDrops::refresh(int fd, const Counters& counters) {
+  std::optional<MemoryInfo> info = memory_info(fd);
+  if (info) advance(info->drops, counters);
+  return !info || info->waiting > 0;
 }
 
 void KernelDrops::forget(int fd) {
-  uint32_t total;
-  if (total_of(fd, &total)) seen_.store(total);
+  if (std::optional<MemoryInfo> info = memory_info(fd)) seen_.store(info->drops);
 }
 
 }  // namespace ksocket

@@ -21,8 +21,9 @@ class KernelDrops {
   // There was nothing to receive.
   void idle(int fd, uint8_t family, const Counters& counters);
 
-  // Asks at any time and from any thread: no datagram may come that would report.
-  void refresh(int fd, const Counters& counters) { ask(fd, counters); }
+  // Asks at any time and from any thread: no datagram may come that would report. False: nothing waits in the
+  // receive buffer.
+  bool refresh(int fd, const Counters& counters);
   // What was dropped so far is not to be counted: somebody else had the socket.
   void forget(int fd);
 
