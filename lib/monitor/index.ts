@@ -45,12 +45,10 @@ const HEAP_MB_MAX = 64;
 function checkServers(servers: unknown): readonly Server[] {
   if (!Array.isArray(servers)) throw errors.invalidArgType('options.servers', 'an instance of Array', servers);
   if (servers.length === 0) throw errors.invalidArgValue('options.servers', servers, 'must have a server');
-  servers.forEach((server, i) => {
-    if (typeof server?.[observe] !== 'function') {
-      throw errors.invalidArgType(`options.servers[${i}]`, 'an instance of Server', server);
-    }
+  return Array.from(servers, (server, i) => {
+    if (typeof server?.[observe] === 'function') return server;
+    throw errors.invalidArgType(`options.servers[${i}]`, 'an instance of Server', server);
   });
-  return [...servers];
 }
 
 function checkMonitorOptions(options: MonitorOptions): Required<MonitorOptions> {

@@ -43,7 +43,7 @@ function checkPorts(ports: unknown): number[] {
   if (ports.length > PORTS_MAX) {
     throw errors.outOfRange('options.loops.servicePorts.length', `<= ${PORTS_MAX}`, ports.length);
   }
-  return ports.map((port, i) => validatePort(port, `options.loops.servicePorts[${i}]`, false));
+  return Array.from(ports, (port, i) => validatePort(port, `options.loops.servicePorts[${i}]`, false));
 }
 
 function checkRepeats(repeats: unknown): Required<RepeatLimit> | undefined {

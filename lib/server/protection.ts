@@ -122,7 +122,7 @@ function readList(list: unknown, name: string): Range[] {
   if (!Array.isArray(list)) {
     throw errors.invalidArgType(name, 'an instance of net.BlockList or an Array of strings', list);
   }
-  return list.map((text: unknown, index) => {
+  return Array.from(list, (text: unknown, index) => {
     if (typeof text !== 'string') throw errors.invalidArgType(`${name}[${index}]`, 'of type string', text);
     const range = parseRange(text);
     if (range !== undefined) return range;

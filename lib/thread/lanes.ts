@@ -52,9 +52,9 @@ export class Lanes {
     return id;
   }
 
-  /** Bytes of this socket's first record that were handed out already. */
-  begun(id: number): number {
-    return this.#byId.get(id)?.segmentAt ?? 0;
+  /** Bytes of this socket's first record that were handed out already; undefined: it has no lane yet. */
+  begun(id: number): number | undefined {
+    return this.#byId.get(id)?.segmentAt;
   }
 
   /** Of this socket's first record so many bytes have been handed out. */

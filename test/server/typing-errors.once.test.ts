@@ -97,6 +97,26 @@ test('a collection holds no options, whatever is in it', () => {
   }
 });
 
+test('a hole in an array is what undefined is', () => {
+  const hole: Any = [];
+  hole[2] = undefined;
+  delete hole[2];
+  for (const make of [
+    () => createServer({ loops: { servicePorts: hole } }),
+    () => createServer({ allow: hole }),
+    () => createServer({ deny: hole }),
+    () => createServer({ rules: hole }),
+    () => createServer({ rules: [{ match: { bits: hole }, action: 'drop' }] }),
+    () => createServer({ rules: [{ match: { source: hole }, action: 'drop' }] }),
+    () => createServer({ rules: [{ match: { destinationPort: hole }, action: 'drop' }] }),
+    () => createServer({ rules: [{ action: { reply: hole } }] }),
+    () => createServer({ rules: [{ action: { forward: hole } }] }),
+    () => createMonitor({ servers: hole }),
+  ]) {
+    assert.throws(make, { code: /^ERR_(INVALID_ARG_TYPE|SOCKET_BAD_PORT)$/ }, `${make}`);
+  }
+});
+
 test('an address is not empty', () => {
   for (const make of [
     () => createServer({ address: '' }),

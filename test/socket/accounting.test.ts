@@ -112,6 +112,30 @@ test('closed in the middle of a super-datagram', async () => {
   await closed(sender);
 });
 
+test('closed between two turns in the middle of a super-datagram, while another socket shares the thread', async () => {
+  const { socket: other } = await open({});
+  for (const close of [setImmediate, setTimeout]) {
+    const { socket, port } = await open({});
+    let received = 0;
+    socket.on('message', () => {
+      if (++received !== 5) return;
+      close(() => socket.close());
+      const until = performance.now() + 3; // the time is up
+      while (performance.now() < until);
+    });
+    // Two batches, the second of which finds UDP_GRO on.
+    for (const count of [2, 40]) {
+      for (let i = 0; i < count; i++) other.send(Buffer.alloc(100), port, '127.0.0.1');
+      if (count === 2) await waitFor(() => received === 2);
+    }
+    await once(socket, 'close');
+    const stats = socket.stats();
+    assert.equal(received + lost(stats), 42, JSON.stringify(stats));
+    assert.ok(received < 42);
+  }
+  await closed(other);
+});
+
 test('a loop that falls behind, and the end of its socket', async () => {
   const { socket, port } = await open({});
   const iterator = socket[Symbol.asyncIterator]();
