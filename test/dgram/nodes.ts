@@ -1,6 +1,6 @@
 // Other Nodes to test with. They come from npm, once: node_modules/.cache outlives the test runs.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/child.js';
 
@@ -10,9 +10,21 @@ export function nodeBinary(major: number): string {
   const prefix = join(root, 'node_modules/.cache/ksocket-nodes', `${major}`);
   const name = `node-${process.platform}-${process.arch}`;
   const binary = join(prefix, 'node_modules', name, 'bin/node');
-  if (!existsSync(binary)) {
-    const options = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error'];
-    execFileSync('npm', ['install', '--prefix', prefix, ...options, `${name}@${major}`], { stdio: 'pipe' });
-  }
+  if (!existsSync(binary)) install(prefix, `${name}@${major}`);
   return binary;
+}
+
+// Another test file may install it at the same time: what is there under its name is complete.
+function install(prefix: string, wanted: string): void {
+  const own = `${prefix}.${process.pid}`;
+  const options = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error'];
+  try {
+    execFileSync('npm', ['install', '--prefix', own, ...options, wanted], { stdio: 'pipe' });
+    renameSync(own, prefix);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error; // rename(2): it was there first
+  } finally {
+    rmSync(own, { recursive: true, force: true });
+  }
 }
