@@ -3,8 +3,6 @@
 #include <linux/sock_diag.h>
 #include <sys/socket.h>
 
-#include <optional>
-
 #include "core/socket/options.h"
 
 namespace ksocket {
@@ -52,7 +50,8 @@ void KernelDrops::after_batch(int fd, uint8_t family, const Counters& counters, 
   large_batches_ = reported && messages >= kLargeBatch ? large_batches_ + 1 : 0;
   if (large_batches_ < kLargeBatches) return;
   large_batches_ = 0;
-  asking_ = ask(fd, counters) && set_option(fd, family, SocketOption::report_kernel_drops, 0) == 0;
+  asking_ =
+      ask(fd, counters).has_value() && set_option(fd, family, SocketOption::report_kernel_drops, 0) == 0;
 }
 
 void KernelDrops::idle(int fd, uint8_t family, const Counters& counters) {
@@ -72,16 +71,11 @@ void KernelDrops::advance(uint32_t total, const Counters& counters) {
   }
 }
 
-bool KernelDrops::ask(int fd, const Counters& counters) {
+std::optional<uint32_t> KernelDrops::ask(int fd, const Counters& counters) {
   std::optional<MemoryInfo> info = memory_info(fd);
-  if (info) advance(info->drops, counters);
-  return info.has_value();
-}
-
-bool KernelDrops::refresh(int fd, const Counters& counters) {
-  std::optional<MemoryInfo> info = memory_info(fd);
-  if (info) advance(info->drops, counters);
-  return !info || info->waiting > 0;
+  if (!info) return std::nullopt;
+  advance(info->drops, counters);
+  return info->waiting;
 }
 
 void KernelDrops::forget(int fd) {

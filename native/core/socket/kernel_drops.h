@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "core/memory/counters.h"
 
@@ -23,7 +24,7 @@ class KernelDrops {
 
   // Asks at any time and from any thread: no datagram may come that would report. False: nothing waits in the
   // receive buffer.
-  bool refresh(int fd, const Counters& counters);
+  bool refresh(int fd, const Counters& counters) { return ask(fd, counters) != 0u; }
   // What was dropped so far is not to be counted: somebody else had the socket.
   void forget(int fd);
 
@@ -31,7 +32,8 @@ class KernelDrops {
 
  private:
   void advance(uint32_t total, const Counters& counters);
-  bool ask(int fd, const Counters& counters);
+  // How many bytes wait in the receive buffer; none where the kernel does not say.
+  std::optional<uint32_t> ask(int fd, const Counters& counters);
 
   std::atomic<uint32_t> seen_{0};
   uint32_t large_batches_ = 0;  // in a row, with a report
