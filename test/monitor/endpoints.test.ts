@@ -1,5 +1,6 @@
 // What the monitor serves, to whom, and that the figures are the server's.
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { createServer, type Server } from 'ksocket';
 import { createMonitor, type Monitor } from 'ksocket/monitor';
 import { ask, askJson, parseMetrics, portOf } from '../support/monitor.js';
@@ -40,7 +41,11 @@ test('/stats.json has the counters of server.stats()', async () => {
   const [{ stats, ...rest }] = servers;
   assert.equal(stats.rxDatagrams, 20);
   assert.equal(stats.rxBytes, 100);
-  assert.deepEqual(stats, server.stats());
+  // Whatever is counted last (the thread's going back to sleep), the two agree.
+  await waitFor(async () => {
+    const now = (await askJson(portOf(monitor), '/stats.json')).servers[0].stats;
+    return isDeepStrictEqual(now, server.stats());
+  }, 'the same figures');
   assert.equal(rest.name, `127.0.0.1:${server.address()?.port}`);
   assert.equal(rest.running, true);
   assert.match(rest.engine, /^(mmsg|posix)$/);
@@ -67,6 +72,7 @@ test('each datagram is in the latency histogram once', async () => {
 test('/metrics follows Prometheus’ conventions and has the same figures', async () => {
   await using all = await monitored(20);
   const { server, monitor } = all;
+  const { waits } = server.stats().thread;
   const { status, headers, body } = await ask(portOf(monitor), '/metrics');
   assert.equal(status, 200);
   assert.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
@@ -85,7 +91,9 @@ test('/metrics follows Prometheus’ conventions and has the same figures', asyn
   assert.equal(value('ksocket_received_datagrams_total', { server: label }), rxDatagrams);
   assert.equal(value('ksocket_received_bytes_total', { server: label }), rxBytes);
   assert.equal(value('ksocket_sent_datagrams_total', { server: label }), txDatagrams);
-  assert.equal(value('ksocket_thread_waits_total', { server: label }), thread.waits);
+  // The thread may go back to sleep at any moment.
+  const waited = value('ksocket_thread_waits_total', { server: label });
+  assert.ok(waits <= waited && waited <= thread.waits, `${waits} <= ${waited} <= ${thread.waits}`);
   assert.equal(
     value('ksocket_dropped_datagrams_total', { server: label, reason: 'receive_buffer_full' }),
     rxKernelDrops,

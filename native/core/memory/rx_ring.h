@@ -26,9 +26,11 @@ struct RingMemory {
   uint32_t arena_bytes = 0;
 };
 
-class RxRing {
+// `Atomic`: how it touches what both sides touch. std::atomic_ref; tests have one that steps and one that reorders.
+template <template <typename> class Atomic>
+class RxRingOn {
  public:
-  explicit RxRing(const RingMemory& memory) : memory_(memory) {}
+  explicit RxRingOn(const RingMemory& memory) : memory_(memory) {}
 
   // How many records of up to `bytes_each` are sure to fit, at most `wanted`.
   uint32_t room(uint32_t wanted, uint32_t bytes_each) {
@@ -121,7 +123,7 @@ class RxRing {
   void stop_waiting() { cell(memory_.control->producer_waiting).store(0, std::memory_order_relaxed); }
 
  private:
-  static std::atomic_ref<uint32_t> cell(uint32_t& word) { return std::atomic_ref<uint32_t>(word); }
+  static Atomic<uint32_t> cell(uint32_t& word) { return Atomic<uint32_t>(word); }
   Descriptor* slot(uint32_t n) { return &memory_.descriptors[(n - base_) & (memory_.slots - 1)]; }
 
   void look_at_tail() {
@@ -177,5 +179,7 @@ class RxRing {
   uint32_t write_ = 0;   // where the next payload goes
   uint32_t oldest_ = 0;  // where the oldest record's payload starts
 };
+
+using RxRing = RxRingOn<std::atomic_ref>;
 
 }  // namespace ksocket
