@@ -26,7 +26,8 @@ struct RingMemory {
   uint32_t arena_bytes = 0;
 };
 
-// `Atomic`: how it touches what both sides touch. std::atomic_ref; tests have one that steps and one that reorders.
+// `Atomic`: how it touches what both sides touch. std::atomic_ref; tests have one that steps and one that
+// reorders.
 template <template <typename> class Atomic>
 class RxRingOn {
  public:
