@@ -6,6 +6,7 @@
  * @property {string} metric
  * @property {string} of the name of an entry
  * @property {string} [against] the name of another
+ * @property {true} [difference] of the two, and not their quotient
  */
 
 /** @returns {Goal} */
@@ -18,17 +19,22 @@ export function atMost(value, metric, of, against) {
   return { bound: 'max', value, metric, of, against };
 }
 
+/** At most `value` more than the other, in the metric's own unit. @returns {Goal} */
+export function atMostMore(value, metric, of, against) {
+  return { bound: 'max', value, metric, of, against, difference: true };
+}
+
 /**
  * @param {Goal} goal
  * @param {Record<string, { summary: Record<string, { median: number }>, samples: object[] }>} results by entry name
  * @returns {{ measured: number | null, spread: [number, number] | null, passed: boolean | null }}
- *   null where one of the two was not measured. The spread is of the ratios within each round.
+ *   null where one of the two was not measured. The spread is of what each round says.
  */
 export function evaluate(goal, results) {
   const of = results[goal.of]?.summary?.[goal.metric];
   const against = goal.against ? results[goal.against]?.summary?.[goal.metric] : { median: 1 };
   if (!of || !against) return { measured: null, spread: null, passed: null };
-  const measured = of.median / against.median;
+  const measured = goal.difference ? of.median - against.median : of.median / against.median;
   const passed = goal.bound === 'min' ? measured >= goal.value : measured <= goal.value;
   return { measured, spread: spreadOf(goal, results), passed };
 }
@@ -37,11 +43,12 @@ export function evaluate(goal, results) {
  * @param {Goal} goal
  * @returns {[number, number] | null}
  */
-function spreadOf({ metric, of, against }, results) {
-  const ratios = [];
+function spreadOf({ metric, of, against, difference }, results) {
+  const found = [];
   for (const sample of results[of].samples) {
     const other = against ? results[against].samples.find(({ round }) => round === sample.round)?.[metric] : 1;
-    if (Number.isFinite(sample[metric] / other)) ratios.push(sample[metric] / other);
+    const value = difference ? sample[metric] - other : sample[metric] / other;
+    if (Number.isFinite(value)) found.push(value);
   }
-  return ratios.length > 0 ? [Math.min(...ratios), Math.max(...ratios)] : null;
+  return found.length > 0 ? [Math.min(...found), Math.max(...found)] : null;
 }

@@ -17,28 +17,34 @@ export function coresOf(result) {
 
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
-/** @type {Record<string, { label: string, better: 'higher' | 'lower', format: (value: number) => string }>} */
+/**
+ * `judged`: a rival that does better there is named.
+ * @type {Record<string, { label: string, better: 'higher' | 'lower', judged?: true, format: (value: number) => string }>}
+ */
 export const metrics = {
-  rate: { label: 'datagrams/s', better: 'higher', format: formatRate },
-  socketRate: { label: 'sockets/s', better: 'higher', format: formatRate },
-  openUs: { label: 'µs a socket', better: 'lower', format: (v) => v.toFixed(1) },
-  socketBytes: { label: 'RSS bytes a socket', better: 'lower', format: (v) => v.toFixed(0) },
-  cpuNs: { label: 'CPU ns/datagram', better: 'lower', format: (v) => v.toFixed(0) },
+  rate: { label: 'datagrams/s', better: 'higher', judged: true, format: formatRate },
+  socketRate: { label: 'sockets/s', better: 'higher', judged: true, format: formatRate },
+  openUs: { label: 'µs a socket', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
+  socketBytes: { label: 'RSS bytes a socket', better: 'lower', judged: true, format: (v) => v.toFixed(0) },
+  cpuNs: { label: 'CPU ns/datagram', better: 'lower', judged: true, format: (v) => v.toFixed(0) },
   cores: { label: 'cores used', better: 'lower', format: (v) => v.toFixed(2) },
   offered: { label: 'offered/s', better: 'higher', format: formatRate },
   delivered: { label: 'delivered/s', better: 'higher', format: formatRate },
-  lost: { label: 'datagrams lost', better: 'lower', format: (v) => v.toFixed(0) },
-  p50Us: { label: 'p50 µs', better: 'lower', format: (v) => v.toFixed(1) },
-  p99Us: { label: 'p99 µs', better: 'lower', format: (v) => v.toFixed(1) },
+  lost: { label: 'datagrams lost', better: 'lower', judged: true, format: (v) => v.toFixed(0) },
+  p50Us: { label: 'p50 µs', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
+  p99Us: { label: 'p99 µs', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
   p999Us: { label: 'p99.9 µs', better: 'lower', format: (v) => v.toFixed(1) },
   maxUs: { label: 'max µs', better: 'lower', format: (v) => v.toFixed(0) },
-  timeouts: { label: 'time-outs', better: 'lower', format: (v) => v.toFixed(0) },
+  timeouts: { label: 'time-outs', better: 'lower', judged: true, format: (v) => v.toFixed(0) },
   sameCpu: { label: 'on the client’s core', better: 'higher', format: (v) => `${Math.round(v * 100)} %` },
-  lagWorstMs: { label: 'worst timer lag ms', better: 'lower', format: (v) => v.toFixed(1) },
-  lagMedianMs: { label: 'median timer lag ms', better: 'lower', format: (v) => v.toFixed(2) },
-  rssGrowth: { label: 'RSS, last third ÷ middle third', better: 'lower', format: (v) => v.toFixed(3) },
+  lagWorstMs: { label: 'worst timer lag ms', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
+  lagMedianMs: { label: 'median timer lag ms', better: 'lower', judged: true, format: (v) => v.toFixed(2) },
+  rssGrowth: { label: 'RSS, last third ÷ middle third', better: 'lower', judged: true, format: (v) => v.toFixed(3) },
   answerDelayS: { label: 's late to answer', better: 'lower', format: (v) => v.toFixed(1) },
-  rssPeakBytes: { label: 'RSS peak', better: 'lower', format: megabytes },
+  rssPeakBytes: { label: 'RSS peak', better: 'lower', judged: true, format: megabytes },
+  importMs: { label: 'import ms', better: 'lower', format: (v) => v.toFixed(1) },
+  firstMs: { label: 'first datagram ms', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
+  rssBytes: { label: 'RSS', better: 'lower', judged: true, format: megabytes },
   rssAddedBytes: { label: 'RSS peak over idle', better: 'lower', format: megabytes },
 };
 

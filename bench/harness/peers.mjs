@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { adapter, benchDir, loadgen } from './paths.mjs';
+import { adapter, benchDir, loadgen, startup } from './paths.mjs';
 
 const modules = join(benchDir, 'node_modules');
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
@@ -45,6 +45,7 @@ export function commandOf(peerName, role, options) {
   const peer = peers[peerName];
   if (!peer.runtime) return { command: loadgen, args: nativeArgs(role, options) };
   const runtime = runtimes[peer.runtime];
+  if (role === 'startup') return { command: runtime.command, args: [...runtime.args, startup, peer.driver] };
   return {
     command: runtime.command,
     args: [...runtime.args, adapter, peer.driver, role, JSON.stringify(options)],

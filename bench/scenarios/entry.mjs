@@ -13,13 +13,14 @@
  * @typedef {object} Scenario
  * @property {string} id
  * @property {string} title
- * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo'} kind
+ * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo' | 'startup'} kind
  * @property {string[]} show the metrics worth a column, the first is the headline
  * @property {object} [load] command and options of the load generator
  * @property {object} [sink] options of the receiving end of a send scenario
  * @property {Entry[]} entries
  * @property {import('../harness/goals.mjs').Goal[]} goals
  * @property {number} [seconds] a fixed length, for what needs one
+ * @property {number} [warmupSeconds] 0: from the first datagram on
  * @property {number} [quickSeconds]
  * @property {number} [rounds]
  * @property {boolean} [watchMemory]

@@ -11,9 +11,9 @@ import { manySockets } from './sockets.mjs';
 export const scenarios = [
   ...receiving(),
   ...sending(),
-  paced(20_000, 1.1),
-  paced(60_000, 1.1),
-  paced(150_000, 0.7),
+  paced(20_000, 0.85),
+  paced(60_000, 0.8),
+  paced(150_000, 0.5),
   ...latency(),
   ...answering(),
   ...manySockets(),

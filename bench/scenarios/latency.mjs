@@ -21,13 +21,13 @@ export function latency() {
         ...others('echo'),
         entry('c', 'echo'),
       ],
-      goals: [atMost(1.05, 'p50Us', 'ksocket', 'node:dgram')],
+      goals: [atMost(0.9, 'p50Us', 'ksocket', 'node:dgram'), atMost(1, 'p50Us', 'ksocket', 'Bun')],
     },
     {
       id: 'echo/busy-poll',
       title: 'echo in JavaScript, busyPoll',
       kind: 'echo',
-      show: columns,
+      show: [...columns, 'cores'],
       load: { size: 64 },
       entries: [
         entry('ksocket', 'echo', busyPoll),
@@ -35,7 +35,7 @@ export function latency() {
         entry('dgram', 'echo'),
         entry('c', 'echo', { spin: true }, 'C, spinning'),
       ],
-      goals: [atMost(0.4, 'p50Us', 'ksocket', 'node:dgram')],
+      goals: [atMost(1.3, 'p50Us', 'ksocket', 'C, spinning'), atMost(1.1, 'cores', 'ksocket')],
     },
     {
       id: 'echo/server',
@@ -50,8 +50,8 @@ export function latency() {
         entry('dgram', 'echo'),
       ],
       goals: [
-        atMost(1.15, 'p50Us', 'ksocket Server', 'C'),
-        atMost(1.15, 'p50Us', 'ksocket Server, a reply by rule', 'C'),
+        atMost(1.05, 'p50Us', 'ksocket Server', 'C'),
+        atMost(1.05, 'p50Us', 'ksocket Server, a reply by rule', 'C'),
       ],
     },
     {
@@ -61,7 +61,7 @@ export function latency() {
       show: ['lagWorstMs', 'lagMedianMs', 'rate'],
       load: plainFlood,
       entries: timed(),
-      goals: [atMost(1.5, 'lagWorstMs', 'ksocket', 'node:dgram'), atMost(50, 'lagWorstMs', 'ksocket')],
+      goals: [atMost(1.2, 'lagWorstMs', 'ksocket', 'node:dgram'), atMost(50, 'lagWorstMs', 'ksocket')],
     },
     {
       id: 'timers/flood-gso',

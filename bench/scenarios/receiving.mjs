@@ -38,7 +38,12 @@ export function receiving() {
         ...others('receive'),
         entry('c', 'sink'),
       ],
-      goals: plainGoals,
+      goals: [
+        atLeast(2.5, 'rate', 'ksocket', 'node:dgram'),
+        atLeast(1, 'rate', 'ksocket', 'Bun'),
+        atMost(0.8, 'cpuNs', 'ksocket', 'Bun'),
+        atMost(1.5, 'cpuNs', 'ksocket', 'C'),
+      ],
     },
     {
       id: 'receive/flood-gro',
@@ -47,7 +52,7 @@ export function receiving() {
       show: ['rate', 'cpuNs', 'offered'],
       load: gsoFlood(64),
       entries: [entry('ksocket', 'receive'), ...others('receive'), cWithGro()],
-      goals: [atLeast(12, 'rate', 'ksocket', 'node:dgram')],
+      goals: [atLeast(24, 'rate', 'ksocket', 'node:dgram')],
     },
     {
       id: 'receive/batch-gro',
@@ -61,7 +66,7 @@ export function receiving() {
         entry('dgram', 'receive'),
         cWithGro(),
       ],
-      goals: [atLeast(0.7, 'rate', "ksocket 'batch'", 'C')],
+      goals: [atLeast(0.95, 'rate', "ksocket 'batch'", 'C')],
     },
     {
       id: 'receive/flood-1400-gro',
@@ -75,7 +80,7 @@ export function receiving() {
         ...others('receive'),
         cWithGro(),
       ],
-      goals: [atLeast(8, 'rate', 'ksocket', 'node:dgram')],
+      goals: [atLeast(8, 'rate', 'ksocket', 'node:dgram'), atLeast(0.8, 'rate', 'ksocket', 'C')],
     },
   ];
 }

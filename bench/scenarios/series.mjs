@@ -1,4 +1,5 @@
 // How cost grows: one scenario for each point of each chart.
+import { atLeast, atMost } from '../harness/goals.mjs';
 import { entry } from './entry.mjs';
 
 /** @param {object} [options] of the roles, `sink` of the C program */
@@ -36,7 +37,17 @@ export const series = [
   ...grow(
     { id: 'payload', title: 'payload', xLabel: 'payload bytes' },
     [0, 16, 64, 256, 512, 1024, 1472, 4096, 8192, 16384, 32768, 65507],
-    (size) => ({ load: { command: 'flood', size, connect: true } }),
+    (size) => ({
+      load: { command: 'flood', size, connect: true },
+      goals:
+        size >= 4096
+          ? [
+              atLeast(1, 'rate', 'ksocket', 'node:dgram'),
+              atLeast(1, 'rate', 'ksocket', 'Bun'),
+              atMost(1, 'cpuNs', 'ksocket', 'Bun'),
+            ]
+          : [],
+    }),
   ),
   ...grow(
     { id: 'sources', title: 'source addresses', xLabel: 'source addresses' },
@@ -57,10 +68,40 @@ export const series = [
   })),
   ...grow(
     { id: 'paced', title: 'paced rate', xLabel: 'datagrams/s sent' },
-    [1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000],
+    [10, 100, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000],
     (rate) => ({
       load: { command: 'paced', size: 64, rate },
       show: ['cpuNs', 'rate', 'offered'],
+    }),
+  ),
+  // A program's first seconds: most of what is measured is code that has just been compiled, or not yet.
+  ...grow(
+    { id: 'paced-first', title: 'paced, the first 3 s', xLabel: 'datagrams/s sent' },
+    [10, 100, 1000, 5000],
+    (rate) => ({
+      load: { command: 'paced', size: 64, rate },
+      show: ['cpuNs', 'rate', 'offered'],
+      warmupSeconds: 0,
+      seconds: 3,
+      goals: rate >= 100 ? [atMost(1.1, 'cpuNs', 'ksocket', 'node:dgram')] : [],
+    }),
+  ),
+  ...grow({ id: 'paced-warm', title: 'paced, after 10 s', xLabel: 'datagrams/s sent' }, [100, 1000, 5000], (rate) => ({
+    load: { command: 'paced', size: 64, rate },
+    show: ['cpuNs', 'rate', 'offered'],
+    warmupSeconds: 10,
+    seconds: 3,
+    goals: [atMost(0.9, 'cpuNs', 'ksocket', 'node:dgram'), atMost(1.2, 'cpuNs', 'ksocket', 'Bun')],
+  })),
+  ...grow(
+    { id: 'echo-paced', title: 'echo in JavaScript, paced', xLabel: 'questions/s' },
+    [100, 1000, 10_000],
+    (rate) => ({
+      kind: 'echo',
+      load: { size: 64, rate },
+      show: ['p50Us', 'cpuNs', 'p99Us'],
+      entries: ['ksocket', 'dgram', 'bun', 'c'].map((peer) => entry(peer, 'echo')),
+      goals: [atMost(0.9, 'p50Us', 'ksocket', 'node:dgram'), atMost(1, 'p50Us', 'ksocket', 'Bun')],
     }),
   ),
 ];

@@ -1,4 +1,4 @@
-import { atLeast, atMost } from '../harness/goals.mjs';
+import { atLeast, atMost, atMostMore } from '../harness/goals.mjs';
 import { entry } from './entry.mjs';
 
 /** @returns {import('./entry.mjs').Scenario[]} */
@@ -20,6 +20,18 @@ export function manySockets() {
       show: ['openUs', 'socketBytes', 'cores'],
       entries: ['ksocket', 'dgram', 'dgram-newest'].map((peer) => entry(peer, 'open-sockets', { sockets: 10_000 })),
       goals: [atMost(1, 'openUs', 'ksocket', 'node:dgram'), atMost(1, 'socketBytes', 'ksocket', 'node:dgram')],
+    },
+    {
+      id: 'startup',
+      title: 'a process that starts: import, then a first datagram to itself',
+      kind: 'startup',
+      show: ['firstMs', 'importMs', 'rssBytes'],
+      rounds: 15,
+      entries: ['ksocket', 'dgram', 'dgram-newest', 'bun', 'deno'].map((peer) => entry(peer, 'startup')),
+      goals: [
+        atMostMore(15, 'firstMs', 'ksocket', 'node:dgram'),
+        atMostMore(4 * 2 ** 20, 'rssBytes', 'ksocket', 'node:dgram'),
+      ],
     },
   ];
 }

@@ -1,4 +1,4 @@
-import { cpuNsOf } from '../metrics.mjs';
+import { coresOf, cpuNsOf } from '../metrics.mjs';
 import { startNative, startProgram, withChildren } from '../start.mjs';
 
 /** A native client keeps one datagram outstanding; the compared program answers. */
@@ -13,6 +13,7 @@ export function echo(scenario, entry, { seconds, warmupSeconds }) {
     const served = await server.stop();
     if (times.count === 0) throw new Error(`${entry.name} answered nothing`);
     const { p50Us, p99Us, p999Us, maxUs, timeouts, sameCpu } = times;
-    return { p50Us, p99Us, p999Us, maxUs, timeouts, sameCpu, cpuNs: cpuNsOf(served), raw: { times, served } };
+    const used = { cpuNs: cpuNsOf(served), cores: coresOf(served) };
+    return { p50Us, p99Us, p999Us, maxUs, timeouts, sameCpu, ...used, raw: { times, served } };
   });
 }

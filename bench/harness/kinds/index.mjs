@@ -5,6 +5,7 @@ import { echo } from './echo.mjs';
 import { pair } from './pair.mjs';
 import { receive } from './receive.mjs';
 import { send } from './send.mjs';
+import { startup } from './startup.mjs';
 
 /**
  * @callback Kind
@@ -15,4 +16,4 @@ import { send } from './send.mjs';
  */
 
 /** @type {Record<string, Kind>} */
-export const kinds = { alone, blocked, echo, pair, receive, send };
+export const kinds = { alone, blocked, echo, pair, receive, send, startup };

@@ -4,15 +4,18 @@ import { coresOf, cpuNsOf, rateOf } from '../metrics.mjs';
 import { startNative, startProgram, withChildren } from '../start.mjs';
 
 /** The native generator sends, the compared program receives. */
-export function receive(scenario, entry, { seconds, warmupSeconds }) {
+export function receive(scenario, entry, times) {
+  const { seconds } = times;
+  const warmupSeconds = scenario.warmupSeconds ?? times.warmupSeconds;
   return withChildren(async (keep) => {
     const { child: receiver, ready } = keep(await startProgram(entry, entry.role, entry.options));
     const memory = scenario.watchMemory ? watchMemory(receiver.pid) : null;
+    const paced = scenario.load.command === 'paced';
+    const cold = warmupSeconds === 0;
+    if (cold) await receiver.start();
     const load = keep(await startLoad(scenario.load, ready.ports ?? [ready.port], seconds + warmupSeconds)).child;
     await sleep(warmupSeconds * 1000);
-
-    const paced = scenario.load.command === 'paced';
-    await Promise.all([receiver.start(), paced ? null : load.start()]);
+    await Promise.all([cold ? null : receiver.start(), paced ? null : load.start()]);
     await sleep(seconds * 1000);
     const used = memory?.stop();
     const [result, sent] = await Promise.all([receiver.stop(), paced ? load.terminate() : load.stop()]);

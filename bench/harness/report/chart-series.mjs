@@ -3,10 +3,10 @@ import { colorOf, textStyle, titleStyle } from './chart-style.mjs';
 
 const WIDTH = 860;
 const HEIGHT = 360;
-const PANELS = ['rate', 'cpuNs'];
 
-/** Lines over the points of one series: the rate on the left, CPU time a datagram on the right. */
+/** Lines over the points of one series, a panel for each of its first two metrics. */
 export function seriesChart(points) {
+  const panels = points[0].show.slice(0, 2);
   const { title, xLabel } = points[0].series;
   const names = points[0].entries.map(({ name }) => name);
   return {
@@ -16,13 +16,13 @@ export function seriesChart(points) {
       textStyle,
       title: { text: `how cost grows: ${title}`, left: 10, top: 8, textStyle: titleStyle },
       legend: { top: 32, left: 10, data: names, textStyle, itemGap: 24 },
-      grid: PANELS.map((_, index) => ({
+      grid: panels.map((_, index) => ({
         left: 70 + index * (WIDTH / 2),
         width: WIDTH / 2 - 90,
         top: 90,
         bottom: 50,
       })),
-      xAxis: PANELS.map((_, gridIndex) => ({
+      xAxis: panels.map((_, gridIndex) => ({
         gridIndex,
         type: 'category',
         data: points.map(({ series }) => shortNumber(series.x)),
@@ -30,7 +30,7 @@ export function seriesChart(points) {
         nameLocation: 'middle',
         nameGap: 28,
       })),
-      yAxis: PANELS.map((name, gridIndex) => ({
+      yAxis: panels.map((name, gridIndex) => ({
         gridIndex,
         type: 'log',
         name: metrics[name].label,
@@ -38,7 +38,7 @@ export function seriesChart(points) {
         axisLabel: { formatter: (value) => (name === 'rate' ? axisRate(value) : String(value)) },
         splitLine: { lineStyle: { color: '#e2e8f0' } },
       })),
-      series: PANELS.flatMap((metric, index) =>
+      series: panels.flatMap((metric, index) =>
         names.map((name) => ({
           name,
           type: 'line',

@@ -1,4 +1,5 @@
 // What the printed tables and the Markdown say in the same words.
+import { limitedBySender } from '../losses.mjs';
 import { metrics } from '../metrics.mjs';
 
 const BASELINE = 'node:dgram';
@@ -26,30 +27,38 @@ export function formatFactor(factor) {
 }
 
 /** @param {import('../goals.mjs').Goal} goal */
-export function goalText({ bound, value, metric, of, against }) {
+export function goalText({ bound, value, metric, of, against, difference }) {
   const sign = bound === 'min' ? '≥' : '≤';
-  const { label } = metrics[metric];
+  const { label, format } = metrics[metric];
+  if (difference) return `${of}: ${label} ${sign} ${against} + ${format(value)}`;
   return against ? `${of}: ${label} ${sign} ${value} × ${against}` : `${of}: ${label} ${sign} ${value}`;
 }
 
-export function measuredText({ measured, spread, against }) {
+export function measuredText({ measured, spread, against, difference, metric }) {
   if (measured === null) return '–';
-  const unit = against ? ' ×' : '';
-  const text = `${digits(measured)}${unit}`;
-  return spread ? `${text} (${digits(spread[0])}–${digits(spread[1])})` : text;
+  const show = difference ? (value) => `+${metrics[metric].format(value)}` : digits;
+  const text = `${show(measured)}${against && !difference ? ' ×' : ''}`;
+  return spread ? `${text} (${show(spread[0])}–${show(spread[1])})` : text;
 }
+
+/** @param {import('../losses.mjs').Loss} loss */
+export function lossCells({ scenario, metric, own, rival, factor, spread }) {
+  const span = `${digits(spread[0])}–${digits(spread[1])}`;
+  return [scenario.title, metrics[metric].label, own, rival, `${digits(factor)} × (${span})`];
+}
+
+export const LOSS_HEAD = ['scenario', 'figure', 'ksocket', 'better', 'by (spread of rounds)'];
 
 export function verdict({ passed }) {
   return passed === null ? 'not measured' : passed ? 'pass' : 'MISS';
 }
 
 function digits(value) {
-  if (value === 0) return '0';
+  if (value === 0 || !Number.isFinite(value)) return String(value);
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 const ANSWER_DELAY_S_MAX = 0.25;
-const ALL_OF_A_FLOOD = 0.97;
 
 /** The name of a program, and what a reader must know about how its rounds went. */
 export function nameWithRemarks({ load }, { name, failures, summary }) {
@@ -59,9 +68,7 @@ export function nameWithRemarks({ load }, { name, failures, summary }) {
     remarks.push(`event loop starved for ${summary.answerDelayS.max.toFixed(1)} s`);
   }
   if (summary.timeouts?.max > 0) remarks.push(`up to ${summary.timeouts.max} time-outs`);
-  if (load?.command === 'flood' && summary.rate?.median >= summary.offered?.median * ALL_OF_A_FLOOD) {
-    remarks.push('limited by the sender');
-  }
+  if (load?.command === 'flood' && limitedBySender(summary)) remarks.push('limited by the sender');
   return remarks.length > 0 ? `${name} (${remarks.join(', ')})` : name;
 }
 

@@ -4,7 +4,7 @@ import { benchDir } from '../paths.mjs';
 import { writeCharts } from './charts.mjs';
 import { markdownOf } from './markdown.mjs';
 import { updateReadme } from './readme.mjs';
-import { printGoals, printScenarios } from './tables.mjs';
+import { printGoals, printLosses, printScenarios } from './tables.mjs';
 
 /** Prints the tables and writes results.json, results.md and the charts. */
 export function report(results, outDir) {
@@ -18,6 +18,7 @@ export function report(results, outDir) {
 
   printScenarios(results);
   printGoals(results);
+  printLosses(results);
   const here = (path) => relative(process.cwd(), path) || '.';
   console.log(`${here(join(outDir, 'results.json'))}, results.md and ${charts} charts in ${here(chartsDir)}`);
 }

@@ -1,8 +1,11 @@
+import { lossesOf } from '../losses.mjs';
 import { metrics } from '../metrics.mjs';
 import {
   factorOf,
   formatFactor,
   goalText,
+  LOSS_HEAD,
+  lossCells,
   measuredText,
   nameWithRemarks,
   reasonOf,
@@ -16,6 +19,7 @@ export function markdownOf({ machine, options, scenarios, complete }) {
     '# Benchmark results',
     machineText(machine, options, complete),
     ...goalsSection(scenarios),
+    lossesSection(scenarios),
     ...scenarios.filter(({ series }) => !series).map(scenarioSection),
   ].join('\n\n')}\n`;
 }
@@ -39,6 +43,11 @@ function goalsSection(scenarios) {
   );
   if (rows.length === 0) return [];
   return ['## What must hold', table(['scenario', 'goal', 'measured (spread)', ''], rows)];
+}
+
+function lossesSection(scenarios) {
+  const rows = lossesOf(scenarios).map(lossCells);
+  return `## Where others are better\n\nIn the median and in every round.\n\n${rows.length > 0 ? table(LOSS_HEAD, rows) : 'Nowhere.'}`;
 }
 
 function scenarioSection(scenario) {

@@ -1,9 +1,12 @@
 import Table from 'cli-table3';
+import { lossesOf } from '../losses.mjs';
 import { metrics } from '../metrics.mjs';
 import {
   factorOf,
   formatFactor,
   goalText,
+  LOSS_HEAD,
+  lossCells,
   measuredText,
   nameWithRemarks,
   reasonOf,
@@ -47,13 +50,16 @@ function scenarioTable(scenario) {
 
 function seriesTable(points) {
   const names = points[0].entries.map(({ name }) => name);
-  const table = new Table({ style, head: [points[0].series.xLabel, ...names] });
+  const shown = points[0].show.slice(0, 2).map((metric) => metrics[metric].label);
+  const table = new Table({ style, head: [`${points[0].series.xLabel} (${shown.join(' · ')})`, ...names] });
   for (const point of points) {
     const cells = names.map((name) => {
       const { summary, notAvailable } = point.entries.find((entry) => entry.name === name) ?? {};
-      if (!summary?.rate) return notAvailable ? 'not available' : '–';
-      const cpuNs = summary.cpuNs ? `${metrics.cpuNs.format(summary.cpuNs.median)} ns` : '–';
-      return `${metrics.rate.format(summary.rate.median)}/s · ${cpuNs}`;
+      if (!summary?.[point.show[0]]) return notAvailable ? 'not available' : '–';
+      return point.show
+        .slice(0, 2)
+        .map((metric) => (summary[metric] ? metrics[metric].format(summary[metric].median) : '–'))
+        .join(' · ');
     });
     table.push([point.series.x, ...cells]);
   }
@@ -78,4 +84,15 @@ export function printGoals({ scenarios }) {
     for (const goal of goals) table.push([title, goalText(goal), measuredText(goal), verdict(goal)]);
   }
   if (table.length > 0) console.log(`\nwhat must hold\n${table}`);
+}
+
+export function printLosses({ scenarios }) {
+  const losses = lossesOf(scenarios);
+  if (losses.length === 0) {
+    console.log('\nnobody is better than ksocket beyond the spread');
+    return;
+  }
+  const table = new Table({ style, head: LOSS_HEAD });
+  for (const loss of losses) table.push(lossCells(loss));
+  console.log(`\nwhere others are better, in the median and in every round\n${table}`);
 }

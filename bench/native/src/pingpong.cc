@@ -1,7 +1,9 @@
 // One datagram outstanding: the round trip as a client sees it.
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -67,6 +69,23 @@ class Client {
   uint64_t sequence_ = 0;
 };
 
+class Pace {
+ public:
+  explicit Pace(double rate)
+      : interval_ns_(rate > 0 ? static_cast<uint64_t>(1e9 / rate) : 0), next_ns_(now_ns()) {}
+
+  // Until the next question's time; at once when that is over.
+  void wait() {
+    if (interval_ns_ == 0) return;
+    next_ns_ = std::max(next_ns_ + interval_ns_, now_ns());
+    sleep_until(next_ns_);
+  }
+
+ private:
+  uint64_t interval_ns_;
+  uint64_t next_ns_;
+};
+
 }  // namespace
 
 int pingpong(Args& args) {
@@ -76,20 +95,24 @@ int pingpong(Args& args) {
   const size_t size = args.number("size", 64);
   const bool spin = args.flag("spin");
   const uint64_t timeout_ms = args.number("timeout-ms", 200);
+  // Questions a second, evenly spaced; 0: each as soon as the last is answered.
+  const double rate = args.real("rate", 0);
   args.reject_unknown();
   if (ports.size() != 1 || size < sizeof(uint64_t)) {
     throw std::invalid_argument("needs one --port and --size of 8 or more");
   }
 
   Client client(ports[0], size, spin, timeout_ms);
+  prctl(PR_SET_TIMERSLACK, 1);
+  Pace pace(rate);
   JsonLine().add("event", "ready").print();
-  for (const uint64_t end = now_ns() + warmup_ns; now_ns() < end;) client.round_trip();
+  for (const uint64_t end = now_ns() + warmup_ns; now_ns() < end; pace.wait()) client.round_trip();
 
   Histogram times;
   Tally tally;
   uint64_t timeouts = 0, same_cpu = 0;
   const Usage from = Usage::now(tally);
-  while (now_ns() < from.time_ns + seconds_ns) {
+  for (; now_ns() < from.time_ns + seconds_ns; pace.wait()) {
     const uint64_t ns = client.round_trip();
     if (ns == 0) {
       timeouts++;
