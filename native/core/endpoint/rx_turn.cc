@@ -81,6 +81,7 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   }
   batch_.recycle(count);
   if (count == wanted) round_.filled = true;
+  if (into != nullptr) round_.large = true;
   return count < wanted ? Outcome::drained : Outcome::more;
 }
 

@@ -50,7 +50,9 @@ class Arbiter {
   // The loop received; `gap_ns` is the mean time between two datagrams.
   void after_loop_round(const RxRound& round, uint64_t gap_ns, uint64_t now_ns) {
     uint32_t weight = limits_->mean_rounds;
-    mean_ += std::min(round.datagrams, limits_->mean_datagrams_max) * kMeanUnit / weight - mean_ / weight;
+    uint32_t datagrams = std::min(round.datagrams, limits_->mean_datagrams_max);
+    if (round.large) datagrams *= limits_->large_weight;
+    mean_ += datagrams * kMeanUnit / weight - mean_ / weight;
     relaxed_rounds_ = round.filled ? 0 : relaxed_rounds_ + 1;
     if (round.filled) filled_at_ns_ = now_ns;
     bool relaxed = relaxed_rounds_ >= limits_->relaxed_rounds || now_ns > saturated_until_ns();

@@ -245,7 +245,7 @@ uint64_t LoopSharing::after_round(bool caught_up) {
     return 0;
   }
   bool waited = moderation_.waited();
-  uint64_t pause_ns = moderation_.after(round.datagrams, now_ns);
+  uint64_t pause_ns = moderation_.after(round, now_ns);
   if (loop_) {
     arbiter_.after_thread_round({round, waited, moderation_.futile(), caught_up}, moderation_.gap_ns(),
                                 now_ns);

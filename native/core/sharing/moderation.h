@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/endpoint/rx_round.h"
 #include "core/sharing/limits.h"
 
 namespace ksocket {
@@ -24,22 +25,24 @@ class Moderation {
 
   bool enabled() const { return options_.usecs_max > 0; }
 
-  // After a round that received `datagrams`: how long to sleep before the next.
+  // After a round: how long to sleep before the next. Not at all after one that the kernel filled, however few
+  // datagrams that are: more wait there already, and of large ones its buffer does not hold many.
   //
   // A request/response exchange looks like a steady rate, but its next datagram comes only after our answer:
   // a wait delays it and gathers nothing. So a wait that gathered no second datagram makes us skip the next
   // 1, 3, 7, … chances.
-  uint64_t after(uint32_t datagrams, uint64_t now_ns) {
+  uint64_t after(const RxRound& round, uint64_t now_ns) {
+    uint32_t datagrams = round.datagrams;
     observe(datagrams, now_ns);
     if (!enabled() || datagrams == 0) return 0;
-    if (!options_.adaptive) return wait_ns_max();
+    if (!options_.adaptive) return round.filled ? 0 : wait_ns_max();
     futile_ = false;
     if (std::exchange(waited_, false)) {
       futile_ = datagrams <= 1;
       backoff_ = futile_ ? std::min(backoff_ * 2 + 1, kLimits.skipped_chances_max) : 0;
       skip_ = backoff_;
     }
-    if (datagrams >= options_.frames) return 0;  // full without our help
+    if (round.filled || datagrams >= options_.frames) return 0;  // full without our help
     if (skip_ > 0) {
       skip_--;
       return 0;

@@ -145,6 +145,20 @@ TEST(RxTurn, says_that_the_kernel_had_more_than_one_call_takes) {
   EXPECT_TRUE(is_full(8, large));
 }
 
+TEST(RxTurn, says_that_few_places_were_offered_as_datagrams_are_large) {
+  RxRig rig;
+  auto is_large = [&](size_t bytes) {
+    rig.arrive(std::string(bytes, 'x'), 1);
+    rig.receive();
+    rig.take();
+    return rig.turn.take_round().large;
+  };
+  EXPECT_FALSE(is_large(60'000));
+  EXPECT_TRUE(is_large(60'000));
+  EXPECT_TRUE(is_large(100)) << "it is told of the batch before";
+  EXPECT_FALSE(is_large(100));
+}
+
 // Cutting makes many records of one message: they need room as well.
 TEST(RxTurn, loses_nothing_of_super_datagrams_that_it_cuts_while_the_ring_fills_up) {
   RxRig rig(128);

@@ -216,6 +216,17 @@ TEST(Arbiter, gives_a_saturated_loop_more_rounds_before_it_judges_it) {
   EXPECT_LT(rounds_until_the_thread_owns(loop_saturated()), judged_after + 4 * kLimits.mean_rounds);
 }
 
+// Of large datagrams eight are all that a round takes.
+TEST(Arbiter, does_not_take_rounds_of_large_datagrams_for_small_ones) {
+  Arbiter large = loop_saturated(), small = loop_saturated();
+  for (int i = 0; i < 1000; i++) {
+    large.after_loop_round({8, true, true}, kFastGapNs, 0);
+    small.after_loop_round({8, true, false}, kFastGapNs, 0);
+    ASSERT_EQ(large.owner(), Owner::loop_saturated) << i;
+  }
+  EXPECT_EQ(small.owner(), Owner::thread);
+}
+
 // A fast ping-pong looks like a high rate, but hopping gathers nothing: each futile visit makes the next one
 // later.
 TEST(Arbiter, is_ever_more_patient_with_traffic_that_a_hop_does_not_help) {

@@ -9,26 +9,26 @@ constexpr Moderation::Options kAdaptive{.usecs_max = 50, .frames = 64, .adaptive
 
 TEST(Moderation, never_waits_when_it_is_off) {
   Moderation off({.usecs_max = 0});
-  for (uint64_t now = 0; now < 100'000'000; now += 5000) ASSERT_EQ(off.after(1, now), 0u);
+  for (uint64_t now = 0; now < 100'000'000; now += 5000) ASSERT_EQ(off.after({1}, now), 0u);
 }
 
 TEST(Moderation, always_waits_when_it_does_not_adapt) {
   Moderation fixed({.usecs_max = 30, .frames = 64, .adaptive = false});
-  for (uint64_t now = 0; now < 10'000'000'000; now += 10'000'000) ASSERT_EQ(fixed.after(1, now), 30'000u);
+  for (uint64_t now = 0; now < 10'000'000'000; now += 10'000'000) ASSERT_EQ(fixed.after({1}, now), 30'000u);
 }
 
 TEST(Moderation, does_not_wait_after_a_round_that_received_nothing) {
   Moderation fixed({.usecs_max = 30, .frames = 64, .adaptive = false});
-  EXPECT_EQ(fixed.after(0, 1'000'000), 0u);
+  EXPECT_EQ(fixed.after({0}, 1'000'000), 0u);
   Moderation adaptive(kAdaptive);
-  for (uint64_t now = 0; now < 100'000'000; now += 5000) ASSERT_EQ(adaptive.after(0, now), 0u);
+  for (uint64_t now = 0; now < 100'000'000; now += 5000) ASSERT_EQ(adaptive.after({0}, now), 0u);
 }
 
 TEST(Moderation, does_not_wait_at_a_low_rate) {
   Moderation moderation(kAdaptive);
   // A datagram a millisecond: fifty microseconds would gather nothing.
   for (uint64_t now = 0; now < 1'000'000'000; now += 1'000'000)
-    ASSERT_EQ(moderation.after(1, now), 0u) << now;
+    ASSERT_EQ(moderation.after({1}, now), 0u) << now;
 }
 
 TEST(Moderation, waits_at_a_high_rate_and_never_longer_than_allowed) {
@@ -37,7 +37,7 @@ TEST(Moderation, waits_at_a_high_rate_and_never_longer_than_allowed) {
   uint32_t waits = 0;
   // 150 datagrams a millisecond, whatever the thread does meanwhile.
   for (uint32_t frames = 1, round = 0; round < 1000; round++) {
-    uint64_t pause = moderation.after(frames, now);
+    uint64_t pause = moderation.after({frames}, now);
     ASSERT_LE(pause, 50'000u);
     waits += pause > 0;
     uint64_t elapsed = 7'000 + pause;
@@ -49,7 +49,19 @@ TEST(Moderation, waits_at_a_high_rate_and_never_longer_than_allowed) {
 
 TEST(Moderation, does_not_wait_when_batches_are_full_without_it) {
   Moderation moderation(kAdaptive);
-  for (uint64_t now = 0; now < 100'000'000; now += 10'000) ASSERT_EQ(moderation.after(64, now), 0u);
+  for (uint64_t now = 0; now < 100'000'000; now += 10'000) ASSERT_EQ(moderation.after({64}, now), 0u);
+}
+
+// Of large datagrams a round takes eight, and the kernel's buffer holds hardly more.
+TEST(Moderation, does_not_wait_after_a_round_that_the_kernel_filled) {
+  Moderation adaptive(kAdaptive), fixed({.usecs_max = 30, .frames = 64, .adaptive = false});
+  uint32_t waits = 0;
+  for (uint64_t now = 0; now < 100'000'000; now += 10'000) {
+    waits += adaptive.after({8, false}, now) > 0;
+    ASSERT_EQ(adaptive.after({8, true}, now), 0u);
+    ASSERT_EQ(fixed.after({8, true}, now), 0u);
+  }
+  EXPECT_GT(waits, 9'000u) << "of which there are as many as of those that wait";
 }
 
 // A ping-pong has a steady rate, but its next datagram comes only after our answer.
@@ -58,7 +70,7 @@ TEST(Moderation, gives_up_on_traffic_that_a_wait_does_not_gather) {
   uint64_t now = 0;
   uint32_t waits = 0;
   for (uint32_t round = 0; round < 20'000; round++) {
-    uint64_t pause = moderation.after(1, now);
+    uint64_t pause = moderation.after({1}, now);
     waits += pause > 0;
     now += 15'000 + pause;
   }
@@ -69,11 +81,11 @@ TEST(Moderation, gives_up_on_traffic_that_a_wait_does_not_gather) {
 TEST(Moderation, waits_again_soon_after_a_ping_pong_has_become_a_flood) {
   Moderation moderation(kAdaptive);
   uint64_t now = 0;
-  for (uint32_t round = 0; round < 20'000; round++) now += 15'000 + moderation.after(1, now);
+  for (uint32_t round = 0; round < 20'000; round++) now += 15'000 + moderation.after({1}, now);
   // At most as many rounds as it may skip; from then on each wait gathers a batch, so it goes on waiting.
   uint32_t waits = 0, frames = 1;
   for (uint32_t round = 0; round < 1200; round++) {
-    uint64_t pause = moderation.after(frames, now);
+    uint64_t pause = moderation.after({frames}, now);
     waits += pause > 0;
     now += 7'000 + pause;
     frames = pause > 0 ? 8 : 1;
