@@ -4,8 +4,8 @@
 
 namespace ksocket {
 
-// What a turn of receiving brought. `filled`: the kernel filled all that it was offered, so it has more. `large`: it was
-// offered few places, for large datagrams.
+// What a turn of receiving brought. `filled`: the kernel filled all that it was offered, so it has more.
+// `large`: it was offered few places, for large datagrams.
 struct RxRound {
   uint32_t datagrams = 0;
   bool filled = false;

@@ -25,8 +25,8 @@ class Moderation {
 
   bool enabled() const { return options_.usecs_max > 0; }
 
-  // After a round: how long to sleep before the next. Not at all after one that the kernel filled, however few
-  // datagrams that are: more wait there already, and of large ones its buffer does not hold many.
+  // After a round: how long to sleep before the next. Not at all after one that the kernel filled, however
+  // few datagrams that are: more wait there already, and of large ones its buffer does not hold many.
   //
   // A request/response exchange looks like a steady rate, but its next datagram comes only after our answer:
   // a wait delays it and gathers nothing. So a wait that gathered no second datagram makes us skip the next
