@@ -95,6 +95,12 @@ void FakeEngine::set_writable(int fd, bool writable) {
   changed_.notify_all();
 }
 
+void FakeEngine::forget(int fd) {
+  std::lock_guard lock(mutex_);
+  arrivals_.erase(fd);
+  writable_.erase(fd);
+}
+
 void FakeEngine::on_send(std::function<int(const Outgoing&)> decide) {
   std::lock_guard lock(mutex_);
   decide_ = std::move(decide);
@@ -180,7 +186,9 @@ int FakeEngine::wait(std::span<Event> events, int timeout_ms) {
   wait_calls_++;
   size_t count = 0;
   auto ready = [&] { return (count = collect(events)) > 0 || woken_; };
-  if (timeout_ms < 0) {
+  if (timeout_ms == 0) {
+    ready();
+  } else if (timeout_ms < 0) {
     changed_.wait(lock, ready);
   } else {
     changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready);

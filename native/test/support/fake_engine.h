@@ -52,6 +52,8 @@ class FakeEngine : public Engine {
   void arrive(std::vector<std::pair<int, Arrival>> arrivals);
   size_t waiting(int fd);  // arrivals not received yet
   void set_writable(int fd, bool writable);
+  // It is closed: its number will be another one's.
+  void forget(int fd);
   // Asked for each message before it is sent, in order: 0 lets it go, an errno refuses it.
   void on_send(std::function<int(const Outgoing&)> decide);
   // No call takes more messages than this.

@@ -1,0 +1,93 @@
+// Builds what the stepping tests run, in build-native/stepping/: the addon from a copy of native/ (test/stepping/addon/),
+// and lib/ and test/stepping/ as JavaScript, with what is around lib/thread/ replaced. A mistake is made in the copy.
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import ts from 'typescript';
+import { nodeGyp } from './node-gyp.mjs';
+
+const root = dirname(import.meta.dirname);
+const place = join(root, 'build-native/stepping');
+const sources = join(place, 'sources');
+
+/** Limits that no schedule would reach are so small here that most do. */
+const LIMITS = [
+  ['native/core/memory/layout.h', 'kPeersMax = 16384;', 'kPeersMax = 16;'],
+  ['lib/backend/layout.ts', 'PEERS_MAX = 16384;', 'PEERS_MAX = 16;'],
+  ['lib/thread/batch.ts', 'BATCH_DATAGRAMS_MAX = 2048;', 'BATCH_DATAGRAMS_MAX = 12;'],
+  ['lib/thread/batch.ts', 'VIEWS_MAX = 8192;', 'VIEWS_MAX = 16;'],
+  ['lib/thread/lanes.ts', 'CROWD_RECORDS = 64;', 'CROWD_RECORDS = 2;'],
+  ['lib/thread/lanes.ts', 'COMPACT_AT = 1024;', 'COMPACT_AT = 2;'],
+  ['lib/thread/payloads.ts', 'CHUNK_BYTES = 64 * 1024;', 'CHUNK_BYTES = 2048;'],
+  ['lib/thread/sender.ts', 'STAGED_DATAGRAMS_MAX = 1024;', 'STAGED_DATAGRAMS_MAX = 6;'],
+  ['lib/thread/sender.ts', 'STAGED_BYTES_MAX = 512 * 1024;', 'STAGED_BYTES_MAX = 66_000;'],
+];
+
+/** Modules of lib/ that stand for the world around it, and what stands for them. */
+const REPLACED = {
+  'lib/base/runtime.ts': 'runtime',
+  'lib/backend/load.ts': 'load',
+  'lib/thread/memory.ts': 'memory',
+};
+
+/** The text with each `from` replaced, which has to be there once. */
+function changed(text, file, changes) {
+  for (const [of, from, to] of changes) {
+    if (of !== file) continue;
+    if (text.split(from).length !== 2) throw new Error(`${file} has not one ${JSON.stringify(from)}`);
+    text = text.replace(from, () => to);
+  }
+  return text;
+}
+
+function textOf(file, changes) {
+  return changed(readFileSync(join(root, file), 'utf8'), file, [...LIMITS, ...changes]);
+}
+
+function filesOf(folder) {
+  const all = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+  return all.map((file) => `${folder}/${file}`);
+}
+
+/** What is built already and has not changed keeps its time: it is not built again. */
+function write(file, text) {
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** Returns the addon's path. `changes`: file, text, what stands there instead. */
+export function buildAddon(name, changes = []) {
+  const needed = [...filesOf('native'), ...filesOf('test/stepping/addon')];
+  for (const file of needed.filter((file) => /\.(cc|h|gyp)$/.test(file))) {
+    write(join(sources, file), textOf(file, changes));
+  }
+  const gyp = join(sources, 'test/stepping/addon');
+  const configured = existsSync(join(gyp, 'build/Makefile'));
+  if (nodeGyp(gyp, configured ? 'build' : 'rebuild') !== 0) throw new Error('the stepping addon does not compile');
+  const addon = join(place, 'addons', `${name}.node`);
+  mkdirSync(dirname(addon), { recursive: true });
+  copyFileSync(join(sources, 'test/stepping/addon/build/Release/stepping.node'), addon);
+  return addon;
+}
+
+/** Returns the program's path. */
+export function buildProgram(name, changes = []) {
+  const base = join(place, 'programs', name);
+  const folders = ['lib/base', 'lib/backend', 'lib/thread', 'test/stepping'];
+  for (const file of folders.flatMap(filesOf).filter((file) => file.endsWith('.ts'))) {
+    const out = join(base, file.replace(/^lib\//, 'dist/').replace(/\.ts$/, '.js'));
+    write(out, replacementOf(file) ?? transpiled(textOf(file, changes)));
+  }
+  return join(base, 'test/stepping/main.js');
+}
+
+function replacementOf(file) {
+  const by = REPLACED[file];
+  return by && `export * from '../../test/stepping/${by}.js';\n`;
+}
+
+function transpiled(text) {
+  const { ES2023: target } = ts.ScriptTarget;
+  const { ESNext: module } = ts.ModuleKind;
+  return ts.transpileModule(text, { compilerOptions: { target, module, verbatimModuleSyntax: true } }).outputText;
+}

@@ -1,0 +1,115 @@
+#include "engine.h"
+
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "engine/choose.h"
+#include "engine/features.h"
+#include "fiber.h"
+#include "stepped_ring.h"
+
+namespace ksocket {
+
+namespace stepping {
+
+namespace {
+
+SteppedEngine* present = nullptr;
+
+}  // namespace
+
+SteppedEngine* engine() {
+  return present;
+}
+
+SteppedEngine::SteppedEngine() {
+  present = this;
+  on_send([this](const test::Outgoing& message) { return decide(message); });
+}
+
+SteppedEngine::~SteppedEngine() {
+  if (present == this) present = nullptr;
+}
+
+void SteppedEngine::set_full(int fd, bool full) {
+  full_[fd] = full;
+  set_writable(fd, !full);
+}
+
+void SteppedEngine::refuse(int fd, int count, int error) {
+  refusals_[fd] = {count, error};
+}
+
+void SteppedEngine::forget(int fd) {
+  full_.erase(fd);
+  refusals_.erase(fd);
+  FakeEngine::forget(fd);
+}
+
+int SteppedEngine::decide(const test::Outgoing& message) {
+  if (full_[message.fd]) return EAGAIN;
+  Refusal& refusal = refusals_[message.fd];
+  if (refusal.count == 0) return 0;
+  refusal.count--;
+  return refusal.error;
+}
+
+int SteppedEngine::watch(int fd, uint64_t token, uint32_t interest) {
+  point();
+  return FakeEngine::watch(fd, token, interest);
+}
+
+int SteppedEngine::change(int fd, uint64_t token, uint32_t interest) {
+  point();
+  return FakeEngine::change(fd, token, interest);
+}
+
+int SteppedEngine::wait(std::span<Event> events, int timeout_ms) {
+  point();
+  uint64_t until_ns = timeout_ms < 0 ? UINT64_MAX : now_ns() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
+  for (;;) {
+    int count = FakeEngine::wait(events, 0);
+    if (count != 0 || woken_ || now_ns() >= until_ns) {
+      woken_ = false;
+      return count;
+    }
+    block(until_ns);
+  }
+}
+
+int SteppedEngine::receive(int fd, std::span<Message> messages) {
+  point();
+  return FakeEngine::receive(fd, messages);
+}
+
+int SteppedEngine::send(int fd, std::span<Message> messages) {
+  point();
+  return FakeEngine::send(fd, messages);
+}
+
+}  // namespace stepping
+
+// In place of engine/: there is this one engine.
+
+std::vector<const char*> engine_names() {
+  return {"stepping"};
+}
+
+std::vector<const char*> engine_needs() {
+  return {"nothing"};
+}
+
+ChosenEngine choose_engine(std::string_view) {
+  return {std::make_unique<stepping::SteppedEngine>(), 0};
+}
+
+const char* engine_name_for(std::string_view) {
+  return "stepping";
+}
+
+Features probe_features() {
+  return {};
+}
+
+}  // namespace ksocket

@@ -1,0 +1,26 @@
+// In place of lib/backend/load.ts: the stepped addon. The I/O thread may take steps before each call.
+import type { Binding, NativeIoThreadOptions } from '../../dist/backend/contract.js';
+import { addon } from './native.js';
+import { world } from './world.js';
+
+const calls = ['resume', 'send', 'watch', 'unwatch', 'close', 'notifyDrained', 'stop'] as const;
+
+class IoThread extends addon.IoThread {
+  constructor(options: NativeIoThreadOptions) {
+    super(options);
+    world.control = options.control;
+    world.onWake = options.onWake;
+  }
+}
+for (const name of calls) {
+  const call = addon.IoThread.prototype[name] as (...args: unknown[]) => unknown;
+  Object.defineProperty(IoThread.prototype, name, {
+    value(this: IoThread, ...args: unknown[]) {
+      world.point();
+      return call.apply(this, args);
+    },
+  });
+}
+
+export const binding: Binding = { ...addon, IoThread };
+export const engineWanted = '';

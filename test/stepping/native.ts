@@ -1,0 +1,29 @@
+// The addon of addon/: the product's, on a kernel in memory, whose I/O thread takes a step when it is told to.
+import { createRequire } from 'node:module';
+import type { Binding } from '../../dist/backend/contract.js';
+
+interface Stepping {
+  /** How many steps were taken: fewer when the thread waits for something, or has ended. */
+  step(count: number): number;
+  /** When the thread, which waits, goes on by itself, in ns; Infinity: never. */
+  wakesAt(): number;
+  setClock(ns: number): void;
+  /** Is a wake-up of JavaScript under way? It is delivered now. */
+  takeWake(): boolean;
+  pendingWakes(): number;
+  arrive(fd: number, port: number, size: number, segmentSize: number, key: number): void;
+  fail(fd: number, errno: number): void;
+  /** Arrivals that were not received yet. */
+  waiting(fd: number): number;
+  setFull(fd: number, full: boolean): void;
+  /** So many messages, whatever is in them. */
+  refuse(fd: number, count: number, errno: number): void;
+  forget(fd: number): void;
+  /** fd, port, size, hash of each datagram that has left since the last call. */
+  takeSent(): number[];
+}
+
+export const addon = createRequire(import.meta.url)(process.env.KSOCKET_STEPPING as string) as Binding & {
+  stepping: Stepping;
+};
+export const { stepping } = addon;

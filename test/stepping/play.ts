@@ -1,0 +1,209 @@
+// Plays a scenario from its beginning to its end, and throws where something does not hold.
+import { defaultThreadOptions } from '../../dist/thread/options.js';
+import { IoThread } from '../../dist/thread/io-thread.js';
+import { budget } from '../../dist/thread/turns.js';
+import { setRingSize } from './memory.js';
+import { stepping } from './native.js';
+import { type Action, SIZES, STEPS, type Scenario, TIMES_NS } from './scenario.js';
+import { collectSent } from './sent.js';
+import { type SocketKind, TestSocket } from './socket.js';
+import { cursors, fail, Thrown, world } from './world.js';
+
+/** The ring has room for the longest datagram, or nothing would ever be read. */
+const ARENA_MIN = 65_535;
+const SOCKETS_MAX = 6;
+const EPERM = 1;
+const EINVAL = 22;
+const ECONNREFUSED = 111;
+const ENOMEM = 12;
+
+export function play(scenario: Scenario): void {
+  const player = new Player(scenario);
+  try {
+    player.run();
+  } finally {
+    player.end();
+  }
+}
+
+class Player {
+  readonly #scenario: Scenario;
+  readonly #thread: IoThread;
+  readonly #sockets: TestSocket[] = [];
+  #reaction = 0;
+  #depth = 0; // of listeners on the stack
+  #ending = false;
+  #key = 0; // of the latest payload
+
+  constructor(scenario: Scenario) {
+    this.#scenario = scenario;
+    world.begin(scenario.pauses);
+    this.#prepareBudget();
+    setRingSize(scenario.slots, ARENA_MIN + scenario.arena);
+    this.#thread = IoThread.start({ ...defaultThreadOptions, rxUsecs: scenario.rxUsecs }, () => {});
+    for (const kind of scenario.sockets) this.#open(kind);
+  }
+
+  run(): void {
+    for (const action of this.#scenario.actions) {
+      world.call(() => this.#perform(action));
+    }
+    if (this.#scenario.stops) {
+      world.see('stopped at some moment');
+      return;
+    }
+    world.hush();
+    this.#comeToRest();
+    this.#collect();
+    for (const socket of this.#sockets) if (!socket.closed) socket.checkAtRest();
+    const { head, tail, wakePending } = cursors();
+    if (head !== tail) fail(`${(head - tail) | 0} records wait in the ring, and nobody comes`);
+    if (wakePending !== 0) fail('the flag says that a wake-up is under way, and none is');
+  }
+
+  /** Also of what has failed. */
+  end(): void {
+    world.hush();
+    for (const socket of this.#sockets) {
+      if (!socket.closed) stepping.forget(socket.fd);
+    }
+    this.#thread.stop();
+    world.clear();
+  }
+
+  // As if the process had just begun, or had run for long.
+  #prepareBudget(): void {
+    budget.begin();
+    world.advance(2e6);
+    budget.look();
+    if (this.#scenario.practised) {
+      for (let i = 0; i < 500; i++) budget.look();
+    }
+    budget.renew();
+    world.advance(1e8);
+  }
+
+  #open(kind: SocketKind): void {
+    if (this.#sockets.length === SOCKETS_MAX) return;
+    // Where nothing may be lost, a cut super-datagram has to fit whole: native/core/memory/rx_ring.h.
+    const keepBytesMax = kind.drops || this.#scenario.slots >= 128 ? kind.keepBytesMax : ARENA_MIN;
+    this.#sockets.push(new TestSocket(this.#thread, { ...kind, keepBytesMax }, (socket) => this.#react(socket)));
+  }
+
+  #react(socket: TestSocket): void {
+    const reaction = this.#scenario.reactions[this.#reaction++];
+    if (!reaction) return;
+    this.#depth++;
+    try {
+      this.#perform(reaction, socket);
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #collect(): void {
+    collectSent((fd) => this.#sockets.find((socket) => !socket.closed && socket.fd === fd)?.sent);
+  }
+
+  #perform(action: Action, own?: TestSocket): void {
+    const { kind, count, socket: which } = action;
+    const size = SIZES[action.size];
+    const open = this.#sockets.filter(({ closed }) => !closed);
+    const socket = which === 0 && own !== undefined && !own.closed ? own : open[which % open.length];
+    switch (kind) {
+      case 'step':
+        world.step(STEPS[count]);
+        return;
+      case 'wake':
+        if (this.#depth > 0) world.see('event loop turned by a listener');
+        world.wake();
+        return;
+      case 'turn':
+        world.turn();
+        return;
+      case 'wait':
+      case 'spend':
+        world.advance(TIMES_NS[count]);
+        return;
+      case 'throw':
+        if (own !== undefined) throw new Thrown();
+        return;
+      case 'open':
+        this.#open(this.#scenario.sockets[which % this.#scenario.sockets.length]);
+        return;
+    }
+    if (socket !== undefined) this.#performOn(socket, kind, count, size);
+  }
+
+  #performOn(socket: TestSocket, kind: Action['kind'], count: number, size: number): void {
+    switch (kind) {
+      case 'arrive':
+        for (let i = 0; i <= count >> 1; i++) this.#arrive(socket, size + i, 0);
+        break;
+      case 'arrive joined':
+        this.#arrive(socket, size + 2, Math.ceil((size + 2) / (2 + count)));
+        break;
+      case 'fail':
+        socket.received.fail(count % 2 === 0 ? ECONNREFUSED : ENOMEM);
+        break;
+      case 'full':
+        if (!this.#ending) stepping.setFull(socket.fd, true);
+        break;
+      case 'writable':
+        stepping.setFull(socket.fd, false);
+        break;
+      case 'refuse':
+        stepping.refuse(socket.fd, 1 + (count >> 1), count % 2 === 0 ? EPERM : EINVAL);
+        break;
+      case 'send':
+        for (let i = 0; i <= count >> 1; i++) {
+          const key = ++this.#key;
+          socket.send(this.#port(key, count, size), key, size, (key & 1) === 0, (key & 2) === 0);
+        }
+        break;
+      case 'send run':
+        // Empty ones cannot be told from each other.
+        socket.sendRun(9000 + (count % 3), this.#key + 1, count + 2, Math.max(1, size));
+        this.#key += count + 2;
+        break;
+      case 'answer':
+        socket.answer(++this.#key, size);
+        break;
+      case 'mode':
+        socket.wantsBatches = !socket.wantsBatches;
+        break;
+      case 'close':
+        world.see('closed');
+        socket.close(() => this.#collect());
+        break;
+    }
+  }
+
+  // Empty ones are told from each other by where they go.
+  #port(key: number, count: number, size: number): number {
+    return size === 0 ? 20_000 + key : 9000 + (count % 3);
+  }
+
+  #arrive(socket: TestSocket, size: number, segmentSize: number): void {
+    const key = ++this.#key;
+    socket.received.arrive(1024 + key, key, Math.min(size, 65_507), segmentSize < size ? segmentSize : 0);
+  }
+
+  // Everybody goes on, in turn, until nobody has anything to do.
+  #comeToRest(): void {
+    this.#ending = true;
+    for (const socket of this.#sockets) {
+      if (!socket.closed) stepping.setFull(socket.fd, false);
+    }
+    for (let round = 0; round < 2000; round++) {
+      let busy = world.step(100) > 0;
+      busy = world.wake() || busy;
+      busy = world.turn() || busy;
+      if (busy) continue;
+      const at = stepping.wakesAt();
+      if (at === Number.POSITIVE_INFINITY) return;
+      world.advance(Math.max(1, at - world.ns));
+    }
+    fail('it does not come to an end');
+  }
+}

@@ -1,0 +1,133 @@
+// What a socket has to be told of what arrived: every datagram once, in order, with its bytes, its size and its source.
+import type { Stats } from '../../dist/thread/counters.js';
+import type { RemoteInfo } from '../../dist/thread/endpoint.js';
+import { stepping } from './native.js';
+import { isPart } from './payloads.js';
+import { fail, world } from './world.js';
+
+interface Datagram {
+  port: number;
+  key: number;
+  /** Where in the payload `key` it begins. */
+  from: number;
+  size: number;
+}
+
+export interface Source {
+  address: string;
+  port: number;
+}
+
+export class Received {
+  readonly #fd: number;
+  readonly #drops: boolean;
+  readonly #keepBytesMax: number;
+  readonly #expected: Datagram[] = [];
+  /** Datagrams of each arrival; an error's are 0. */
+  readonly #arrivals: number[] = [];
+  readonly #kept: { data: Uint8Array; datagram: Datagram }[] = [];
+  #next = 0; // of #expected
+  #skipped = 0;
+  #errors = 0;
+  #errorsTold = 0;
+
+  constructor(fd: number, drops: boolean, keepBytesMax: number) {
+    this.#fd = fd;
+    this.#drops = drops;
+    this.#keepBytesMax = keepBytesMax;
+  }
+
+  arrive(port: number, key: number, size: number, segmentSize: number): void {
+    let datagrams = 0;
+    const each = segmentSize || size;
+    let from = 0;
+    do {
+      this.#expected.push({ port, key, from, size: Math.min(each, size - from) });
+      from += each;
+      datagrams++;
+    } while (from < size);
+    this.#arrivals.push(datagrams);
+    stepping.arrive(this.#fd, port, size, segmentSize, key);
+  }
+
+  fail(errno: number): void {
+    this.#arrivals.push(0);
+    this.#errors++;
+    stepping.fail(this.#fd, errno);
+  }
+
+  tellError(): void {
+    if (++this.#errorsTold > this.#errors) fail('an error is told twice');
+  }
+
+  /** Which of those that arrived is this one? It is the next, or those before were dropped. `size`: before it was cut,
+   * where that is known. */
+  take(data: Uint8Array, source: Source, size?: number): void {
+    for (; this.#next < this.#expected.length; this.#next++) {
+      const datagram = this.#expected[this.#next];
+      const { port, key, from } = datagram;
+      const kept = Math.min(datagram.size, this.#keepBytesMax);
+      const isIt =
+        source.port === port &&
+        (size ?? datagram.size) === datagram.size &&
+        data.length === kept &&
+        isPart(data, key, from);
+      if (!isIt) {
+        if (!this.#drops) break;
+        this.#skipped++;
+        continue;
+      }
+      if (source.address !== addressOf(port)) fail(`from ${source.address}, not ${addressOf(port)}`);
+      this.#next++;
+      this.#kept.push({ data, datagram });
+      return;
+    }
+    const datagram = this.#expected[this.#next];
+    fail(`got ${data.length} of ${size ?? '?'} bytes from port ${source.port}, not ${JSON.stringify(datagram)}`);
+  }
+
+  /** As `take`, of an event. */
+  takeMessage(data: Buffer, rinfo: RemoteInfo): void {
+    if (rinfo.family !== 'IPv4') fail(`family ${rinfo.family}`);
+    this.take(data, rinfo, rinfo.size);
+  }
+
+  /** The latest `count` are lent no longer. */
+  giveBack(count: number): void {
+    for (const { data, datagram } of this.#kept.splice(this.#kept.length - count)) this.#checkBytes(data, datagram);
+  }
+
+  /** Is everything that was handed out still what it was? */
+  checkKept(): void {
+    for (const { data, datagram } of this.#kept) this.#checkBytes(data, datagram);
+  }
+
+  #checkBytes(data: Uint8Array, { key, from }: Datagram): void {
+    if (!isPart(data, key, from)) fail('bytes that were handed out have changed');
+  }
+
+  /** All that arrived is handed out or counted; `closed`: or was not looked at. */
+  check(stats: Stats, closed: boolean): void {
+    this.checkKept();
+    const waiting = stepping.waiting(this.#fd);
+    if (!closed && waiting > 0) fail(`${waiting} arrivals wait in the kernel, and nobody comes`);
+    const read = this.#arrivals.slice(0, this.#arrivals.length - waiting).reduce((sum, n) => sum + n, 0);
+    const { rxDatagrams, rxRingDrops, rxCloseDrops, rxErrors } = stats;
+    const delivered = this.#next - this.#skipped;
+    world.see('dropped', rxRingDrops);
+    world.see('full rings', stats.rxPauses);
+    world.see('dropped by close()', rxCloseDrops);
+    if (rxDatagrams !== read) fail(`rxDatagrams is ${rxDatagrams}, not ${read}`);
+    if (!this.#drops && rxRingDrops > 0) fail(`rxRingDrops is ${rxRingDrops} where nothing may be dropped`);
+    if (delivered + rxRingDrops + rxCloseDrops !== read) {
+      fail(`${read} read, but ${delivered} handed out, ${rxRingDrops} and ${rxCloseDrops} counted as dropped`);
+    }
+    if (!closed && this.#errorsTold > rxErrors) fail('more errors than are counted');
+    if (rxCloseDrops > 0 && !closed) fail('rxCloseDrops without close()');
+  }
+}
+
+/** Where what comes from this port comes from. */
+export function addressOf(port: number): string {
+  return `127.0.0.${1 + (port % 40)}`;
+}

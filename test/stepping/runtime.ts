@@ -1,0 +1,33 @@
+// In place of lib/base/runtime.ts: the world's clock, ticks and immediates.
+import { world } from './world.js';
+
+export const hasLibuv = false;
+export const development = false;
+
+export function nextTick(callback: () => void): void {
+  world.nextTick(callback);
+}
+
+export interface Immediate {
+  ref?(): unknown;
+  unref?(): unknown;
+}
+
+export function setImmediate(callback: () => void): Immediate {
+  world.setImmediate(callback);
+  return {};
+}
+
+export function tickCallback(): void {
+  world.runTicks();
+}
+
+export function now(): number {
+  return world.ms;
+}
+
+export const { setTimeout } = globalThis;
+
+export function detach(): never {
+  throw new Error('nothing is detached but in development');
+}

@@ -1,0 +1,107 @@
+// What has to become of what a socket sends: each datagram leaves once, behind those that it sent to the same place
+// before, or it is said why not; who wants to know is told once.
+import type { Stats } from '../../dist/thread/counters.js';
+import { stepping } from './native.js';
+import { hashOf } from './payloads.js';
+import { fail, world } from './world.js';
+
+/** What the listeners of sends are told that a socket gives up when it closes. */
+export const ECANCELED = 125;
+
+interface Send {
+  port: number;
+  hash: number;
+  size: number;
+  wantsResult: boolean;
+  /** close() may take it back. */
+  revocable: boolean;
+  /** Bytes or -errno; ECANCELED: given up by close(). */
+  result?: number;
+  left: boolean;
+}
+
+export class Sent {
+  readonly #sends: Send[] = [];
+  readonly #left: { port: number; size: number; hash: number }[] = [];
+  #refused = 0; // too long for UDP
+  #waitsForDrain = false;
+
+  /** The datagram is staged; returns who is to be told. */
+  add(port: number, key: number, size: number, wantsResult: boolean, revocable: boolean): (result: number) => void {
+    const send: Send = { port, size, hash: hashOf(key, size), wantsResult, revocable, left: false };
+    this.#sends.push(send);
+    return (result) => {
+      if (send.result !== undefined) fail('the result of a send is told twice');
+      send.result = result;
+    };
+  }
+
+  /** The latest `count` were not taken. */
+  takeBack(count: number): void {
+    this.#sends.splice(this.#sends.length - count);
+  }
+
+  refuse(): void {
+    this.#refused++;
+  }
+
+  leave(port: number, size: number, hash: number): void {
+    this.#left.push({ port, size, hash });
+  }
+
+  waitForDrain(): void {
+    this.#waitsForDrain = true;
+    world.see('waits for drain');
+  }
+
+  drained(): void {
+    this.#waitsForDrain = false;
+    world.see('drained');
+  }
+
+  /** `closed`: what waited, or could still be taken back, may not have left. */
+  check(stats: Stats, closed: boolean): void {
+    const pending = new Map<number, Send[]>();
+    for (const send of this.#sends) {
+      const list = pending.get(send.port);
+      if (list === undefined) pending.set(send.port, [send]);
+      else list.push(send);
+    }
+    for (const { port, size, hash } of this.#left) {
+      const list = pending.get(port) ?? [];
+      let send = list.shift();
+      while (send !== undefined && (send.hash !== hash || send.size !== size)) send = list.shift();
+      if (send === undefined) fail(`${size} bytes to port ${port} left twice, too early, or were never sent`);
+      else send.left = true;
+    }
+    const { txDatagrams, txErrors, txDropped, txDeferred } = stats;
+    world.see('deferred', txDeferred);
+    world.see('joined for the kernel', stats.txGsoSegments);
+    world.see('sent again singly', stats.txGsoFallbacks);
+    const left = this.#left.length;
+    const total = this.#sends.length + this.#refused;
+    if (txDatagrams !== left) fail(`txDatagrams is ${txDatagrams}, not ${left}`);
+    const lost = total - left - txErrors - txDropped;
+    const revocable = closed ? this.#sends.filter((send) => send.revocable && !send.left).length : 0;
+    if (lost < 0 || lost > revocable) {
+      fail(`${total} sent: ${left} left, ${txErrors} failed, ${txDropped} dropped, ${revocable} may be taken back`);
+    }
+    for (const send of this.#sends) this.#checkResult(send, closed);
+    if (!closed && this.#waitsForDrain) fail('nothing waits to be sent, and it is not told');
+  }
+
+  #checkResult({ result, wantsResult, revocable, left, size }: Send, closed: boolean): void {
+    if (!wantsResult) return;
+    if (result === undefined) {
+      if (!closed || left || !revocable) fail('the result of a send is never told');
+    } else if (!(closed && result === -ECANCELED) && (left ? result !== size : result >= 0)) {
+      fail(`the result of a send of ${size} bytes is ${result}, and it has ${left ? '' : 'not '}left`);
+    }
+  }
+}
+
+/** Gives what has left to whom it belongs. */
+export function collectSent(of: (fd: number) => Sent | undefined): void {
+  const all = stepping.takeSent();
+  for (let i = 0; i < all.length; i += 4) of(all[i])?.leave(all[i + 1], all[i + 2], all[i + 3]);
+}
