@@ -1,5 +1,5 @@
 // Plays scenarios: node main.js SEED RUNS [PATH]. Prints a line of JSON: how many were played, what was seen, and the
-// smallest one found that fails, if there is any.
+// smallest one found that fails, if there is any. Before each chunk a line with its seed: for one who does not end.
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { play } from './play.js';
@@ -18,12 +18,19 @@ let failure: object | undefined;
 for (let chunk = 0; played < runs && failure === undefined; chunk++) {
   const numRuns = Math.min(CHUNK, runs - played);
   const own = seed + chunk;
+  console.log(JSON.stringify({ seed: own }));
   const found = fc.check(property, path === undefined ? { seed: own, numRuns } : { seed, path, numRuns: 1 });
   played += found.numRuns;
   if (found.failed) {
     const { counterexample, counterexamplePath, numShrinks, errorInstance } = found;
     const error = errorInstance instanceof Error ? errorInstance.stack : String(errorInstance);
-    failure = { seed: path === undefined ? own : seed, path: counterexamplePath, numShrinks, error, scenario: counterexample?.[0] };
+    failure = {
+      seed: path === undefined ? own : seed,
+      path: counterexamplePath,
+      numShrinks,
+      error,
+      scenario: counterexample?.[0],
+    };
   }
   await setImmediate();
 }

@@ -1,13 +1,14 @@
 // Plays a scenario from its beginning to its end, and throws where something does not hold.
-import { defaultThreadOptions } from '../../dist/thread/options.js';
+
 import { IoThread } from '../../dist/thread/io-thread.js';
+import { defaultThreadOptions } from '../../dist/thread/options.js';
 import { budget } from '../../dist/thread/turns.js';
 import { setRingSize } from './memory.js';
 import { stepping } from './native.js';
-import { type Action, SIZES, STEPS, type Scenario, TIMES_NS } from './scenario.js';
+import { type Action, type Scenario, SIZES, STEPS, TIMES_NS } from './scenario.js';
 import { collectSent } from './sent.js';
 import { type SocketKind, TestSocket } from './socket.js';
-import { cursors, fail, Thrown, world } from './world.js';
+import { fail, shared, Thrown, world } from './world.js';
 
 /** The ring has room for the longest datagram, or nothing would ever be read. */
 const ARENA_MIN = 65_535;
@@ -56,9 +57,11 @@ class Player {
     this.#comeToRest();
     this.#collect();
     for (const socket of this.#sockets) if (!socket.closed) socket.checkAtRest();
-    const { head, tail, wakePending } = cursors();
-    if (head !== tail) fail(`${(head - tail) | 0} records wait in the ring, and nobody comes`);
-    if (wakePending !== 0) fail('the flag says that a wake-up is under way, and none is');
+    if (shared('base') !== 0) world.see('rings that start over');
+    const waiting = (shared('head') - shared('tail')) | 0;
+    if (waiting !== 0) fail(`${waiting} records wait in the ring, and nobody comes`);
+    if (shared('wakePending') !== 0) fail('the flag says that a wake-up is under way, and none is');
+    if (shared('crowding') !== 0) fail('a socket has the most to do, and there is nothing to do');
   }
 
   /** Also of what has failed. */
@@ -91,6 +94,7 @@ class Player {
   }
 
   #react(socket: TestSocket): void {
+    if (shared('crowding') !== 0) world.see('sockets in turn');
     const reaction = this.#scenario.reactions[this.#reaction++];
     if (!reaction) return;
     this.#depth++;
@@ -173,7 +177,7 @@ class Player {
         socket.wantsBatches = !socket.wantsBatches;
         break;
       case 'close':
-        world.see('closed');
+        world.see(this.#depth > 0 ? 'closed by a listener' : 'closed');
         socket.close(() => this.#collect());
         break;
     }

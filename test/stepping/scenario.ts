@@ -104,10 +104,13 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.record({
   practised: fc.boolean(),
   sockets: fc.array(socket, { minLength: 1, maxLength: 3 }),
   actions: fc.array(action(happenings), { minLength: 1, maxLength: 40, size: 'max' }),
-  reactions: fc.array(fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: action(reactions) }), {
-    maxLength: 30,
-    size: 'max',
-  }),
+  reactions: fc.array(
+    fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: action(reactions) }),
+    {
+      maxLength: 30,
+      size: 'max',
+    },
+  ),
   pauses: fc.array(pause, { maxLength: 24, size: 'max' }),
   stops: fc.oneof({ weight: 7, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });

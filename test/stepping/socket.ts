@@ -2,8 +2,8 @@
 // schedule. It deals with the thread as lib/socket/core.ts and place.ts do.
 import { OPEN_DROP_WHEN_FULL, OPEN_GSO } from '../../dist/backend/layout.js';
 import { udp4 } from '../../dist/base/family.js';
-import type { Payload } from '../../dist/base/payload.js';
-import { parseLiteral, type ParsedAddress } from '../../dist/thread/address.js';
+import type { Payload, SendCallback } from '../../dist/base/payload.js';
+import { type ParsedAddress, parseLiteral } from '../../dist/thread/address.js';
 import type { Batch } from '../../dist/thread/batch.js';
 import type { Endpoint, RemoteInfo } from '../../dist/thread/endpoint.js';
 import type { IoThread } from '../../dist/thread/io-thread.js';
@@ -110,8 +110,8 @@ export class TestSocket implements Endpoint {
     this.#react(this);
   }
 
-  reply(words: Uint32Array, at: number, payload: Payload, told: unknown): void {
-    const listener = told as SentListener;
+  reply(words: Uint32Array, at: number, payload: Payload, told: SendCallback | undefined): void {
+    const listener = told as unknown as SentListener;
     const errno = this.#thread.sender.reply(this.id, false, words, at, payload as Uint8Array, listener);
     if (errno !== 0) listener(errno);
   }
@@ -152,7 +152,8 @@ export class TestSocket implements Endpoint {
     world.see('answers');
     const batch = this.#batch as Batch;
     const port = batch.port(0);
-    batch.reply(0, payloadOf(key, size), this.sent.add(port, key, size, true, false));
+    const listener: SentListener = this.sent.add(port, key, size, true, false);
+    batch.reply(0, payloadOf(key, size), listener as unknown as SendCallback); // it comes back to reply() as it is
   }
 
   sendRun(port: number, key: number, count: number, size: number): void {

@@ -1,6 +1,6 @@
 // What is around lib/thread/ while it is stepped: the event loop, the clock, and between any two things that the other
 // side could see, the steps of the I/O thread.
-import { C_HEAD, C_TAIL, C_WAKE_PENDING } from '../../dist/backend/layout.js';
+import { C_BASE, C_CROWDING, C_HEAD, C_TAIL, C_WAKE_PENDING } from '../../dist/backend/layout.js';
 import { stepping } from './native.js';
 
 /** What listeners throw on purpose. */
@@ -14,6 +14,34 @@ export function fail(message: string): never {
   throw world.failure;
 }
 
+/** What has to happen in a run: where one of these never does, it shows nothing of it. */
+const SITUATIONS = [
+  'steps',
+  'datagrams',
+  'batches',
+  'batches of several',
+  'errors',
+  'answers',
+  'results through the ring',
+  'deferred',
+  'joined for the kernel',
+  'sent again singly',
+  'runs not taken whole',
+  'waits for drain',
+  'drained',
+  'dropped',
+  'dropped by close()',
+  'full rings',
+  'rings that start over',
+  'sockets in turn',
+  'thrown to the event loop',
+  'event loop turned by a listener',
+  'closed by a listener',
+  'closed',
+  'stopped at some moment',
+] as const;
+export type Situation = (typeof SITUATIONS)[number];
+
 type Callback = () => void;
 
 const STARTS_AT_NS = 1e12;
@@ -24,8 +52,8 @@ class World {
   control: Int32Array | undefined;
   failure: Failure | undefined;
   onWake: Callback = () => {};
-  /** How often what has happened: a run in which something never did shows nothing of it. */
-  readonly seen: Record<string, number> = {};
+  /** How often what has happened. */
+  readonly seen = Object.fromEntries(SITUATIONS.map((what) => [what, 0])) as Record<Situation, number>;
   #ns = STARTS_AT_NS;
   #ticks: Callback[] = [];
   #immediates: Callback[] = [];
@@ -43,8 +71,8 @@ class World {
     stepping.setClock(this.#ns);
   }
 
-  see(what: string, times = 1): void {
-    this.seen[what] = (this.seen[what] ?? 0) + times;
+  see(what: Situation, times = 1): void {
+    this.seen[what] += times;
   }
 
   /** Before whatever the thread could notice, or have done something about. */
@@ -152,7 +180,8 @@ Atomics.exchange = ((array: Int32Array, at: number, value: number) => {
 }) as typeof Atomics.exchange;
 
 /** What the two sides have told each other, without a step. */
-export function cursors(): { head: number; tail: number; wakePending: number } {
-  const control = world.control as Int32Array;
-  return { head: control[C_HEAD >> 2], tail: control[C_TAIL >> 2], wakePending: control[C_WAKE_PENDING >> 2] };
+export function shared(at: 'head' | 'base' | 'tail' | 'crowding' | 'wakePending'): number {
+  return (world.control as Int32Array)[PLACES[at] >> 2];
 }
+
+const PLACES = { head: C_HEAD, base: C_BASE, tail: C_TAIL, crowding: C_CROWDING, wakePending: C_WAKE_PENDING };

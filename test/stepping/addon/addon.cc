@@ -1,4 +1,5 @@
-// The product's addon on a kernel in memory, and `stepping`, by which a test lets the I/O thread take its steps.
+// The product's addon on a kernel in memory, and `stepping`, by which a test lets the I/O thread take its
+// steps.
 #include <napi.h>
 
 #include <algorithm>
@@ -125,9 +126,18 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const struct {
     const char* name;
     Napi::Value (*call)(const Napi::CallbackInfo&);
-  } calls[] = {{"step", step},           {"wakesAt", wakes_at}, {"setClock", set_clock}, {"takeWake", take_wake_up},
-               {"pendingWakes", pending}, {"arrive", arrive},    {"fail", fail},          {"waiting", waiting},
-               {"setFull", set_full},    {"refuse", refuse},    {"forget", forget},      {"takeSent", take_sent}};
+  } calls[] = {{"step", step},
+               {"wakesAt", wakes_at},
+               {"setClock", set_clock},
+               {"takeWake", take_wake_up},
+               {"pendingWakes", pending},
+               {"arrive", arrive},
+               {"fail", fail},
+               {"waiting", waiting},
+               {"setFull", set_full},
+               {"refuse", refuse},
+               {"forget", forget},
+               {"takeSent", take_sent}};
   for (const auto& [name, call] : calls) stepping.Set(name, Napi::Function::New(env, call, name));
   exports.Set("stepping", stepping);
   return exports;

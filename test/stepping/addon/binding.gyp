@@ -1,4 +1,4 @@
-# The addon of the stepping tests: native/ as it is, but for its engines, with the ring stepped (stepped_ring.h) and the
+# The addon of the stepping tests: native/ as it is, but for its engines, with the ring stepped (core/memory/rx_ring.h) and the
 # system replaced (system.cc). scripts/stepping-build.mjs builds it, in a copy of the sources.
 {
   "targets": [
@@ -14,7 +14,7 @@
       "cflags!": ["-O3"],
       "cflags": ["-fvisibility=hidden", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-missing-field-initializers"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-exceptions"],
-      "cflags_cc": ["-std=c++20", "-include", "<(module_root_dir)/stepped_ring.h"],
+      "cflags_cc": ["-std=c++20"],
       "ldflags": [
         "-Wl,-Bsymbolic",
         "-Wl,--wrap=pthread_create",
@@ -26,6 +26,7 @@
         "-Wl,--wrap=nanosleep",
         "-Wl,--wrap=clock_gettime",
         "-Wl,--wrap=getrandom",
+        "-Wl,--wrap=_ZNSt6chrono3_V212steady_clock3nowEv",
         "-Wl,--wrap=napi_create_threadsafe_function",
         "-Wl,--wrap=napi_call_threadsafe_function",
         "-Wl,--wrap=napi_release_threadsafe_function",

@@ -7,7 +7,7 @@
 #include "engine/choose.h"
 #include "engine/features.h"
 #include "fiber.h"
-#include "stepped_ring.h"
+#include "stepped_ref.h"
 
 namespace ksocket {
 

@@ -1,5 +1,5 @@
-// The kernel of the stepping tests: the fake one of the native tests, whose calls are steps of the I/O thread and whose
-// wait() lets everything else run.
+// The kernel of the stepping tests: the fake one of the native tests, whose calls are steps of the I/O thread
+// and whose wait() lets everything else run.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "stepped_ring.h"
+#include "stepped_ref.h"
 
 namespace ksocket::stepping {
 

@@ -1,5 +1,5 @@
-// The I/O thread as a fiber: a stack of its own on JavaScript's thread, which runs from one point() to the next when it
-// is resumed. There is one at a time, and a clock that goes on when a test says so.
+// The I/O thread as a fiber: a stack of its own on JavaScript's thread, which runs from one point() to the
+// next when it is resumed. There is one at a time, and a clock that goes on when a test says so.
 #pragma once
 
 #include <cstdint>

@@ -1,18 +1,19 @@
-// What the addon asks of the system and of Node, as the linker passes it on (--wrap, CMakeLists.txt): threads are
-// fibers, locks are waited for by letting the other side run, time is the tests', and a wake-up of JavaScript waits
-// until the test delivers it.
+// What the addon asks of the system and of Node, as the linker passes it on (--wrap, CMakeLists.txt): threads
+// are fibers, locks are waited for by letting the other side run, time is the tests', and a wake-up of
+// JavaScript waits until the test delivers it.
+#include "system.h"
+
 #include <node_api.h>
 #include <pthread.h>
 #include <sys/types.h>
 
-#include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 
 #include "fiber.h"
-#include "system.h"
 
 namespace ksocket::stepping {
 
@@ -91,6 +92,11 @@ int __wrap_clock_gettime(clockid_t, timespec* now) {
   return 0;
 }
 
+// std::chrono::steady_clock::now()
+int64_t __wrap__ZNSt6chrono3_V212steady_clock3nowEv() {
+  return static_cast<int64_t>(now_ns());
+}
+
 // The same run each time.
 ssize_t __wrap_getrandom(void* out, size_t bytes, unsigned) {
   std::memset(out, 7, bytes);
@@ -105,17 +111,20 @@ int __wrap_prctl(int, ...) {
   return 0;
 }
 
-napi_status __wrap_napi_create_threadsafe_function(napi_env, napi_value, napi_value, napi_value, size_t, size_t, void*,
-                                                   napi_finalize, void*, napi_threadsafe_function_call_js,
+napi_status __wrap_napi_create_threadsafe_function(napi_env, napi_value, napi_value, napi_value, size_t,
+                                                   size_t, void*, napi_finalize, void*,
+                                                   napi_threadsafe_function_call_js,
                                                    napi_threadsafe_function* function) {
   *function = reinterpret_cast<napi_threadsafe_function>(&wakes);
   return napi_ok;
 }
-napi_status __wrap_napi_call_threadsafe_function(napi_threadsafe_function, void*, napi_threadsafe_function_call_mode) {
+napi_status __wrap_napi_call_threadsafe_function(napi_threadsafe_function, void*,
+                                                 napi_threadsafe_function_call_mode) {
   wakes++;
   return napi_ok;
 }
-napi_status __wrap_napi_release_threadsafe_function(napi_threadsafe_function, napi_threadsafe_function_release_mode) {
+napi_status __wrap_napi_release_threadsafe_function(napi_threadsafe_function,
+                                                    napi_threadsafe_function_release_mode) {
   wakes = 0;
   return napi_ok;
 }

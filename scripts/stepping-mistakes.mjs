@@ -1,0 +1,303 @@
+// Mistakes that a maintainer could make, each of which the stepping tests have to find: file, what stands there once,
+// what would stand there instead. One may take several changes.
+
+const receiver = 'lib/thread/receiver.ts';
+const returned = 'lib/thread/returned-records.ts';
+const records = 'lib/thread/records.ts';
+const batch = 'lib/thread/batch.ts';
+const lanes = 'lib/thread/lanes.ts';
+const payloads = 'lib/thread/payloads.ts';
+const sender = 'lib/thread/sender.ts';
+const turns = 'lib/thread/turns.ts';
+const ring = 'native/core/memory/rx_ring.h';
+const turn = 'native/core/endpoint/rx_turn.cc';
+const thread = 'native/core/thread/io_thread.cc';
+const backlog = 'native/core/endpoint/backlog.cc';
+const flush = 'native/core/datapath/tx_flush.cc';
+
+const secondLook = `        // Cleared before the head is looked at again: what is published from here on wakes us.
+        Atomics.store(control, C_WAKE_PENDING >> 2, 0);
+      } while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);`;
+
+export const mistakes = {
+  // ---- who wakes whom
+  'the head is looked at before the flag is cleared': [
+    [
+      receiver,
+      secondLook,
+      `        const head = Atomics.load(control, C_HEAD >> 2);
+        Atomics.store(control, C_WAKE_PENDING >> 2, 0);
+        if (head === this.#tail) break;
+      } while (true);`,
+    ],
+  ],
+  'the flag is cleared late, behind the drain': [
+    [
+      receiver,
+      secondLook,
+      `        if (Atomics.load(control, C_HEAD >> 2) === this.#tail) {
+          this.#tools.afterDrain();
+          Atomics.store(control, C_WAKE_PENDING >> 2, 0);
+          break;
+        }
+      } while (true);`,
+    ],
+  ],
+  'no second look at the head': [
+    [receiver, '} while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);', '} while (false);'],
+  ],
+  'the flag is never cleared': [[receiver, '        Atomics.store(control, C_WAKE_PENDING >> 2, 0);\n', '']],
+  'a drain whose second round is thrown out of does not go on': [
+    [receiver, '        ended = false; // also when a listener throws in a later round\n', ''],
+  ],
+  'a drain that has had its time does not come back': [
+    [receiver, 'if (budget.spent || !ended) goOnLater(this);', 'if (!ended && !budget.spent) goOnLater(this);'],
+  ],
+  'one that waits is forgotten when another throws': [[turns, '    if (waiting.size > 0) arm();\n', '']],
+  'the flag is exchanged before the head is stored': [
+    [
+      ring,
+      `    cell(memory_.control->head).store(head_, std::memory_order_seq_cst);
+    return cell(memory_.control->wake_pending).exchange(1, std::memory_order_seq_cst) == 0;`,
+      `    bool wake = cell(memory_.control->wake_pending).exchange(1, std::memory_order_seq_cst) == 0;
+    cell(memory_.control->head).store(head_, std::memory_order_seq_cst);
+    return wake;`,
+    ],
+  ],
+  'a thread that waits for room is looked for before the tail is moved': [
+    [
+      returned,
+      `    Atomics.store(control, C_TAIL >> 2, tail);
+    if (Atomics.load(control, C_PRODUCER_WAITING >> 2) === 0) {`,
+      `    const waits = Atomics.load(control, C_PRODUCER_WAITING >> 2);
+    Atomics.store(control, C_TAIL >> 2, tail);
+    if (waits === 0) {`,
+    ],
+  ],
+  'a thread that waits for room is not told': [
+    [returned, 'if (Atomics.exchange(control, C_PRODUCER_WAITING >> 2, 0) === 1) this.#resume();', ''],
+  ],
+  'no second look for room': [
+    [ring, 'if (!has_room()) return true;\n    stop_waiting();\n    return false;', 'return true;'],
+  ],
+  'one finds room, and the others that waited are left': [[thread, '    unpause_all();\n    return;', '    return;']],
+  'results wait for room, and nobody asks for it': [
+    [thread, '  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();', ''],
+  ],
+  'what was received before a pause is not published': [
+    [
+      thread,
+      '  publish();\n  if (!ring_.wait_for_room([&] { return turn_',
+      '  if (!ring_.wait_for_room([&] { return turn_',
+    ],
+  ],
+
+  // ---- where records are
+  'the base is stored after the head': [
+    [
+      ring,
+      `    cell(memory_.control->base).store(base_, std::memory_order_relaxed);
+`,
+      '',
+    ],
+    [
+      ring,
+      `    cell(memory_.control->head).store(head_, std::memory_order_seq_cst);
+`,
+      `    cell(memory_.control->head).store(head_, std::memory_order_seq_cst);
+    cell(memory_.control->base).store(base_, std::memory_order_relaxed);
+`,
+    ],
+  ],
+  'the base is read before the head': [
+    [
+      receiver,
+      'ended = this.#consume(Atomics.load(control, C_HEAD >> 2), control[C_BASE >> 2], again);',
+      'const base = control[C_BASE >> 2]; ended = this.#consume(Atomics.load(control, C_HEAD >> 2), base, again);',
+    ],
+  ],
+  'the ring starts over while there are unpublished records': [
+    [ring, 'if (head_ == tail_) {\n      start_over();', 'if (published_ == tail_) {\n      start_over();'],
+  ],
+  'a payload catches up with the oldest': [
+    [ring, 'return *at = 0, oldest_ > length;', 'return *at = 0, oldest_ >= length;'],
+  ],
+  'a payload overwrites the oldest': [
+    [ring, 'return *at = write_, oldest_ - write_ > length;', 'return *at = write_, true;'],
+  ],
+  'one record too many': [
+    [ring, 'if (head_ - tail_ >= memory_.slots) return nullptr;', ''],
+    [
+      ring,
+      'uint32_t free_slots = memory_.slots - (head_ - tail_);',
+      'uint32_t free_slots = memory_.slots + 1 - (head_ - tail_);',
+    ],
+  ],
+  'places behind the end of the arena': [
+    [ring, 'Places found{write_, (end - write_) / stride};', 'Places found{write_, (end - write_) / stride + 1};'],
+  ],
+  'places, and no records for them': [
+    [ring, 'std::min({found.count, wanted, memory_.slots - (head_ - tail_)})', 'std::min({found.count, wanted})'],
+    [ring, 'uint32_t n = fits < free_slots ? fits : free_slots;', 'uint32_t n = fits;'],
+  ],
+  'more messages than places': [[turn, '      wanted = places.count;\n', '']],
+  'messages that the ring may not be able to take': [
+    [turn, 'if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;', 'return std::max(messages, 2u);'],
+  ],
+  'records do not know the base': [
+    [records, 'return ((n - base) & this.#mask) * RECORD_WORDS;', 'return (n & this.#mask) * RECORD_WORDS;'],
+  ],
+  'a batch is given back before its listener has run': [
+    [
+      receiver,
+      `      this.#next(this.#fill(batch, endpoint.id, head, base));
+`,
+      `      this.#next(this.#fill(batch, endpoint.id, head, base));
+      this.#returned.upTo(this.#tail);
+`,
+    ],
+  ],
+  'a record is given back before its last datagram': [
+    [
+      receiver,
+      '      if (position < length) this.#segmentAt = position;\n      else this.#next(1);',
+      '      if (position < length) this.#segmentAt = position;\n      if (position >= length || each * 2 < length) this.#next(1);',
+    ],
+  ],
+
+  // ---- what a listener gets
+  'a batch begins again with what was handed out': [[batch, 'let position = from;', 'let position = 0;']],
+  'a batch is not cut where it is full': [[batch, 'return false;\n    let position', 'return true;\n    let position']],
+  'a batch goes on behind a record of another kind': [
+    [
+      receiver,
+      'if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;',
+      'if (records.socketId(at) !== id || !batch.add(at, segmentAt)) break;',
+    ],
+  ],
+  'a batch has records of other sockets': [
+    [
+      receiver,
+      'records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch',
+      'records.kind(at) !== KIND_DATAGRAM || !batch',
+    ],
+  ],
+  'a view of a batch is found by its place alone': [
+    [batch, 'known.byteOffset === offset && known.length === size', 'known.byteOffset === offset'],
+  ],
+  'payloads that do not lie back to back are copied as if': [
+    [
+      payloads,
+      'if (records.kind(at) !== KIND_DATAGRAM || records.offset(at) !== until) break;',
+      'if (records.kind(at) !== KIND_DATAGRAM) break;',
+    ],
+  ],
+  'a chunk is used beyond its end': [
+    [payloads, 'this.#used + total > this.#bytes.length', 'this.#used > this.#bytes.length'],
+  ],
+  'copied payloads are thought to reach one record further': [
+    [payloads, '((this.#until - n) | 0) > 0', '((this.#until - n) | 0) >= 0'],
+  ],
+  'a super-datagram goes on after its socket has closed': [
+    [receiver, 'if (this.#endpointOf(records.socketId(at)) !== endpoint || wantsBatches(endpoint)) return true;', ''],
+  ],
+  'what a closed socket has left is not counted': [
+    ['lib/thread/io-thread.ts', "    this.#counters.add(slot, 'rxCloseDrops', this.#receiver.waiting(id));\n", ''],
+  ],
+  'what was handed out of a record counts as dropped': [
+    [
+      receiver,
+      '      if (count === 0) left -= this.#lanes?.begun(id) ?? (n === this.#tail ? this.#segmentAt : 0);\n',
+      '',
+    ],
+  ],
+  'a slot keeps its number when its socket closes': [
+    ['lib/thread/io-thread.ts', '    this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;\n', ''],
+  ],
+
+  // ---- sockets in turn
+  'a lane begins its record again': [[lanes, '    if (lane !== undefined) lane.segmentAt = segmentAt;\n', '']],
+  'a lane does not forget where it was in a record': [[lanes, '    lane.segmentAt = 0;\n', '']],
+  'records are given back before those of others': [
+    [
+      receiver,
+      'while (this.#tail !== lanes.until && records.socketId(records.at(this.#tail, base)) === 0) {',
+      'while (this.#tail !== lanes.until) {',
+    ],
+  ],
+  'the crowd is never over': [[receiver, '      Atomics.store(this.#control, C_CROWDING >> 2, 0);\n', '']],
+  'a lane is compacted and keeps its place': [[lanes, '      lane.first = 0;\n', '']],
+
+  // ---- sending
+  'what is sent overtakes the backlog': [[thread, '  bool first = endpoint.backlog.empty();', '  bool first = true;']],
+  'nobody works off the backlog': [
+    [thread, '  if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);\n', ''],
+  ],
+  'the backlog is not told when it is empty': [
+    [backlog, '  if (!std::exchange(tell_drained_, false)) return Outcome::empty;', '  return Outcome::empty;'],
+  ],
+  'joined datagrams are sent again, and one that waits is overtaken': [
+    [
+      flush,
+      `    defer(chunk, i);
+    return false;
+  }
+  return true;
+}
+
+void`,
+      `    chunk[i].result = kResultDeferred;
+  }
+  return true;
+}
+
+void`,
+    ],
+  ],
+  'joined datagrams are sent again behind those that come after': [
+    [
+      flush,
+      `    if (wait) {
+      all_settled = false;
+    } else {
+      all_settled = settle_refused(out, groups_[g++], sent, base, chunk);
+    }
+  }
+`,
+      `    if (wait) {
+      all_settled = false;
+    } else if (groups_[g].segments > 1 && g + 1 < groups) {
+      Group later = groups_[g++];
+      Action next;
+      if (out.send(groups_.messages(g, g + 1), &next) > 0) settle_sent(out, groups_[g++], chunk);
+      all_settled = settle_refused(out, later, sent, base, chunk);
+    } else {
+      all_settled = settle_refused(out, groups_[g++], sent, base, chunk);
+    }
+  }
+`,
+    ],
+  ],
+  'a deferred result is told as one': [[sender, 'if (result === RESULT_DEFERRED) {', 'if (false) {']],
+  'a result is told twice': [
+    [sender, '    this.#waiting.delete(number);\n    waiting.listener(result);', '    waiting.listener(result);'],
+  ],
+  'a run goes on though the socket cannot take more': [[sender, '          if (this.#deferred) break;\n', '']],
+  'records keep the listeners of the last flush': [
+    [sender, '      this.#listeners[i] = undefined;\n      const result', '      const result'],
+  ],
+  'what is taken back leaves': [
+    [
+      sender,
+      '      this.#records.drop(i);\n      this.#listeners[i] = undefined;\n    }\n    this.handOver();',
+      '      this.#listeners[i] = undefined;\n    }\n    this.handOver();',
+    ],
+  ],
+  'what stays staged loses its place': [[sender, '    this.#stagedBytes = bytes;\n', '']],
+  'more is staged than there is memory for': [
+    [sender, 'this.#stagedBytes + length > STAGED_BYTES_MAX', 'this.#stagedBytes > STAGED_BYTES_MAX'],
+  ],
+  'what a drain has staged waits for the next': [
+    ['lib/thread/io-thread.ts', '      afterDrain: () => this.sender.flush(),', '      afterDrain: () => {},'],
+  ],
+};
