@@ -1,6 +1,6 @@
 // Builds what the stepping tests run, in build-native/stepping/: the addon from a copy of native/ (test/stepping/addon/),
 // and lib/ and test/stepping/ as JavaScript, with what is around lib/thread/ replaced. A mistake is made in the copy.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { nodeGyp } from './node-gyp.mjs';
@@ -66,7 +66,8 @@ export function buildAddon(name, changes = []) {
   if (nodeGyp(gyp, configured ? 'build' : 'rebuild') !== 0) throw new Error('the stepping addon does not compile');
   const addon = join(place, 'addons', `${name}.node`);
   mkdirSync(dirname(addon), { recursive: true });
-  copyFileSync(join(sources, 'test/stepping/addon/build/Release/stepping.node'), addon);
+  copyFileSync(join(gyp, 'build/Release/stepping.node'), `${addon}.new`);
+  renameSync(`${addon}.new`, addon); // a process may still run the old one
   return addon;
 }
 

@@ -84,13 +84,6 @@ export const mistakes = {
   'results wait for room, and nobody asks for it': [
     [thread, '  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();', ''],
   ],
-  'what was received before a pause is not published': [
-    [
-      thread,
-      '  publish();\n  if (!ring_.wait_for_room([&] { return turn_',
-      '  if (!ring_.wait_for_room([&] { return turn_',
-    ],
-  ],
 
   // ---- where records are
   'the base is stored after the head': [

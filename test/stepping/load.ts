@@ -17,6 +17,7 @@ for (const name of calls) {
   Object.defineProperty(IoThread.prototype, name, {
     value(this: IoThread, ...args: unknown[]) {
       world.point();
+      if (name === 'send') world.stage++;
       return call.apply(this, args);
     },
   });

@@ -31,13 +31,14 @@ class Player {
   readonly #scenario: Scenario;
   readonly #thread: IoThread;
   readonly #sockets: TestSocket[] = [];
-  #reaction = 0;
+  readonly #reactions: (Action | null)[];
   #depth = 0; // of listeners on the stack
   #ending = false;
   #key = 0; // of the latest payload
 
   constructor(scenario: Scenario) {
     this.#scenario = scenario;
+    this.#reactions = [...scenario.reactions];
     world.begin(scenario.pauses);
     this.#prepareBudget();
     setRingSize(scenario.slots, ARENA_MIN + scenario.arena);
@@ -46,9 +47,8 @@ class Player {
   }
 
   run(): void {
-    for (const action of this.#scenario.actions) {
-      world.call(() => this.#perform(action));
-    }
+    const actions = [...this.#scenario.actions];
+    while (actions.length > 0) world.call(() => this.#performSome(actions));
     if (this.#scenario.stops) {
       world.see('stopped at some moment');
       return;
@@ -95,14 +95,21 @@ class Player {
 
   #react(socket: TestSocket): void {
     if (shared('crowding') !== 0) world.see('sockets in turn');
-    const reaction = this.#scenario.reactions[this.#reaction++];
-    if (!reaction) return;
     this.#depth++;
     try {
-      this.#perform(reaction, socket);
+      this.#performSome(this.#reactions, socket);
     } finally {
       this.#depth--;
     }
+  }
+
+  // Those at the front that happen in one callback.
+  #performSome(actions: (Action | null)[], own?: TestSocket): void {
+    let action: Action | null | undefined;
+    do {
+      action = actions.shift();
+      if (action) this.#perform(action, own);
+    } while (action?.more);
   }
 
   #collect(): void {
@@ -151,10 +158,10 @@ class Player {
         socket.received.fail(count % 2 === 0 ? ECONNREFUSED : ENOMEM);
         break;
       case 'full':
-        if (!this.#ending) stepping.setFull(socket.fd, true);
+        if (!this.#ending) socket.setFull(true);
         break;
       case 'writable':
-        stepping.setFull(socket.fd, false);
+        socket.setFull(false);
         break;
       case 'refuse':
         stepping.refuse(socket.fd, 1 + (count >> 1), count % 2 === 0 ? EPERM : EINVAL);
@@ -197,7 +204,7 @@ class Player {
   #comeToRest(): void {
     this.#ending = true;
     for (const socket of this.#sockets) {
-      if (!socket.closed) stepping.setFull(socket.fd, false);
+      if (!socket.closed) socket.setFull(false);
     }
     for (let round = 0; round < 2000; round++) {
       let busy = world.step(100) > 0;

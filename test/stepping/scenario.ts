@@ -50,6 +50,8 @@ export interface Action {
   count: number;
   /** Of SIZES. */
   size: number;
+  /** The next one happens in the same callback. */
+  more: boolean;
 }
 
 export interface Scenario {
@@ -79,8 +81,10 @@ const size = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 14, max: SIZES.length - 1 }) },
 );
 
+const more = fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
+
 function action<Kind extends Action['kind']>(kinds: readonly Kind[]): fc.Arbitrary<Action> {
-  return fc.record({ kind: fc.constantFrom(...kinds), socket: fc.nat(2), count: fc.nat(7), size });
+  return fc.record({ kind: fc.constantFrom(...kinds), socket: fc.nat(2), count: fc.nat(7), size, more });
 }
 
 const pause = fc.oneof(

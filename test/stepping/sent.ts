@@ -13,8 +13,9 @@ interface Send {
   hash: number;
   size: number;
   wantsResult: boolean;
-  /** close() may take it back. */
+  /** close() may take it back, at this stage. */
   revocable: boolean;
+  stage: number;
   /** Bytes or -errno; ECANCELED: given up by close(). */
   result?: number;
   left: boolean;
@@ -28,7 +29,7 @@ export class Sent {
 
   /** The datagram is staged; returns who is to be told. */
   add(port: number, key: number, size: number, wantsResult: boolean, revocable: boolean): (result: number) => void {
-    const send: Send = { port, size, hash: hashOf(key, size), wantsResult, revocable, left: false };
+    const send: Send = { port, size, hash: hashOf(key, size), wantsResult, revocable, stage: world.stage, left: false };
     this.#sends.push(send);
     return (result) => {
       if (send.result !== undefined) fail('the result of a send is told twice');
@@ -59,18 +60,27 @@ export class Sent {
     world.see('drained');
   }
 
+  /** Before close(): what has to be taken back. Returns a check, for behind it. */
+  revoke(): () => void {
+    const taken = this.#sends.filter((send) => send.revocable && send.stage === world.stage);
+    world.see('taken back', taken.length);
+    return () => {
+      if (taken.some((send) => send.left)) fail('what was taken back has left');
+    };
+  }
+
   /** `closed`: what waited, or could still be taken back, may not have left. */
   check(stats: Stats, closed: boolean): void {
-    const pending = new Map<number, Send[]>();
+    // Where sends are handed over early, those that may be taken back stay (Sender.handOver): the others overtake them.
+    const byPort = new Map<number, [Send[], Send[]]>();
     for (const send of this.#sends) {
-      const list = pending.get(send.port);
-      if (list === undefined) pending.set(send.port, [send]);
-      else list.push(send);
+      const lists = byPort.get(send.port) ?? [[], []];
+      byPort.set(send.port, lists);
+      lists[send.revocable ? 1 : 0].push(send);
     }
     for (const { port, size, hash } of this.#left) {
-      const list = pending.get(port) ?? [];
-      let send = list.shift();
-      while (send !== undefined && (send.hash !== hash || send.size !== size)) send = list.shift();
+      const list = byPort.get(port)?.find((sends) => sends.some((send) => send.hash === hash && send.size === size));
+      const send = list?.splice(0, 1 + list.findIndex((each) => each.hash === hash && each.size === size)).pop();
       if (send === undefined) fail(`${size} bytes to port ${port} left twice, too early, or were never sent`);
       else send.left = true;
     }

@@ -7,7 +7,7 @@ import { type ParsedAddress, parseLiteral } from '../../dist/thread/address.js';
 import type { Batch } from '../../dist/thread/batch.js';
 import type { Endpoint, RemoteInfo } from '../../dist/thread/endpoint.js';
 import type { IoThread } from '../../dist/thread/io-thread.js';
-import type { SentListener } from '../../dist/thread/sender.js';
+import { type SentListener, STAGED_DATAGRAMS_MAX } from '../../dist/thread/sender.js';
 import { stepping } from './native.js';
 import { payloadOf } from './payloads.js';
 import { Received } from './received.js';
@@ -41,6 +41,7 @@ export class TestSocket implements Endpoint {
   readonly #react: React;
   #batch: Batch | undefined; // the one that is lent, or was
   #lent = false;
+  #full = false;
 
   constructor(thread: IoThread, kind: SocketKind, react: React) {
     this.#thread = thread;
@@ -63,16 +64,16 @@ export class TestSocket implements Endpoint {
     world.see('datagrams');
     this.#checkOpen();
     this.#checkReleased();
-    this.#thread.sender.passEvent();
+    this.#passEvent();
     this.received.takeMessage(data, rinfo);
     this.#react(this);
-    this.#thread.sender.passEvent();
+    this.#passEvent();
   }
 
   onBatch(batch: Batch): void {
     world.see('batches');
     this.#checkOpen();
-    this.#thread.sender.passEvent();
+    this.#passEvent();
     this.#batch = batch;
     this.#lent = true;
     const { length } = batch;
@@ -88,6 +89,11 @@ export class TestSocket implements Endpoint {
       this.#lent = false;
       this.received.giveBack(length);
     }
+    this.#passEvent();
+  }
+
+  #passEvent(): void {
+    world.stage++;
     this.#thread.sender.passEvent();
   }
 
@@ -156,6 +162,12 @@ export class TestSocket implements Endpoint {
     batch.reply(0, payloadOf(key, size), listener as unknown as SendCallback); // it comes back to reply() as it is
   }
 
+  /** Its send buffer. */
+  setFull(full: boolean): void {
+    this.#full = full;
+    stepping.setFull(this.fd, full);
+  }
+
   sendRun(port: number, key: number, count: number, size: number): void {
     const list: unknown[] = [];
     for (let i = 0; i < count; i++) {
@@ -164,6 +176,7 @@ export class TestSocket implements Endpoint {
     }
     const taken = this.#thread.sender.sendRun(this.id, udp4, list, false);
     this.sent.takeBack(count - taken);
+    if (this.#full && taken > STAGED_DATAGRAMS_MAX) fail('a run is taken that waits for the socket to be writable');
     if (taken < count) {
       world.see('runs not taken whole');
       if (this.#thread.native.notifyDrained(this.id)) this.sent.waitForDrain();
@@ -174,6 +187,7 @@ export class TestSocket implements Endpoint {
   close(collect: () => void): void {
     if (this.closed) return;
     const { sender } = this.#thread;
+    const checkRevoked = this.sent.revoke();
     sender.revoke(this.id);
     for (const listener of sender.takeWaiting(this.id)) listener(-ECANCELED);
     this.#thread.release(this.id);
@@ -182,6 +196,7 @@ export class TestSocket implements Endpoint {
     this.closed = true;
     this.received.check(stats, true);
     this.sent.check(stats, true);
+    checkRevoked();
     stepping.forget(this.fd);
   }
 

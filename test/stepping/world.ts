@@ -26,6 +26,7 @@ const SITUATIONS = [
   'deferred',
   'joined for the kernel',
   'sent again singly',
+  'taken back',
   'runs not taken whole',
   'waits for drain',
   'drained',
@@ -52,6 +53,8 @@ class World {
   control: Int32Array | undefined;
   failure: Failure | undefined;
   onWake: Callback = () => {};
+  /** What is sent at one stage may still be taken back: it ends when something leaves, and with the event. */
+  stage = 0;
   /** How often what has happened. */
   readonly seen = Object.fromEntries(SITUATIONS.map((what) => [what, 0])) as Record<Situation, number>;
   #ns = STARTS_AT_NS;
@@ -63,6 +66,7 @@ class World {
   /** `pauses`: how many steps the thread takes before each step of JavaScript's, over and over. */
   begin(pauses: readonly number[]): void {
     this.failure = undefined;
+    this.stage = 0;
     this.#ns = STARTS_AT_NS;
     this.#ticks = [];
     this.#immediates = [];
