@@ -113,9 +113,11 @@ export const mistakes = {
     [ring, 'if (head_ == tail_) {\n      start_over();', 'if (published_ == tail_) {\n      start_over();'],
   ],
   'a payload catches up with the oldest': [
+    [ring, '(oldest_ > 0 ? (oldest_ - 1) / bytes_each : 0)', 'oldest_ / bytes_each'],
     [ring, 'return *at = 0, oldest_ > length;', 'return *at = 0, oldest_ >= length;'],
   ],
   'a payload overwrites the oldest': [
+    [ring, 'fits = (oldest_ - write_ - 1) / bytes_each;', 'fits = wanted;'],
     [ring, 'return *at = write_, oldest_ - write_ > length;', 'return *at = write_, true;'],
   ],
   'one record too many': [

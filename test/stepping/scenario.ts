@@ -56,7 +56,7 @@ export interface Action {
 
 export interface Scenario {
   slots: number;
-  /** Bytes of the arena beyond what a ring needs. */
+  /** Bytes of the arena beyond what a socket that waits for room needs. */
   arena: number;
   /** How the thread waits for fuller batches: 0, it does not. */
   rxUsecs: number;

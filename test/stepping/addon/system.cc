@@ -62,14 +62,13 @@ int __wrap_pthread_join(pthread_t, void**) {
 }
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t* mutex) {
-  while (pthread_mutex_trylock(mutex) != 0) {
+  for (Stop stop = Stop::point; pthread_mutex_trylock(mutex) != 0;) {
     if (on_fiber()) {
       block();
-    } else if (resume_fiber() != Stop::point && pthread_mutex_trylock(mutex) != 0) {
-      deadlock("a lock that the I/O thread does not let go of");
-    } else {
       continue;
     }
+    if (stop != Stop::point) deadlock("a lock that the I/O thread does not let go of");
+    stop = resume_fiber();
   }
   return 0;
 }
