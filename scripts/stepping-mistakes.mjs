@@ -281,12 +281,8 @@ void`,
   'records keep the listeners of the last flush': [
     [sender, '      this.#listeners[i] = undefined;\n      const result', '      const result'],
   ],
-  'what is taken back leaves': [
-    [
-      sender,
-      '      this.#records.drop(i);\n      this.#listeners[i] = undefined;\n    }\n    this.handOver();',
-      '      this.#listeners[i] = undefined;\n    }\n    this.handOver();',
-    ],
+  'who has sent what is taken back is told': [
+    [sender, '      this.#records.drop(i);\n      this.#listeners[i] = undefined;\n', '      this.#records.drop(i);\n'],
   ],
   'what stays staged loses its place': [[sender, '    this.#stagedBytes = bytes;\n', '']],
   'more is staged than there is memory for': [

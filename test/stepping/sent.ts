@@ -16,6 +16,7 @@ interface Send {
   /** close() may take it back, at this stage. */
   revocable: boolean;
   stage: number;
+  takenBack: boolean;
   /** Bytes or -errno; ECANCELED: given up by close(). */
   result?: number;
   left: boolean;
@@ -29,9 +30,19 @@ export class Sent {
 
   /** The datagram is staged; returns who is to be told. */
   add(port: number, key: number, size: number, wantsResult: boolean, revocable: boolean): (result: number) => void {
-    const send: Send = { port, size, hash: hashOf(key, size), wantsResult, revocable, stage: world.stage, left: false };
+    const send: Send = {
+      port,
+      size,
+      hash: hashOf(key, size),
+      wantsResult,
+      revocable,
+      stage: world.stage,
+      takenBack: false,
+      left: false,
+    };
     this.#sends.push(send);
     return (result) => {
+      if (send.takenBack) fail('the result of a send that was taken back is told');
       if (send.result !== undefined) fail('the result of a send is told twice');
       send.result = result;
     };
@@ -63,6 +74,7 @@ export class Sent {
   /** Before close(): what has to be taken back. Returns a check, for behind it. */
   revoke(): () => void {
     const taken = this.#sends.filter((send) => send.revocable && send.stage === world.stage);
+    for (const send of taken) send.takenBack = true;
     world.see('taken back', taken.length);
     return () => {
       if (taken.some((send) => send.left)) fail('what was taken back has left');
