@@ -12,6 +12,7 @@ const turns = 'lib/thread/turns.ts';
 const ring = 'native/core/memory/rx_ring.h';
 const turn = 'native/core/endpoint/rx_turn.cc';
 const thread = 'native/core/thread/io_thread.cc';
+const sharing = 'native/core/sharing/loop_sharing.cc';
 const backlog = 'native/core/endpoint/backlog.cc';
 const flush = 'native/core/datapath/tx_flush.cc';
 
@@ -83,6 +84,18 @@ export const mistakes = {
   'one finds room, and the others that waited are left': [[thread, '    unpause_all();\n    return;', '    return;']],
   'results wait for room, and nobody asks for it': [
     [thread, '  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();', ''],
+  ],
+  'the event loop receives without the lock': [
+    [
+      sharing,
+      `  loop_came_.store(true, std::memory_order_relaxed);
+  LoopLock lock(*this);`,
+      '  loop_came_.store(true, std::memory_order_relaxed);',
+    ],
+  ],
+  'what the event loop has received is not published': [[sharing, '  if (something) tools_.ring.publish();\n', '']],
+  'what the event loop has received is not read': [
+    [sharing, 'return something || outcome == RxTurn::Outcome::ring_full;', 'return false;'],
   ],
 
   // ---- where records are

@@ -19,6 +19,14 @@ interface Stepping {
   /** So many messages, whatever is in them. */
   refuse(fd: number, count: number, errno: number): void;
   forget(fd: number): void;
+  /** May the event loop receive from sockets of the next thread? */
+  share(yes: boolean): void;
+  /** How many sockets it can share by now. */
+  places(): number;
+  /** The event loop is told of the socket that has this place. True: it has to read the ring now. */
+  receiveOnLoop(place: number): boolean;
+  /** The event loop is about to wait. */
+  beforePoll(): void;
   /** fd, port, size, hash of each datagram that has left since the last call. */
   takeSent(): number[];
 }

@@ -43,6 +43,7 @@ class Player {
     this.#prepareBudget();
     const anyWaits = scenario.sockets.some(({ drops }) => !drops);
     setRingSize(scenario.slots, (anyWaits ? ARENA_MIN : 1) + scenario.arena);
+    stepping.share(scenario.shares);
     this.#thread = IoThread.start({ ...defaultThreadOptions, rxUsecs: scenario.rxUsecs }, () => {});
     for (const kind of scenario.sockets) this.#open(kind);
   }
@@ -133,6 +134,9 @@ class Player {
       case 'turn':
         world.turn();
         return;
+      case 'poll':
+        world.poll();
+        return;
       case 'wait':
       case 'spend':
         world.advance(TIMES_NS[count]);
@@ -211,6 +215,7 @@ class Player {
       let busy = world.step(100) > 0;
       busy = world.wake() || busy;
       busy = world.turn() || busy;
+      if (this.#sockets.some(({ closed, fd }) => !closed && stepping.waiting(fd) > 0)) world.poll();
       if (busy) continue;
       const at = stepping.wakesAt();
       if (at === Number.POSITIVE_INFINITY) return;

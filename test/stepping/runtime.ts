@@ -1,7 +1,7 @@
 // In place of lib/base/runtime.ts: the world's clock, ticks and immediates.
 import { world } from './world.js';
 
-export const hasLibuv = false;
+export const hasLibuv = true;
 export const development = false;
 
 export function nextTick(callback: () => void): void {

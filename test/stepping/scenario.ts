@@ -29,6 +29,8 @@ const happenings = [
   'wake',
   'turn',
   'turn',
+  'poll',
+  'poll',
   'wait',
 ] as const;
 
@@ -60,6 +62,8 @@ export interface Scenario {
   arena: number;
   /** How the thread waits for fuller batches: 0, it does not. */
   rxUsecs: number;
+  /** Does the event loop receive, too? Only where the thread waits for fuller batches. */
+  shares: boolean;
   /** Listeners have been quick for long, so that the clock is not looked at after each event. */
   practised: boolean;
   sockets: SocketKind[];
@@ -104,7 +108,8 @@ const socket: fc.Arbitrary<SocketKind> = fc.record({
 export const scenarios: fc.Arbitrary<Scenario> = fc.record({
   slots: fc.constantFrom(2, 4, 4, 8, 128),
   arena: fc.constantFrom(0, 1, 100, 700, 700, 4000, 65_535, 80_000, 280_000),
-  rxUsecs: fc.constantFrom(0, 0, 100),
+  rxUsecs: fc.constantFrom(0, 100),
+  shares: fc.boolean(),
   practised: fc.boolean(),
   sockets: fc.array(socket, { minLength: 1, maxLength: 3 }),
   actions: fc.array(action(happenings), { minLength: 1, maxLength: 40, size: 'max' }),

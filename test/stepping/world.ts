@@ -37,6 +37,7 @@ const SITUATIONS = [
   'sockets in turn',
   'thrown to the event loop',
   'event loop turned by a listener',
+  'received by the event loop',
   'closed by a listener',
   'closed',
   'stopped at some moment',
@@ -145,11 +146,22 @@ class World {
     return true;
   }
 
-  /** Those immediates that are set by now. */
+  /** Those immediates that are set by now; then the event loop is about to wait. */
   turn(): boolean {
     const { length } = this.#immediates;
     for (const callback of this.#immediates.splice(0)) this.call(callback);
+    this.point();
+    stepping.beforePoll();
     return length > 0;
+  }
+
+  /** The event loop is told of each socket that it shares with the thread. */
+  poll(): void {
+    for (let place = 0; place < stepping.places(); place++) {
+      this.point();
+      this.see('received by the event loop');
+      if (stepping.receiveOnLoop(place)) this.call(this.onWake);
+    }
   }
 
   /** Nothing of the last schedule comes into the next. */

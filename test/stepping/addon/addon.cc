@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bridge/arguments.h"
 #include "bridge/io_thread_object.h"
 #include "bridge/module_functions.h"
 #include "engine.h"
+#include "event_loop.h"
 #include "fiber.h"
 #include "system.h"
 
@@ -68,6 +70,29 @@ Napi::Value fail(const Napi::CallbackInfo& info) {
   test::Arrival arrival;
   arrival.error = i32(info[1]);
   engine()->arrive(i32(info[0]), std::move(arrival));
+  return info.Env().Undefined();
+}
+
+// share(yes): may the event loop receive from sockets of the next I/O thread?
+Napi::Value share(const Napi::CallbackInfo& info) {
+  set_exclusive(boolean(info[0]));
+  return info.Env().Undefined();
+}
+
+// places() → how many sockets it can share by now
+Napi::Value places(const Napi::CallbackInfo& info) {
+  return number(info.Env(), uint64_t{event_loop.places});
+}
+
+// receiveOnLoop(place): the event loop is told of the socket that has this place → it has to read the ring
+// now
+Napi::Value receive_on_loop(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), event_loop.receive(u32(info[0])));
+}
+
+// beforePoll(): the event loop is about to wait
+Napi::Value before_poll(const Napi::CallbackInfo& info) {
+  if (std::exchange(event_loop.asked, false)) event_loop.before_poll();
   return info.Env().Undefined();
 }
 
@@ -137,7 +162,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                {"setFull", set_full},
                {"refuse", refuse},
                {"forget", forget},
-               {"takeSent", take_sent}};
+               {"takeSent", take_sent},
+               {"share", share},
+               {"places", places},
+               {"receiveOnLoop", receive_on_loop},
+               {"beforePoll", before_poll}};
   for (const auto& [name, call] : calls) stepping.Set(name, Napi::Function::New(env, call, name));
   exports.Set("stepping", stepping);
   return exports;

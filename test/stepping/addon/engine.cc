@@ -1,9 +1,11 @@
 #include "engine.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
 
+#include "core/sharing/fresh_sockets.h"
 #include "engine/choose.h"
 #include "engine/features.h"
 #include "fiber.h"
@@ -16,11 +18,20 @@ namespace stepping {
 namespace {
 
 SteppedEngine* present = nullptr;
+bool may_share = false;
 
 }  // namespace
 
 SteppedEngine* engine() {
   return present;
+}
+
+void set_exclusive(bool exclusive) {
+  may_share = exclusive;
+}
+
+Traits SteppedEngine::traits() const {
+  return {.offloads = true, .exclusive = may_share};
 }
 
 SteppedEngine::SteppedEngine() {
@@ -69,12 +80,16 @@ int SteppedEngine::wait(std::span<Event> events, int timeout_ms) {
   point();
   uint64_t until_ns = timeout_ms < 0 ? UINT64_MAX : now_ns() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
   for (;;) {
-    int count = FakeEngine::wait(events, 0);
+    int count = FakeEngine::wait(events.first(events.size() - 1), 0);
+    if (now_ns() >= timer_ns_) {
+      timer_ns_ = UINT64_MAX;
+      events[static_cast<size_t>(count++)] = {kFreshTimerToken, true, false};
+    }
     if (count != 0 || woken_ || now_ns() >= until_ns) {
       woken_ = false;
       return count;
     }
-    block(until_ns);
+    block(std::min(until_ns, timer_ns_));
   }
 }
 

@@ -21,8 +21,11 @@ class SteppedEngine : public test::FakeEngine {
   void refuse(int fd, int count, int error);
   // The descriptor's number will be another one's.
   void forget(int fd);
+  // When the timer that is watched with the token kFreshTimerToken is due.
+  void set_timer(uint64_t at_ns) { timer_ns_ = at_ns; }
 
   const char* name() const override { return "stepping"; }
+  Traits traits() const override;
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   int wait(std::span<Event> events, int timeout_ms) override;
@@ -38,9 +41,13 @@ class SteppedEngine : public test::FakeEngine {
   int decide(const test::Outgoing& message);
 
   bool woken_ = false;
+  uint64_t timer_ns_ = UINT64_MAX;
   std::map<int, bool> full_;
   std::map<int, Refusal> refusals_;
 };
+
+// May sockets of the next I/O threads be shared with the event loop?
+void set_exclusive(bool exclusive);
 
 // The one that the present I/O thread has; null while there is none.
 SteppedEngine* engine();

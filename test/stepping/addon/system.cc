@@ -5,6 +5,7 @@
 
 #include <node_api.h>
 #include <pthread.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "engine.h"
 #include "fiber.h"
 
 namespace ksocket::stepping {
@@ -94,6 +96,12 @@ int __wrap_clock_gettime(clockid_t, timespec* now) {
 // std::chrono::steady_clock::now()
 int64_t __wrap__ZNSt6chrono3_V212steady_clock3nowEv() {
   return static_cast<int64_t>(now_ns());
+}
+
+// There is one timer, and the engine looks after it.
+int __wrap_timerfd_settime(int, int, const itimerspec* in, itimerspec*) {
+  engine()->set_timer(now_ns() + static_cast<uint64_t>(in->it_value.tv_nsec));
+  return 0;
 }
 
 // The same run each time.
