@@ -81,6 +81,14 @@ export const mistakes = {
   'no second look for room': [
     [ring, 'if (!has_room()) return true;\n    stop_waiting();\n    return false;', 'return true;'],
   ],
+  'a socket that crowds the ring waits for a tail of long ago': [
+    [
+      ring,
+      `    if (!leaves_too_little()) return false;
+    look_at_tail();`,
+      '    if (!leaves_too_little()) return false;',
+    ],
+  ],
   'one finds room, and the others that waited are left': [[thread, '    unpause_all();\n    return;', '    return;']],
   'results wait for room, and nobody asks for it': [
     [thread, '  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();', ''],

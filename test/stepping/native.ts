@@ -16,8 +16,8 @@ interface Stepping {
   /** Arrivals that were not received yet. */
   waiting(fd: number): number;
   setFull(fd: number, full: boolean): void;
-  /** So many messages, whatever is in them. */
-  refuse(fd: number, count: number, errno: number): void;
+  /** Behind what it was told of before, so many messages pass, and the next is refused. */
+  refuse(fd: number, passes: number, errno: number): void;
   forget(fd: number): void;
   /** May the event loop receive from sockets of the next thread? */
   share(yes: boolean): void;

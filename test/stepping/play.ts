@@ -14,9 +14,12 @@ import { fail, shared, Thrown, world } from './world.js';
 const ARENA_MIN = 65_535;
 const SOCKETS_MAX = 6;
 const EPERM = 1;
-const EINVAL = 22;
-const ECONNREFUSED = 111;
+const EAGAIN = 11;
 const ENOMEM = 12;
+const EINVAL = 22;
+const ENOBUFS = 105;
+const ECONNREFUSED = 111;
+const REFUSALS = [EAGAIN, EPERM, EINVAL, ENOBUFS, ECONNREFUSED];
 
 export function play(scenario: Scenario): void {
   const player = new Player(scenario);
@@ -169,7 +172,7 @@ class Player {
         socket.setFull(false);
         break;
       case 'refuse':
-        stepping.refuse(socket.fd, 1 + (count >> 1), count % 2 === 0 ? EPERM : EINVAL);
+        stepping.refuse(socket.fd, count & 3, REFUSALS[size % REFUSALS.length]);
         break;
       case 'send':
         for (let i = 0; i <= count >> 1; i++) {
@@ -205,6 +208,10 @@ class Player {
     socket.received.arrive(1024 + key, key, Math.min(size, 65_507), segmentSize < size ? segmentSize : 0);
   }
 
+  #arrivalsWaiting(): number {
+    return this.#sockets.reduce((sum, { closed, fd }) => sum + (closed ? 0 : stepping.waiting(fd)), 0);
+  }
+
   // Everybody goes on, in turn, until nobody has anything to do.
   #comeToRest(): void {
     this.#ending = true;
@@ -215,7 +222,9 @@ class Player {
       let busy = world.step(100) > 0;
       busy = world.wake() || busy;
       busy = world.turn() || busy;
-      if (this.#sockets.some(({ closed, fd }) => !closed && stepping.waiting(fd) > 0)) world.poll();
+      const waiting = this.#arrivalsWaiting();
+      if (waiting > 0) world.poll();
+      busy ||= this.#arrivalsWaiting() !== waiting;
       if (busy) continue;
       const at = stepping.wakesAt();
       if (at === Number.POSITIVE_INFINITY) return;

@@ -13,6 +13,7 @@ const happenings = [
   'full',
   'writable',
   'refuse',
+  'refuse',
   // the program
   'send',
   'send',

@@ -107,7 +107,7 @@ Napi::Value set_full(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// refuse(fd, count, errno): so many messages
+// refuse(fd, passes, errno): so many messages pass, and the next is refused
 Napi::Value refuse(const Napi::CallbackInfo& info) {
   engine()->refuse(i32(info[0]), i32(info[1]), i32(info[2]));
   return info.Env().Undefined();

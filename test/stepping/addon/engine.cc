@@ -48,8 +48,10 @@ void SteppedEngine::set_full(int fd, bool full) {
   set_writable(fd, !full);
 }
 
-void SteppedEngine::refuse(int fd, int count, int error) {
-  refusals_[fd] = {count, error};
+void SteppedEngine::refuse(int fd, int passes, int error) {
+  std::deque<int>& decisions = refusals_[fd];
+  decisions.insert(decisions.end(), static_cast<size_t>(passes), 0);
+  decisions.push_back(error);
 }
 
 void SteppedEngine::forget(int fd) {
@@ -60,10 +62,11 @@ void SteppedEngine::forget(int fd) {
 
 int SteppedEngine::decide(const test::Outgoing& message) {
   if (full_[message.fd]) return EAGAIN;
-  Refusal& refusal = refusals_[message.fd];
-  if (refusal.count == 0) return 0;
-  refusal.count--;
-  return refusal.error;
+  std::deque<int>& decisions = refusals_[message.fd];
+  if (decisions.empty()) return 0;
+  int decision = decisions.front();
+  decisions.pop_front();
+  return decision;
 }
 
 int SteppedEngine::watch(int fd, uint64_t token, uint32_t interest) {

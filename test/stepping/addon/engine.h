@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 
@@ -17,8 +18,8 @@ class SteppedEngine : public test::FakeEngine {
 
   // No send to this socket is taken (EAGAIN) until it is writable.
   void set_full(int fd, bool full);
-  // So many messages are refused with `error`.
-  void refuse(int fd, int count, int error);
+  // Of the messages behind those that it was told of before: so many pass, and the next is refused.
+  void refuse(int fd, int passes, int error);
   // The descriptor's number will be another one's.
   void forget(int fd);
   // When the timer that is watched with the token kFreshTimerToken is due.
@@ -34,16 +35,12 @@ class SteppedEngine : public test::FakeEngine {
   int send(int fd, std::span<Message> messages) override;
 
  private:
-  struct Refusal {
-    int count = 0;
-    int error = 0;
-  };
   int decide(const test::Outgoing& message);
 
   bool woken_ = false;
   uint64_t timer_ns_ = UINT64_MAX;
   std::map<int, bool> full_;
-  std::map<int, Refusal> refusals_;
+  std::map<int, std::deque<int>> refusals_;  // for each message to come: an errno, or 0
 };
 
 // May sockets of the next I/O threads be shared with the event loop?
