@@ -49,10 +49,9 @@ class RxRingOn {
   bool yields(uint32_t socket_id) {
     if (cell(memory_.control->crowding).load(std::memory_order_relaxed) != socket_id) return false;
     if (!tail_is_fresh_) look_at_tail();
-    if (head_ == tail_) return false;
-    uint32_t slots = head_ - tail_;
-    uint32_t bytes = write_ >= oldest_ ? write_ - oldest_ : memory_.arena_bytes - oldest_ + write_;
-    return slots > memory_.slots / 4 * 3 || bytes > memory_.arena_bytes / 4 * 3;
+    if (!leaves_too_little()) return false;
+    look_at_tail();  // it may be empty by now, and then nobody wakes a producer that waits
+    return leaves_too_little();
   }
 
   // Places in a row, `stride` bytes apart, for payloads whose length only the kernel will know: at most
@@ -142,6 +141,14 @@ class RxRingOn {
     base_ = head_;
     write_ = 0;
     oldest_ = 0;
+  }
+
+  // Less than a quarter?
+  bool leaves_too_little() const {
+    if (head_ == tail_) return false;
+    uint32_t slots = head_ - tail_;
+    uint32_t bytes = write_ >= oldest_ ? write_ - oldest_ : memory_.arena_bytes - oldest_ + write_;
+    return slots > memory_.slots / 4 * 3 || bytes > memory_.arena_bytes / 4 * 3;
   }
 
   uint32_t room_cached(uint32_t wanted, uint32_t bytes_each) const {

@@ -104,6 +104,15 @@ TEST(RxRing, leaves_a_quarter_to_others_than_the_socket_that_crowds_it) {
   EXPECT_TRUE(ring.producer.yields(7)) << "three quarters of the bytes";
 }
 
+TEST(RxRing, leaves_nothing_to_others_once_the_consumer_has_caught_up) {
+  Ring ring(8, 1024);
+  for (int i = 0; i < 7; i++) ring.put("x");
+  ring.buffers.memory().control->crowding = 7;
+  EXPECT_TRUE(ring.producer.yields(7));
+  ring.take();
+  EXPECT_FALSE(ring.producer.yields(7)) << "though nothing was published since";
+}
+
 TEST(RxRing, refuses_a_record_longer_than_the_arena) {
   Ring ring(8, 256);
   EXPECT_EQ(ring.producer.room(1, 257), 0u);
