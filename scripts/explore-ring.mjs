@@ -86,6 +86,12 @@ const WRONG = [
     /( +cell\(memory_\.control->base\)\.store[^;]+;\n)([^;]+cell\(memory_\.control->head\)\.store[^;]+;\n)/,
     '$2$1',
   ],
+  [
+    'a crowded ring is not looked at again',
+    RING,
+    /(if \(!leaves_too_little\(\)\) return false;\n) +look_at_tail\(\);.*\n/,
+    '$1',
+  ],
   ['no second look for room', RING, 'if (!has_room()) return true;', 'return true;'],
   [
     'it starts over with records unread',

@@ -49,6 +49,8 @@ class Schedule {
     return explorer;
   }
 
+  static constexpr uint32_t kSocket = 1;
+
   static uint8_t byte_of(uint32_t number, uint32_t at) {
     return static_cast<uint8_t>(number * 31 + at * 7 + 1);
   }
@@ -58,8 +60,7 @@ class Schedule {
   void produce() {
     while (pushed_ < total_) {
       uint32_t wanted = 1 + explorer_.below(3);
-      if (explorer_.below(4) == 0 && ring_.yields(1)) continue;
-      uint32_t room = drops_ ? wanted : ring_.room(wanted, bytes_max_);
+      uint32_t room = drops_ ? wanted : room_for(wanted);
       if (room == 0) {
         wait();
       } else if (explorer_.below(3) == 0) {
@@ -72,9 +73,12 @@ class Schedule {
     publish();
   }
 
+  // As RxTurn::room_for.
+  uint32_t room_for(uint32_t wanted) { return ring_.yields(kSocket) ? 0 : ring_.room(wanted, bytes_max_); }
+
   void wait() {
     publish();
-    if (ring_.wait_for_room([&] { return ring_.room(1, bytes_max_) > 0; })) resume_.wait();
+    if (ring_.wait_for_room([&] { return room_for(1) > 0; })) resume_.wait();
   }
 
   void publish() {
@@ -141,13 +145,17 @@ class Schedule {
       if (payload[i] != byte_of(seen_, i)) explorer_.fail("a payload that is not the record's");
     }
     seen_++;
+    // As the receiver does while sockets wait for each other.
+    if (explorer_.below(4) == 0) {
+      Weak<uint32_t>(memory_.control->crowding).store(explorer_.below(2) * kSocket);
+    }
     // Records before this one go back while the reader works.
     if (explorer_.below(4) == 0) reader_.give_back([&] { resume_.set(); });
   }
 
   Explorer& explorer_;
   uint32_t bytes_max_ = 1 + explorer_.below(6);
-  test::RingBuffers buffers_{1u << explorer_.below(3), bytes_max_ + explorer_.below(12)};
+  test::RingBuffers buffers_{1u << explorer_.below(4), bytes_max_ + explorer_.below(12)};
   RingMemory memory_ = buffers_.memory();
   bool drops_ = explorer_.below(4) == 0;
   uint32_t total_ = 1 + explorer_.below(8);
