@@ -1,18 +1,15 @@
 // Who lost what: every datagram that was sent to a socket is in one place, whenever one looks, without another one coming.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, createSocket, type Socket, type SocketOptions, type Stats } from 'ksocket';
 import { bound, closed } from '../support/peer.js';
-import { type Sending, senderCommand } from '../support/programs.js';
+import { type Sending, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
-/** Runs sender.cc to its end with the event loop blocked meanwhile. */
-function sendWhileBlocked(port: number, count: number, sending: Partial<Sending> = {}): void {
-  const [command, args] = senderCommand({ port, count, bytes: 64, ...sending });
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 60_000 });
-  assert.equal(status, 0, `${stdout} ${stderr}`);
+/** The event loop is blocked meanwhile. */
+function flood(port: number, count: number, sending: Partial<Sending> = {}): void {
+  sendWhileBlocked({ port, count, bytes: 64, ...sending });
 }
 
 /** What the kernel keeps when nobody reads; far fewer than are sent. */
@@ -42,7 +39,7 @@ for (const [name, options] of Object.entries(kinds)) {
     socket.on('message', () => received++);
     let sent = 0;
     for (let round = 0; round < 5; round++) {
-      sendWhileBlocked(port, MANY);
+      flood(port, MANY);
       sent += MANY;
       await waitFor(
         () => received + lost(socket.stats()) === sent,
@@ -60,7 +57,7 @@ for (const [name, options] of Object.entries(kinds)) {
     const { socket, port } = await open(options);
     let received = 0;
     socket.on('message', () => received++);
-    sendWhileBlocked(port, MANY);
+    flood(port, MANY);
     await closed(socket);
     const stats = socket.stats();
     assert.equal(received, 0);
@@ -83,7 +80,7 @@ for (const [name, options] of Object.entries(kinds)) {
           if (++received === 100) socket.close();
         });
       }
-      sendWhileBlocked(port, MANY);
+      flood(port, MANY);
       await once(socket, 'close');
       const stats = socket.stats();
       assert.equal(received + lost(stats), MANY, JSON.stringify(stats));
@@ -140,7 +137,7 @@ test('a loop that falls behind, and the end of its socket', async () => {
   const { socket, port } = await open({});
   const iterator = socket[Symbol.asyncIterator]();
   let received = 0;
-  sendWhileBlocked(port, MANY);
+  flood(port, MANY);
   await iterator.next();
   received++;
   await closed(socket);
@@ -152,10 +149,10 @@ test('a loop that is left counts what it has not taken, whether its socket is op
   for (const closes of [false, true]) {
     const { socket, port } = await open({});
     let received = 0;
-    sendWhileBlocked(port, 3);
+    flood(port, 3);
     for await (const _ of socket) {
       if (++received === 1) {
-        sendWhileBlocked(port, MANY);
+        flood(port, MANY);
         await waitFor(() => socket.stats().rxDatagrams + socket.stats().rxKernelDrops === MANY + 3);
         await new Promise((resolve) => setTimeout(resolve, 100)); // all of them wait for the loop
         if (closes) await closed(socket);
@@ -176,7 +173,7 @@ test('stats() of a socket that nobody reads from', async () => {
   let stats = socket.stats();
   let sent = 0;
   while (stats.rxKernelDrops === 0) {
-    sendWhileBlocked(port, MANY);
+    flood(port, MANY);
     sent += MANY;
     stats = socket.stats(); // the event loop has not turned
   }
@@ -189,12 +186,12 @@ test('a server: what was sent is received or in a counter, while it runs and aft
     const server = createServer({ address: '127.0.0.1', port: 0, ...(reply && { reply }) });
     await server.start();
     const port = server.address()?.port as number;
-    sendWhileBlocked(port, MANY);
+    flood(port, MANY);
     await waitFor(
       () => server.stats().rxDatagrams + server.stats().rxKernelDrops === MANY,
       () => JSON.stringify(server.stats()),
     );
-    sendWhileBlocked(port, MANY);
+    flood(port, MANY);
     await server.stop();
     const { rxDatagrams, rxKernelDrops } = server.stats();
     assert.equal(rxDatagrams + rxKernelDrops, 2 * MANY, JSON.stringify(server.stats()));

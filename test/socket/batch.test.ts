@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type Batch, createSocket } from 'ksocket';
 import { runProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
+import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -48,6 +49,27 @@ test("'batch' splits what the kernel joined, to the last short segment", async (
   await waitFor(() => got.length === payloads.length);
   assert.deepEqual(got, payloads);
 });
+
+for (const bytes of [0, 1]) {
+  test(`of many datagrams with ${bytes} bytes that wait, a batch has 2048 at most, each with its size`, async () => {
+    await using sockets = new Sockets();
+    const receiver = sockets.make();
+    const port = await bound(receiver);
+    const lengths: number[] = [];
+    const wrong: unknown[] = [];
+    receiver.on('batch', (batch) => {
+      lengths.push(batch.length);
+      for (let i = 0; i < batch.length; i++) {
+        const seen = [batch.size(i), batch.data(i).length, batch.address(i)];
+        if (seen.join() !== `${bytes},${bytes},127.0.0.1`) wrong.push(seen);
+      }
+    });
+    const count = 2 * 2048 + 100;
+    sendWhileBlocked({ port, count, bytes, ahead: AHEAD_BYTES });
+    await waitFor(() => lengths.reduce((sum, length) => sum + length, 0) === count);
+    assert.deepEqual([wrong, Math.max(...lengths)], [[], 2048]);
+  });
+}
 
 test("'batch' goes to its listeners instead of 'message', and back when they are gone", async () => {
   await using sockets = new Sockets();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'ksocket';
 import { runProgram, startProgram } from '../support/child.js';
 import { type AnySocket, bound, Inbox, kinds, Sockets, sent } from '../support/peer.js';
-import { AHEAD_BYTES, checkNumbered, startSender } from '../support/programs.js';
+import { AHEAD_BYTES, checkNumbered, sendWhileBlocked, startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -311,6 +311,27 @@ test('message buffers stay as they were, however many come behind and however on
     if (i % 1000 === 0) assert.ok(kept[i].every((byte) => byte === 0xee));
     else assert.ok(kept[i].equals(payload(i)), `datagram ${i}`);
   }
+});
+
+test('messages share memory, but never more than 64 KiB, however many lie in the ring', async () => {
+  await using sockets = new Sockets();
+  const receiver = sockets.make();
+  const port = await bound(receiver);
+  const count = 1000;
+  const bytes = 500;
+  const messages: Buffer[] = [];
+  receiver.on('message', (data) => messages.push(data));
+  sendWhileBlocked({ port, count, bytes, ahead: AHEAD_BYTES });
+  assert.equal(receiver.stats().rxDatagrams, count, 'they lie in the ring');
+  await waitFor(() => messages.length === count);
+  messages.forEach((data, i) => void assert.equal(checkNumbered(data, bytes), i));
+  const memories = new Set(messages.map(({ buffer }) => buffer));
+  assert.deepEqual(
+    new Set([...memories].map(({ byteLength }) => byteLength)),
+    new Set([65536]),
+    'one for several, and no larger one for more',
+  );
+  assert.ok(memories.size < 2 * Math.ceil((count * bytes) / 65536), `${memories.size} allocations`);
 });
 
 test('transferring a message’s memory does no harm to the others, nor to what comes later', async () => {

@@ -95,6 +95,57 @@ test('sends that the kernel does not take wait, in order, and call back with the
   assert.deepEqual(left, [0, 0]);
 });
 
+test('sendMany stops where the send buffer is full, and goes on from there when there is room', async () => {
+  using directory = new TemporaryDirectory();
+  const blocks = join(directory.path, 'blocks');
+  writeFileSync(blocks, '');
+  const { stdout, stderr, code } = await runProgram(
+    async (blocks) => {
+      const { createSocket } = await import('ksocket');
+      const { once } = await import('node:events');
+      const { rmSync } = await import('node:fs');
+      const [receiver, socket] = [createSocket('udp4'), createSocket('udp4')];
+      for (const each of [receiver, socket]) {
+        each.bind(0, '127.0.0.1');
+        await once(each, 'listening');
+      }
+      const received: number[] = [];
+      receiver.on('message', (data) => received.push(Number(data)));
+      let drains = 0;
+      const list = Array.from({ length: 5000 }, (_, i) => [`${i}`, receiver.address().port, '127.0.0.1']).flat();
+      const first = socket.sendMany(list);
+      const drained = once(socket, 'drain');
+      socket.on('drain', () => drains++);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const [waiting, tooEarly] = [socket.getSendQueueCount(), drains];
+      rmSync(blocks);
+      await drained;
+      const left = [socket.getSendQueueCount(), socket.stats().txDatagrams];
+      const second = socket.sendMany(list.slice(3 * first));
+      while (received.length + receiver.stats().rxKernelDrops < 5000) await new Promise(setImmediate);
+      const inOrder = received.every((number, i) => i === 0 || number > received[i - 1]);
+      const { txDatagrams, txDropped } = socket.stats();
+      console.log(JSON.stringify({ first, waiting, tooEarly, left, second, drains, inOrder, txDatagrams, txDropped }));
+      socket.close();
+      receiver.close();
+    },
+    [blocks],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_BLOCKS_WHILE: blocks } },
+  );
+  assert.deepEqual([stderr, code], ['', 0]);
+  assert.deepEqual(JSON.parse(stdout), {
+    first: 1024, // what one flush holds
+    waiting: 1024,
+    tooEarly: 0,
+    left: [0, 1024],
+    second: 3976,
+    drains: 1,
+    inOrder: true,
+    txDatagrams: 5000,
+    txDropped: 0,
+  });
+});
+
 test('closing while sends wait: their callbacks get ECANCELED, after close', async () => {
   using directory = new TemporaryDirectory();
   const blocks = join(directory.path, 'blocks');

@@ -1,18 +1,10 @@
 // Counters, and what becomes of datagrams when there is no room: every one is in a counter.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket, type SocketOptions } from 'ksocket';
 import { bound, closed, Inbox, Sockets, sent } from '../support/peer.js';
-import { AHEAD_BYTES, checkNumbered, type Sending, senderCommand } from '../support/programs.js';
+import { AHEAD_BYTES, checkNumbered, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
-
-/** Runs sender.cc to its end with the event loop blocked meanwhile. */
-function sendWhileBlocked(sending: Sending): void {
-  const [command, args] = senderCommand(sending);
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 60_000 });
-  assert.equal(status, 0, `${stdout} ${stderr}`);
-}
 
 test('a socket that was never bound has counted nothing', () => {
   const socket = createSocket('udp4');

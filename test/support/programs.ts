@@ -1,4 +1,6 @@
 // The C++ programs beside this file, which scripts/test-ts.mjs compiles.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Child, root } from './child.js';
 
@@ -34,6 +36,12 @@ export function senderCommand(sending: Sending): [command: string, args: string[
 /** Starts sender.cc: numbered datagrams from a process of its own. */
 export function startSender(sending: Sending): Child {
   return new Child(...senderCommand(sending));
+}
+
+/** Runs sender.cc to its end with the event loop blocked meanwhile. */
+export function sendWhileBlocked(sending: Sending): void {
+  const { status, stdout, stderr } = spawnSync(...senderCommand(sending), { encoding: 'utf8', timeout: 60_000 });
+  assert.equal(status, 0, `${stdout} ${stderr}`);
 }
 
 /** Throws unless `data` is what sender.cc sends; returns its number. */
