@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createServer } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
 import { startProgram } from '../support/child.js';
+import { buildHandler } from '../support/handlers.js';
 import { ask, askJson, parseMetrics, portOf } from '../support/monitor.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -119,4 +120,38 @@ test('a server that does not run is a reason; one that is started and stopped la
     await monitor.stop();
     await server.stop();
   }
+});
+
+test('a server whose thread has ended by itself is a reason, though it was not stopped', async () => {
+  const program = async (handler: string) => {
+    const { createServer } = await import('ksocket');
+    const { createMonitor } = await import('ksocket/monitor');
+    const local = { address: '127.0.0.1', port: 0 };
+    const servers = [createServer({ ...local, handler }), createServer({ ...local, reply: 'echo' })];
+    const monitor = createMonitor({ servers, maxLagMs: 60_000 });
+    for (const each of [...servers, monitor]) await each.start();
+    console.log([...servers, monitor].map((each) => each.address()?.port).join(' '));
+  };
+  await using child = startProgram(program, [buildHandler('native/test/support/handlers/ends_its_thread.c')]);
+  const [, dying, living, monitorPort] = (await child.line(/^(\d+) (\d+) (\d+)$/)).map(Number);
+  const ups = async () => {
+    const metric = parseMetrics((await ask(monitorPort, '/metrics')).body).get('ksocket_server_up');
+    return metric?.samples.map(({ value }) => value);
+  };
+  await waitFor(async () => (await ask(monitorPort, '/healthz')).status === 200, 'health');
+  assert.deepEqual(await ups(), [1, 1]);
+
+  await using sockets = new Sockets();
+  const client = sockets.makePeer();
+  await bound(client);
+  await sent(client, 'x', dying);
+  await waitFor(async () => (await ask(monitorPort, '/healthz')).status === 503, 'the reason');
+  const { reasons, servers } = await askJson(monitorPort, '/healthz');
+  const name = (port: number) => `127.0.0.1:${port}`;
+  assert.deepEqual(reasons, [`the I/O thread of ${name(dying)} has ended`]);
+  assert.deepEqual(servers, [
+    { name: name(dying), running: true, threadAlive: false },
+    { name: name(living), running: true, threadAlive: true },
+  ]);
+  assert.deepEqual(await ups(), [0, 1]);
 });

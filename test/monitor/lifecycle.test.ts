@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createTcpServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'ksocket';
 import { createMonitor, type MonitorOptions } from 'ksocket/monitor';
 import { runProgram, startProgram } from '../support/child.js';
@@ -198,6 +199,28 @@ test('it keeps the process alive, unless it was unref’d', async () => {
   child.kill('SIGTERM');
   const { code, stdout, stderr } = await child.end();
   assert.deepEqual([code, stdout, stderr], [0, `${port}\nstopped\n`, '']);
+});
+
+test('one that is unref’d while it starts is waited for, and then keeps nobody', async () => {
+  const program = async (calls: ('ref' | 'unref')[]) => {
+    const { createServer } = await import('ksocket');
+    const { createMonitor } = await import('ksocket/monitor');
+    const monitor = createMonitor({ servers: [createServer({ address: '127.0.0.1', port: 0, reply: 'echo' })] });
+    const starting = monitor.start();
+    await Promise.resolve(); // the thread is there, and does not listen yet
+    for (const call of calls) monitor[call]();
+    console.log(monitor.address());
+    await starting;
+    console.log(monitor.address() !== null);
+  };
+  for (const calls of [['unref'], ['unref', 'ref', 'unref']] as const) {
+    const result = await runProgram(program, [[...calls]]);
+    assert.deepEqual(result, { code: 0, signal: null, stdout: 'null\ntrue\n', stderr: '' }, calls.join());
+  }
+  await using kept = startProgram(program, [['unref', 'ref']]);
+  await kept.line(/^true$/);
+  await sleep(100);
+  assert.equal(kept.process.exitCode, null, 'it runs');
 });
 
 test('two monitors of several servers, on IPv6 where there is one', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, Server, type ServerOptions } from 'ksocket';
+import { runProgram, startProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { held, heldAtRest, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
@@ -257,6 +259,43 @@ test('stop() in a datagram listener ends the events at once', async () => {
   assert.deepEqual(held(), before);
   for (let i = 0; i < 5; i++) await nextTurn();
   assert.equal(events, atClose, 'no event after close');
+});
+
+test('ref() and unref() say what holds, however often, before the start and behind it', async () => {
+  type Calls = ('ref' | 'unref')[];
+  const program = async (before: Calls, after: Calls) => {
+    const { createServer } = await import('ksocket');
+    const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+    for (const call of before) if (server[call]() !== server) console.log('not itself');
+    await server.start();
+    for (const call of after) server[call]();
+    console.log(server.running);
+    process.on('SIGTERM', () => void server.stop().then(() => console.log('stopped')));
+  };
+  const ends: [Calls, Calls][] = [
+    [['unref'], []],
+    [[], ['unref']],
+    [['ref', 'ref', 'unref'], []],
+    [[], ['ref', 'ref', 'unref']],
+    [['unref'], ['unref', 'ref', 'ref', 'unref']],
+  ];
+  for (const calls of ends) {
+    const result = await runProgram(program, calls);
+    assert.deepEqual(result, { code: 0, signal: null, stdout: 'true\n', stderr: '' }, JSON.stringify(calls));
+  }
+  const stays: [Calls, Calls][] = [
+    [[], ['ref', 'ref']],
+    [['unref', 'unref', 'ref'], []],
+    [['unref'], ['unref', 'unref', 'ref']],
+  ];
+  for (const calls of stays) {
+    await using child = startProgram(program, calls);
+    await child.line(/^true$/);
+    await sleep(100);
+    child.kill('SIGTERM');
+    const result = await child.end();
+    assert.deepEqual(result, { code: 0, signal: null, stdout: 'true\nstopped\n', stderr: '' }, JSON.stringify(calls));
+  }
 });
 
 test('several servers run beside each other, each on its own thread', async () => {

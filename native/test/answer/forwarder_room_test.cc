@@ -90,6 +90,40 @@ TEST(Forwarder, drops_and_counts_where_every_flow_is_in_use) {
   EXPECT_EQ(relay.row[Counter::forward_drops], 1u);
 }
 
+// What a flow is about to send would be lost with it, or leave through the one that takes its place.
+TEST(Forwarder, evicts_no_flow_that_the_batch_at_hand_has_used) {
+  Peer back_end, answered, asking;
+  Relay relay({&back_end}, {.targets = {}, .flows_max = 3});
+  std::vector<Address> clients;
+  for (uint16_t port = 1; port <= 5; port++) clients.push_back(spoofed_by(asking, port));
+  relay.arrive_together(clients, "first");
+  std::vector<Address> flows(3);
+  for (Address& flow : flows) EXPECT_EQ(back_end.receive(&flow), "first");
+  EXPECT_TRUE(back_end.quiet());
+  EXPECT_FALSE(flows[0] == flows[1] || flows[1] == flows[2] || flows[0] == flows[2]);
+  EXPECT_EQ(relay.row[Counter::forwarded], 3u);
+  EXPECT_EQ(relay.row[Counter::forward_drops], 2u);
+  EXPECT_EQ(relay.row[Counter::flows_evicted], 0u);
+
+  // With the next batch there is room again, and once for each.
+  relay.arrive_together({clients[3], clients[4]}, "second");
+  for (int i = 0; i < 2; i++) EXPECT_EQ(back_end.receive(), "second");
+  EXPECT_EQ(relay.row[Counter::flows_evicted], 2u);
+  EXPECT_EQ(relay.row[Counter::forward_drops], 2u);
+}
+
+// Those with an answer are used up later than those without.
+TEST(Forwarder, evicts_an_answered_flow_where_the_batch_at_hand_has_used_all_others) {
+  Peer back_end, answered, asking;
+  Relay relay({&back_end}, {.targets = {}, .flows_max = 2});
+  exchange(relay, answered, back_end);
+  relay.arrive_together({spoofed_by(asking, 1), spoofed_by(asking, 2), spoofed_by(asking, 3)}, "new");
+  for (int i = 0; i < 2; i++) EXPECT_EQ(back_end.receive(), "new");
+  EXPECT_TRUE(back_end.quiet());
+  EXPECT_EQ(relay.row[Counter::flows_evicted], 1u);
+  EXPECT_EQ(relay.row[Counter::forward_drops], 1u);
+}
+
 // Lets this process have so many descriptors more, at most.
 class DescriptorLimit {
  public:

@@ -93,6 +93,22 @@ TEST(GuardedResponder, has_a_rate_for_all_together) {
   EXPECT_EQ(gate.counters[Counter::limited_total], 3u);
 }
 
+// What its own rate refuses takes nothing of what the others may have.
+TEST(GuardedResponder, takes_no_token_of_all_for_what_a_source_may_not) {
+  GuardedResponder::Options options;
+  options.deny = set("10.0.0.5", "10.0.0.5");
+  options.per_source = RateLimit{1, 2};
+  options.total = RateLimit{1, 3};
+  Gate gate(std::move(options));
+  for (int i = 0; i < 5; i++) gate.hear("10.0.0.5", "denied").hear("10.0.0.1", "one");
+  gate.hear("10.0.0.2", "two").hear("10.0.0.2", "two");
+  gate.answers();
+  EXPECT_EQ(gate.delivered, (Lines{"one", "one", "two"}));
+  EXPECT_EQ(gate.counters[Counter::denied], 5u);
+  EXPECT_EQ(gate.counters[Counter::limited], 3u);
+  EXPECT_EQ(gate.counters[Counter::limited_total], 1u);
+}
+
 TEST(GuardedResponder, takes_as_much_of_a_super_datagram_as_there_are_tokens) {
   GuardedResponder::Options options;
   options.per_source = RateLimit{1, 2};

@@ -43,6 +43,14 @@ class Relay {
     through.forward(client, base, 0, static_cast<uint32_t>(data.size()), segment_size, now);
     through.flush(tools(), base);
   }
+  // The same of several at once: a batch.
+  void arrive_together(const std::vector<Address>& clients, const std::string& data) {
+    auto* base = reinterpret_cast<const uint8_t*>(data.data());
+    for (const Address& client : clients) {
+      forwarder->forward(client, base, 0, static_cast<uint32_t>(data.size()), 0, now);
+    }
+    forwarder->flush(tools(), base);
+  }
   // Until `client` has an answer.
   std::string answer(Peer& client) {
     std::string out = "nothing";
