@@ -54,8 +54,9 @@ async function compare(network: string, version: number, count: number): Promise
 
 const running = Number.parseInt(process.versions.node, 10);
 for (const version of [running, ...OTHER_NODES]) {
-  const name = `all cases and ${SCRIPTS} random scripts on node ${version}`;
-  void longTest(name, { timeout: DEADLINE_MS }, () => compare(setup, version, SCRIPTS));
+  void longTest(`all cases and ${SCRIPTS} random scripts on node ${version}`, { timeout: DEADLINE_MS }, () =>
+    compare(setup, version, SCRIPTS),
+  );
 }
 
 void longTest('all cases where lo is the only interface', { timeout: DEADLINE_MS }, () => compare(bare, running, 0));

@@ -136,3 +136,11 @@ function borders(range: string): bigint[] {
   const [first, last] = range.split('-').map((digits) => BigInt(`0x${digits}`));
   return [first - 1n, first, last, last + 1n].filter((one) => one >= 0n && one >> 128n === 0n);
 }
+
+test('all of IPv6 without IPv4 is two ranges', () => {
+  const [below, above] = ranges(['::-::fffe:ffff:ffff', '::1:0:0:0-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff']);
+  const [first, last] = [hex(MAPPED), hex(MAPPED | 0xffff_ffffn)];
+  assert.equal(below, `${hex(0n)}-${hex(MAPPED - 1n)}`);
+  assert.equal(above, `${hex(MAPPED + 2n ** 32n)}-${hex(2n ** 128n - 1n)}`);
+  assert.ok(below.slice(33) < first && last < above.slice(0, 32));
+});

@@ -38,7 +38,7 @@ async function hear(options: ServerOptions, sources: [address: string, port: num
       while (server.stats().rxDatagrams < sources.length) await new Promise((resolve) => setTimeout(resolve, 5));
       await new Promise((resolve) => setTimeout(resolve, 200)); // what goes in a circle comes again
       const { rxDatagrams, txDatagrams, txErrors, answering } = server.stats();
-      console.log(JSON.stringify({ rxDatagrams, sent: txDatagrams + txErrors, delivered, ...answering }));
+      console.log(JSON.stringify({ rxDatagrams, sent: txDatagrams + txErrors, txErrors, delivered, ...answering }));
       await server.stop();
     },
     [options, sources, forger],
@@ -78,6 +78,12 @@ for (const [name, options, echoes] of answering) {
     assert.equal(stats.loopRepeats, 0);
   });
 }
+
+test('an answer to a broadcast address of a subnet is refused by the kernel, and counted', async () => {
+  const broadcast: [string, number] = ['127.255.255.255', 4000];
+  const stats = await hear({ reply: 'x', replyTo: 'source' }, [broadcast, honest]);
+  assert.deepEqual([stats.rxDatagrams, stats.loopSources, stats.txErrors], [2, 0, 1]);
+});
 
 test('what is not answered is delivered all the same: port 0 says that no answer is wanted', async () => {
   const stats = await hear({ reply: 'echo' }, [...forged, honest]);
@@ -215,7 +221,9 @@ test('forwarders in a ring do not pass a datagram round for ever', async () => {
     try {
       for (const [i, port] of ports.entries()) {
         const forward = { address: '127.0.0.1', port: ports[(i + 1) % size] };
-        servers.push(await started({ port, rules: [{ name: 'next', action: { forward, flows: 200 } }] }));
+        // However long a hop takes: no more than one a second goes on beyond the flows.
+        const loops = { repeats: { rate: 1, burst: 16_384 } };
+        servers.push(await started({ port, loops, rules: [{ name: 'next', action: { forward, flows: 200 } }] }));
       }
       await using sockets = new Sockets();
       for (let i = 0; i < 10; i++) await sent(sockets.makePeer(), `datagram ${i}`, ports[0]);

@@ -157,6 +157,25 @@ test('rules forward to a back end and bring its answers back', async () => {
   assert.deepEqual(talk.server.ruleHits(), { end: 0, all: 2 });
 });
 
+test('what a former rule has forwarded is still answered', async () => {
+  await using sockets = new Sockets();
+  const backEnd = sockets.make();
+  const asked = new Promise<() => void>((resolve) => {
+    backEnd.on('message', (_, { port, address }) => resolve(() => backEnd.send('late', port, address)));
+  });
+  const port = await bound(backEnd);
+  await using talk = await Conversation.start({
+    rules: [{ name: 'all', action: { forward: { address: '127.0.0.1', port } } }],
+  });
+  talk.say('question');
+  const answer = await asked;
+  await talk.server.update([{ action: 'echo' }]);
+  assert.deepEqual(await talk.ask('new'), ['new'], 'by the new rules');
+  answer();
+  await waitFor(() => talk.heard.includes('late'));
+  assert.equal(talk.server.stats().answering.returned, 1);
+});
+
 test('rules are swapped while datagrams come: each is answered by one set, none is lost', async () => {
   const set = (i: number): Rule[] => [
     { name: 'a', match: { prefix: 'a' }, action: { reply: `a${i}`, amplify: true } },

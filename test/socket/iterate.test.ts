@@ -65,3 +65,24 @@ test('a loop over a closed socket ends at once', async () => {
   socket.close();
   for await (const _ of socket) assert.fail('there is nothing to receive');
 });
+
+test('beyond 65 536 that wait for a loop the newest are dropped, and counted', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  await bound(socket);
+  const iterator = socket[Symbol.asyncIterator]();
+  const rinfo = { address: '127.0.0.1', family: 'IPv4' as const, port: 1, size: 1 };
+  const arrive = (from: number, to: number) => {
+    for (let i = from; i < to; i++) socket.emit('message', Buffer.from(`${i}`), rinfo);
+  };
+  const next = async () => Number((await iterator.next()).value?.data);
+  arrive(0, 65_536);
+  assert.equal(socket.stats().rxQueueDrops, 0);
+  arrive(65_536, 65_546);
+  assert.equal(socket.stats().rxQueueDrops, 10);
+  assert.equal(await next(), 0);
+  arrive(65_546, 65_548); // room for one
+  assert.equal(socket.stats().rxQueueDrops, 11);
+  for (let i = 1; i < 65_536; i++) assert.equal(await next(), i);
+  assert.equal(await next(), 65_546);
+});

@@ -1,5 +1,6 @@
 // Options of live sockets, compared with node:dgram's, and ksocket's own.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { createSocket, type SocketOptions } from 'ksocket';
 import { runProgram } from '../support/child.js';
 import { bound, closed, Inbox, kinds, Sockets, sent } from '../support/peer.js';
@@ -201,6 +202,26 @@ test('shared sockets share one thread; dedicated ones have one each, and it ends
   }
   for (const socket of shared) await closed(socket);
   await threads(0);
+});
+
+test('the shared thread stays for 50 ms behind its last socket, and serves the next', async () => {
+  const only = () => ioThreadCount() === 1;
+  await waitFor(() => ioThreadCount() === 0, 'the end of earlier threads');
+  const [first, second] = [createSocket('udp4'), createSocket('udp4')];
+  await bound(first);
+  await waitFor(only, 'the thread');
+  const tasks = () => readdirSync('/proc/self/task').join();
+  const before = tasks();
+  await closed(first);
+  await bound(second);
+  assert.equal(tasks(), before, 'the same thread');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.ok(only(), 'it has a socket again');
+  const closing = performance.now();
+  await closed(second);
+  await waitFor(() => ioThreadCount() === 0, 'the end of the thread');
+  const lingered = performance.now() - closing;
+  assert.ok(lingered > 45, `${lingered} ms`);
 });
 
 test('datagrams between sockets of different threads, in a circle', async () => {

@@ -1,0 +1,40 @@
+// The kernel's receive buffer grows where datagrams come faster than they are read, unless the program has said how
+// large it is.
+import assert from 'node:assert/strict';
+import type { Socket } from 'ksocket';
+import { bound, Sockets } from '../support/peer.js';
+import { sendWhileBlocked } from '../support/programs.js';
+import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
+
+const CHOSEN = 50_000;
+
+/** Datagrams come faster than they are read until some are lost; the buffer's sizes before and after. */
+async function flooded(socket: Socket, choose?: () => void): Promise<[before: number, after: number]> {
+  let received = 0;
+  socket.on('message', () => received++);
+  const port = await bound(socket);
+  choose?.();
+  const before = socket.getRecvBufferSize();
+  for (let round = 0; round < 4 && socket.getRecvBufferSize() === before; round++) {
+    sendWhileBlocked({ port, count: 20_000, bytes: 64 });
+    await waitFor(() => received + socket.stats().rxKernelDrops >= (round + 1) * 20_000);
+  }
+  return [before, socket.getRecvBufferSize()];
+}
+
+test('the receive buffer grows when datagrams come faster than they are read', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const [before, after] = await flooded(socket);
+  assert.ok(after > before, `${before} bytes, and then ${after}`);
+});
+
+test('a receive buffer whose size the program has chosen stays as it is', async () => {
+  await using sockets = new Sockets();
+  const asOption = sockets.make({ type: 'udp4', recvBufferSize: CHOSEN });
+  assert.deepEqual(await flooded(asOption), [2 * CHOSEN, 2 * CHOSEN], 'the kernel doubles it');
+  const bySetting = sockets.make();
+  assert.deepEqual(await flooded(bySetting, () => bySetting.setRecvBufferSize(CHOSEN)), [2 * CHOSEN, 2 * CHOSEN]);
+  for (const { rxKernelDrops } of [asOption.stats(), bySetting.stats()]) assert.ok(rxKernelDrops > 0, 'it overflowed');
+});
