@@ -21,15 +21,12 @@ function work(ms: number): void {
 test('the clock is looked at after 1, 2, 4, … events, at most 64, and that after 4000 quick ones', () => {
   const budget = new Budget();
   let events = 0;
-  let quick = 0; // since the last look that found something slow
   let most = 0;
   for (let i = 0; most < 64 && i < 1_000_000; i++) {
     if (i % 8 === 0) budget.begin();
     const count = untilLook(budget);
     assert.ok(Number.isInteger(Math.log2(count)), `${count}`);
     if (count > most) most = count;
-    if (count === 1 && most > 1 && i % 8 !== 0) quick = 0; // the machine was busy
-    quick += count;
     events += count;
   }
   assert.equal(most, 64);
@@ -43,7 +40,7 @@ test('as soon as events took a millisecond each is looked at', () => {
   for (let i = 0; i < 10_000 || untilLook(budget) < 64; i++) untilLook(budget);
   work(2);
   untilLook(budget); // it finds that
-  assert.equal(untilLook(budget), 1);
+  for (let i = 0; i < 60; i++) assert.equal(untilLook(budget), 1, 'until they have proved quick again');
 });
 
 test('a thread that found the ring full is told when an eighth of it was given back, and once', () => {

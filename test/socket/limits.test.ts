@@ -1,10 +1,9 @@
 // What the README's tables say of defaults and limits.
 import assert from 'node:assert/strict';
-import { createSocket } from 'ksocket';
 import { IoThread } from '../../dist/thread/io-thread.js';
 import { defaultThreadOptions } from '../../dist/thread/options.js';
 import { runProgram } from '../support/child.js';
-import { bound, closed } from '../support/peer.js';
+import { bound, Sockets } from '../support/peer.js';
 import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -24,7 +23,8 @@ for (const [what, count, bytes, fit] of [
   ['12 MiB of payload, back to back', 10_000, 1400, Math.floor((12 * 2 ** 20) / 1400)],
 ] as const) {
   test(`the ring takes ${what}, while JavaScript is busy`, async () => {
-    const socket = createSocket({ type: 'udp4', onFull: 'drop' });
+    await using sockets = new Sockets();
+    const socket = sockets.make({ type: 'udp4', onFull: 'drop' });
     const port = await bound(socket);
     let received = 0;
     socket.on('message', () => received++);
@@ -32,7 +32,6 @@ for (const [what, count, bytes, fit] of [
     await waitFor(() => received + socket.stats().rxRingDrops === count);
     const { rxDatagrams, rxRingDrops } = socket.stats();
     assert.deepEqual([rxDatagrams, received, rxRingDrops], [count, fit, count - fit]);
-    await closed(socket);
   });
 }
 

@@ -150,6 +150,19 @@ TEST(Forwarder, ends_a_ring_of_forwarders) {
   EXPECT_EQ(relay.row[Counter::forward_drops], drops) << "and so does who says the same, a hundred a second";
 }
 
+// Port 0 says that no answer is wanted: the datagram goes on, its answer has nowhere to go.
+TEST(Forwarder, passes_on_what_wants_no_answer) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  LoopGuard loops({.own = test::name_of(relay.server.get())}, relay.row);
+  Forwarder::Options options{.targets = {back_end.address()}};
+  Forwarder forwarder(std::move(options), 0, {[](int, uint32_t) { return 0; }, [](int) {}, {}, &loops}, true,
+                      relay.row);
+  relay.send(forwarder, spoofed_by(client, 0), "one way");
+  EXPECT_EQ(back_end.receive(), "one way");
+  EXPECT_EQ(relay.row[Counter::forwarded], 1u);
+}
+
 TEST(Forwarder, lets_a_flow_rest_from_which_nothing_can_be_received) {
   Peer back_end, client;
   Relay relay({&back_end});

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/answer/fixed_responder.h"
@@ -107,6 +109,20 @@ TEST(GuardedResponder, takes_no_token_of_all_for_what_a_source_may_not) {
   EXPECT_EQ(gate.counters[Counter::denied], 5u);
   EXPECT_EQ(gate.counters[Counter::limited], 3u);
   EXPECT_EQ(gate.counters[Counter::limited_total], 1u);
+}
+
+// It comes second, so what the total refuses has cost its source a token.
+TEST(GuardedResponder, spends_the_sources_token_on_what_all_together_may_not) {
+  GuardedResponder::Options options;
+  options.per_source = RateLimit{1, 2};
+  options.total = RateLimit{1000, 1};
+  Gate gate(std::move(options));
+  EXPECT_EQ(gate.hear("10.0.0.1", "first").hear("10.0.0.1", "second").answers(), Lines{"1: first"});
+  EXPECT_EQ(gate.counters[Counter::limited_total], 1u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(gate.hear("10.0.0.1", "third").answers(), Lines{});
+  EXPECT_EQ(gate.counters[Counter::limited], 1u);
+  EXPECT_EQ(gate.hear("10.0.0.2", "other").answers(), Lines{"1: other"});
 }
 
 TEST(GuardedResponder, takes_as_much_of_a_super_datagram_as_there_are_tokens) {

@@ -53,6 +53,12 @@ TEST(Handler, hands_on_to_javascript_what_it_likes) {
   EXPECT_EQ(talk.delivered, (Lines{"js", "js", "js"}));
 }
 
+TEST(Handler, does_not_answer_who_only_answers) {
+  Talk talk("upper");
+  EXPECT_EQ(talk.hear(1, "one").hear(2325, "itself").hear(0, "nobody").answers(), Lines{"1: ONE"});
+  EXPECT_EQ(talk.counters[Counter::loop_sources], 2u);
+}
+
 TEST(Handler, is_told_what_is_out_of_range) {
   Talk talk("tester");
   EXPECT_EQ(talk.hear(1, "wild").hear(2, "big 65508").answers(), (Lines{"1: tame", "2: refused"}));

@@ -3,6 +3,7 @@
 
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/endpoint/rx_turn.h"
@@ -127,6 +128,19 @@ TEST(RxTurn, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
   rig.receive();
   EXPECT_EQ(rig.engine.offered(), RxBatch::kSlots);
   EXPECT_EQ(data_of(rig.take()), std::vector<std::string>{"small"});
+}
+
+TEST(RxTurn, receives_eight_at_a_time_into_the_ring_once_they_have_16_KiB_on_average) {
+  for (auto [bytes, places] : {std::pair{16'383u, RxBatch::kSlots}, {16'384u, 8u}}) {
+    RxRig rig;
+    rig.arrive(std::string(bytes - 1000, 'x'));
+    rig.arrive(std::string(bytes + 1000, 'x'));
+    rig.receive();
+    EXPECT_EQ(rig.take().size(), 2u);
+    rig.arrive("next");
+    rig.receive();
+    EXPECT_EQ(rig.engine.offered(), places) << bytes;
+  }
 }
 
 TEST(RxTurn, says_that_the_kernel_had_more_than_one_call_takes) {

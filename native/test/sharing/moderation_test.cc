@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace ksocket {
 namespace {
 
@@ -76,6 +78,22 @@ TEST(Moderation, gives_up_on_traffic_that_a_wait_does_not_gather) {
   }
   EXPECT_GT(waits, 0u) << "it does try";
   EXPECT_LT(waits, 40u) << "but hardly ever";
+}
+
+TEST(Moderation, skips_1_3_7_to_1023_chances_after_waits_that_gathered_nothing) {
+  Moderation moderation(kAdaptive);
+  uint64_t now = 0;
+  std::vector<uint32_t> skipped;
+  for (uint32_t chances = 0; skipped.size() < 12; chances++) {
+    ASSERT_LT(chances, 10'000u);
+    uint64_t pause = moderation.after(1, now);
+    now += 15'000 + pause;
+    if (pause == 0) continue;
+    skipped.push_back(chances);
+    chances = UINT32_MAX;
+  }
+  skipped.erase(skipped.begin());  // until the rate was known
+  EXPECT_EQ(skipped, (std::vector<uint32_t>{1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023}));
 }
 
 TEST(Moderation, waits_again_soon_after_a_ping_pong_has_become_a_flood) {

@@ -61,6 +61,38 @@ TEST_P(IoThreadLoopback, counts_what_the_kernel_has_dropped_at_a_tick_and_at_the
   EXPECT_EQ(get(*socket, Counter::rx_close_drops), 1000 - at_tick);
 }
 
+TEST_P(IoThreadLoopback, sets_what_only_traffic_needs_with_the_second_batch) {
+  auto rig = start();
+  auto socket = rig->add(bound_socket());
+  socket->gro = true;
+  ASSERT_EQ(rig->thread.watch(*socket), 0);
+  auto is_set = [&](SocketOption option) {
+    int value = -1;
+    EXPECT_EQ(get_option(socket->fd.get(), 4, option, &value), 0);
+    return value == 1;
+  };
+  Peer peer;
+  for (size_t batch : {1, 2}) {
+    EXPECT_FALSE(is_set(SocketOption::gro) || is_set(SocketOption::report_kernel_drops)) << batch;
+    ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "x"));
+    ASSERT_TRUE(rig->read_records(batch));
+  }
+  EXPECT_TRUE(is_set(SocketOption::gro) && is_set(SocketOption::report_kernel_drops));
+}
+
+TEST_P(IoThreadLoopback, sets_what_only_traffic_needs_with_the_first_batch_of_several) {
+  auto rig = start();
+  auto socket = rig->add(bound_socket());
+  socket->gro = true;
+  Peer peer;
+  for (int i = 0; i < 2; i++) ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "x"));
+  ASSERT_EQ(rig->thread.watch(*socket), 0);
+  ASSERT_TRUE(rig->read_records(2));
+  int value = 0;
+  EXPECT_EQ(get_option(socket->fd.get(), 4, SocketOption::gro, &value), 0);
+  EXPECT_EQ(value, 1);
+}
+
 TEST_P(IoThreadLoopback, receives_over_ipv6) {
   if (!test::has_ipv6()) GTEST_SKIP() << "no IPv6 here";
   auto rig = start();

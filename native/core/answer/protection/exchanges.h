@@ -18,7 +18,7 @@
 //
 // A loop with a longer round trip than the first part would pass for a client: that part is as long as
 // kDrainNs at first, and twice as long in each next trial, kLevels times at most. Each earns four times what
-// the one before did: who floods with one payload goes without 100 ms of answers in the first
+// the one before did: who floods with one payload goes without 200 ms of answers in the first
 // minute, and without a thousandth of them or less later.
 //
 // On the caller's clock; not synchronised.

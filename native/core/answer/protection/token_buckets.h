@@ -79,6 +79,7 @@ class TokenBuckets {
     uint64_t prefix = 0;  // an IPv4 address, or the upper half of an IPv6 one
     uint8_t family = 0;   // 0: nobody's yet
   };
+  static_assert(sizeof(Place) == 32);  // as docs/protection.md says
   Place* find(uint64_t prefix, uint8_t family, uint64_t now_ns);
 
   RateLimit limit_;

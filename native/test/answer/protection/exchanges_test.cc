@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <queue>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/fake_engine.h"
 
@@ -221,6 +224,75 @@ TEST(Exchanges, keeps_a_loops_place_in_a_flood_of_spoofed_sources) {
   talk.rounds_of_loop(1, 40'000, 100'000, same);
   for (uint16_t port = 5000; port < 65535; port++) talk.answers("flood", 1, port);
   EXPECT_FALSE(talk.answers("testing..."));
+}
+
+// A flood at 10 000 a second: each trial, and the answers between two.
+TEST(Exchanges, tries_for_20_30_50_90_and_170_ms_and_each_trial_earns_four_times_as_much) {
+  Talk talk;
+  constexpr uint64_t kGapNs = 100'000;
+  std::vector<uint64_t> trials_ms, answers;
+  uint64_t answered = 0, begin_ns = 0;
+  while (trials_ms.size() < 6) {
+    bool answer = talk.answers("same");
+    answered += answer ? 1 : 0;
+    if (!answer && begin_ns == 0) {
+      begin_ns = talk.now_ns;
+      answers.push_back(std::exchange(answered, 0));
+    } else if (answer && begin_ns != 0) {
+      trials_ms.push_back((talk.now_ns - begin_ns) / kMs);
+      begin_ns = 0;
+    }
+    talk.now_ns += kGapNs;
+  }
+  EXPECT_EQ(trials_ms, (std::vector<uint64_t>{20, 30, 50, 90, 170, 170}));
+  uint64_t heard = Exchanges::kListenNs / kGapNs;
+  for (size_t i = 1; i < answers.size(); i++) {
+    double earned = static_cast<double>(heard * 256) * std::pow(4, i - 1);
+    EXPECT_NEAR(static_cast<double>(answers[i]), earned, earned * 0.03) << i;
+  }
+}
+
+TEST(Exchanges, keeps_back_200_ms_of_a_flood_in_its_first_minute_and_then_less_than_a_thousandth) {
+  for (uint64_t gap_ns : {20'000, 500'000}) {
+    Talk talk;
+    auto refused_ns = [&](uint64_t time_ns) {
+      uint64_t refused = 0;
+      for (uint64_t end_ns = talk.now_ns + time_ns; talk.now_ns < end_ns; talk.now_ns += gap_ns) {
+        refused += talk.answers("same") ? 0 : gap_ns;
+      }
+      return refused;
+    };
+    uint64_t first = refused_ns(60'000 * kMs);
+    EXPECT_GT(first, 100 * kMs);
+    EXPECT_LT(first, 200 * kMs);
+    EXPECT_LT(refused_ns(600'000 * kMs), 600 * kMs);
+  }
+}
+
+TEST(Exchanges, gives_128_answers_to_who_asks_once_more_behind_a_silence) {
+  Talk talk;
+  talk.rounds_of_loop(1, 40'000, 100'000, same);
+  talk.now_ns += Exchanges::kDrainNs + Exchanges::kListenNs;
+  int answered = 0;
+  while (talk.answers("testing...")) answered++;
+  EXPECT_EQ(answered, 128);
+}
+
+TEST(SeenPayloads, remembers_the_latest_8000_and_most_of_30_000) {
+  SeenPayloads seen;
+  for (uint64_t i = 0; i < 100'000; i++) seen.add(seeded_hash(1, {i}));
+  auto remembered = [](SeenPayloads copy, uint64_t latest) {
+    uint64_t count = 0;
+    // What was not there takes a place: asked from the latest on, it costs the rest nothing.
+    for (uint64_t i = 100'000; i-- > 100'000 - latest;) {
+      SeenPayloads each = copy;
+      count += each.add(seeded_hash(1, {i})) ? 1 : 0;
+      if (i % 8 != 0) i -= i % 8;  // one in eight is enough
+    }
+    return static_cast<double>(count) / (static_cast<double>(latest) / 8);
+  };
+  EXPECT_GT(remembered(seen, 8000), 0.99);
+  EXPECT_GT(remembered(seen, 30'000), 0.7);
 }
 
 }  // namespace

@@ -79,6 +79,16 @@ class Filtered {
     EXPECT_EQ(drops(fd()), dropped);
     return true;
   }
+  // So many datagrams whose first byte is the last of the source's name.
+  void send(const std::string& source, int count) {
+    Fd sender;
+    EXPECT_EQ(open_udp(4, &sender), 0);
+    EXPECT_EQ(bind_socket(sender.get(), address_of(source.c_str(), 0)), 0);
+    SockAddr name = to_sockaddr(to_);
+    for (int i = 0; i < count; i++) {
+      EXPECT_EQ(sendto(sender.get(), &source.back(), 1, 0, &name.any, name.length), 1);
+    }
+  }
   bool arrives(const char* source, const std::string& data = "data") {
     return arrives(address_of(source, 0), data);
   }
@@ -95,6 +105,20 @@ TEST(AttachFilter, lets_the_kernel_drop_denied_ipv4_sources) {
     EXPECT_FALSE(socket.arrives(denied)) << denied;
   for (const char* other : {"127.0.0.1", "127.0.0.2", "127.0.0.6", "127.2.0.0"})
     EXPECT_TRUE(socket.arrives(other)) << other;
+}
+
+TEST(AttachFilter, leaves_a_flood_of_denied_sources_no_room_in_the_buffer) {
+  constexpr int kMany = 5000;  // a buffer of the default size holds some 270
+  for (bool filtered : {false, true}) {
+    Filtered socket(4);
+    if (filtered) ASSERT_EQ(socket.filter(set_of({"127.0.0.3"})), 0);
+    socket.send("127.0.0.3", kMany);
+    socket.send("127.0.0.4", 100);
+    int received = 0;
+    char byte;
+    while (recv(socket.fd(), &byte, 1, 0) == 1) received += byte == '4' ? 1 : 0;
+    EXPECT_EQ(received, filtered ? 100 : 0);
+  }
 }
 
 TEST(AttachFilter, lets_the_kernel_keep_only_allowed_sources) {
