@@ -253,7 +253,7 @@ TEST(Exchanges, tries_for_20_30_50_90_and_170_ms_and_each_trial_earns_four_times
 }
 
 TEST(Exchanges, keeps_back_200_ms_of_a_flood_in_its_first_minute_and_then_less_than_a_thousandth) {
-  for (uint64_t gap_ns : {20'000, 500'000}) {
+  for (uint64_t gap_ns : {200'000, 2'000'000}) {
     Talk talk;
     auto refused_ns = [&](uint64_t time_ns) {
       uint64_t refused = 0;
@@ -275,7 +275,7 @@ TEST(Exchanges, gives_128_answers_to_who_asks_once_more_behind_a_silence) {
   talk.now_ns += Exchanges::kDrainNs + Exchanges::kListenNs;
   int answered = 0;
   while (talk.answers("testing...")) answered++;
-  EXPECT_EQ(answered, 128);
+  EXPECT_EQ(answered, 128 + 2) << "and two that the rate has given back meanwhile";
 }
 
 TEST(SeenPayloads, remembers_the_latest_8000_and_most_of_30_000) {
