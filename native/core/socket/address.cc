@@ -57,8 +57,7 @@ int parse_address(uint8_t family, std::string_view text, uint16_t port, Address*
   std::string_view literal = text.substr(0, percent);
   char buffer[INET6_ADDRSTRLEN];
   if (literal.size() >= sizeof buffer) return -EINVAL;
-  std::memcpy(buffer, literal.data(), literal.size());
-  buffer[literal.size()] = '\0';
+  buffer[literal.copy(buffer, literal.size())] = '\0';
 
   Address parsed;
   parsed.family = family;

@@ -79,6 +79,12 @@ TEST(Address, refuses_text_with_an_embedded_nul) {
   EXPECT_EQ(parse_address(6, "fe80::1%lo\0x"sv, 1, &address), -EINVAL);
 }
 
+// Without any memory either: memcpy(3) takes no null pointers.
+TEST(Address, refuses_empty_text) {
+  Address address;
+  for (uint8_t family : {4, 6}) EXPECT_EQ(parse_address(family, std::string_view(), 1, &address), -EINVAL);
+}
+
 TEST(Address, refuses_text_longer_than_any_address) {
   Address address;
   for (size_t length : {45, 46, 62, 63, 64, 1000, 100'000}) {
