@@ -37,6 +37,7 @@ const MAY_INCLUDE = [
   { from: 'tools/', to: ['core/'] },
   { from: 'include/', to: [] },
   { from: 'test/', to: ['test/', 'core/', 'engine/', 'include/'] },
+  { from: 'fuzz/', to: ['fuzz/', 'test/support/', 'core/', 'engine/', 'include/'] },
 ];
 
 const NODES_HEADERS = /^((js_native|node)_?api.*|napi.*|node.*|v8.*|uv)\.h$|^(node|uv|cppgc|libplatform)\//;

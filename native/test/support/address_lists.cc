@@ -92,12 +92,12 @@ Ipv6Number RandomAddresses::number() {
       case 2:
         return below(4);
       case 3:
-        return random_() & UINT32_MAX;
+        return random_();
       default:
         return 0;
     }
   };
-  if (below(2) == 0) return {0, kMappedFirst.low | (below(2) == 0 ? word() : random_() & UINT32_MAX)};
+  if (below(2) == 0) return {0, kMappedFirst.low | (below(2) == 0 ? word() : random_())};
   return {word() << 32 | word(), word() << 32 | word()};
 }
 

@@ -4,11 +4,12 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/answer/protection/address_set.h"
+#include "support/random.h"
 
 namespace ksocket::test {
 
@@ -33,16 +34,17 @@ Address unmapped(Ipv6Number number);
 // Numbers that have much in common, so that ranges touch, overlap, and differ in one word only.
 class RandomAddresses {
  public:
-  explicit RandomAddresses(uint64_t seed) : random_(seed) {}
+  explicit RandomAddresses(uint32_t seed) : RandomAddresses(Random(seed)) {}
+  explicit RandomAddresses(Random random) : random_(std::move(random)) {}
 
   List list(size_t ranges_max);
   // At a border of one of the ranges, beside it, or anywhere.
   Ipv6Number near(const List& list);
   Ipv6Number number();
-  uint64_t below(uint64_t limit) { return random_() % limit; }
+  uint32_t below(size_t limit) { return random_.below(static_cast<uint32_t>(limit)); }
 
  private:
-  std::mt19937_64 random_;
+  Random random_;
 };
 
 // How many inputs a test makes up: KSOCKET_FUZZ_INPUTS, or `otherwise`.

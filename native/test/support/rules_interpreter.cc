@@ -10,6 +10,7 @@ using rules::Action;
 using rules::Cidr;
 using rules::Mask;
 using rules::Match;
+using rules::Part;
 using rules::Request;
 
 namespace {
@@ -44,6 +45,66 @@ bool holds(const Mask& mask, std::span<const uint8_t> payload) {
   return true;
 }
 
+// The last `bytes` bytes of the number, the most significant first.
+std::string number_text(uint64_t number, int bytes) {
+  std::string out;
+  for (int i = bytes - 1; i >= 0; i--) out += static_cast<char>(number >> 8 * i);
+  return out;
+}
+
+// RFC 5905: seconds since 1900 and their fraction, 32 bits each.
+std::string ntp_text(uint64_t unix_ns) {
+  unsigned __int128 parts = static_cast<unsigned __int128>(unix_ns % 1'000'000'000) << 32;
+  return number_text(unix_ns / 1'000'000'000 + (70 * 365 + 17) * 86'400ull, 4) +
+         number_text(static_cast<uint64_t>(parts / 1'000'000'000), 4);
+}
+
+std::string sliced(const std::string& text, int64_t begin, int64_t end) {
+  int64_t size = static_cast<int64_t>(text.size());
+  std::string out;
+  for (int64_t at = 0; at < size; at++) {
+    bool from = begin < 0 ? at >= size + begin : at >= begin;
+    bool before = end < 0 ? at < size + end : at < end;
+    if (from && before) out += text[at];
+  }
+  return out;
+}
+
+std::string xored(std::string text, const std::string& with, int32_t at) {
+  for (size_t i = 0; at >= 0 && i < text.size(); i++) {
+    if (at + i < with.size()) text[i] ^= with[at + i];
+  }
+  return text;
+}
+
+std::string source_text(const Address& source) {
+  std::string bits = source.family == 0 ? "" : bits_of(source.bytes, source.family), out;
+  for (size_t i = 0; i < bits.size(); i += 8)
+    out += static_cast<char>(std::stoi(bits.substr(i, 8), nullptr, 2));
+  return out;
+}
+
+std::string part_text(const Part& part, const rules::Template& of, const Request& request, uint64_t counter) {
+  std::string payload = text_of(request.payload);
+  switch (part.kind) {
+    case Part::Kind::literal:
+      return text_of(of.literals).substr(part.begin, part.end - part.begin);
+    case Part::Kind::request:
+      return sliced(payload, part.begin, part.end);
+    case Part::Kind::source_address:
+      return xored(source_text(request.source), payload, part.xor_at);
+    case Part::Kind::source_port:
+      return xored(number_text(request.source.port, 2), payload, part.xor_at);
+    case Part::Kind::time_ntp:
+      return ntp_text(request.time_ns);
+    case Part::Kind::time_unix:
+      return number_text(request.time_ns, 8);
+    case Part::Kind::counter:
+      return number_text(counter, part.counter_bytes);
+  }
+  return "";
+}
+
 }  // namespace
 
 bool matches(const Match& match, const Request& request) {
@@ -70,6 +131,15 @@ Verdict interpret(const rules::RuleSpec& spec, const Request& request) {
       return out;
     }
     out.counted.push_back(i);
+  }
+  return out;
+}
+
+std::vector<uint8_t> interpret(const rules::Template& reply, const Request& request, uint64_t counter) {
+  std::vector<uint8_t> out;
+  for (const Part& part : reply.parts) {
+    std::string text = part_text(part, reply, request, counter);
+    out.insert(out.end(), text.begin(), text.end());
   }
   return out;
 }

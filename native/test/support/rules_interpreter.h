@@ -18,5 +18,7 @@ struct Verdict {
 
 bool matches(const rules::Match& match, const rules::Request& request);
 Verdict interpret(const rules::RuleSpec& spec, const rules::Request& request);
+// The reply that these parts make; `counter`: how many there were before.
+std::vector<uint8_t> interpret(const rules::Template& reply, const rules::Request& request, uint64_t counter);
 
 }  // namespace ksocket::test

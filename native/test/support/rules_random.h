@@ -3,17 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <random>
 #include <vector>
 
 #include "core/answer/rules/rule.h"
+#include "support/random.h"
 
 namespace ksocket::test {
-
-using Random = std::mt19937;
-
-// Uniform in 0 … below - 1.
-uint32_t pick(Random& random, uint32_t below);
 
 // Bytes 'a' to 'c', and now and then any.
 std::vector<uint8_t> random_bytes(Random& random, uint32_t size_max);

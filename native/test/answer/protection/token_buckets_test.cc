@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/address_lists.h"
+#include "support/bucket_model.h"
 #include "support/fake_engine.h"
 
 namespace ksocket {
@@ -86,36 +87,18 @@ TEST(TotalBucket, keeps_the_rate_exactly_over_time) {
   }
 }
 
-// The other way to say it, RFC 2697's or ATM's virtual scheduling: when would the bucket be full again, in
-// parts of a token?
-class Model {
- public:
-  explicit Model(RateLimit limit) : limit_(limit) {}
-  bool take(uint64_t now_ns) {
-    unsigned __int128 now = static_cast<unsigned __int128>(now_ns) * limit_.rate;
-    unsigned __int128 full_at = std::max(full_at_, now) + kSecond;
-    if (full_at > now + static_cast<unsigned __int128>(limit_.burst) * kSecond) return false;
-    full_at_ = full_at;
-    return true;
-  }
-
- private:
-  RateLimit limit_;
-  unsigned __int128 full_at_ = 0;
-};
-
 TEST(TokenBuckets, decide_as_virtual_scheduling_does) {
   std::mt19937_64 random(2);
   uint64_t served = 0, total = fuzz_inputs(20'000);
   for (uint64_t i = 0; i < total;) {
     RateLimit limit{1 + random() % (random() % 2 == 0 ? 100 : 10'000'000), 1 + random() % 20};
     TokenBuckets buckets(limit, 1024, random());
-    std::vector<Model> models(5, Model(limit));
+    std::vector<test::BucketModel> models(5, test::BucketModel(limit));
     uint64_t now = random() >> 8, interval = kSecond / limit.rate;
     for (int n = 0; n < 1000; n++, i++) {
       now += random() % (random() % 200 == 0 ? 20 * interval : interval / 10 + 1);
       uint32_t source = static_cast<uint32_t>(random() % models.size());
-      bool expected = models[source].take(now);
+      bool expected = models[source].take(now, 1) == 1;
       ASSERT_EQ(buckets.take(numbered(source), now), expected);
       served += expected;
     }

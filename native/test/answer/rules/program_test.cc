@@ -205,7 +205,7 @@ TEST(RulesProgram, agrees_with_the_interpreter) {
   uint64_t inputs = test::fuzz_inputs(), done = 0, won = 0, counts = 0;
   Indices counted;
   while (done < inputs) {
-    RuleSpec spec = test::random_spec(random, 1 + test::pick(random, 40));
+    RuleSpec spec = test::random_spec(random, 1 + random.below(40));
     Program program(spec);
     for (int i = 0; i < 20; i++, done++) {
       test::Datagram datagram = test::random_datagram(random, spec);
