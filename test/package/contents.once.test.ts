@@ -49,7 +49,7 @@ test('the tarball has what a user needs', () => {
 
 test('the tarball has no tests, benchmarks, sources of another build or build trees', () => {
   const stray = packedFiles().filter((file) =>
-    /^(test|bench|build|build-\w+|node_modules|lib|docs|scripts|\.)|^native\/(test|build)|\.(test\.\w+|tgz|o|a)$/.test(
+    /^(test|bench|build|build-\w+|node_modules|lib|docs|scripts|\.)|^native\/(test|fuzz|model|build)|\.(test\.\w+|tgz|o|a)$/.test(
       file,
     ),
   );
