@@ -28,8 +28,7 @@ struct RuleResponder::Run {
 
 RuleResponder::RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Host host, bool offloads,
                              LoopGuard* loops, Counters counters)
-    : family_(family),
-      port_(port),
+    : port_(port),
       host_(std::move(host)),
       offloads_(offloads),
       counters_(counters),

@@ -61,7 +61,6 @@ class RuleResponder final : public Responder {
   void flush_replies(const ResponderTools& tools);
   void settle(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming, Run& run);
 
-  const uint8_t family_;
   const uint16_t port_;
   Forwarder::Host host_;
   const bool offloads_;
