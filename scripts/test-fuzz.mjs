@@ -152,11 +152,11 @@ async function findMistakes() {
   };
   cmake('--preset', 'fuzz');
   const mistakes = JSON.parse(readFileSync(join(source, 'mistakes.json'), 'utf8'));
-  for (const [i, { fuzzer, file, from, to }] of mistakes.entries()) {
+  for (const [i, { fuzzer, file, from, to, name = `${from.trim()} → ${to.trim()}` }] of mistakes.entries()) {
     if (!names.includes(fuzzer)) continue;
     const path = join(copy, file);
     const right = readFileSync(path, 'utf8');
-    const title = `${fuzzer} (${file}: ${from.trim()} → ${to.trim()})`;
+    const title = `${fuzzer} (${file}: ${name})`;
     if (right.split(from).length !== 2) {
       total.failed++;
       console.log(`✖ ${title}: the text is not there, or more than once`);
