@@ -166,7 +166,7 @@ async function findMistakes() {
       path,
       right.replace(from, () => to),
     );
-    cmake('--build', '--preset', 'fuzz', '--target', fuzzer);
+    cmake('--build', '--preset', 'fuzz', '--target', fuzzer, '--parallel', String(availableParallelism()));
     const started = performance.now();
     const args = [`-max_total_time=${MISTAKE_SECONDS_MAX}`, `-artifact_prefix=${scratch}/${i}-`];
     const { failure } = await run(join(scratch, 'build-native/fuzz/fuzz'), fuzzer, args, join(scratch, String(i)));

@@ -43,12 +43,12 @@ void run(Random& in) {
       continue;
     }
     uint16_t comparison = in.one_in(2) ? BPF_JEQ : BPF_JGE;
-    uint32_t k = kFirst + in.below(6), from = in.below(65536);
-    // A run of branches that all lead back to one node, so that it gets out of reach.
-    size_t back = from % nodes.size();
+    uint32_t k = kFirst + in.below(6), leads = in.below(3);
+    // A run of branches that lead back to one node or two, so that those get out of reach.
+    size_t back = in.below(65536) % nodes.size(), other = in.below(65536) % nodes.size();
     for (uint32_t n = in.one_in(24) ? 1 + in.below(256) : 1; n > 0; n--) {
       size_t last = nodes.size() - 1;
-      size_t when_true = from & 0x8000 ? back : last, when_false = from & 0x8000 ? last : back;
+      size_t when_true = leads == 0 ? last : back, when_false = leads == 0 ? back : leads == 1 ? last : other;
       bpf::Label label = out.branch(comparison, k, nodes[when_true].label, nodes[when_false].label);
       nodes.push_back({false, false, comparison, k, when_true, when_false, label});
     }

@@ -82,6 +82,7 @@ std::vector<uint8_t> messages(Random& in) {
     size_t at = out.size();
     out.resize(at + ((length + 7) & ~uint64_t{7}));
     if (in.one_in(6)) length += in.below(256) - 128;
+    if (in.one_in(16)) length = in.below(kHeader + 1);
     if (in.one_in(16)) length = ~uint64_t{0} - in.below(32);
     std::memcpy(&out[at], &length, 8);
     std::memcpy(&out[at + 8], &level, 4);
