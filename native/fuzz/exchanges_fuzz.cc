@@ -125,7 +125,7 @@ void exchange(Random& in) {
   Model model(kLimits[which], kSeed);
   uint64_t now = kSecond;
   uint32_t number = 0;
-  for (uint32_t steps = 0; (in.left() > 0 || steps == 0) && steps < 24; steps++) {
+  for (uint32_t steps = 0; (in.left() > 0 || steps == 0) && steps < 16; steps++) {
     uint32_t who = in.below(kPeers), count = in.one_in(4) ? 1 + in.below(128) : 1;
     uint64_t step = step_ns(in);
     // A run of the same, as loops and floods are.
