@@ -20,6 +20,8 @@ const INPUTS_PER_SECOND_MIN = 20_000;
 /** The speed of a shorter run says nothing. */
 const SPEED_SECONDS_MIN = 5;
 const MISTAKE_SECONDS_MAX = 60;
+/** Where how often a line runs counts as something new, hardly any but long inputs are kept. */
+const ARGS = { tx: ['-use_counters=0'] };
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -89,7 +91,7 @@ function run(built, name, args, found) {
   mkdirSync(found, { recursive: true });
   const corpus = unpack(name);
   // Short inputs are quick ones; without entropic power schedules a third of the time is saved.
-  const all = ['-max_len=256', '-entropic=0', '-timeout=20', ...args, found, corpus];
+  const all = ['-max_len=256', '-entropic=0', '-timeout=20', ...(ARGS[name] ?? []), ...args, found, corpus];
   return new Promise((resolve, reject) => {
     const child = spawn(join(built, name), all, { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
@@ -128,7 +130,7 @@ function unpack(name) {
 function grow(built, name, found) {
   const merged = join(scratch, `${name}-merged`);
   mkdirSync(merged, { recursive: true });
-  const args = ['-merge=1', '-max_len=256', merged, found, unpack(name)];
+  const args = ['-merge=1', '-max_len=256', ...(ARGS[name] ?? []), merged, found, unpack(name)];
   if (spawnSync(join(built, name), args, { stdio: 'ignore' }).status !== 0) {
     throw new Error(`the corpus of ${name} does not merge`);
   }

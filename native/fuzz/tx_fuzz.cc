@@ -7,11 +7,11 @@ namespace ksocket::fuzz {
 
 namespace {
 
-// Most inputs are short, some have more than a super-datagram holds, and few more than two chunks: those take
+// Most inputs are short, some have more than a super-datagram holds, and few more than a chunk: those take
 // their time.
 size_t datagrams_max(Random& in) {
   uint32_t kind = in.below(100);
-  return kind == 0 ? 2 * TxFlush::kChunk + 40 : kind < 2 ? 80 : 9;
+  return kind == 0 ? TxFlush::kChunk + 8 : kind < 2 ? 80 : 9;
 }
 
 uint32_t length_of(Random& in) {
