@@ -87,7 +87,7 @@ void check(const Incoming& before, uint32_t passed, const Incoming& after) {
   must(count == passed, "as many are left as pass");
   uint32_t each = before.segment_size != 0 ? before.segment_size : before.length;
   must(after.length == std::min(before.length, passed * each), "they are the first ones");
-  must(passed == 1 || after.segment_size == before.segment_size, "and joined as before");
+  must(after.segment_size == (passed == 1 ? 0 : before.segment_size), "and joined where there are several");
 }
 
 }  // namespace
