@@ -111,20 +111,49 @@ TEST(LoopSharing, tells_nobody_of_a_dead_descriptor) {
 }
 
 // It is readable for ever and has nothing: that would keep the loop, JavaScript's thread, at it.
-TEST(LoopSharing, takes_a_socket_from_the_loop_that_has_nothing_each_time) {
-  SharingRig rig;
-  auto socket = rig.add(), other = rig.add();
-  shutdown(socket->fd.get(), SHUT_RD);
+void take_from_the_loop(SharingRig& rig, const Endpoint& socket, const Endpoint& other) {
+  shutdown(socket.fd.get(), SHUT_RD);
   int turns = 0;
-  for (; turns < 1000 && socket->sharing.shared; turns++) {
-    ASSERT_TRUE(rig.tells_loop(*socket));
-    EXPECT_FALSE(rig.receive_on_loop(*socket));
+  for (; turns < 1000 && socket.sharing.shared; turns++) {
+    ASSERT_TRUE(rig.tells_loop(socket));
+    EXPECT_FALSE(rig.receive_on_loop(socket));
   }
   EXPECT_LT(turns, 1000);
-  EXPECT_FALSE(rig.tells_loop(*socket));
-  EXPECT_FALSE(rig.tells_thread(*socket)) << "not now";
-  EXPECT_EQ(rig.postponed, std::vector<uint32_t>{socket->id});
-  EXPECT_TRUE(other->sharing.shared);
+  EXPECT_FALSE(rig.tells_loop(socket));
+  EXPECT_FALSE(rig.tells_thread(socket)) << "not now";
+  EXPECT_EQ(rig.postponed, std::vector<uint32_t>{socket.id});
+  EXPECT_TRUE(other.sharing.shared);
+}
+
+TEST(LoopSharing, takes_a_fresh_socket_from_the_loop_that_has_nothing_each_time) {
+  SharingRig rig;
+  auto socket = rig.add(), other = rig.add();
+  take_from_the_loop(rig, *socket, *other);
+}
+
+TEST(LoopSharing, takes_a_watched_socket_from_the_loop_that_has_nothing_each_time) {
+  SharingRig rig;
+  auto socket = rig.add(), other = rig.add();
+  rig.watch_fresh();
+  shutdown(socket->fd.get(), SHUT_RD);
+  ASSERT_TRUE(rig.tells_thread(*socket)) << "the thread would run for ever, too";
+  take_from_the_loop(rig, *socket, *other);
+  // Later it is watched again.
+  EXPECT_EQ(rig.watches.set(*socket, kReadable, kNothing), 0);
+  EXPECT_TRUE(rig.tells_thread(*socket));
+}
+
+// The kernel woke the loop, and only the loop: the thread's entry is told nothing until it is a new one.
+TEST(LoopSharing, hands_over_what_only_the_loop_was_told_of) {
+  SharingRig rig;
+  auto busy = rig.add(), quiet = rig.add();
+  rig.watch_fresh();
+  rig.send_to_a_loop_asleep(*quiet);
+  ASSERT_TRUE(rig.tells_loop(*quiet));
+  ASSERT_FALSE(rig.tells_thread(*quiet));
+  rig.let_the_thread_own(*busy);
+  EXPECT_FALSE(rig.tells_loop(*quiet));
+  EXPECT_TRUE(rig.tells_thread(*quiet));
 }
 
 // Nobody but the loop was told: it has to read first, and then receives what is left.
@@ -150,19 +179,14 @@ TEST(LoopSharing, watches_fresh_sockets_when_their_time_is_over) {
   SharingRig rig;
   auto socket = rig.add();
   rig.send(*socket);
-  Event events[64];
-  ASSERT_TRUE(eventually([&] { return rig.engine->wait(events, 0) == 1; }));
-  EXPECT_EQ(events[0].token, kFreshTimerToken);
-  EXPECT_EQ(rig.sharing.take_timer(std::span(events, 1)), 0u);
+  rig.watch_fresh();
   EXPECT_TRUE(rig.tells_thread(*socket));
   // And those that come afterwards: the timer is set again.
   auto later = rig.add();
   rig.send(*later);
-  ASSERT_TRUE(eventually([&] {
-    int n = rig.engine->wait(events, 0);
-    return std::any_of(events, events + n,
-                       [](const Event& event) { return event.token == kFreshTimerToken; });
-  }));
+  EXPECT_FALSE(rig.tells_thread(*later));
+  rig.watch_fresh();
+  EXPECT_TRUE(rig.tells_thread(*later));
 }
 
 TEST(LoopSharing, leaves_fresh_sockets_to_whoever_serves_the_other_events) {

@@ -4,17 +4,21 @@
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <span>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "core/sharing/loop_sharing.h"
 #include "support/engines.h"
 #include "support/loopback.h"
+#include "support/process.h"
 #include "support/ring_memory.h"
 #include "support/ring_reader.h"
 #include "support/waiting.h"
@@ -43,6 +47,18 @@ class SharingRig {
   }
   void send(const Endpoint& to, int count = 1) {
     for (int i = 0; i < count; i++) ASSERT_TRUE(peer_.send(name_of(to.fd.get()), "x"));
+  }
+  // While the loop waits: the kernel wakes it, and tells nobody else.
+  void send_to_a_loop_asleep(const Endpoint& to) {
+    std::atomic<pid_t> tid{0};
+    std::thread loop([&] {
+      tid = gettid();
+      epoll_event event;
+      EXPECT_EQ(epoll_wait(epoll_.get(), &event, 1, 60'000), 1);
+    });
+    EXPECT_TRUE(eventually([&] { return tid != 0 && sleeps(tid); }));
+    send(to);
+    loop.join();
   }
   // The loop's turn of this socket, with JavaScript's.
   bool receive_on_loop(const Endpoint& endpoint) {
@@ -74,6 +90,18 @@ class SharingRig {
     ring.publish();
     sharing.after_round(caught_up);
     drain();
+  }
+  // The time of the fresh sockets is over: the engine watches them, too.
+  void watch_fresh() {
+    Event events[64];
+    auto timer_tells = [&] {
+      int n = engine->wait(events, 0);
+      return std::any_of(events, events + n,
+                         [](const Event& event) { return event.token == kFreshTimerToken; });
+    };
+    ASSERT_TRUE(eventually(timer_tells));
+    Event timer{.token = kFreshTimerToken, .readable = true, .writable = false};
+    EXPECT_EQ(sharing.take_timer(std::span(&timer, 1)), 0u);
   }
   // Somebody else's entry for this descriptor in the loop's instance.
   void watch_otherwise(int fd) {
