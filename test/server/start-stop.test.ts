@@ -5,6 +5,7 @@ import { createServer, Server, type ServerOptions } from 'ksocket';
 import { runProgram, startProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { held, heldAtRest, untilHeldIs } from '../support/process.js';
+import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { nextTurn, within } from '../support/wait.js';
 
@@ -239,9 +240,6 @@ test('a listening listener that throws leaves a server that can be stopped', asy
 });
 
 test('stop() in a datagram listener ends the events at once', async () => {
-  await using sockets = new Sockets();
-  const client = sockets.makePeer();
-  await bound(client);
   const before = await heldAtRest();
   const server = createServer({ ...local, reply: null });
   await server.start();
@@ -252,13 +250,16 @@ test('stop() in a datagram listener ends the events at once', async () => {
     events++;
     stopped ??= server.stop();
   });
-  for (let i = 0; i < 100; i++) client.send('x', server.address()?.port ?? 0, '127.0.0.1');
+  sendWhileBlocked({ port: server.address()?.port ?? 0, count: 100, bytes: 8, ahead: AHEAD_BYTES });
+  assert.equal(server.stats().rxDatagrams, 100, 'they lie in the ring');
   await within(closed, 'close');
   await stopped;
   const atClose = events;
   assert.deepEqual(held(), before);
   for (let i = 0; i < 5; i++) await nextTurn();
   assert.equal(events, atClose, 'no event after close');
+  assert.equal(events + server.stats().rxCloseDrops, 100);
+  assert.ok(events < 100, 'there would have been more');
 });
 
 test('ref() and unref() say what holds, however often, before the start and behind it', async () => {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 #include <thread>
@@ -127,6 +128,7 @@ class SharingRig {
   std::vector<std::pair<uint32_t, int>> refused;  // id and error
   std::vector<uint32_t> postponed;                // ids
   std::atomic<bool> interrupted{false};
+  std::function<void()> on_look;  // runs before the thread looks whether it is interrupted
   bool asked_before_poll = false;
   size_t records = 0;
 
@@ -151,7 +153,10 @@ class SharingRig {
                       {.usecs_max = 100},
                       {[this](Endpoint& endpoint, int error) { refused.emplace_back(endpoint.id, error); },
                        [this](Endpoint& endpoint, uint32_t) { postponed.push_back(endpoint.id); },
-                       [this] { return interrupted.load(); }}};
+                       [this] {
+                         if (on_look) on_look();
+                         return interrupted.load();
+                       }}};
 };
 
 }  // namespace ksocket::test
