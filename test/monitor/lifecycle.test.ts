@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { createServer } from 'ksocket';
 import { createMonitor, type MonitorOptions } from 'ksocket/monitor';
 import { runProgram, startProgram } from '../support/child.js';
@@ -126,6 +127,22 @@ test('bad options', () => {
   for (const [options, code, message] of bad) {
     assert.throws(() => createMonitor(options as MonitorOptions), { code, message }, String(code));
   }
+});
+
+test('a thread that fails is an error of the monitor, which can be started again', async () => {
+  const monitor = createMonitor({ servers: [anyServer()] });
+  for (let round = 0; round < 2; round++) {
+    const made = once(process, 'worker') as Promise<[Worker]>;
+    await monitor.start();
+    const [worker] = await made;
+    const told = once(monitor, 'error');
+    worker.emit('error', new Error('out of memory'));
+    assert.equal((await told)[0].message, 'out of memory');
+    assert.equal(monitor.address(), null);
+    worker.emit('error', new Error('once is enough')); // it is not the monitor's any more
+    await once(worker, 'exit');
+  }
+  await monitor.stop();
 });
 
 test('latencies are measured only while a monitor runs', async () => {

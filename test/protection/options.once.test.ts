@@ -1,6 +1,7 @@
 // What createServer's protection options take and what they refuse.
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
+import { checkLoops } from '../../dist/server/loops.js';
 import { checkProtection, type ProtectionOptions } from '../../dist/server/protection.js';
 import { test } from '../support/test.js';
 
@@ -105,4 +106,30 @@ test('a list that is too long is refused', () => {
   assert.equal(checkProtection({ deny: longest }).deny?.byteLength, 32 << 20);
   longest.push('10.0.0.2');
   refuses({ deny: longest }, 'ERR_OUT_OF_RANGE', /"options\.deny\.length"/);
+});
+
+test('loops: what holds by default, and what is given instead', () => {
+  const everyService = [7, 13, 17, 19, 37, 53, 69, 123];
+  const repeats = { rate: 100, burst: 16_384 };
+  assert.deepEqual(checkLoops(), { servicePorts: everyService, servicesGetReplies: true, repeats });
+  assert.deepEqual(checkLoops({ servicePorts: true }), {
+    servicePorts: everyService,
+    servicesGetReplies: false,
+    repeats,
+  });
+  assert.deepEqual(checkLoops({ servicePorts: [1, 65_535], repeats: { burst: 1 } }), {
+    servicePorts: [1, 65_535],
+    servicesGetReplies: false,
+    repeats: { rate: 100, burst: 1 },
+  });
+  assert.deepEqual(checkLoops({ servicePorts: false, repeats: false }), {
+    servicePorts: [],
+    servicesGetReplies: false,
+    repeats: undefined,
+  });
+  assert.equal(checkLoops(false), undefined);
+  assert.equal(checkLoops({ servicePorts: new Array(1024).fill(9) })?.servicePorts.length, 1024);
+  assert.throws(() => checkLoops({ servicePorts: new Array(1025).fill(9) }), { code: 'ERR_OUT_OF_RANGE' });
+  const largest = { rate: 1_000_000_000, burst: 1_000_000_000 };
+  assert.deepEqual(checkLoops({ repeats: largest })?.repeats, largest);
 });

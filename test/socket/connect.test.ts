@@ -48,6 +48,20 @@ test('connect() takes an address, a callback, both or neither', async () => {
   }
 });
 
+test('connectSync() takes an address, or is connected to this machine', async () => {
+  await using sockets = new Sockets();
+  for (const type of ['udp4', 'udp6'] as const) {
+    const loopback = type === 'udp4' ? '127.0.0.1' : '::1';
+    const port = await bound(sockets.makePeer(type));
+    for (const address of [loopback, '', null, undefined]) {
+      const socket = sockets.make(type);
+      socket.connectSync(port, address as string);
+      assert.deepEqual(socket.remoteAddress(), { address: loopback, family: type.replace('udp', 'IPv'), port });
+    }
+    assert.throws(() => sockets.make(type).connectSync(port, 'localhost'), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+});
+
 test('a connected socket gets datagrams of its peer only, a disconnected one all', async () => {
   for (const [kind, make] of kinds) {
     await using sockets = new Sockets();
