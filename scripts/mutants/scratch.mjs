@@ -19,6 +19,8 @@ const PARTS = [
 const FOLDERS = ['bench', 'build-test', 'dist', 'docs', 'examples', 'lib', 'native', 'prebuilds', 'scripts', 'test'];
 
 export class Scratch {
+  #running = new Set(); // what ends each command
+
   constructor() {
     this.path = mkdtempSync(join(tmpdir(), 'ksocket-mutants-'));
     for (const part of [...PARTS, ...FOLDERS, 'package.json', 'package-lock.json', 'tsconfig.json']) {
@@ -62,10 +64,12 @@ export class Scratch {
       });
     }
     const endGroup = () => {
+      this.#running.delete(endGroup);
       try {
         process.kill(-child.pid, 'SIGKILL');
       } catch {} // all have ended
     };
+    this.#running.add(endGroup);
     return new Promise((done, failed) => {
       let late = false;
       const timer = setTimeout(() => {
@@ -83,6 +87,7 @@ export class Scratch {
   }
 
   remove() {
+    for (const end of this.#running) end();
     rmSync(this.path, { recursive: true, force: true });
   }
 }

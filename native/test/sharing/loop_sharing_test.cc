@@ -230,17 +230,27 @@ TEST(LoopSharing, waits_for_nobody_when_the_thread_owns_the_sockets_or_has_other
 TEST(LoopSharing, gives_a_saturated_loop_a_time_slice) {
   SharingRig rig;
   auto socket = rig.add();
-  rig.let_the_thread_own(*socket);
-  // Filled rounds, and JavaScript keeps up. On a slow machine not each of them is taken for a flood.
-  for (uint32_t i = 0; i <= 100 * kLimits.eager_rounds && !rig.sharing.loop_owns(); i++) {
-    rig.send(*socket, 2 * RxBatch::kSlots);
-    rig.receive_on_thread(*socket, true);
-    rig.receive_on_thread(*socket, true);
+  // How long the loop's moment was once it has got the sockets back from filled rounds, with which JavaScript
+  // keeps up. On a slow machine not each of them is taken for a flood; if too few are, that is not why it got
+  // them.
+  auto moment_ns = [&] {
+    rig.let_the_thread_own(*socket);
+    for (uint32_t i = 0; i <= 100 * kLimits.eager_rounds && !rig.sharing.loop_owns(); i++) {
+      rig.send(*socket, 2 * RxBatch::kSlots);
+      rig.receive_on_thread(*socket, true);
+      rig.receive_on_thread(*socket, true);
+    }
+    EXPECT_TRUE(rig.sharing.loop_owns());
+    uint64_t before_ns = clock_ns(CLOCK_MONOTONIC);
+    EXPECT_TRUE(rig.sharing.leave_to_loop());
+    return clock_ns(CLOCK_MONOTONIC) - before_ns;
+  };
+  uint64_t longest_ns = 0;
+  for (int i = 0; i < 5 && longest_ns < kLimits.grace_saturated_ns; i++) {
+    longest_ns = std::max(longest_ns, moment_ns());
+    rig.receive_on_loop(*socket);  // it came
   }
-  ASSERT_TRUE(rig.sharing.loop_owns());
-  uint64_t before_ns = clock_ns(CLOCK_MONOTONIC);
-  EXPECT_TRUE(rig.sharing.leave_to_loop());
-  EXPECT_GE(clock_ns(CLOCK_MONOTONIC) - before_ns, kLimits.grace_saturated_ns);
+  EXPECT_GE(longest_ns, kLimits.grace_saturated_ns);
 }
 
 // A loop that comes all the time keeps an I/O thread dozing. Says `wake` in the middle of it, some times; how

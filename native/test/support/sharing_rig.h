@@ -72,9 +72,11 @@ class SharingRig {
   }
   // The loop is busy while many come: the thread takes over.
   void let_the_thread_own(Endpoint& endpoint) {
-    send(endpoint, 200);
-    for (int i = 0; i < 3; i++) receive_on_thread(endpoint);
-    ASSERT_FALSE(sharing.loop_owns());
+    ASSERT_TRUE(eventually([&] {  // on a busy machine not every such burst is one
+      send(endpoint, 200);
+      for (int i = 0; i < 3; i++) receive_on_thread(endpoint);
+      return !sharing.loop_owns();
+    }));
   }
   // Little comes: the loop gets its sockets back.
   void let_the_loop_own(Endpoint& endpoint) {
