@@ -17,7 +17,9 @@ const slow =
 export class TypescriptTests {
   #scratch;
   #compiled = new Map(); // file → its JavaScript without a mistake
-  #tests = []; // { test, ms, reached: { file: [start, end, start, end, …] } }
+  #kept;
+  #say;
+  #tests = []; // { test, text, ms, reached: { file: [start, end, start, end, …] } }
 
   constructor(scratch) {
     this.#scratch = scratch;
@@ -32,31 +34,35 @@ export class TypescriptTests {
     return [...this.#compiled.keys()].flatMap((file) => typescriptMutants(file, this.#scratch.read(file)));
   }
 
-  /** Finds out which test reaches what, and how long it takes. */
-  async prepare(say) {
-    const tests = this.#scratch.tests();
-    const kept = new Kept('coverage', hashOf(...this.#compiled.values()));
-    const textOf = (test) => hashOf(this.#scratch.read(`build-test/${test}`));
-    this.#tests = (kept.read() ?? []).filter(({ test, text }) => tests.includes(test) && textOf(test) === text);
-    const known = new Set(this.#tests.map(({ test }) => test));
-    const waiting = tests.filter((test) => !known.has(test) && !slow.test(test));
-    const cover = async () => {
-      for (let test = waiting.shift(); test !== undefined; test = waiting.shift()) {
-        const found = { text: textOf(test), ...(await this.#cover(test)) };
-        if (found.ms === undefined) say(`${test} fails as it is, and is left out`);
-        this.#tests.push(found);
-        kept.write(this.#tests);
-      }
-    };
-    await Promise.all([cover(), cover()]);
-    this.#tests = this.#tests.filter(({ ms }) => ms !== undefined).sort((a, b) => a.ms - b.ms);
+  /** What is known already of which test reaches what, and how long it takes. The rest is found out when it is needed. */
+  prepare(say) {
+    this.#say = say;
+    this.#kept = new Kept('coverage', hashOf(...this.#compiled.values()));
+    const known = this.#kept.read() ?? [];
+    this.#tests = this.#scratch
+      .tests()
+      .filter((test) => !slow.test(test))
+      .map((test) => {
+        const text = hashOf(this.#scratch.read(`build-test/${test}`));
+        return known.find((each) => each.test === test && each.text === text) ?? { test, text };
+      });
+  }
+
+  // Does the test get to this place of the file?
+  async #reaches(test, file, at) {
+    if (test.reached === undefined) {
+      Object.assign(test, await this.#cover(test.test));
+      if (test.ms === undefined) this.#say(`${test.test} fails as it is, and is left out`);
+      else this.#kept.write(this.#tests.filter(({ ms }) => ms !== undefined));
+    }
+    return includes(test.reached[file] ?? [], at);
   }
 
   async #cover(test) {
     const folder = mkdtempSync(join(this.#scratch.path, 'coverage-'));
     try {
       const { status, ms } = await this.#run(test, COVERING_LIMIT_MS, { NODE_V8_COVERAGE: folder });
-      return status === 0 ? { test, ms, reached: this.#reached(folder) } : { test };
+      return status === 0 ? { ms, reached: this.#reached(folder) } : { reached: {} };
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -89,24 +95,30 @@ export class TypescriptTests {
     const after = transpile(file, apply(this.#scratch.read(file), mutant));
     const at = differsAt(before, after);
     if (at < 0) return { outcome: 'nothing' };
-    const reaching = this.#tests.filter(({ reached }) => includes(reached[file] ?? [], at));
-    const tests = [
-      ...reaching.filter(({ test }) => near(file, test)),
-      ...reaching.filter(({ test }) => !near(file, test)),
-    ];
     let left = budgetMs;
-    for (const { test, ms } of tests) {
+    let reaching = 0;
+    for (const each of this.#inOrder(file)) {
+      if (!(await this.#reaches(each, file, at))) continue;
+      const { test, ms } = each;
       left -= ms;
-      if (left < 0) return { outcome: 'survived', by: `the first of the ${tests.length} tests that reach it` };
+      if (left < 0) return { outcome: 'survived', by: `the first ${reaching} tests that reach it` };
+      reaching++;
+      const limitMs = 15_000 + 3 * ms;
       this.#scratch.write(compiledName(file), after);
-      const { status } = await this.#run(test, 15_000 + 3 * ms);
+      const { status } = await this.#run(test, limitMs);
       this.#scratch.write(compiledName(file), before);
       if (status === 0) continue;
       // On a busy machine a test may fail by itself.
-      const { status: without } = await this.#run(test, 15_000 + 3 * ms);
+      const { status: without } = await this.#run(test, limitMs);
       if (without === 0) return { outcome: 'noticed', by: `${test}${status === null ? ' (hangs)' : ''}` };
     }
-    return { outcome: 'survived', by: `${tests.length} tests that reach it` };
+    return { outcome: 'survived', by: `all ${reaching} tests that reach it` };
+  }
+
+  // First those of the file's room, the quickest first.
+  #inOrder(file) {
+    const key = ({ test, ms }) => (near(file, test) ? 0 : 1e9) + (ms ?? 1e6);
+    return [...this.#tests].sort((a, b) => key(a) - key(b));
   }
 
   #run(test, limitMs, env = {}) {
