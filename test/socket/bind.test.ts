@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createSocket, type Socket } from 'ksocket';
+import { createSocket, type Socket, type SocketOptions } from 'ksocket';
 import { runProgram } from '../support/child.js';
-import { type AnySocket, bound, closed, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
+import { type AnySocket, bound, closed, Inbox, kinds, Sockets, sent, unusedPort } from '../support/peer.js';
 import { held, heldAtRest, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
 import { within } from '../support/wait.js';
@@ -362,5 +362,25 @@ test('implicit binding is to any port of every address, as node:dgram’s', asyn
     await sent(socket, 'x', port);
     assert.equal(socket.address().address, '0.0.0.0');
     assert.ok(socket.address().port > 0);
+  }
+});
+
+test('joining a group before the bind takes a port of both families, which sockets share that say reuseAddr', async () => {
+  for (const [kind, make] of kinds) {
+    await using sockets = new Sockets();
+    const failure = async (options: SocketOptions, port: number) => {
+      const other = sockets.add(make(options));
+      const ended = Promise.race([once(other, 'error'), once(other, 'listening')]);
+      other.bind(port);
+      return (await ended)[0]?.code;
+    };
+    const member6 = sockets.add(make({ type: 'udp6', ipv6Only: true }));
+    member6.addMembership('ff02::1234', '::1%lo');
+    assert.equal(await failure({ type: 'udp4' }, member6.address().port), 'EADDRINUSE', `${kind}: IPv4, too`);
+    const member = sockets.add(make({ type: 'udp4', reusePort: true }));
+    member.addMembership('239.12.34.56', '127.0.0.1');
+    const { port } = member.address();
+    assert.equal(await failure({ type: 'udp4', reusePort: true }, port), 'EADDRINUSE', `${kind}: reusePort`);
+    assert.equal(await failure({ type: 'udp4', reuseAddr: true }, port), undefined, `${kind}: reuseAddr`);
   }
 });

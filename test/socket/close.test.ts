@@ -32,6 +32,26 @@ test('close() with something else than a function closes', async () => {
   await once(socket, 'close');
 });
 
+test('close() takes back what the present tick has sent to an address, and nothing else', async () => {
+  for (const [kind, make] of kinds) {
+    await using sockets = new Sockets();
+    const receiver = sockets.makePeer();
+    const inbox = new Inbox(receiver);
+    const port = await bound(receiver);
+    const [closing, other] = [sockets.add(make()), sockets.add(make())];
+    for (const each of [closing, other]) await bound(each);
+    closing.send('an earlier tick', port, '127.0.0.1');
+    await nextTurn();
+    closing.send('taken back', port, '127.0.0.1', () => assert.fail('called back'));
+    other.send('of another socket', port, '127.0.0.1');
+    closing.close();
+    await inbox.take(2);
+    await sent(sockets.makePeer(), 'the last', port);
+    await inbox.take(3);
+    assert.deepEqual(inbox.texts, ['an earlier tick', 'of another socket', 'the last'], kind);
+  }
+});
+
 test('close() twice throws, as node:dgram does', async () => {
   const socket = createSocket('udp4');
   await bound(socket);
