@@ -26,7 +26,6 @@ in_addr to_in_addr(const Address& address) {
 // Empty text is "any": all zero.
 int parse_or_any(uint8_t family, const std::string& text, Address* out) {
   *out = {};
-  out->family = family;
   return text.empty() ? 0 : parse_address(family, text, 0, out);
 }
 
