@@ -1,5 +1,6 @@
 // IoThreadObject: one socket's life and properties. The first argument of each call is the socket's id.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "bridge/io_thread_object.h"
 #include "bridge/uv_handle.h"
@@ -80,7 +81,8 @@ Napi::Value IoThreadObject::get_fd(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::copy_fd(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [](Endpoint& endpoint) {
     endpoint.held_elsewhere.store(true);
-    return or_errno(fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, 0));
+    // libuv, which gets it, aborts rather than close one of the standard streams' numbers (uv__close).
+    return or_errno(fcntl(endpoint.fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   });
 }
 

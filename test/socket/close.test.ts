@@ -52,6 +52,22 @@ test('close() takes back what the present tick has sent to an address, and nothi
   }
 });
 
+test('a program without standard input has a handle of its socket, and closes it', async () => {
+  const result = await runProgram(async () => {
+    const { closeSync } = await import('node:fs');
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket('udp4');
+    const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+    const handle = () => (socket as unknown as Record<symbol, { handle: { fd: number } }>)[key as symbol].handle;
+    socket.bind(0, '127.0.0.1', () => {
+      closeSync(0);
+      console.log(handle().fd > 2);
+      socket.close(() => console.log('closed'));
+    });
+  }, []);
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'true\nclosed\n', stderr: '' });
+});
+
 test('close() twice throws, as node:dgram does', async () => {
   const socket = createSocket('udp4');
   await bound(socket);
