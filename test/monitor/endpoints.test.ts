@@ -211,6 +211,7 @@ test('on loopback, a Host that is another name is refused', async () => {
     `localhost:${port}`,
     '127.0.0.1',
     `127.1.2.3:${port}`,
+    '127.255.255.254',
     '[::1]',
     `[::1]:${port}`,
     'LOCALHOST',
@@ -222,6 +223,9 @@ test('on loopback, a Host that is another name is refused', async () => {
     '127.0.0.1.evil.example',
     'localhost.evil.example',
     '8.8.8.8',
+    '126.255.255.255',
+    '128.0.0.1',
+    '[::2]',
   ];
   for (const host of foreign) assert.equal((await ask(port, '/metrics', { headers: { host } })).status, 421, host);
 });
