@@ -86,7 +86,7 @@ TEST(Moderation, skips_1_3_7_to_1023_chances_after_waits_that_gathered_nothing) 
   std::vector<uint32_t> skipped;
   for (uint32_t chances = 0; skipped.size() < 12; chances++) {
     ASSERT_LT(chances, 10'000u);
-    uint64_t pause = moderation.after(1, now);
+    uint64_t pause = moderation.after({1}, now);
     now += 15'000 + pause;
     if (pause == 0) continue;
     skipped.push_back(chances);
