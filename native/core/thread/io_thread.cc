@@ -99,10 +99,10 @@ void IoThread::tick(Endpoint& endpoint) {
 }
 
 void IoThread::unwatch(Endpoint& endpoint) {
+  LoopSharing::LoopLock lock(sharing_);  // the I/O thread is between two rounds
   sharing_.remove(endpoint);
   watches_.set(endpoint, kNothing, kReadable);
-  LoopSharing::LoopLock lock(sharing_);  // the I/O thread is between two rounds
-  endpoint.paused = true;                // for good: an event that it has in hand already is ignored
+  endpoint.paused = true;  // for good: an event that it has in hand already is ignored
   std::erase_if(paused_, [&](const auto& weak) { return weak.lock().get() == &endpoint; });
 }
 

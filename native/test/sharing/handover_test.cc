@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -245,6 +247,35 @@ TEST(LoopShare, leaves_a_socket_to_the_thread_that_the_loop_cannot_share) {
     return loop.rig->records.size() == 1;
   }));
   loop.rig->thread.close(other->id);
+}
+
+// Once it has begun to receive it does not return before it may.
+class HeldEngine : public test::ForwardingEngine {
+ public:
+  using ForwardingEngine::ForwardingEngine;
+
+  int receive(int fd, std::span<Message> messages) override {
+    receives = true;
+    EXPECT_TRUE(eventually([&] { return released.load(); }));
+    return ForwardingEngine::receive(fd, messages);
+  }
+
+  std::atomic<bool> receives{false}, released{false};
+};
+
+TEST(LoopShare, takes_a_socket_from_the_loop_between_two_rounds_of_the_thread) {
+  auto* held = new HeldEngine(test::make_engine("mmsg"));
+  EventLoop loop{std::unique_ptr<Engine>(held)};
+  auto socket = loop.socket();
+  Peer peer;
+  ASSERT_TRUE(peer.send(name_of(socket->fd.get()), "x"));  // the loop is stuck
+  ASSERT_TRUE(eventually([&] { return held->receives.load(); }));
+  std::thread unwatcher([&] { loop.rig->thread.unwatch(*socket); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_TRUE(socket->sharing.shared) << "in the middle of a round, which may be handing it over";
+  held->released = true;
+  unwatcher.join();
+  EXPECT_FALSE(socket->sharing.shared);
 }
 
 }  // namespace
