@@ -101,7 +101,7 @@ void IoThread::tick(Endpoint& endpoint) {
 void IoThread::unwatch(Endpoint& endpoint) {
   LoopSharing::LoopLock lock(sharing_);  // the I/O thread is between two rounds
   sharing_.remove(endpoint);
-  watches_.set(endpoint, kNothing, kReadable);
+  rewatch(find(endpoint.id), kNothing, kReadable);  // a backlog may wait for it to be writable
   endpoint.paused = true;  // for good: an event that it has in hand already is ignored
   std::erase_if(paused_, [&](const auto& weak) { return weak.lock().get() == &endpoint; });
 }

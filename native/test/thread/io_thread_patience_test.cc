@@ -143,6 +143,20 @@ TEST(IoThreadPatience, does_not_run_in_circles_where_it_may_not_wait) {
 
 // ---- watching
 
+TEST(IoThreadPatience, sends_what_waits_behind_unwatch_where_the_engine_refuses_its_new_entry) {
+  auto* failing = new FailingEngine;
+  Rig rig(failing, {});
+  test::SlowSocket slow(rig);
+  Staged staged;
+  ASSERT_EQ(staged.add(kPeer, "late", 1).send(rig.thread, *slow.endpoint), 1u);
+  failing->changes_refused = 1;
+  rig.thread.unwatch(*slow.endpoint);
+  EXPECT_EQ(failing->changes_refused, 0);
+  slow.drain();
+  ASSERT_TRUE(rig.read_records(1));
+  EXPECT_EQ(rig.records[0].descriptor.kind, DescriptorKind::sent);
+}
+
 TEST(IoThreadPatience, asks_again_where_the_engine_will_not_watch_a_socket_that_it_knew) {
   auto* failing = new FailingEngine;
   Rig rig(failing, {.slots = 64, .arena_bytes = 8 << 20});
