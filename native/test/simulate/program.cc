@@ -152,7 +152,9 @@ void Program::send(Client& client, const Batch& batch) {
 
 void Program::notify_drained(Client& client) {
   wake_up();
-  client.wants_drained = thread_->notify_drained(*client.endpoint) || client.wants_drained;
+  if (!thread_->notify_drained(*client.endpoint)) return;
+  client.wants_drained = true;
+  client.drained_due++;
 }
 
 // ---- receiving
@@ -243,8 +245,8 @@ void Program::see(const Descriptor& record, std::span<const uint8_t> payload) {
       (*client)->ledger.reported(record.user_data, record.result);
       break;
     case DescriptorKind::drained:
-      if (!std::exchange((*client)->wants_drained, false) && (*client)->socket != nullptr)
-        world_.fail("`drained` is said, and nobody has asked");
+      (*client)->wants_drained = false;
+      if ((*client)->drained_due-- == 0) world_.fail("`drained` is said, and nobody has asked");
       break;
     case DescriptorKind::error:
       if (record.result >= 0) world_.fail("an error that is none");

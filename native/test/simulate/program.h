@@ -28,6 +28,7 @@ struct Client {
   bool receives = false;
   bool server = false;
   bool wants_drained = false;
+  uint32_t drained_due = 0;  // how often it may be said
 };
 
 class Program {

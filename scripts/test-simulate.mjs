@@ -1,0 +1,62 @@
+// The I/O thread on a simulated kernel (native/test/simulate/): builds it and runs it. The last line is `N passed, N failed`, a
+// kind of scenario each.
+//   node scripts/test-simulate.mjs [--seed N] [--steps M] [--seconds S] [--kind NAME] [--trace 1]
+//   node scripts/test-simulate.mjs --mistakes    is each known mistake (simulation-mistakes.mjs) noticed?
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildNative, root } from './native-build.mjs';
+import { mistakes } from './simulation-mistakes.mjs';
+
+/** How long a mistake may stay unnoticed. */
+const SECONDS = 40;
+
+const args = process.argv.slice(2);
+process.exitCode = args[0] === '--mistakes' ? checkMistakes(args[1]) : simulate(args);
+
+function simulate(options) {
+  const program = join(buildNative('default', 'simulate'), 'test/simulate');
+  const { status } = spawnSync(program, options, { stdio: 'inherit' });
+  if (status === null) console.log('0 passed, 1 failed'); // it died, and has said where
+  return status ?? 1;
+}
+
+/** Builds with each mistake, in a copy; `part`: of its name. */
+function checkMistakes(part = '') {
+  const copy = join(tmpdir(), `ksocket-mistakes-${process.pid}`);
+  const total = { passed: 0, failed: 0 };
+  try {
+    mkdirSync(copy);
+    for (const each of ['native', 'scripts', 'examples', 'package.json']) cpSync(join(root, each), join(copy, each), { recursive: true });
+    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+    for (const [name, mistake] of Object.entries(mistakes)) {
+      if (!name.includes(part)) continue;
+      const failure = check(copy, mistake);
+      total[failure === undefined ? 'passed' : 'failed']++;
+      console.log(failure === undefined ? `✔ ${name}` : `✖ ${name}: ${failure}`);
+    }
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed > 0 ? 1 : 0;
+}
+
+/** Undefined when the simulation notices it. */
+function check(copy, { file, from, to, kind }) {
+  const path = join(copy, file);
+  const source = readFileSync(path, 'utf8');
+  if (source.split(from).length !== 2) return `${file} does not have it once`;
+  writeFileSync(path, source.replace(from, () => to));
+  const build = spawnSync(process.execPath, ['scripts/native-build.mjs', 'default', 'simulate'], {
+    cwd: copy,
+    encoding: 'utf8',
+  });
+  writeFileSync(path, source);
+  if (build.status !== 0) return `does not build: ${build.stdout}${build.stderr}`;
+  const run = spawnSync(join(copy, 'build-native/default/test/simulate'), ['--kind', kind, '--seconds', String(SECONDS)], {
+    encoding: 'utf8',
+  });
+  return run.status === 0 ? 'is not noticed' : undefined;
+}
