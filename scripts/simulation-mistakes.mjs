@@ -12,12 +12,13 @@ export const mistakes = {
   endpoint->paused = true;`,
     kind: 'receive',
   },
-  'the parts of a refused super-datagram leave behind later ones': {
+  'the parts of a refused super-datagram leave in another order': {
     file: 'native/core/datapath/tx_flush.cc',
     from: `  bool settled = send_singly(out, base, chunk, first);`,
     to: `  bool settled = true;
-  for (uint16_t i = first; i != TxGroups::kNone; i = groups_.next(i)) chunk[i].result = kResultDeferred;
-  settled = false;`,
+  uint16_t parts[TxGroups::kChunk], count = 0;
+  for (uint16_t i = first; i != TxGroups::kNone; i = groups_.next(i)) parts[count++] = i;
+  while (settled && count > 0) settled = send_segments(out, base, &chunk[parts[--count]]);`,
     kind: 'send',
   },
   'what is behind a refused super-datagram overtakes it': {
@@ -61,9 +62,9 @@ export const mistakes = {
   },
   'room that a crowd has given back is not seen': {
     file: 'native/core/memory/rx_ring.h',
-    from: `    look_at_tail();
-    return is_crowded();`,
-    to: `    return is_crowded();`,
+    from: `    if (!leaves_too_little()) return false;
+    look_at_tail();`,
+    to: `    if (!leaves_too_little()) return false;`,
     kind: 'receive',
   },
   'unwatch() does not ask again': {

@@ -1,9 +1,10 @@
 // The I/O thread on a simulated kernel (native/test/simulate/): builds it and runs it. The last line is `N passed, N failed`, a
 // kind of scenario each.
 //   node scripts/test-simulate.mjs [--seed N] [--steps M] [--seconds S] [--kind NAME] [--trace 1]
-//   node scripts/test-simulate.mjs --mistakes    is each known mistake (simulation-mistakes.mjs) noticed?
+//   node scripts/test-simulate.mjs --mistakes [PART]         is each known mistake (simulation-mistakes.mjs) noticed?
+//   node scripts/test-simulate.mjs --fuzz [SECONDS [grow]]   libFuzzer decides, from the corpus; grow: keeps what it found
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildNative, root } from './native-build.mjs';
@@ -13,7 +14,8 @@ import { mistakes } from './simulation-mistakes.mjs';
 const SECONDS = 40;
 
 const args = process.argv.slice(2);
-process.exitCode = args[0] === '--mistakes' ? checkMistakes(args[1]) : simulate(args);
+const modes = { '--mistakes': checkMistakes, '--fuzz': fuzz };
+process.exitCode = modes[args[0]] ? modes[args[0]](...args.slice(1)) : simulate(args);
 
 function simulate(options) {
   const program = join(buildNative('default', 'simulate'), 'test/simulate');
@@ -22,13 +24,42 @@ function simulate(options) {
   return status ?? 1;
 }
 
+/** The corpus is a file, an input a line in base64. */
+function fuzz(seconds = '60', grow = undefined) {
+  const built = buildNative('simulate-fuzz', 'simulate');
+  const program = join(built, 'test/simulate');
+  const kept = join(root, 'native/test/simulate/corpus.txt');
+  const corpus = join(built, 'corpus');
+  rmSync(corpus, { recursive: true, force: true });
+  mkdirSync(corpus);
+  const inputs = existsSync(kept) ? readFileSync(kept, 'utf8').split('\n').filter(Boolean) : [];
+  for (const [i, line] of inputs.entries()) writeFileSync(join(corpus, String(i)), Buffer.from(line, 'base64'));
+  const options = ['-max_len=3000', '-len_control=0', '-use_value_profile=1', `-artifact_prefix=${built}/`];
+  const { status } = spawnSync(program, [corpus, `-max_total_time=${seconds}`, '-print_final_stats=1', ...options], {
+    stdio: 'inherit',
+  });
+  if (status === 0 && grow !== undefined) {
+    const merged = join(built, 'merged');
+    rmSync(merged, { recursive: true, force: true });
+    mkdirSync(merged);
+    spawnSync(program, ['-merge=1', '-max_len=3000', merged, corpus], { stdio: 'ignore' });
+    const lines = readdirSync(merged)
+      .sort()
+      .map((name) => readFileSync(join(merged, name)).toString('base64'));
+    writeFileSync(kept, `${lines.join('\n')}\n`);
+  }
+  console.log(status === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed');
+  return status === 0 ? 0 : 1;
+}
+
 /** Builds with each mistake, in a copy; `part`: of its name. */
 function checkMistakes(part = '') {
   const copy = join(tmpdir(), `ksocket-mistakes-${process.pid}`);
   const total = { passed: 0, failed: 0 };
   try {
     mkdirSync(copy);
-    for (const each of ['native', 'scripts', 'examples', 'package.json']) cpSync(join(root, each), join(copy, each), { recursive: true });
+    for (const each of ['native', 'scripts', 'examples', 'package.json'])
+      cpSync(join(root, each), join(copy, each), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     for (const [name, mistake] of Object.entries(mistakes)) {
       if (!name.includes(part)) continue;
@@ -48,15 +79,22 @@ function check(copy, { file, from, to, kind }) {
   const path = join(copy, file);
   const source = readFileSync(path, 'utf8');
   if (source.split(from).length !== 2) return `${file} does not have it once`;
-  writeFileSync(path, source.replace(from, () => to));
+  writeFileSync(
+    path,
+    source.replace(from, () => to),
+  );
   const build = spawnSync(process.execPath, ['scripts/native-build.mjs', 'default', 'simulate'], {
     cwd: copy,
     encoding: 'utf8',
   });
   writeFileSync(path, source);
   if (build.status !== 0) return `does not build: ${build.stdout}${build.stderr}`;
-  const run = spawnSync(join(copy, 'build-native/default/test/simulate'), ['--kind', kind, '--seconds', String(SECONDS)], {
-    encoding: 'utf8',
-  });
+  const run = spawnSync(
+    join(copy, 'build-native/default/test/simulate'),
+    ['--kind', kind, '--seconds', String(SECONDS)],
+    {
+      encoding: 'utf8',
+    },
+  );
   return run.status === 0 ? 'is not noticed' : undefined;
 }

@@ -5,7 +5,10 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 const steps = {
+  explore: ['explore-ring.mjs', '--schedules', '50000000'],
+  stepping: ['test-stepping.mjs', '--runs', '1000000'],
   fuzz: ['test-fuzz.mjs', '--runs', '10000000'],
+  simulate: ['test-simulate.mjs', '--seconds', '600', '--seed', '1000000'],
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(steps);

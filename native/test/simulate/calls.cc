@@ -1,5 +1,5 @@
-// The system's functions that the core calls, as the linker hands them over (--wrap, CMakeLists.txt): those of
-// the simulated world while one runs, else the real ones.
+// The system's functions that the core calls, as the linker hands them over (--wrap, CMakeLists.txt): those
+// of the simulated world while one runs, else the real ones.
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "core/base/kernel_names.h"
+#include "core/endpoint/rx_turn.h"
 #include "simulate/kernel.h"
 #include "simulate/world.h"
 
@@ -51,8 +52,8 @@ Socket* called(int fd) {
 }  // namespace
 
 // NOLINTBEGIN: names are the linker's
-#define REAL(result, name, ...)         \
-  result __real_##name(__VA_ARGS__);    \
+#define REAL(result, name, ...)      \
+  result __real_##name(__VA_ARGS__); \
   result __wrap_##name(__VA_ARGS__)
 
 extern "C" {
@@ -160,6 +161,15 @@ REAL(int, getrlimit, __rlimit_resource_t resource, rlimit* out) {
   if (World::current() == nullptr) return __real_getrlimit(resource, out);
   out->rlim_cur = out->rlim_max = 1 << 20;
   return 0;
+}
+
+// Not the system's: what IoThread::pause() asks once it has said that it waits, while the reader may be
+// giving something back.
+uint32_t __real__ZN7ksocket6RxTurn8room_forERKNS_8EndpointE(ksocket::RxTurn*, const ksocket::Endpoint&);
+uint32_t __wrap__ZN7ksocket6RxTurn8room_forERKNS_8EndpointE(ksocket::RxTurn* turn,
+                                                            const ksocket::Endpoint& endpoint) {
+  if (World* world = World::current()) world->may_switch(4);
+  return __real__ZN7ksocket6RxTurn8room_forERKNS_8EndpointE(turn, endpoint);
 }
 
 // ---- descriptors

@@ -53,7 +53,8 @@ class Decisions {
   bool ended_ = false;
 };
 
-// What happens now and then, once in `mean` times: decided is when it next does, not each time whether it does.
+// What happens now and then, once in `mean` times: decided is when it next does, not each time whether it
+// does.
 class NowAndThen {
  public:
   explicit NowAndThen(uint32_t mean) : mean_(mean) {}

@@ -1,5 +1,5 @@
-// The same scenarios, guided by coverage: libFuzzer chooses the bytes, of which the first is the kind and each
-// further one a decision.
+// The same scenarios, guided by coverage: libFuzzer chooses the bytes, of which the first is the kind and
+// each further one a decision.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -48,13 +48,13 @@ struct Socket {
   std::optional<uint64_t> client;  // of a flow: whose number was sent last
 
   std::deque<Datagram> queue;
-  uint32_t queue_max = 64;    // messages
-  uint32_t drops = 0;         // in all
-  int pending_error = 0;      // sk_err
-  uint32_t error_queue = 0;   // what only MSG_ERRQUEUE takes away
-  bool said_dead = false;     // an errno after which nobody calls again
-  bool shut = false;          // for receiving: readable, and nothing comes
-  bool refuses_all = false;   // a filter drops what arrives
+  uint32_t queue_max = 64;   // messages
+  uint32_t drops = 0;        // in all
+  int pending_error = 0;     // sk_err
+  uint32_t error_queue = 0;  // what only MSG_ERRQUEUE takes away
+  bool said_dead = false;    // an errno after which nobody calls again
+  bool shut = false;         // for receiving: readable, and nothing comes
+  bool refuses_all = false;  // a filter drops what arrives
   bool reports_drops = false, gro = false, tells_time = false, tells_ttl = false;
   bool foreign_control = false;  // options that somebody else has set
 

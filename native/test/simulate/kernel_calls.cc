@@ -15,18 +15,18 @@ namespace ksocket::simulate {
 namespace {
 
 // recv(2), recvmmsg(2), and what an ICMP message or a firewall leaves in a socket, icmp_err_convert.
-constexpr int kReceiveErrors[] = {EAGAIN,       EINTR,        ECONNREFUSED, ENOMEM,      ENOBUFS,
-                                  EHOSTUNREACH, ENETUNREACH,  EHOSTDOWN,    EPROTO,      EMSGSIZE,
-                                  EACCES,       EPERM,        ENONET,       ENOPROTOOPT, EOPNOTSUPP,
-                                  EINVAL,       ENOTCONN,     ETIMEDOUT,    EIO};
+constexpr int kReceiveErrors[] = {EAGAIN,       EINTR,       ECONNREFUSED, ENOMEM,      ENOBUFS,
+                                  EHOSTUNREACH, ENETUNREACH, EHOSTDOWN,    EPROTO,      EMSGSIZE,
+                                  EACCES,       EPERM,       ENONET,       ENOPROTOOPT, EOPNOTSUPP,
+                                  EINVAL,       ENOTCONN,    ETIMEDOUT,    EIO};
 // … and of those after which a descriptor is of no use.
 constexpr int kFatalErrors[] = {EBADF, ENOTSOCK, EFAULT};
 // send(2), sendmmsg(2), udp(7), ip(7).
-constexpr int kSendErrors[] = {EAGAIN,      EINTR,        EACCES,     ECONNREFUSED,  EHOSTUNREACH, ENETUNREACH,
-                               EMSGSIZE,    ENOBUFS,      ENOMEM,     EPERM,         EINVAL,       EIO,
-                               EHOSTDOWN,   EPROTO,       ENONET,     EADDRNOTAVAIL, EDESTADDRREQ, ENOTCONN,
-                               EISCONN,     EPIPE,        EOPNOTSUPP, EFAULT,        ECONNRESET,   EALREADY,
-                               EBADF,       ENOTSOCK};
+constexpr int kSendErrors[] = {EAGAIN,    EINTR,   EACCES,     ECONNREFUSED,  EHOSTUNREACH, ENETUNREACH,
+                               EMSGSIZE,  ENOBUFS, ENOMEM,     EPERM,         EINVAL,       EIO,
+                               EHOSTDOWN, EPROTO,  ENONET,     EADDRNOTAVAIL, EDESTADDRREQ, ENOTCONN,
+                               EISCONN,   EPIPE,   EOPNOTSUPP, EFAULT,        ECONNRESET,   EALREADY,
+                               EBADF,     ENOTSOCK};
 
 // put_cmsg(): what does not fit is cut.
 template <typename Value>
@@ -73,8 +73,7 @@ void fill(Message* message, const Datagram& datagram, const Socket& socket, uint
   if (socket.tells_ttl)
     put_control(&header, &used, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL,
                 int{datagram.ttl});
-  if (datagram.segment_size != 0)
-    put_control(&header, &used, SOL_UDP, UDP_GRO, int{datagram.segment_size});
+  if (datagram.segment_size != 0) put_control(&header, &used, SOL_UDP, UDP_GRO, int{datagram.segment_size});
   header.msg_controllen = used;
 }
 
@@ -141,8 +140,7 @@ int Kernel::refusal(const Socket& socket, const Address& to, const msghdr& heade
   if (joined && path.joined_error != 0) return path.joined_error;
   if (std::min<uint32_t>(bytes, joined ? segment_size : bytes) > path.mtu) return joined ? EINVAL : EMSGSIZE;
   if (kind_) return 0;
-  if (socket.in_flight + bytes + 256 > socket.send_bytes_max)
-    return socket.in_flight > 0 ? EAGAIN : ENOBUFS;
+  if (socket.in_flight + bytes + 256 > socket.send_bytes_max) return socket.in_flight > 0 ? EAGAIN : ENOBUFS;
   return 0;
 }
 

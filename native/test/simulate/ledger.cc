@@ -44,7 +44,8 @@ std::optional<uint64_t> Ledger::published(const Descriptor& record, std::span<co
   uint64_t number = handed_.front().number;
   bool truncated = record.segment_size == 0 && record.size > keep_bytes_max_;
   uint32_t kept = truncated ? keep_bytes_max_ : record.size;
-  if (record.length != kept || ((record.flags & kTruncated) != 0) != truncated) wrong("is cut at another place");
+  if (record.length != kept || ((record.flags & kTruncated) != 0) != truncated)
+    wrong("is cut at another place");
   uint32_t count = segments_of(record.length, record.segment_size);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t rest = record.length - i * record.segment_size;

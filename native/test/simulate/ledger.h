@@ -1,5 +1,6 @@
 // One socket's books: each datagram that the kernel hands out has to be in the ring, once and in order, or in
-// a counter; each that is to be sent has to be taken by the kernel once, in order, or its result says why not.
+// a counter; each that is to be sent has to be taken by the kernel once, in order, or its result says why
+// not.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +52,8 @@ class Ledger final : public SocketObserver {
   // Nothing is under way any more.
   void check_all_reported();
 
-  uint64_t handed = 0, seen = 0;        // datagrams
-  uint64_t submitted = 0, took = 0;     // datagrams
+  uint64_t handed = 0, seen = 0;     // datagrams
+  uint64_t submitted = 0, took = 0;  // datagrams
   size_t waiting() const { return waiting_.size(); }
   bool answers = false;  // what the kernel takes are echoes
 
@@ -68,13 +69,13 @@ class Ledger final : public SocketObserver {
   World& world_;
   const uint32_t id_;
   const uint32_t keep_bytes_max_;
-  std::deque<Segment> handed_;  // not seen in the ring yet
+  std::deque<Segment> handed_;               // not seen in the ring yet
   std::map<uint64_t, uint64_t> last_taken_;  // by peer
-  std::unordered_set<uint64_t> taken_;    // and no result has said so yet
-  std::unordered_set<uint64_t> waiting_;  // deferred, a result will come
-  std::unordered_set<uint64_t> silent_;   // deferred, nobody asked
-  std::unordered_set<uint64_t> empty_;    // of those that wait: the kernel does not say which it takes
-  std::unordered_set<uint64_t> answered_;  // of the forwarded host
+  std::unordered_set<uint64_t> taken_;       // and no result has said so yet
+  std::unordered_set<uint64_t> waiting_;     // deferred, a result will come
+  std::unordered_set<uint64_t> silent_;      // deferred, nobody asked
+  std::unordered_set<uint64_t> empty_;       // of those that wait: the kernel does not say which it takes
+  std::unordered_set<uint64_t> answered_;    // of the forwarded host
   bool closed_ = false;
 };
 

@@ -1,11 +1,11 @@
-// simulate [--seed N] [--steps M | --seconds S] [--kind NAME] [--shrink]: scenarios of each kind with the seeds
-// N, N + 1, …, until so many steps are made or so long. Prints what failed, and how to see it again; the last
-// line is `N passed, N failed`, a kind each.
-#include <csignal>
+// simulate [--seed N] [--steps M | --seconds S] [--kind NAME] [--shrink]: scenarios of each kind with the
+// seeds N, N + 1, …, until so many steps are made or so long. Prints what failed, and how to see it again;
+// the last line is `N passed, N failed`, a kind each.
 #include <unistd.h>
 
 #include <chrono>
 #include <cinttypes>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -63,8 +63,8 @@ struct Tally {
 
 // One scenario. False when something was wrong.
 bool run_seed(const KindName& kind, uint64_t seed, bool traces, Tally* tally) {
-  std::snprintf(running, sizeof running, "✖ %s: died\n      --kind %s --seed %" PRIu64 " --steps 1\n", kind.name,
-                kind.name, seed);
+  std::snprintf(running, sizeof running, "✖ %s: died\n      --kind %s --seed %" PRIu64 " --steps 1\n",
+                kind.name, kind.name, seed);
   Decisions decisions(seed);
   Result result = run(kind.kind, decisions, kStepsOfScenario, traces);
   tally->steps += result.steps;
@@ -94,8 +94,8 @@ int main(int argc, char** argv) {
   };
   Tally tally;
   bool failed[16] = {}, ran[16] = {}, goes_on = true;
-  for (uint64_t seed = arguments.seed; goes_on && tally.steps < arguments.steps && elapsed() < arguments.seconds;
-       seed += kScenariosOfTurn) {
+  for (uint64_t seed = arguments.seed;
+       goes_on && tally.steps < arguments.steps && elapsed() < arguments.seconds; seed += kScenariosOfTurn) {
     goes_on = false;
     for (size_t k = 0; k < kinds().size(); k++) {
       const KindName& kind = kinds()[k];
@@ -111,8 +111,8 @@ int main(int argc, char** argv) {
   for (size_t k = 0; k < kinds().size(); k++) (failed[k] ? failures : passes) += ran[k];
   std::printf("simulation: %" PRIu64 " steps in %" PRIu64 " scenarios, %.0f steps a second; %" PRIu64
               " datagrams received, %" PRIu64 " sent, %" PRIu64 " records, %" PRIu64 " calls of the kernel\n",
-              tally.steps, tally.scenarios, static_cast<double>(tally.steps) / elapsed(), tally.received, tally.sent,
-              tally.records, tally.calls);
+              tally.steps, tally.scenarios, static_cast<double>(tally.steps) / elapsed(), tally.received,
+              tally.sent, tally.records, tally.calls);
   std::printf("%d passed, %d failed\n", passes, failures);
   return failures > 0 ? 1 : 0;
 }

@@ -16,8 +16,9 @@ void* take(size_t bytes) {
   return out;
 }
 void* take(size_t bytes, std::align_val_t alignment) {
-  void* out = std::aligned_alloc(static_cast<size_t>(alignment),
-                                 (bytes + static_cast<size_t>(alignment) - 1) & ~(static_cast<size_t>(alignment) - 1));
+  void* out =
+      std::aligned_alloc(static_cast<size_t>(alignment), (bytes + static_cast<size_t>(alignment) - 1) &
+                                                             ~(static_cast<size_t>(alignment) - 1));
   if (out == nullptr) throw std::bad_alloc();
   live += malloc_usable_size(out);
   return out;

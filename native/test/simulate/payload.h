@@ -1,5 +1,5 @@
-// What datagrams of a simulation carry. Each has a number, which says whom it comes from or goes to; later ones
-// have larger numbers. The payload begins with it, and its other bytes follow from it. So whoever has a
+// What datagrams of a simulation carry. Each has a number, which says whom it comes from or goes to; later
+// ones have larger numbers. The payload begins with it, and its other bytes follow from it. So whoever has a
 // datagram can say which it is, whether it is all there, and whether it came in order.
 #pragma once
 

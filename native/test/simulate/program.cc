@@ -14,8 +14,8 @@ Program::Program(World& world, Options options)
       reader_(buffers_.memory()),
       generations_(8) {
   Kernel& kernel = *world.kernel;
-  auto engine = std::make_unique<SimEngine>(
-      world, Traits{.offloads = options.offloads, .exclusive = options.shares});
+  auto engine =
+      std::make_unique<SimEngine>(world, Traits{.offloads = options.offloads, .exclusive = options.shares});
   engine_ = engine.get();
   thread_ = std::make_unique<IoThread>(std::move(engine), buffers_.memory(), thread_counters_, options.thread,
                                        [this] {
@@ -220,12 +220,14 @@ void Program::peek() {
     const Descriptor& record = memory.descriptors[(peeked_ - memory.control->base) & (memory.slots - 1)];
     Seen& seen = seen_.emplace_back(Seen{record.kind == DescriptorKind::datagram, std::nullopt});
     if (!seen.is_datagram) continue;
-    auto client = std::find_if(all_.begin(), all_.end(), [&](const auto& c) { return c->id == record.socket_id; });
+    auto client =
+        std::find_if(all_.begin(), all_.end(), [&](const auto& c) { return c->id == record.socket_id; });
     if (client == all_.end()) {
       world_.fail("a record of no socket");
       continue;
     }
-    if (uint64_t{record.offset} + record.length > memory.arena_bytes) world_.fail("a record outside the arena");
+    if (uint64_t{record.offset} + record.length > memory.arena_bytes)
+      world_.fail("a record outside the arena");
     seen.number = (*client)->ledger.published(record, {memory.arena + record.offset, record.length});
   }
 }
@@ -234,7 +236,8 @@ void Program::see(const Descriptor& record, std::span<const uint8_t> payload) {
   records++;
   Seen seen = seen_.front();
   seen_.pop_front();
-  auto client = std::find_if(all_.begin(), all_.end(), [&](const auto& c) { return c->id == record.socket_id; });
+  auto client =
+      std::find_if(all_.begin(), all_.end(), [&](const auto& c) { return c->id == record.socket_id; });
   if (client == all_.end()) return world_.fail("a record of no socket");
   switch (record.kind) {
     case DescriptorKind::datagram:

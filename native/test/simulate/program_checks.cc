@@ -67,8 +67,8 @@ void Program::make_server(Client& client, Open::Server kind) {
     FixedResponder::Options options;
     options.kind = kind == Open::Server::echo ? FixedResponder::Kind::echo : FixedResponder::Kind::fixed;
     options.reply = {'r', 'e', 'p', 'l', 'y'};
-    endpoint.responder = std::make_unique<FixedResponder>(std::move(options), client.fd, endpoint.keep_bytes_max,
-                                                          options_.offloads, client.row);
+    endpoint.responder = std::make_unique<FixedResponder>(
+        std::move(options), client.fd, endpoint.keep_bytes_max, options_.offloads, client.row);
     return;
   }
   Engine& engine = thread_->engine();

@@ -33,8 +33,9 @@ constexpr Row kRows[] = {
     {{"lives", Kind::lives}, {25, 20, 4, 15, 2, 6, 12, 20, 10, 5, 5, 4, 5, 2, 1, 2, 2, 1}},
     {{"all", Kind::all}, {10, 4, 1, 25, 6, 10, 15, 30, 12, 6, 6, 8, 5, 2, 1, 2, 6, 0}},
 };
-constexpr const char* kActions[] = {"open",  "close",  "unwatch", "arrive",  "large", "drain", "send",   "io",  "turn",
-                                    "sleep", "time",   "device",  "trouble", "drained", "crowd", "rules", "answer", "stop"};
+constexpr const char* kActions[] = {"open",    "close",   "unwatch", "arrive", "large",  "drain",
+                                    "send",    "io",      "turn",    "sleep",  "time",   "device",
+                                    "trouble", "drained", "crowd",   "rules",  "answer", "stop"};
 static_assert(sizeof(Weights) == std::size(kActions));
 
 constexpr int kSocketErrors[] = {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EMSGSIZE, EPROTO, EACCES};
@@ -84,7 +85,8 @@ Program::Options Scenario::options() {
   out.slots = decisions_.one_of(kSlots);
   out.arena_bytes = decisions_.one_of(kArenas);
   Kind kind = row_.name.kind;
-  out.shares = kind == Kind::share || ((kind == Kind::all || kind == Kind::lives) && decisions_.below(2) == 0);
+  out.shares =
+      kind == Kind::share || ((kind == Kind::all || kind == Kind::lives) && decisions_.below(2) == 0);
   out.offloads = !decisions_.once_in(6);
   out.thread.peers_max = 64;
   if (decisions_.below(3) == 1) out.thread.moderation.usecs_max = 100;
@@ -147,7 +149,8 @@ void Scenario::send() {
   Program::Batch batch;
   batch.count = decisions_.once_in(12) ? decisions_.between(60, 600) : decisions_.between(1, 12);
   batch.length = decisions_.one_of(kLengths);
-  if (decisions_.once_in(20)) batch.length = decisions_.one_of(kLargeLengths), batch.count = 1 + batch.count % 4;
+  if (decisions_.once_in(20))
+    batch.length = decisions_.one_of(kLargeLengths), batch.count = 1 + batch.count % 4;
   batch.peers = decisions_.between(1, 4);
   batch.peer = decisions_.below(32);
   batch.asks = decisions_.between(1, 3);
@@ -188,7 +191,8 @@ void Scenario::trouble() {
 }
 
 void Scenario::pass_time() {
-  static constexpr uint64_t kTimes[] = {1'000, 50'000, 400'000, 2'500'000, 130'000'000, 1'100'000'000, 11'000'000'000};
+  static constexpr uint64_t kTimes[] = {1'000,       50'000,        400'000,       2'500'000,
+                                        130'000'000, 1'100'000'000, 11'000'000'000};
   world_.pass(decisions_.one_of(kTimes));
 }
 

@@ -26,7 +26,8 @@ void World::fail(const std::string& what) {
 
 void World::trace(const char* format, ...) const {
   if (!traces) return;
-  std::printf("%12.3f ms %s ", static_cast<double>(now_ns_ - kBeginNs) / 1e6, on_io_ ? "    io:" : "program:");
+  std::printf("%12.3f ms %s ", static_cast<double>(now_ns_ - kBeginNs) / 1e6,
+              on_io_ ? "    io:" : "program:");
   va_list values;
   va_start(values, format);
   std::vprintf(format, values);
@@ -86,7 +87,14 @@ bool World::run_io_in_time() {
 }
 
 void World::may_switch() {
-  if (!switching_.happens(decisions)) return;
+  if (switching_.happens(decisions)) change_places();
+}
+
+void World::may_switch(uint32_t n) {
+  if (decisions.once_in(n)) change_places();
+}
+
+void World::change_places() {
   if (on_io_) {
     to_program();
   } else if (io_can_run()) {

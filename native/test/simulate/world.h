@@ -64,6 +64,8 @@ class World {
 
   // A thread is in the kernel: the other one may go on, if it is decided so.
   void may_switch();
+  // … once in `n` times.
+  void may_switch(uint32_t n);
   // A thread waits for a lock of the other one.
   void give_way();
   // The I/O thread sleeps in the kernel until it is woken or until then.
@@ -75,6 +77,7 @@ class World {
   static constexpr size_t kStackBytes = 512 * 1024;
   static constexpr uint64_t kSwitchesMax = 1'000'000;
 
+  void change_places();
   void to_io();
   void to_program();
   static void io_main();
