@@ -311,6 +311,9 @@ Result run(Kind kind, Decisions& decisions, uint64_t steps, bool traces) {
     Kernel kernel(world);
     {
       Scenario scenario(kRows[static_cast<size_t>(kind)], world, kernel);
+      // Short ones, too: what is left waiting shows in the end.
+      static constexpr uint64_t kSteps[] = {600, 60, 150, 300};
+      steps = std::min(steps, decisions.one_of(kSteps));
       while (out.steps < steps && !decisions.used_up() && !scenario.ended() && !world.failed()) {
         scenario.step();
         out.steps++;
