@@ -81,7 +81,7 @@ export const mistakes = {
   LoopSharing::LoopLock lock(sharing_);`,
     kind: 'lives',
   },
-  'a closed socket stays in the list of the paused': {
+  'a socket that is paused alone is forgotten': {
     file: 'native/core/thread/io_thread.cc',
     from: `  endpoint->paused = true;
   sharing_.on_full_ring();`,

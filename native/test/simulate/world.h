@@ -22,7 +22,7 @@ class World {
   explicit World(Decisions& decisions);
   ~World();
   // The one that runs; null: calls go to the real kernel.
-  static World* current() { return current_; }
+  [[gnu::always_inline]] static World* current() { return current_; }
 
   Decisions& decisions;
   Kernel* kernel = nullptr;
