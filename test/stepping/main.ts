@@ -2,6 +2,7 @@
 // smallest one found that fails, if there is any. Before each chunk a line with its seed: for one who does not end.
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
+import { kept } from './kept.js';
 import { play } from './play.js';
 import { scenarios } from './scenario.js';
 import { world } from './world.js';
@@ -12,9 +13,19 @@ const CHUNK = 500;
 const [seed, runs] = process.argv.slice(2, 4).map(Number);
 const path = process.argv[4];
 
+/** Why it fails, if it does. */
+function failureOf(name: string): object | undefined {
+  try {
+    play(kept[name]);
+    return undefined;
+  } catch (error) {
+    return { seed, error: `${name}: ${(error as Error).stack}`, scenario: kept[name] };
+  }
+}
+
 const property = fc.property(scenarios, play);
 let played = 0;
-let failure: object | undefined;
+let failure = path === undefined ? Object.keys(kept).map(failureOf).find(Boolean) : undefined;
 for (let chunk = 0; played < runs && failure === undefined; chunk++) {
   const numRuns = Math.min(CHUNK, runs - played);
   const own = seed + chunk;
