@@ -93,14 +93,6 @@ export const mistakes = {
   'results wait for room, and nobody asks for it': [
     [thread, '  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();', ''],
   ],
-  'the event loop receives without the lock': [
-    [
-      sharing,
-      `  loop_came_.store(true, std::memory_order_relaxed);
-  LoopLock lock(*this);`,
-      '  loop_came_.store(true, std::memory_order_relaxed);',
-    ],
-  ],
   'what the event loop has received is not published': [[sharing, '  if (something) tools_.ring.publish();\n', '']],
   'what the event loop has received is not read': [
     [sharing, 'return something || outcome == RxTurn::Outcome::ring_full;', 'return false;'],
@@ -159,6 +151,9 @@ export const mistakes = {
   'more messages than places': [[turn, '      wanted = places.count;\n', '']],
   'messages that the ring may not be able to take': [
     [turn, 'if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;', 'return std::max(messages, 2u);'],
+  ],
+  'a socket is found to crowd the ring, and then looks again': [
+    [turn, 'wanted = yields_ ? 0 : room_for_messages(endpoint);', 'wanted = room_for(endpoint);'],
   ],
   'records do not know the base': [
     [records, 'return ((n - base) & this.#mask) * RECORD_WORDS;', 'return (n & this.#mask) * RECORD_WORDS;'],

@@ -21,4 +21,20 @@ export const kept: Record<string, Scenario> = {
     pauses: [],
     stops: false,
   },
+  // It is the one with the most to do when the turn begins, and no longer when room is looked for.
+  'a socket that crowds the ring reads what it then has to drop': {
+    slots: 2,
+    arena: 700,
+    rxUsecs: 0,
+    shares: false,
+    practised: false,
+    sockets: [waits, waits],
+    actions: [
+      { ...action('arrive'), size: 9 },
+      { ...action('arrive', 2), size: 9 },
+    ],
+    reactions: [action('arrive', 4), null, action('spend', 5), null, action('step', 4)],
+    pauses: [],
+    stops: false,
+  },
 };

@@ -43,7 +43,7 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
   yields_ = ring_.yields(endpoint.id);
   if (deliver && !endpoint.drop_when_full) {
     // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
-    wanted = room_for(endpoint);
+    wanted = yields_ ? 0 : room_for_messages(endpoint);
     if (wanted == 0) return Outcome::ring_full;
   }
 
@@ -146,7 +146,10 @@ void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {
 }
 
 uint32_t RxTurn::room_for(const Endpoint& endpoint) {
-  if (ring_.yields(endpoint.id)) return 0;
+  return ring_.yields(endpoint.id) ? 0 : room_for_messages(endpoint);
+}
+
+uint32_t RxTurn::room_for_messages(const Endpoint& endpoint) {
   uint32_t messages = ring_.room(RxBatch::kSlots, kDatagramBytesMax);
   if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;
   // Cut, each datagram of a super-datagram is a record of its own.

@@ -42,6 +42,8 @@ class RxTurn {
   ResponderTools tools() { return {engine_, flush_, batch_}; }
 
  private:
+  // As room_for(), of a socket that need not leave the rest to others.
+  uint32_t room_for_messages(const Endpoint& endpoint);
   uint32_t discard_batch(Endpoint& endpoint);
   Outcome after_failure(Endpoint& endpoint, int error);
   void grow_buffer(Endpoint& endpoint);
