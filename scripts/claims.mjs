@@ -114,6 +114,7 @@ function namePattern(file) {
   if (file.endsWith('.test.ts')) return /[tT]est\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g;
   if (file.startsWith('test/dgram/cases/')) return /^ {2}\[?(['"`])((?:\\.|(?!\1).)*)\1\]?:/gm;
   if (/^scripts\/(check-model|stepping-mistakes)\.mjs$/.test(file)) return /^ {2}(')([^']+)': \[/gm;
+  if (file === 'scripts/simulation-mistakes.mjs') return /^ {2}(['"])(.+?)\1: \{/gm;
   if (file === 'scripts/explore-ring.mjs') return /\[\s*(')([^']+)',/g;
   return /(?!)/g;
 }
