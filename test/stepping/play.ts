@@ -157,7 +157,7 @@ class Player {
   #performOn(socket: TestSocket, kind: Action['kind'], count: number, size: number): void {
     switch (kind) {
       case 'arrive':
-        for (let i = 0; i <= count >> 1; i++) this.#arrive(socket, size + i, 0);
+        for (let i = 0; i <= count >> 1; i++) this.#arrive(socket, size + (count & 1 ? 0 : i), 0);
         break;
       case 'arrive joined':
         this.#arrive(socket, size + 2, Math.ceil((size + 2) / (2 + count)));
