@@ -13,10 +13,10 @@ import { mistakes } from './stepping-mistakes.mjs';
 /** Of what may happen, in a run of so many schedules each must have. */
 const RUNS_ENOUGH = 20_000;
 /** A mistake is found within so many. */
-const RUNS_FOR_A_MISTAKE = 20_000;
+const RUNS_FOR_A_MISTAKE = 100_000;
 /** What runs for longer does not end. */
 const LIMIT_MS = 30 * 60_000;
-const MISTAKE_LIMIT_MS = 2 * 60_000;
+const MISTAKE_LIMIT_MS = 5 * 60_000;
 
 const { values: options, positionals: parts } = parseArgs({
   allowPositionals: true,
