@@ -30,8 +30,9 @@ export interface Replier {
 
 /**
  * Datagrams received together, by index. **Everything in it is borrowed**: it is valid until the listener returns,
- * then the memory is used again. Copy what you keep (`Buffer.from(batch.data(i))`). Touching a batch after its time
- * throws; with `NODE_ENV=development` Buffers taken out of it also become empty.
+ * then the memory is used again, and so is the object itself: keep neither. Copy what you keep
+ * (`Buffer.from(batch.data(i))`). Touching a batch between two events throws; with `NODE_ENV=development` Buffers taken
+ * out of it also become empty.
  *
  * Reading by index allocates nothing in the long run; iterating makes an object for each datagram.
  */
