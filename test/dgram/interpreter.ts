@@ -121,7 +121,10 @@ export class World implements AsyncDisposable {
   }
 
   async run(script: Script): Promise<Trace> {
-    return await new Run(this, script).run();
+    const run = new Run(this, script);
+    const trace = await run.run();
+    // Where the script wants it so, they share it again.
+    return run.sharesPort ? await new Run(this, script).run() : trace;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -149,6 +152,9 @@ const als = new AsyncLocalStorage<string>();
 class Run implements Context {
   readonly module: Any;
   readonly sockets: Any[] = [];
+  /** Of two sockets with SO_REUSEADDR that ask for any port, each can get the other's, once in some 28 000 times: which of
+   * them then gets a datagram says nothing. */
+  sharesPort = false;
   readonly #world: World;
   readonly #script: Script;
   readonly #controllers: AbortController[] = [];
@@ -257,6 +263,7 @@ class Run implements Context {
       });
     });
     await turn(); // ticks that an uncaught exception has put off
+    this.sharesPort ||= this.#sharePort();
     this.#feed();
     await this.#settle();
     step.sent = [...this.#received.values()].sort((a, b) => (a.join() < b.join() ? -1 : 1));
@@ -272,6 +279,14 @@ class Run implements Context {
         throw new Error(`a step does not end: ${this.#pending} pending, ${JSON.stringify(this.#step)}`);
       }
     }
+  }
+
+  #sharePort(): boolean {
+    const own = [...this.sockets.keys()].map((on) => `${this.sockets[on].type} ${this.port(on)}`);
+    return own.some((port, on) => {
+      const number = this.port(on);
+      return number !== 9 && number !== 0 && !this.#known.has(number) && own.indexOf(port) !== on;
+    });
   }
 
   #feed(): void {

@@ -7,7 +7,7 @@ import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { held, heldAtRest, untilHeldIs } from '../support/process.js';
 import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
-import { nextTurn, within } from '../support/wait.js';
+import { blockUntil, nextTurn, within } from '../support/wait.js';
 
 const local = { address: '127.0.0.1', port: 0, reply: 'echo' } as const;
 
@@ -251,7 +251,7 @@ test('stop() in a datagram listener ends the events at once', async () => {
     stopped ??= server.stop();
   });
   sendWhileBlocked({ port: server.address()?.port ?? 0, count: 100, bytes: 8, ahead: AHEAD_BYTES });
-  assert.equal(server.stats().rxDatagrams, 100, 'they lie in the ring');
+  blockUntil(() => server.stats().rxDatagrams === 100, 'all to lie in the ring');
   await within(closed, 'close');
   await stopped;
   const atClose = events;

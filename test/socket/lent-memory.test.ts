@@ -136,7 +136,8 @@ async function overwriteAll(): Promise<void> {
     process.exit();
   });
   lent.on('batch', (batch) => {
-    other.send('secret', sink.address().port, '127.0.0.1');
+    // On a busy machine several come together.
+    for (let i = 0; i < batch.length; i++) other.send('secret', sink.address().port, '127.0.0.1');
     new Uint8Array(batch.data(0).buffer).fill(255);
   });
   for (let i = 0; i < 5; i++) {

@@ -18,6 +18,15 @@ export async function waitFor(
   }
 }
 
+/** The same with the event loop blocked meanwhile. */
+export function blockUntil(condition: () => boolean, what: string): void {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (const end = performance.now() + DEADLINE_MS; !condition(); ) {
+    if (performance.now() > end) throw new Error(`waited ${DEADLINE_MS} ms in vain: ${what}`);
+    Atomics.wait(cell, 0, 0, 1);
+  }
+}
+
 /** `promise`, or a failure that says what did not happen. */
 export async function within<T>(promise: Promise<T>, what: string, deadlineMs = DEADLINE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
