@@ -8,6 +8,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildNative, root } from './native-build.mjs';
+import { requireWholeNumbers } from './whole-numbers.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -16,6 +17,7 @@ const { values: options } = parseArgs({
     'no-mistakes': { type: 'boolean', default: false },
   },
 });
+requireWholeNumbers(options, { seed: 0, schedules: 1 });
 
 const RING = 'core/memory/rx_ring.h';
 const READER = 'test/support/ring_reader.h';

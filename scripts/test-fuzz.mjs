@@ -13,6 +13,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildNative, root } from './native-build.mjs';
+import { requireWholeNumbers } from './whole-numbers.mjs';
 
 const source = join(root, 'native/fuzz');
 /** A fuzzer that takes fewer in a second does too much. */
@@ -32,6 +33,7 @@ const { values: options, positionals } = parseArgs({
     mistakes: { type: 'boolean', default: false },
   },
 });
+requireWholeNumbers(options, { seconds: 1, runs: 1 });
 
 const known = readdirSync(source)
   .filter((file) => file.endsWith('_fuzz.cc'))

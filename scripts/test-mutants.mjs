@@ -15,6 +15,7 @@ import { choose } from './mutants/mutant.mjs';
 import { NativeTests } from './mutants/native.mjs';
 import { root, Scratch } from './mutants/scratch.mjs';
 import { TypescriptTests } from './mutants/typescript.mjs';
+import { requireWholeNumbers } from './whole-numbers.mjs';
 
 const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
@@ -27,6 +28,7 @@ const { values: options, positionals: filters } = parseArgs({
     list: { type: 'boolean', default: false },
   },
 });
+requireWholeNumbers(options, { seed: 0, count: 1, budget: 1 });
 
 /** A header is compiled with all that include it: of those, fewer. */
 const HEADER_WEIGHT = 0.15;

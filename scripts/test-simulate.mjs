@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildNative, root } from './native-build.mjs';
 import { mistakes } from './simulation-mistakes.mjs';
+import { requireWholeNumbers } from './whole-numbers.mjs';
 
 /** How long a mistake may stay unnoticed. */
 const SECONDS = 40;
@@ -18,6 +19,8 @@ const modes = { '--mistakes': checkMistakes, '--fuzz': fuzz };
 process.exitCode = modes[args[0]] ? modes[args[0]](...args.slice(1)) : simulate(args);
 
 function simulate(options) {
+  const given = Object.fromEntries(options.map((name, i) => [name.replace(/^--/, ''), options[i + 1]]));
+  requireWholeNumbers(given, { seed: 0, steps: 1, seconds: 1 });
   const program = join(buildNative('default', 'simulate'), 'test/simulate');
   const { status } = spawnSync(program, options, { stdio: 'inherit' });
   if (status === null) console.log('0 passed, 1 failed'); // it died, and has said where

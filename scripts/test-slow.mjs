@@ -37,7 +37,7 @@ function run([script, ...args]) {
     child.on('error', reject);
     child.on('close', (status) => {
       const [, passed, failed] = /^(\d+) passed, (\d+) failed\n$/m.exec(latest.split('\n').slice(-2).join('\n')) ?? [];
-      if (passed === undefined) resolve(undefined);
+      if (passed === undefined || Number(passed) + Number(failed) === 0) resolve(undefined);
       else resolve({ passed: Number(passed), failed: status === 0 ? Number(failed) : Math.max(1, Number(failed)) });
     });
   });

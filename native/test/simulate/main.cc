@@ -100,8 +100,8 @@ int main(int argc, char** argv) {
     for (size_t k = 0; k < kinds().size(); k++) {
       const KindName& kind = kinds()[k];
       if (!arguments.kind.empty() && arguments.kind != kind.name) continue;
-      ran[k] = true;
       for (uint64_t i = 0; i < kScenariosOfTurn && !failed[k] && tally.steps < arguments.steps; i++) {
+        ran[k] = true;
         failed[k] = !run_seed(kind, seed + i, arguments.traces, &tally);
       }
       goes_on = goes_on || !failed[k];
@@ -114,5 +114,5 @@ int main(int argc, char** argv) {
               tally.steps, tally.scenarios, static_cast<double>(tally.steps) / elapsed(), tally.received,
               tally.sent, tally.records, tally.calls);
   std::printf("%d passed, %d failed\n", passes, failures);
-  return failures > 0 ? 1 : 0;
+  return failures > 0 || passes == 0 ? 1 : 0;
 }
