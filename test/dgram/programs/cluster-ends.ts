@@ -359,7 +359,8 @@ if (cluster.isWorker) {
 } else if (process.argv[2] === 'orphan') {
   const port = await freePort();
   const worker = cluster.fork({ CASE: 'orphan', NAME: 'worker', PORT: port });
-  await once(worker, 'message');
+  // Also what node:cluster itself says of it: a worker ends with EPIPE that has not said that yet.
+  await Promise.all([once(worker, 'message'), once(worker, 'listening')]);
   process.exit(0);
 } else {
   for (const [name, each] of Object.entries(cases)) await runCase(name, each);
