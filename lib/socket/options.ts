@@ -77,7 +77,8 @@ export interface SocketOptions extends MetadataOptions {
   rxUsecs?: number;
   /** How many datagrams (1 to 1024) are enough for a batch; 64 by default. */
   rxFrames?: number;
-  /** Wait only at a high rate, and only as long as waiting gathers more (the default); else after every batch. */
+  /** Wait only at a high rate, and only as long as waiting gathers more (the default); else after every batch
+   * that the kernel did not fill. */
   adaptiveRx?: boolean;
   /** When the ring is full: `block` (the default) leaves datagrams in the kernel's buffer, which drops and counts
    * (`rxKernelDrops`) once it is full too; `drop` reads, drops and counts (`rxRingDrops`). */

@@ -18,7 +18,7 @@ class Moderation {
   struct Options {
     uint32_t usecs_max = 0;  // the longest wait; 0: never wait
     uint32_t frames = 64;    // enough for a batch
-    bool adaptive = true;    // wait only where it pays; else always
+    bool adaptive = true;    // wait only where it pays; else unless a round was filled
   };
 
   explicit Moderation(Options options) : options_(options) {}
