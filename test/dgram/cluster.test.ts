@@ -26,10 +26,18 @@ async function traces(node: number, flags: string[], args: string[] = []): Promi
       found[key] ??= [];
       found[key].push(words.join(': '));
     }
+    for (const lines of Object.values(found)) sortEnd(lines);
     return found;
   } finally {
     handle.close();
   }
+}
+
+// Of a worker that is gone a primary hears twice, from the kernel (SIGCHLD) and by the end of the channel, in any order.
+function sortEnd(lines: string[]): void {
+  const at = lines.indexOf('disconnect');
+  if (at < 1 || !lines[at - 1].startsWith('exit ')) return;
+  [lines[at - 1], lines[at]] = [lines[at], lines[at - 1]];
 }
 
 for (const node of nodes) {
