@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/answer/protection/source.h"
 #include "core/base/errno_policy.h"
 #include "core/base/hash.h"
 #include "core/socket/options.h"
@@ -24,16 +25,21 @@ bool is_needed(int fd) {
 }  // namespace
 
 struct Forwarder::Flow {
-  Flow(const Key& key, Fd fd, uint8_t family, bool offloads, Counters counters)
-      : key(key), fd(std::move(fd)), out(this->fd.get(), family, offloads, nullptr, counters) {}
+  Flow(const Key& key, Fd fd, const Address& target, bool offloads, Counters counters)
+      : key(key),
+        fd(std::move(fd)),
+        hops_family(ipv4_number(target) ? 4 : 6),
+        out(this->fd.get(), target.family, offloads, nullptr, counters) {}
 
   uint32_t answered() const {
     return static_cast<uint32_t>(std::min({requests, answers, uint64_t{kAnswersToStay}}));
   }
 
   Key key;
-  Fd fd;         // connected to the back end
-  Address name;  // where it sends from
+  Fd fd;                // connected to the back end
+  uint8_t hops_family;  // whose hop limit it has: of an IPv4-mapped target IPv4's
+  uint8_t hops = 0;     // what it sends has this hop limit; 0: the kernel's default
+  Address name;         // where it sends from
   Answers out;
   uint64_t used_ns = 0;
   uint64_t requests = 0;
@@ -66,8 +72,8 @@ Forwarder::~Forwarder() {
 }
 
 void Forwarder::forward(const Address& client, const uint8_t* base, uint32_t offset, uint32_t length,
-                        uint16_t segment_size, uint64_t now_ns) {
-  Part part{base, offset, length, segment_size};
+                        uint16_t segment_size, uint8_t hops, uint64_t now_ns) {
+  Part part{base, offset, length, segment_size, hops};
   uint32_t count = static_cast<uint32_t>(options_.targets.size());
   switch (options_.balance) {
     case Balance::all:
@@ -88,13 +94,14 @@ void Forwarder::forward(const Address& client, const uint8_t* base, uint32_t off
 
 void Forwarder::send_to(uint32_t target, const Address& client, const Part& part, uint64_t now_ns) {
   uint32_t count = segments_of(part.length, part.segment_size);
-  Flow* flow = find({client, target}, part, now_ns);
+  Flow* flow = came_too_far(part) ? nullptr : find({client, target}, part, now_ns);
   if (flow == nullptr) {
     counters_.add(Counter::forward_drops, count);
     return;
   }
   flow->requests += count;
   touch(*flow, now_ns);
+  if (host_.loops != nullptr && part.hops != 0) limit_hops(*flow, part.hops - 1);
   if (flow->out.empty()) touched_.push_back(places_.at(flow->key));
   flow->out.add(nullptr, part.offset, part.length, part.segment_size);
   counters_.add(Counter::forwarded, count);
@@ -138,7 +145,7 @@ Forwarder::Flow* Forwarder::open_flow(const Key& key, const Part& part, uint64_t
   if (error != 0) return nullptr;
   uint32_t place = free_.back();
   free_.pop_back();
-  flows_[place] = std::make_unique<Flow>(key, std::move(fd), target.family, offloads_, counters_);
+  flows_[place] = std::make_unique<Flow>(key, std::move(fd), target, offloads_, counters_);
   flows_[place]->used_ns = now_ns;
   flows_[place]->name = name;
   flows_[place]->evictable = evictable_[0].insert(evictable_[0].end(), place);
@@ -171,6 +178,18 @@ bool Forwarder::make_room() {
     return true;
   }
   return false;
+}
+
+bool Forwarder::came_too_far(const Part& part) {
+  if (host_.loops == nullptr || part.hops != 1) return false;
+  counters_.add(Counter::loop_repeats, segments_of(part.length, part.segment_size));
+  return true;
+}
+
+// For all that waits to be sent: the fewest hops of it hold.
+void Forwarder::limit_hops(Flow& flow, uint8_t hops) {
+  if (flow.hops == hops || (flow.hops != 0 && flow.hops < hops && !flow.out.empty())) return;
+  if (set_option(flow.fd.get(), flow.hops_family, SocketOption::ttl, hops) == 0) flow.hops = hops;
 }
 
 // Something has come from one of its sides.

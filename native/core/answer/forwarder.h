@@ -7,6 +7,9 @@
 // its socket, a flow makes room: the least recently used of those of which no request was answered, else of
 // those of which one was. A spoofed source has no second one answered, so a client of whom two were keeps its
 // flow, come what may; if there are only such, the datagram is dropped and counted.
+//
+// What is passed on has a hop less to go than when it came, as behind a router (RFC 1812, 5.3.1): what is
+// sent in a circle of forwarders, through flows that are all open, stops there.
 #pragma once
 
 #include <algorithm>
@@ -56,9 +59,10 @@ class Forwarder {
   Forwarder(Options options, uint32_t first_key, Host host, bool offloads, Counters counters);
   ~Forwarder();
 
-  // A client's datagram (or super-datagram), `offset` bytes behind the `base` that flush() is given.
+  // A client's datagram (or super-datagram), `offset` bytes behind the `base` that flush() is given, that
+  // came with a hop limit of `hops`; 0: nobody knows.
   void forward(const Address& client, const uint8_t* base, uint32_t offset, uint32_t length,
-               uint16_t segment_size, uint64_t now_ns);
+               uint16_t segment_size, uint8_t hops, uint64_t now_ns);
   // Sends what was forwarded since the last call.
   void flush(const ResponderTools& tools, const uint8_t* base);
 
@@ -97,11 +101,14 @@ class Forwarder {
     uint32_t offset;
     uint32_t length;
     uint16_t segment_size;
+    uint8_t hops;
   };
   void send_to(uint32_t target, const Address& client, const Part& part, uint64_t now_ns);
   Flow* find(const Key& key, const Part& part, uint64_t now_ns);
   Flow* open_flow(const Key& key, const Part& part, uint64_t now_ns);
   int open_socket(const Address& target, Fd* out, Address* name);
+  bool came_too_far(const Part& part);
+  static void limit_hops(Flow& flow, uint8_t hops);
   void touch(Flow& flow, uint64_t now_ns);
   void failed(uint32_t place, int error);
   void close_flow(uint32_t place);

@@ -6,6 +6,7 @@
 
 #include "core/answer/rules/reply_template.h"
 #include "core/base/clock.h"
+#include "core/socket/options.h"
 
 namespace ksocket {
 
@@ -28,7 +29,9 @@ struct RuleResponder::Run {
 
 RuleResponder::RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Host host, bool offloads,
                              LoopGuard* loops, Counters counters)
-    : port_(port),
+    : fd_(fd),
+      family_(family),
+      port_(port),
       host_(std::move(host)),
       offloads_(offloads),
       counters_(counters),
@@ -66,6 +69,9 @@ void RuleResponder::update(rules::RuleSpec spec, std::vector<std::string> names,
     }
     next->forwarders.push_back(forwarder);
     forwarders.emplace(name, std::move(forwarder));
+  }
+  if (host_.loops != nullptr && !forwarders.empty()) {
+    set_option(fd_, family_, SocketOption::receive_ttl, 1);
   }
   next->counted.reserve(next->program.counters());
   tallies_ = std::move(tallies);
@@ -172,7 +178,7 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
       delivered_.push_back(incoming.part(run.offset, run.length, segment_size));
       break;
     case Action::forward:
-      run.forwarder->forward(incoming.from, base, run.offset, run.length, segment_size,
+      run.forwarder->forward(incoming.from, base, run.offset, run.length, segment_size, incoming.metadata.ttl,
                              clock_ns(CLOCK_MONOTONIC));
       break;
     default:

@@ -61,6 +61,8 @@ class RuleResponder final : public Responder {
   void flush_replies(const ResponderTools& tools);
   void settle(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming, Run& run);
 
+  const int fd_;
+  const uint8_t family_;
   const uint16_t port_;
   Forwarder::Host host_;
   const bool offloads_;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "core/socket/options.h"
 #include "support/relay.h"
 
 namespace ksocket {
@@ -148,6 +149,68 @@ TEST(Forwarder, ends_a_ring_of_forwarders) {
   relay.now += kSecond;
   relay.send(forwarder, spoofed_by(client, ++hop), "round and round");
   EXPECT_EQ(relay.row[Counter::forward_drops], drops) << "and so does who says the same, a hundred a second";
+}
+
+// As behind a router: through flows that are all open a datagram would go round for ever.
+TEST(Forwarder, passes_on_with_a_hop_less_to_go) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  LoopGuard loops({.own = test::name_of(relay.server.get())}, relay.row);
+  Forwarder::Options options{.targets = {back_end.address()}};
+  int flow = -1;
+  Forwarder forwarder(std::move(options), 0,
+                      {[&](int fd, uint32_t) { return flow = fd, 0; }, [](int) {}, {}, &loops}, true,
+                      relay.row);
+  auto sent_with = [&] {
+    int hops = 0;
+    EXPECT_EQ(get_option(flow, 4, SocketOption::ttl, &hops), 0);
+    return hops;
+  };
+  for (int hops : {64, 255, 2, 40, 40}) {
+    relay.hops = static_cast<uint8_t>(hops);
+    relay.send(forwarder, client.address(), "x");
+    EXPECT_EQ(back_end.receive(), "x");
+    EXPECT_EQ(sent_with(), hops - 1);
+  }
+  relay.hops = 1;
+  relay.send(forwarder, client.address(), "the last hop");
+  relay.send(forwarder, spoofed_by(client, 1), "the last hop");
+  EXPECT_TRUE(back_end.quiet());
+  EXPECT_EQ(relay.row[Counter::loop_repeats], 2u);
+  EXPECT_EQ(relay.row[Counter::forward_drops], 2u);
+  EXPECT_EQ(forwarder.open(), 1u);
+  relay.hops = 0;
+  relay.send(forwarder, spoofed_by(client, 2), "who knows");
+  EXPECT_EQ(back_end.receive(), "who knows");
+  EXPECT_EQ(sent_with(), 64);
+}
+
+TEST(Forwarder, of_what_leaves_together_the_fewest_hops_hold) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  LoopGuard loops({.own = test::name_of(relay.server.get())}, relay.row);
+  Forwarder::Options options{.targets = {back_end.address()}};
+  int flow = -1;
+  Forwarder forwarder(std::move(options), 0,
+                      {[&](int fd, uint32_t) { return flow = fd, 0; }, [](int) {}, {}, &loops}, true,
+                      relay.row);
+  auto* base = reinterpret_cast<const uint8_t*>("x");
+  for (int hops : {30, 20, 60}) {
+    forwarder.forward(client.address(), base, 0, 1, 0, static_cast<uint8_t>(hops), relay.now);
+  }
+  int hops = 0;
+  EXPECT_EQ(get_option(flow, 4, SocketOption::ttl, &hops), 0);
+  EXPECT_EQ(hops, 19);
+  forwarder.flush(relay.tools(), base);
+  for (int i = 0; i < 3; i++) EXPECT_EQ(back_end.receive(), "x");
+}
+
+TEST(Forwarder, without_the_guard_hops_are_not_looked_at) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  relay.hops = 1;
+  relay.arrive(client.address(), "x");
+  EXPECT_EQ(back_end.receive(), "x");
 }
 
 // Port 0 says that no answer is wanted: the datagram goes on, its answer has nowhere to go.

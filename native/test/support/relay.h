@@ -40,14 +40,14 @@ class Relay {
   }
   void send(Forwarder& through, const Address& client, const std::string& data, uint16_t segment_size = 0) {
     auto* base = reinterpret_cast<const uint8_t*>(data.data());
-    through.forward(client, base, 0, static_cast<uint32_t>(data.size()), segment_size, now);
+    through.forward(client, base, 0, static_cast<uint32_t>(data.size()), segment_size, hops, now);
     through.flush(tools(), base);
   }
   // The same of several at once: a batch.
   void arrive_together(const std::vector<Address>& clients, const std::string& data) {
     auto* base = reinterpret_cast<const uint8_t*>(data.data());
     for (const Address& client : clients) {
-      forwarder->forward(client, base, 0, static_cast<uint32_t>(data.size()), 0, now);
+      forwarder->forward(client, base, 0, static_cast<uint32_t>(data.size()), 0, hops, now);
     }
     forwarder->flush(tools(), base);
   }
@@ -72,6 +72,7 @@ class Relay {
   Fd server = bound_socket();
   Answers to_clients{server.get(), 4, true, nullptr, row};
   uint64_t now = kSecond;
+  uint8_t hops = 64;  // that what arrives has left
   std::map<uint32_t, int> watched;
   std::unique_ptr<Forwarder> forwarder;
 };
