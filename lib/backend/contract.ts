@@ -147,6 +147,9 @@ export interface KernelFeatures {
   gso: boolean;
   /** SO_RXQ_OVFL, socket(7): the kernel counts the datagrams it drops. */
   kernelDrops: boolean;
+  /** SO_BUSY_POLL, socket(7), may be set: with `busyPoll` the kernel looks into a network card's queues, too. It may
+   * need CAP_NET_ADMIN. Loopback has none. */
+  busyPoll: boolean;
   /** An IPv6 socket can be made. */
   ipv6: boolean;
 }

@@ -40,7 +40,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2402747039;
+export const LAYOUT_HASH = 4161271279;
 
 // What the kernel said beside a received datagram.
 export const D_TTL = 56;
@@ -68,7 +68,9 @@ export const SocketOption = {
   reportKernelDrops: 9,
   gro: 10,
   receiveTimes: 11,
-  receiveTtl: 12,
+  busyPoll: 12,
+  preferBusyPoll: 13,
+  receiveTtl: 14,
 } as const;
 
 // Where each counter stands in its row.

@@ -69,8 +69,9 @@ export interface SocketOptions extends MetadataOptions {
   gso?: boolean;
   /** Bytes of the dedicated thread's ring, 256 KiB to 1 GiB; 16 MiB by default. */
   ringBytes?: number;
-  /** Microseconds (0 to 1 000 000) that the dedicated thread looks for datagrams before it sleeps: lowest latency,
-   * at the price of a busy core. */
+  /** Microseconds (0 to 1 000 000) after a datagram that the event loop looks for the next one instead of sleeping;
+   * timers and all else are served meanwhile. Lowest latency, at the price of a busy core. Where the loop cannot receive
+   * (no libuv, engine `posix`, `rxUsecs: 0`, `adaptiveRx: false`) the dedicated thread does so, on a core of its own. */
   busyPoll?: number;
   /** Interrupt moderation: how many microseconds (0 to 10 000) the dedicated thread may wait for a fuller batch;
    * 100 by default, 0 never waits. */

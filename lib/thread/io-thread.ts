@@ -69,7 +69,7 @@ export class IoThread {
       rxUsecs: options.rxUsecs,
       rxFrames: options.rxFrames,
       adaptiveRx: options.adaptiveRx,
-      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && options.busyPoll === 0,
+      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0,
       onWake: () => this.#receiver.drain(),
     });
     this.#counters = new CounterPages((page) => this.#native.addCounters(page));

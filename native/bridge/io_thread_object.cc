@@ -93,9 +93,10 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
                                        [this] { waker_.wake(); });
   if (share_loop_ && thread_->engine().traits().exclusive &&
-      loop_watch_.open(
-          env_, on_wake_.Value(), [this](uint32_t place) { return thread_->receive_on_loop(place); },
-          [this] { thread_->before_poll(); })) {
+      loop_watch_.open(env_, on_wake_.Value(), options_.busy_poll_us,
+                       {[this](uint32_t place) { return thread_->receive_on_loop(place); },
+                        [this] { return thread_->look_again(); }, [this] { return thread_->look_now(); },
+                        [this] { thread_->before_poll(); }})) {
     thread_->share({loop_watch_.epoll_fd(), [this] { return loop_watch_.add_place(); },
                     [this] { loop_watch_.ask_before_poll(); }});
   }

@@ -5,11 +5,19 @@
 #include <utility>
 
 #include "bridge/exception.h"
+#include "core/base/clock.h"
+#include "core/sharing/limits.h"
 
 namespace ksocket {
 
-bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint32_t)> receive,
-                     std::function<void()> before_poll) {
+namespace {
+
+// A timer waits no longer than this for a loop that looks for datagrams.
+constexpr uint64_t kSliceNs = 20'000;
+
+}  // namespace
+
+bool LoopWatch::open(napi_env env, napi_value on_ready, uint32_t busy_poll_us, Calls calls) {
   const Libuv& uv = libuv();
   uv_loop_t* loop = nullptr;
   if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
@@ -24,12 +32,17 @@ bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint3
   napi_async_init(env, resource, name, &context_);
   napi_create_reference(env, on_ready, 1, &on_ready_);
   env_ = env;
-  receive_ = std::move(receive);
-  before_poll_ = std::move(before_poll);
+  calls_ = std::move(calls);
+  open_ = std::make_shared<bool>(true);
   prepare_.reset(new uv_prepare_t);
   uv.prepare_init(loop, prepare_.get());
   prepare_->data = this;
   uv.unref(as_uv_handle(prepare_.get()));
+  busy_poll_ns_ = uint64_t{busy_poll_us} * 1000;
+  idle_.reset(new uv_idle_t);
+  uv.idle_init(loop, idle_.get());
+  idle_->data = this;
+  uv.unref(as_uv_handle(idle_.get()));
   loop_ = loop;
   return true;
 }
@@ -37,7 +50,7 @@ bool LoopWatch::open(napi_env env, napi_value on_ready, std::function<bool(uint3
 void LoopWatch::ask_before_poll() {
   libuv().prepare_start(prepare_.get(), [](uv_prepare_t* prepare) {
     libuv().prepare_stop(prepare);
-    static_cast<LoopWatch*>(prepare->data)->before_poll_();
+    static_cast<LoopWatch*>(prepare->data)->calls_.before_poll();
   });
 }
 
@@ -65,7 +78,9 @@ int LoopWatch::add_place() {
 
 void LoopWatch::close() {
   if (std::exchange(loop_, nullptr) == nullptr) return;
+  *open_ = false;
   prepare_.reset();
+  idle_.reset();
   for (UvHandle<Place>& place : places_) {
     place->owner = nullptr;
     Fd event = std::move(place->event);  // closed here, once libuv watches it no more
@@ -77,8 +92,39 @@ void LoopWatch::close() {
   napi_async_destroy(env_, context_);
 }
 
+// As libuv reads from its sockets, each time behind the listener: the next datagram is often there by then.
 void LoopWatch::ready(uint32_t place) {
-  if (!receive_(place)) return;
+  std::shared_ptr<bool> open = open_;
+  bool some = calls_.receive(place);
+  for (uint32_t looks = 0; some; looks++) {
+    call_on_ready();
+    if (!*open || looks == kLimits.looks_in_a_row) return;
+    some = calls_.look_again() == Look::found;
+  }
+  if (busy_poll_ns_ > 0) stay_awake();
+}
+
+void LoopWatch::stay_awake() {
+  busy_until_ns_ = clock_ns(CLOCK_MONOTONIC) + busy_poll_ns_;
+  libuv().idle_start(idle_.get(), [](uv_idle_t* idle) { static_cast<LoopWatch*>(idle->data)->busy_poll(); });
+}
+
+// In short slices, between which the loop serves timers and all else.
+void LoopWatch::busy_poll() {
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  for (uint64_t end_ns = now_ns + kSliceNs; now_ns < end_ns; now_ns = clock_ns(CLOCK_MONOTONIC)) {
+    Look look = calls_.look_now();
+    if (look == Look::not_now) break;
+    if (look == Look::nothing) continue;
+    std::shared_ptr<bool> open = open_;
+    call_on_ready();
+    if (*open) stay_awake();
+    return;
+  }
+  if (now_ns >= busy_until_ns_) libuv().idle_stop(idle_.get());
+}
+
+void LoopWatch::call_on_ready() {
   napi_env env = env_;  // the listener may close us
   napi_handle_scope handles;
   napi_open_handle_scope(env, &handles);

@@ -10,10 +10,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "bridge/uv_handle.h"
 #include "core/base/fd.h"
+#include "core/sharing/second_look.h"
 
 namespace ksocket {
 
@@ -21,10 +23,17 @@ class LoopWatch {
  public:
   ~LoopWatch() { close(); }
 
-  // False where this runtime has no libuv loop for us; then nothing happened. `receive` is called with the
-  // place, then `on_ready` if it says so.
-  bool open(napi_env env, napi_value on_ready, std::function<bool(uint32_t place)> receive,
-            std::function<void()> before_poll);
+  struct Calls {
+    // A socket is readable. Is `on_ready` to be called?
+    std::function<bool(uint32_t place)> receive;
+    // Once more though nothing was said; behind listeners as long as it pays, and at once.
+    std::function<Look()> look_again;
+    std::function<Look()> look_now;
+    std::function<void()> before_poll;
+  };
+  // False where this runtime has no libuv loop for us; then nothing happened. `busy_poll_us`: so long after a
+  // datagram the loop does not sleep, but looks for the next.
+  bool open(napi_env env, napi_value on_ready, uint32_t busy_poll_us, Calls calls);
   // No socket may be shared any more. Safe to call twice.
   void close();
 
@@ -44,16 +53,22 @@ class LoopWatch {
 
   static void on_poll(uv_poll_t* poll, int status, int events);
   void ready(uint32_t place);
+  void stay_awake();
+  void busy_poll();
+  void call_on_ready();
 
   napi_env env_ = nullptr;
   napi_ref on_ready_ = nullptr;
   napi_ref resource_ = nullptr;
   napi_async_context context_ = nullptr;
-  std::function<bool(uint32_t place)> receive_;
-  std::function<void()> before_poll_;
+  Calls calls_;
   uv_loop_t* loop_ = nullptr;  // null: closed
   int epoll_fd_ = -1;
+  std::shared_ptr<bool> open_;  // outlives us on the stack of a callback whose listeners close us
   UvHandle<uv_prepare_t> prepare_;
+  uint64_t busy_poll_ns_ = 0;
+  uint64_t busy_until_ns_ = 0;
+  UvHandle<uv_idle_t> idle_;  // active while the loop is not to sleep
   std::vector<UvHandle<Place>> places_;
 };
 

@@ -69,6 +69,7 @@ Napi::Value probe_features_object(const Napi::CallbackInfo& info) {
   out.Set("gro", features.gro);
   out.Set("gso", features.gso);
   out.Set("kernelDrops", features.kernel_drops);
+  out.Set("busyPoll", features.busy_poll);
   out.Set("ipv6", features.ipv6);
   return out;
 }

@@ -68,6 +68,11 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
   // Where the kernel lacks it, the hop limit is unknown.
   if (flags & kOpenReceiveTtl) ksocket::set_option(endpoint->fd.get(), family, SocketOption::receive_ttl, 1);
+  if (options_.busy_poll_us > 0) {  // where the kernel has it, and we may
+    auto usecs = static_cast<int>(options_.busy_poll_us);
+    ksocket::set_option(endpoint->fd.get(), family, SocketOption::busy_poll, usecs);
+    ksocket::set_option(endpoint->fd.get(), family, SocketOption::prefer_busy_poll, 1);
+  }
   thread_->add(endpoint);
   return *endpoint;
 }

@@ -11,7 +11,10 @@ namespace ksocket {
 
 // The functions in use, without the uv_ before them.
 #define KSOCKET_LIBUV(X) \
-  X(poll_init) X(poll_start) X(prepare_init) X(prepare_start) X(prepare_stop) X(close) X(unref) X(backend_fd)
+  X(poll_init)           \
+  X(poll_start)          \
+  X(prepare_init)        \
+  X(prepare_start) X(prepare_stop) X(idle_init) X(idle_start) X(idle_stop) X(close) X(unref) X(backend_fd)
 
 // Looked up by name: other runtimes load this addon too, and have no libuv.
 struct Libuv {

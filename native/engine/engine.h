@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <span>
 
@@ -40,6 +41,10 @@ class Engine {
   virtual int watch(int fd, uint64_t token, uint32_t interest) = 0;
   virtual int change(int fd, uint64_t token, uint32_t interest) = 0;
   virtual void unwatch(int fd) = 0;
+
+  // From now on wait() looks into network cards' queues for so long before it sleeps, where the kernel does
+  // that (napi busy polling). 0 or -errno.
+  virtual int busy_poll(uint32_t) { return -ENOSYS; }
 
   // Blocks until something is ready, wake() was called, or the time is over (-1: never). The number of
   // events, or -errno. Called by one thread only.

@@ -21,6 +21,7 @@ Features probe_features() {
   if (!any) return out;
   out.gro = set_option(any.get(), family, SocketOption::gro, 1) == 0;
   out.kernel_drops = set_option(any.get(), family, SocketOption::report_kernel_drops, 1) == 0;
+  out.busy_poll = set_option(any.get(), family, SocketOption::busy_poll, 1) == 0;
   int none = 0;
   out.gso = setsockopt(any.get(), IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
   return out;

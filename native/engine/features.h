@@ -9,6 +9,7 @@ struct Features {
   bool gro;           // UDP_GRO
   bool gso;           // UDP_SEGMENT
   bool kernel_drops;  // SO_RXQ_OVFL
+  bool busy_poll;     // SO_BUSY_POLL may be set
   bool ipv6;          // an IPv6 socket can be made
 };
 Features probe_features();

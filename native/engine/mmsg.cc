@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "core/base/kernel_names.h"
 #include "core/base/or_errno.h"
 
 namespace ksocket {
@@ -18,6 +19,9 @@ namespace {
 
 constexpr uint64_t kWakeToken = UINT64_MAX;
 constexpr size_t kEventsMax = 64;
+
+// As many packets at once as a network card's driver hands over by itself: more needs CAP_NET_ADMIN.
+constexpr uint16_t kBusyPollBudget = 64;
 
 mmsghdr* as_mmsghdr(std::span<Message> messages) {
   return reinterpret_cast<mmsghdr*>(messages.data());
@@ -33,6 +37,11 @@ int MmsgEngine::init() {
   if (int error = control(EPOLL_CTL_ADD, event_.get(), kWakeToken, kReadable)) return error;
   Event none;
   return wait({&none, 1}, 0);
+}
+
+int MmsgEngine::busy_poll(uint32_t usecs) {
+  EpollParams params{usecs, kBusyPollBudget, 1, 0};
+  return or_errno(ioctl(epoll_.get(), kSetEpollParams, &params));
 }
 
 int MmsgEngine::control(int operation, int fd, uint64_t token, uint32_t interest) {

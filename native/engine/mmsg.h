@@ -18,6 +18,7 @@ class MmsgEngine final : public Engine {
   void unwatch(int fd) override;
   int wait(std::span<Event> events, int timeout_ms) override;
   void wake() override;
+  int busy_poll(uint32_t usecs) override;
   int receive(int fd, std::span<Message> messages) override;
   int send(int fd, std::span<Message> messages) override;
 

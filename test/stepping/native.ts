@@ -25,6 +25,8 @@ interface Stepping {
   places(): number;
   /** The event loop is told of the socket that has this place. True: it has to read the ring now. */
   receiveOnLoop(place: number): boolean;
+  /** As that, of the sockets that it was told of lately, without being told. */
+  lookNow(): boolean;
   /** The event loop is about to wait. */
   beforePoll(): void;
   /** fd, port, size, hash of each datagram that has left since the last call. */

@@ -38,6 +38,7 @@ const SITUATIONS = [
   'thrown to the event loop',
   'event loop turned by a listener',
   'received by the event loop',
+  'found by a second look',
   'closed by a listener',
   'closed',
   'stopped at some moment',
@@ -160,7 +161,12 @@ class World {
     for (let place = 0; place < stepping.places(); place++) {
       this.point();
       this.see('received by the event loop');
-      if (stepping.receiveOnLoop(place)) this.call(this.onWake);
+      if (!stepping.receiveOnLoop(place)) continue;
+      this.call(this.onWake);
+      while (stepping.lookNow()) {
+        this.see('found by a second look');
+        this.call(this.onWake);
+      }
     }
   }
 

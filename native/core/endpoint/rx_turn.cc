@@ -37,7 +37,7 @@ constexpr uint32_t kFutileTurns = 64;
 
 }  // namespace
 
-RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
+RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told) {
   uint32_t wanted = RxBatch::kSlots;
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
   yields_ = ring_.yields(endpoint.id);
@@ -58,7 +58,7 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint) {
 
   int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
-  if (got < 0) return after_failure(endpoint, got);
+  if (got < 0) return after_failure(endpoint, got, told);
   endpoint.futile_turns = 0;
   endpoint.rx_backoff.reset();
 
@@ -112,9 +112,10 @@ uint32_t RxTurn::discard_batch(Endpoint& endpoint) {
   return static_cast<uint32_t>(datagrams);
 }
 
-RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error) {
+RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error, bool told) {
   Action action = on_receive_error(-error);
   if (action == Action::retry) return Outcome::more;
+  if (action == Action::wait && !told) return Outcome::drained;
   if (action == Action::wait) {
     endpoint.kernel_drops.idle(endpoint.fd.get(), endpoint.family, endpoint.counters);
   } else {

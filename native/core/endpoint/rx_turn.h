@@ -27,8 +27,9 @@ class RxTurn {
   RxTurn(Engine& engine, RxRing& ring, PeerTable& peers, TxFlush& flush, Counters thread_counters)
       : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
 
-  // The caller holds endpoint.rx_mutex.
-  Outcome receive(Endpoint& endpoint);
+  // `told`: the kernel has said that there is something, so that it is strange if there is nothing. The
+  // caller holds endpoint.rx_mutex.
+  Outcome receive(Endpoint& endpoint, bool told = true);
   // Before the socket closes: what waits in the kernel counts as received and dropped, and the kernel's own
   // drops are the last word. The caller holds endpoint.rx_mutex.
   void discard(Endpoint& endpoint);
@@ -45,7 +46,7 @@ class RxTurn {
   // As room_for(), of a socket that need not leave the rest to others.
   uint32_t room_for_messages(const Endpoint& endpoint);
   uint32_t discard_batch(Endpoint& endpoint);
-  Outcome after_failure(Endpoint& endpoint, int error);
+  Outcome after_failure(Endpoint& endpoint, int error, bool told);
   void grow_buffer(Endpoint& endpoint);
   void note_traffic(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);

@@ -84,6 +84,12 @@ struct Limits {
   // Shared ones of a thread. A place costs a descriptor for as long as the thread lives, and a hand-over four
   // system calls.
   size_t places_max = 64;
+  // The loop looks once more at so many before it sleeps: a request's socket, its answer's, and a few.
+  size_t recent_places = 4;
+  // … and if it has sent something, for so long. To fall asleep and to be woken takes longer.
+  uint64_t answer_ns = 15'000;
+  // So often in a row, as libuv reads from a socket.
+  uint32_t looks_in_a_row = 32;
   // So much of the process's descriptors (RLIMIT_NOFILE) may be places: 1/16.
   size_t places_share = 16;
   // The thread does not watch a socket before it is so old. A query to a server nearby is answered within
@@ -92,5 +98,13 @@ struct Limits {
 };
 
 inline constexpr Limits kLimits;
+
+// A loop that looks for datagrams without sleeping is never too slow for them.
+constexpr Limits busy_loop_limits() {
+  Limits limits;
+  limits.patience_datagrams_min = limits.patience_datagrams_max = UINT32_MAX;
+  return limits;
+}
+inline constexpr Limits kBusyLoopLimits = busy_loop_limits();
 
 }  // namespace ksocket

@@ -10,8 +10,9 @@
 
 namespace ksocket {
 
-LoopSharing::LoopSharing(const Tools& tools, Moderation::Options moderation, Calls calls)
-    : tools_(tools), calls_(std::move(calls)), moderation_(moderation) {}
+LoopSharing::LoopSharing(const Tools& tools, Moderation::Options moderation, Calls calls,
+                         const Limits& limits)
+    : tools_(tools), calls_(std::move(calls)), arbiter_(limits), moderation_(moderation) {}
 
 LoopSharing::ThreadLock::ThreadLock(LoopSharing& sharing) : sharing_(sharing) {
   while (sharing_.loop_waits_.load() > 0) sched_yield();
@@ -30,6 +31,7 @@ void LoopSharing::start(const LoopPoll& loop) {
 void LoopSharing::stop() {
   if (loop_owns()) hand_to_thread();
   places_.clear();
+  recent_.clear();
   free_places_.clear();
   fresh_.take();
 }
@@ -119,7 +121,8 @@ void LoopSharing::hand_to_loop() {
 void LoopSharing::hand_to_thread() {
   loop_owns_ = false;
   Refused refused = watch_all(fresh_.take());
-  for (const auto& [data_fd, endpoint] : places_) {
+  for (const Place& place : places_) {
+    const std::shared_ptr<Endpoint>& endpoint = place.endpoint;
     if (!endpoint) continue;
     std::lock_guard watch_lock(endpoint->watch.mutex);
     if (!endpoint->fd) continue;
@@ -198,23 +201,65 @@ bool LoopSharing::receive_on_loop(uint32_t place) {
   LoopLock lock(*this);
   std::shared_ptr<Endpoint> endpoint = places_[place].endpoint;
   if (!endpoint) return false;
+  note_recent(place);
+  bool to_read = receive(*endpoint, true);
+  tools_.counters.add(Counter::loop_rounds, 1);
+  note_loop_round();
+  return to_read;
+}
+
+// True: JavaScript has to read the ring.
+bool LoopSharing::receive(Endpoint& endpoint, bool told) {
   RxTurn::Outcome outcome;
   {
-    std::lock_guard rx_lock(endpoint->rx_mutex);
-    outcome = tools_.turn.receive(*endpoint);
+    std::lock_guard rx_lock(endpoint.rx_mutex);
+    outcome = tools_.turn.receive(endpoint, told);
   }
   if (outcome == RxTurn::Outcome::dead) {
-    leave_loop(loop_, endpoint->fd.get());
-    tools_.watches.set(*endpoint, kNothing, kReadable | kWritable);
+    leave_loop(loop_, endpoint.fd.get());
+    tools_.watches.set(endpoint, kNothing, kReadable | kWritable);
   } else if (outcome == RxTurn::Outcome::futile) {
-    give_up(*endpoint);
+    give_up(endpoint);
   }
-  tools_.counters.add(Counter::loop_rounds, 1);
-  bool something = tools_.ring.has_unpublished();
-  if (something) tools_.ring.publish();
-  note_loop_round();
   // A full ring is no reason to pause: the reader is about to empty it.
-  return something || outcome == RxTurn::Outcome::ring_full;
+  if (!tools_.ring.has_unpublished()) return outcome == RxTurn::Outcome::ring_full;
+  tools_.ring.publish();
+  return true;
+}
+
+// An answer to what the listeners have sent takes a moment, but less than to fall asleep and to be woken.
+Look LoopSharing::look_again(bool answered) {
+  if (!second_look_.pays()) return Look::nothing;
+  uint64_t until_ns = answered ? clock_ns(CLOCK_MONOTONIC) + kLimits.answer_ns : 0;
+  Look look;
+  do look = look_now();
+  while (look == Look::nothing && answered && clock_ns(CLOCK_MONOTONIC) < until_ns);
+  if (look != Look::not_now) second_look_.note(look == Look::found);
+  return look;
+}
+
+Look LoopSharing::look_now() {
+  LoopLock lock(*this);
+  if (!loop_owns() || !tools_.ring.consumer_caught_up()) return Look::not_now;
+  bool to_read = false;
+  for (uint32_t place : recent_) {
+    std::shared_ptr<Endpoint> endpoint = places_[place].endpoint;
+    if (endpoint && receive(*endpoint, false)) to_read = true;
+  }
+  if (!to_read) return Look::nothing;
+  loop_came_.store(true, std::memory_order_relaxed);
+  tools_.counters.add(Counter::loop_rounds, 1);
+  note_loop_round();
+  return Look::found;
+}
+
+void LoopSharing::note_recent(uint32_t place) {
+  auto at = std::find(recent_.begin(), recent_.end(), place);
+  if (at == recent_.end()) {
+    if (recent_.size() == kLimits.recent_places) recent_.pop_back();
+    at = recent_.insert(recent_.end(), place);
+  }
+  std::rotate(recent_.begin(), at, at + 1);
 }
 
 // The socket would wake the loop for nothing, for ever: the thread looks after it, now and then.

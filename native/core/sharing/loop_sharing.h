@@ -1,7 +1,8 @@
 // Shares sockets with an event loop: who receives from them now (Arbiter), and what has to be done when that
 // changes.
 //
-//   JavaScript thread   add · remove · receive_on_loop · before_poll       under LoopLock
+//   JavaScript thread   add · remove · receive_on_loop · look_again ·      under LoopLock
+//                       before_poll
 //   I/O thread          leave_to_loop                                      without the lock, while it waits
 //                       take_fresh · after_round · on_full_ring            under ThreadLock
 //
@@ -24,6 +25,7 @@
 #include "core/sharing/fresh_sockets.h"
 #include "core/sharing/loop_entry.h"
 #include "core/sharing/moderation.h"
+#include "core/sharing/second_look.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -45,7 +47,9 @@ class LoopSharing {
     // Has the I/O thread something to do that cannot wait?
     std::function<bool()> interrupted;
   };
-  LoopSharing(const Tools& tools, Moderation::Options moderation, Calls calls);
+  // `limits` of the arbiter: they stay where they are.
+  LoopSharing(const Tools& tools, Moderation::Options moderation, Calls calls,
+              const Limits& limits = kLimits);
 
   // Lets this event loop receive, too, from now on. Before the I/O thread starts.
   void start(const LoopPoll& loop);
@@ -86,6 +90,10 @@ class LoopSharing {
   // One turn of the socket that has this place. True: JavaScript has to read the ring now, nobody will wake
   // it.
   bool receive_on_loop(uint32_t place);
+  // The same of the sockets that the loop received from lately, though the kernel has said nothing.
+  Look look_now();
+  // The same before the loop sleeps, as long as it pays, and for a moment if the listeners have `answered`.
+  Look look_again(bool answered);
   // The loop is about to wait: what it was not watched for so far now is.
   void before_poll();
 
@@ -115,6 +123,8 @@ class LoopSharing {
 
   void doze();
   bool came() const { return loop_came_.load(std::memory_order_relaxed); }
+  bool receive(Endpoint& endpoint, bool told);
+  void note_recent(uint32_t place);
   void give_up(Endpoint& endpoint);
   void note_loop_round();
   void follow_arbiter();
@@ -142,8 +152,10 @@ class LoopSharing {
   std::mutex mutex_;                     // the I/O thread holds it except while it waits
   Arbiter arbiter_;                      // guarded by mutex_, but for the vigil, which is the I/O thread's
   Moderation moderation_;                // guarded by mutex_
+  SecondLook second_look_;               // the JavaScript thread's
   std::vector<Place> places_;            // guarded by mutex_
   std::vector<uint32_t> free_places_;    // guarded by mutex_
+  std::vector<uint32_t> recent_;         // places, the latest first; guarded by mutex_
   FreshSockets fresh_;                   // guarded by mutex_
 };
 

@@ -21,6 +21,8 @@ namespace ksocket {
   X(report_kernel_drops, SOL_SOCKET, SO_RXQ_OVFL, SOL_SOCKET, SO_RXQ_OVFL)                \
   X(gro, IPPROTO_UDP, UDP_GRO, IPPROTO_UDP, UDP_GRO)                                      \
   X(receive_times, SOL_SOCKET, SO_TIMESTAMPNS, SOL_SOCKET, SO_TIMESTAMPNS)                \
+  X(busy_poll, SOL_SOCKET, SO_BUSY_POLL, SOL_SOCKET, SO_BUSY_POLL)                        \
+  X(prefer_busy_poll, SOL_SOCKET, SO_PREFER_BUSY_POLL, SOL_SOCKET, SO_PREFER_BUSY_POLL)   \
   X(receive_ttl, IPPROTO_IP, IP_RECVTTL, IPPROTO_IPV6, IPV6_RECVHOPLIMIT)
 
 enum class SocketOption : uint32_t {

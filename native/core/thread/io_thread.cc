@@ -47,7 +47,10 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
                   postponed_.add(find(endpoint.id), interest, watches_.retry_ns(endpoint));
                   engine_->wake();
                 },
-                [this] { return stopping_.load() || resume_asked_.load() || postponed_.due(); }}) {}
+                [this] { return stopping_.load() || resume_asked_.load() || postponed_.due(); }},
+               options.busy_poll_us > 0 ? kBusyLoopLimits : kLimits) {
+  if (options.busy_poll_us > 0) engine_->busy_poll(options.busy_poll_us);
+}
 
 IoThread::~IoThread() {
   stop();
@@ -126,6 +129,7 @@ void IoThread::close(uint32_t id) {
 // ---- sending, on the calling thread
 
 uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
+  has_sent_ = true;
   std::lock_guard lock(endpoint.tx_mutex);
   bool first = endpoint.backlog.empty();
   if (first) {
@@ -136,11 +140,6 @@ uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descr
   uint32_t waiting = endpoint.backlog.keep(base, descriptors, endpoint.counters);
   if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);
   return waiting;
-}
-
-bool IoThread::notify_drained(Endpoint& endpoint) {
-  std::lock_guard lock(endpoint.tx_mutex);
-  return endpoint.backlog.notify_drained();
 }
 
 void IoThread::resume() {
@@ -186,7 +185,7 @@ void IoThread::run() {
 
 std::span<Event> IoThread::wait(std::span<Event> buffer) {
   counters_.add(Counter::waits, 1);
-  if (options_.busy_poll_us > 0) {
+  if (options_.busy_poll_us > 0 && !sharing_.loop_owns()) {  // else the loop looks
     uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + uint64_t{options_.busy_poll_us} * 1000;
     do {
       std::span<Event> events = look(buffer, 0);

@@ -54,6 +54,9 @@ class IoThread {
   // One batch of the socket that has this place, on the JavaScript thread. True: it has to read the ring now,
   // nobody will wake it.
   bool receive_on_loop(uint32_t place) { return sharing_.receive_on_loop(place); }
+  // Once it has: the same of what came meanwhile, of what comes now, or, while that pays, at once.
+  Look look_now() { return sharing_.look_now(); }
+  Look look_again() { return sharing_.look_again(std::exchange(has_sent_, false)); }
   // The loop is about to wait: what it was not watched for so far now is.
   void before_poll() { sharing_.before_poll(); }
 
@@ -75,7 +78,10 @@ class IoThread {
   uint32_t send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
 
   // Asks for a `drained` record once the backlog is empty. False when it is: there will be none.
-  bool notify_drained(Endpoint& endpoint);
+  bool notify_drained(Endpoint& endpoint) {
+    std::lock_guard lock(endpoint.tx_mutex);
+    return endpoint.backlog.notify_drained();
+  }
 
   // The ring has room again.
   void resume();
@@ -115,7 +121,8 @@ class IoThread {
   Watches watches_;
   Ticker ticker_;
   Postponed postponed_;
-  TxFlush inline_flush_;  // the JavaScript thread's
+  TxFlush inline_flush_;   // the JavaScript thread's, and the next one, too
+  bool has_sent_ = false;  // since look_again()
 
   // Guarded by the lock of LoopSharing from here on.
   RxRing ring_;

@@ -80,6 +80,17 @@ TEST(Features, agree_with_the_engine) {
   EXPECT_TRUE(features.kernel_drops);
 }
 
+TEST(Features, say_whether_the_kernel_may_be_asked_to_busy_poll) {
+  Fd socket = test::bound_socket();
+  int usecs = 1;
+  bool may = setsockopt(socket.get(), SOL_SOCKET, SO_BUSY_POLL, &usecs, sizeof usecs) == 0;
+  EXPECT_EQ(probe_features().busy_poll, may);
+  EXPECT_EQ(choose_engine("posix").engine->busy_poll(50), -ENOSYS);
+  int error = choose_engine("mmsg").engine->busy_poll(50);
+  // Before Linux 6.9 an epoll instance has no ioctl(2).
+  EXPECT_TRUE(error == 0 || error == -ENOTTY || error == -EINVAL) << error;
+}
+
 // ---- in a child with less of a kernel
 
 #define CHECK(condition)                                          \

@@ -208,6 +208,7 @@ bool Program::turn(uint32_t budget) {
     bool read = thread_->receive_on_loop(static_cast<uint32_t>(place - places_.begin()));
     check();
     if (read) drain(budget);
+    while (thread_->look_again() == Look::found) drain(budget);
     did = true;
   }
   return did;

@@ -54,7 +54,8 @@ class EventLoop {
       auto place = std::find_if(places_.begin(), places_.end(),
                                 [&](const Fd& each) { return each.get() == events[i].data.fd; });
       if (place == places_.end()) continue;
-      if (rig->thread.receive_on_loop(static_cast<uint32_t>(place - places_.begin()))) rig->drain();
+      bool read = rig->thread.receive_on_loop(static_cast<uint32_t>(place - places_.begin()));
+      for (; read; read = rig->thread.look_again() == Look::found) rig->drain();
     }
     return n;
   }

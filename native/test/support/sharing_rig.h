@@ -67,6 +67,12 @@ class SharingRig {
     if (read) drain();
     return read;
   }
+  // Its second look.
+  Look look_now() {
+    Look look = sharing.look_now();
+    if (look == Look::found) drain();
+    return look;
+  }
   void drain() {
     reader.drain([&](const Descriptor&, std::span<const uint8_t>) { records++; });
   }

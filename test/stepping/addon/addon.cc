@@ -87,12 +87,18 @@ Napi::Value places(const Napi::CallbackInfo& info) {
 // receiveOnLoop(place): the event loop is told of the socket that has this place → it has to read the ring
 // now
 Napi::Value receive_on_loop(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), event_loop.receive(u32(info[0])));
+  return Napi::Boolean::New(info.Env(), event_loop.calls.receive(u32(info[0])));
+}
+
+// lookNow(): as that, of the sockets that it was told of lately, without being told
+Napi::Value look_now(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(),
+                            event_loop.calls.look_now && event_loop.calls.look_now() == Look::found);
 }
 
 // beforePoll(): the event loop is about to wait
 Napi::Value before_poll(const Napi::CallbackInfo& info) {
-  if (std::exchange(event_loop.asked, false)) event_loop.before_poll();
+  if (std::exchange(event_loop.asked, false)) event_loop.calls.before_poll();
   return info.Env().Undefined();
 }
 
@@ -166,6 +172,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                {"share", share},
                {"places", places},
                {"receiveOnLoop", receive_on_loop},
+               {"lookNow", look_now},
                {"beforePoll", before_poll}};
   for (const auto& [name, call] : calls) stepping.Set(name, Napi::Function::New(env, call, name));
   exports.Set("stepping", stepping);

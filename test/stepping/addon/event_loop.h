@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+
+#include "bridge/loop_watch.h"
 
 namespace ksocket::stepping {
 
 struct EventLoop {
-  std::function<bool(uint32_t place)> receive;  // as of LoopWatch::open()
-  std::function<void()> before_poll;
+  LoopWatch::Calls calls;
   bool asked = false;  // is before_poll to be called before the loop waits?
   uint32_t places = 0;
 };
