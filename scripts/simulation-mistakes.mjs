@@ -53,6 +53,12 @@ export const mistakes = {
     to: ``,
     kind: 'share',
   },
+  'what waits in a socket that fails for good waits for ever': {
+    file: 'native/core/thread/io_thread.cc',
+    from: `    work_off(endpoint);  // it may never be said to be writable`,
+    to: `    watches_.set(*endpoint, kNothing, kWritable);`,
+    kind: 'send',
+  },
   'a socket that the loop gives up is watched by nobody': {
     file: 'native/core/sharing/loop_sharing.cc',
     from: `  calls_.postpone(endpoint, kReadable);

@@ -217,7 +217,8 @@ bool LoopSharing::receive(Endpoint& endpoint, bool told) {
   }
   if (outcome == RxTurn::Outcome::dead) {
     leave_loop(loop_, endpoint.fd.get());
-    tools_.watches.set(endpoint, kNothing, kReadable | kWritable);
+    tools_.watches.set(endpoint, kNothing, kReadable);
+    calls_.work_off(endpoint);
   } else if (outcome == RxTurn::Outcome::futile) {
     give_up(endpoint);
   }

@@ -44,6 +44,8 @@ class LoopSharing {
     std::function<void(Endpoint&, int error)> report;
     // Watch it later, and then for `interest`, too.
     std::function<void(Endpoint&, uint32_t interest)> postpone;
+    // Send what waits, if it can be sent: nobody may say that the socket is writable. Under the lock.
+    std::function<void(Endpoint&)> work_off;
     // Has the I/O thread something to do that cannot wait?
     std::function<bool()> interrupted;
   };

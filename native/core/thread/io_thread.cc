@@ -47,13 +47,13 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
                   postponed_.add(find(endpoint.id), interest, watches_.retry_ns(endpoint));
                   engine_->wake();
                 },
+                [this](Endpoint& endpoint) {
+                  work_off(find(endpoint.id));
+                  put_completions();
+                },
                 [this] { return stopping_.load() || resume_asked_.load() || postponed_.due(); }},
                options.busy_poll_us > 0 ? kBusyLoopLimits : kLimits) {
   if (options.busy_poll_us > 0) engine_->busy_poll(options.busy_poll_us);
-}
-
-IoThread::~IoThread() {
-  stop();
 }
 
 int IoThread::start() {
@@ -243,7 +243,10 @@ void IoThread::receive(const std::shared_ptr<Endpoint>& endpoint) {
     if (outcome == RxTurn::Outcome::futile) wait_ns = endpoint->rx_backoff.next_ns(kPatienceMaxNs);
   }
   if (outcome == RxTurn::Outcome::ring_full) pause(endpoint);
-  if (outcome == RxTurn::Outcome::dead) watches_.set(*endpoint, kNothing, kReadable | kWritable);
+  if (outcome == RxTurn::Outcome::dead) {
+    watches_.set(*endpoint, kNothing, kReadable);
+    work_off(endpoint);  // it may never be said to be writable
+  }
   if (outcome == RxTurn::Outcome::futile) {
     postponed_.add(endpoint, kReadable, wait_ns);
     rewatch(endpoint, kNothing, kReadable);
@@ -277,6 +280,7 @@ void IoThread::unpause_all() {
   paused_.clear();
 }
 
+// On either thread, with the lock of LoopSharing.
 void IoThread::work_off(const std::shared_ptr<Endpoint>& endpoint) {
   std::lock_guard lock(endpoint->tx_mutex);
   if (!endpoint->fd) return;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -40,7 +41,7 @@ class IoThread {
   // `wake` is called on the I/O thread when JavaScript has something to read and does not know it yet.
   IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Counters counters, Options options,
            std::function<void()> wake);
-  ~IoThread();  // stops
+  ~IoThread() { stop(); }
 
   // 0, or -errno of pthread_create(3).
   int start();

@@ -108,6 +108,7 @@ TEST(LoopSharing, tells_nobody_of_a_dead_descriptor) {
   EXPECT_TRUE(rig.receive_on_loop(*socket)) << "the error is a record";
   EXPECT_EQ(rig.records, 1u);
   EXPECT_EQ(socket->watch.interest, kNothing);
+  EXPECT_EQ(rig.worked_off, std::vector<uint32_t>{socket->id});
 }
 
 // It is readable for ever and has nothing: that would keep the loop, JavaScript's thread, at it.

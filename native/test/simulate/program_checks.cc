@@ -142,11 +142,10 @@ void Program::check_at_rest() {
   for (Client* client : open_) {
     std::string name = "socket " + std::to_string(client->id & kSocketSlotMask) + ": ";
     const Socket& socket = *client->socket;
-    if (socket.said_dead) continue;  // the thread uses it no more
     client->ledger.check_all_reported();
     if (!client->endpoint->backlog.empty()) world_.fail(name + "something waits to be sent for ever");
     if (client->wants_drained) world_.fail(name + "`drained` never comes");
-    if (socket.shut || !client->receives) continue;
+    if (socket.said_dead || socket.shut || !client->receives) continue;
     if (!socket.queue.empty()) world_.fail(name + "a datagram waits in the kernel for ever");
   }
   if (!seen_.empty()) world_.fail("a record waits in the ring for ever");

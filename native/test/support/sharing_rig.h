@@ -135,6 +135,7 @@ class SharingRig {
   std::unique_ptr<Engine> engine = make_engine("mmsg");
   std::vector<std::pair<uint32_t, int>> refused;  // id and error
   std::vector<uint32_t> postponed;                // ids
+  std::vector<uint32_t> worked_off;               // ids
   std::atomic<bool> interrupted{false};
   std::function<void()> on_look;  // runs before the thread looks whether it is interrupted
   bool asked_before_poll = false;
@@ -161,6 +162,7 @@ class SharingRig {
                       {.usecs_max = 100},
                       {[this](Endpoint& endpoint, int error) { refused.emplace_back(endpoint.id, error); },
                        [this](Endpoint& endpoint, uint32_t) { postponed.push_back(endpoint.id); },
+                       [this](Endpoint& endpoint) { worked_off.push_back(endpoint.id); },
                        [this] {
                          if (on_look) on_look();
                          return interrupted.load();
