@@ -1,5 +1,6 @@
 // Mistakes that the simulation has to notice: known fixes, taken back. Each is `from` in `file`, which must be there once,
-// replaced by `to`; `kind` is the scenario that meets it.
+// replaced by `to`; `kind` is the scenario that meets it. Where the program dies of it, or does not end, `dies` says so:
+// elsewhere that is no notice.
 export const mistakes = {
   'others stay paused when a socket finds room': {
     file: 'native/core/thread/io_thread.cc',
@@ -38,6 +39,7 @@ export const mistakes = {
     from: `      wanted = places.count;`,
     to: `      wanted = std::min(wanted, kLargeSlots);`,
     kind: 'receive',
+    dies: true,
   },
   'places reach beyond the oldest record': {
     file: 'native/core/memory/rx_ring.h',
@@ -52,6 +54,20 @@ export const mistakes = {
     renew(endpoint, &refused);`,
     to: ``,
     kind: 'share',
+  },
+  'drops that a datagram tells of are not counted': {
+    file: 'native/core/socket/kernel_drops.cc',
+    from: `  reported_ = true;
+  advance(total, counters);`,
+    to: `  reported_ = true;
+  if (total < counters.get(Counter::rx_kernel_drops)) advance(total, counters);`,
+    kind: 'receive',
+  },
+  'more is read than the ring has room for': {
+    file: 'native/core/endpoint/rx_turn.cc',
+    from: `    wanted = yields_ ? 0 : room_for_messages(endpoint);`,
+    to: `    wanted = yields_ || room_for_messages(endpoint) == 0 ? 0 : RxBatch::kSlots;`,
+    kind: 'receive',
   },
   'what waits in a socket that fails for good waits for ever': {
     file: 'native/core/thread/io_thread.cc',
@@ -86,6 +102,7 @@ export const mistakes = {
     to: `  sharing_.remove(endpoint);
   LoopSharing::LoopLock lock(sharing_);`,
     kind: 'lives',
+    dies: true,
   },
   'a socket that is paused alone is forgotten': {
     file: 'native/core/thread/io_thread.cc',

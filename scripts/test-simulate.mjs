@@ -66,9 +66,9 @@ function checkMistakes(part = '') {
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     for (const [name, mistake] of Object.entries(mistakes)) {
       if (!name.includes(part)) continue;
-      const failure = check(copy, mistake);
-      total[failure === undefined ? 'passed' : 'failed']++;
-      console.log(failure === undefined ? `✔ ${name}` : `✖ ${name}: ${failure}`);
+      const { noticed, said } = check(copy, mistake);
+      total[noticed ? 'passed' : 'failed']++;
+      console.log(`${noticed ? '✔' : '✖'} ${name}: ${said}`);
     }
   } finally {
     rmSync(copy, { recursive: true, force: true });
@@ -77,11 +77,11 @@ function checkMistakes(part = '') {
   return total.failed > 0 ? 1 : 0;
 }
 
-/** Undefined when the simulation notices it. */
-function check(copy, { file, from, to, kind }) {
+/** Does the simulation notice it, and what does it say? */
+function check(copy, { file, from, to, kind, dies = false }) {
   const path = join(copy, file);
   const source = readFileSync(path, 'utf8');
-  if (source.split(from).length !== 2) return `${file} does not have it once`;
+  if (source.split(from).length !== 2) return { noticed: false, said: `${file} does not have it once` };
   writeFileSync(
     path,
     source.replace(from, () => to),
@@ -91,13 +91,18 @@ function check(copy, { file, from, to, kind }) {
     encoding: 'utf8',
   });
   writeFileSync(path, source);
-  if (build.status !== 0) return `does not build: ${build.stdout}${build.stderr}`;
+  if (build.status !== 0) return { noticed: false, said: `does not build: ${build.stdout}${build.stderr}` };
   const run = spawnSync(
     join(copy, 'build-native/default/test/simulate'),
     ['--kind', kind, '--seconds', String(SECONDS)],
     {
       encoding: 'utf8',
+      timeout: 2 * SECONDS * 1000,
+      killSignal: 'SIGKILL',
     },
   );
-  return run.status === 0 ? 'is not noticed' : undefined;
+  if (run.status === 0) return { noticed: false, said: 'is not noticed' };
+  if (run.status !== null) return { noticed: !dies, said: /✖ (.*)/.exec(run.stdout)?.[1] };
+  const why = run.stderr.trim().split('\n').slice(-3).join(' ');
+  return { noticed: dies, said: `${run.error ? 'does not end' : `died of ${run.signal}`}: ${why}` };
 }

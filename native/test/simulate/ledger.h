@@ -49,11 +49,12 @@ class Ledger final : public SocketObserver {
 
   // The socket is closed: what waited is not sent.
   void close();
-  // Nothing is under way any more.
-  void check_all_reported();
+  // Nothing is under way any more; so many sends have failed by the socket's counters.
+  void check_all_reported(uint64_t failures);
 
   uint64_t handed = 0, seen = 0;     // datagrams
   uint64_t submitted = 0, took = 0;  // datagrams
+  uint32_t drops_told = 0;           // by a datagram that was handed out
   size_t waiting() const { return waiting_.size(); }
   bool answers = false;  // what the kernel takes are echoes
 
@@ -76,6 +77,8 @@ class Ledger final : public SocketObserver {
   std::unordered_set<uint64_t> silent_;      // deferred, nobody asked
   std::unordered_set<uint64_t> empty_;       // of those that wait: the kernel does not say which it takes
   std::unordered_set<uint64_t> answered_;    // of the forwarded host
+  uint64_t failed_ = 0;                      // whose results say so
+  uint64_t silent_empty_ = 0;                // as silent_, and nobody knows which were taken
   bool closed_ = false;
 };
 

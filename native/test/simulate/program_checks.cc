@@ -122,6 +122,10 @@ void Program::check(Client& client) {
   same(books.handed, books.seen + in_counters + answered, "handed out, in the ring and in counters");
   uint64_t drops = client.socket != nullptr ? client.socket->drops : UINT64_MAX;
   if (get(Counter::rx_kernel_drops) > drops) world_.fail("more drops are counted than the kernel had");
+  if (get(Counter::rx_kernel_drops) < books.drops_told)
+    world_.fail("drops that a datagram told of are not counted");
+  if (client.endpoint != nullptr && !client.endpoint->drop_when_full && get(Counter::rx_ring_drops) > 0)
+    world_.fail("what was to wait in the kernel was dropped for want of room");
   if (client.server || client.endpoint == nullptr) return;
   same(books.took, get(Counter::tx_datagrams), "taken by the kernel, counted as sent");
   uint64_t waits = client.endpoint->backlog.datagrams();
@@ -142,7 +146,12 @@ void Program::check_at_rest() {
   for (Client* client : open_) {
     std::string name = "socket " + std::to_string(client->id & kSocketSlotMask) + ": ";
     const Socket& socket = *client->socket;
-    client->ledger.check_all_reported();
+    if (!client->server)
+      client->ledger.check_all_reported(client->row[Counter::tx_errors] + client->row[Counter::tx_dropped]);
+    // What no datagram tells of is asked for, as whoever looks at the counters does.
+    client->endpoint->kernel_drops.refresh(client->fd, client->endpoint->counters);
+    if (world_.kernel->says_memory && client->row[Counter::rx_kernel_drops] != socket.drops)
+      world_.fail(name + "not all drops of the kernel are counted");
     if (!client->endpoint->backlog.empty()) world_.fail(name + "something waits to be sent for ever");
     if (client->wants_drained) world_.fail(name + "`drained` never comes");
     if (socket.said_dead || socket.shut || !client->receives) continue;
