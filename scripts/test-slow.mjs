@@ -7,6 +7,10 @@ import { join } from 'node:path';
 const steps = {
   explore: ['explore-ring.mjs', '--schedules', '50000000'],
   stepping: ['test-stepping.mjs', '--runs', '1000000'],
+  // Whether each known mistake is still noticed, and how.
+  'stepping-mistakes': ['test-stepping.mjs', '--mistakes'],
+  'fuzz-mistakes': ['test-fuzz.mjs', '--mistakes'],
+  'simulate-mistakes': ['test-simulate.mjs', '--mistakes'],
   fuzz: ['test-fuzz.mjs', '--runs', '10000000'],
   simulate: ['test-simulate.mjs', '--seconds', '600', '--seed', '1000000'],
 };
