@@ -93,6 +93,7 @@ class FailingEngine : public FakeEngine {
   }
   int wait(std::span<Event> events, int timeout_ms) override {
     waits++;
+    if (uint64_t token = doubtful.exchange(0)) return events[0] = {token, true, false}, 1;
     if (int error = wait_error) return -error;
     return FakeEngine::wait(events, timeout_ms);
   }
@@ -106,6 +107,7 @@ class FailingEngine : public FakeEngine {
     return FakeEngine::change(fd, token, interest);
   }
   std::atomic<uint64_t> waits{0};
+  std::atomic<uint64_t> doubtful{0};  // this one is said to be readable, once
 };
 
 TEST(IoThreadPatience, tries_a_readable_socket_that_has_nothing_now_and_then) {
@@ -125,6 +127,30 @@ TEST(IoThreadPatience, tries_a_readable_socket_that_has_nothing_now_and_then) {
     rig.arrive(*socket, "at once again");
     ASSERT_TRUE(rig.read_records(told + 2));
   }
+}
+
+// It is watched again only for what it is to be watched for by then.
+TEST(IoThreadPatience, leaves_a_socket_alone_that_paused_while_it_was_left_alone) {
+  auto* failing = new FailingEngine;
+  Rig rig(failing, {.slots = 4});
+  auto socket = rig.socket(), filling = rig.add(test::dummy_fd());
+  filling->drop_when_full = true;
+  ASSERT_EQ(rig.thread.watch(*filling), 0);
+  failing->receive_error = EAGAIN;
+  for (int i = 0; i < 8; i++) rig.arrive(*socket, "x");
+  waits_in_quiet(rig);  // until it is left alone for the longest time
+  // From the beginning of one such time on, so that all of this is within it.
+  uint64_t calls = get(*socket, Counter::rx_calls);
+  ASSERT_TRUE(eventually([&] { return get(*socket, Counter::rx_calls) > calls; }));
+  failing->receive_error = 0;
+  for (int i = 0; i < 4; i++) rig.arrive(*filling, "f");
+  ASSERT_TRUE(eventually([&] { return get(*filling, Counter::rx_datagrams) == 4; }));
+  failing->doubtful = socket->id;
+  failing->wake();
+  ASSERT_TRUE(eventually([&] { return get(*socket, Counter::rx_pauses) == 1; }));
+  EXPECT_LT(waits_in_quiet(rig), kFewWaits);
+  EXPECT_EQ(rig.engine.interest(socket->fd.get()), kNothing);
+  EXPECT_TRUE(rig.read_until([&] { return get(*socket, Counter::rx_datagrams) == 8; }));
 }
 
 TEST(IoThreadPatience, does_not_run_in_circles_where_it_may_not_wait) {

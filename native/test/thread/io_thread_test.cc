@@ -183,6 +183,21 @@ TEST(IoThread, resumes_all_sockets_that_the_full_ring_stopped) {
   ASSERT_TRUE(rig.read_records(200));
 }
 
+TEST(IoThread, does_not_resume_a_socket_that_was_unwatched_while_it_was_paused) {
+  Rig rig({.slots = 4});
+  auto ended = rig.socket(), other = rig.socket();
+  for (int i = 0; i < 10; i++) rig.arrive(*ended, "ended");
+  ASSERT_TRUE(eventually([&] { return get(*ended, Counter::rx_pauses) == 1; }));
+  rig.arrive(*other, "other");
+  ASSERT_TRUE(eventually([&] { return get(*other, Counter::rx_pauses) == 1; }));
+  rig.thread.unwatch(*ended);
+  ASSERT_TRUE(rig.read_records(5));  // the other was resumed
+  rig.arrive(*other, "and again");
+  ASSERT_TRUE(rig.read_records(6));
+  EXPECT_EQ(rig.engine.interest(ended->fd.get()), kNothing);
+  EXPECT_EQ(rig.engine.waiting(ended->fd.get()), 6u);
+}
+
 // Room turned up for one socket in the moment before it would have slept. The flag it takes back was also the
 // promise to wake the other, which sleeps already.
 TEST(IoThread, does_not_forget_a_paused_socket_when_another_finds_room_after_all) {

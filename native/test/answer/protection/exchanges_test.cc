@@ -169,6 +169,23 @@ TEST(Exchanges, leaves_a_client_alone_that_rarely_says_something_else) {
   }
 }
 
+// With a whole quarter left nobody looks yet whether it is new, which would earn tokens. All are used in the
+// end.
+TEST(Exchanges, tells_payloads_apart_below_a_quarter_of_the_tokens) {
+  Talk talk;
+  auto say = [&](int times, const std::string& payload) {
+    for (int i = 0; i < times; i++) ASSERT_TRUE(talk.answers(payload)) << payload << i;
+  };
+  say(750, "before");
+  say(2, "one kind");
+  say(1, "another");  // 248 are left, and it earns some
+  say(Exchanges::kTokensForNew - 3, "one kind");
+  say(1, "with a quarter left");
+  int more = 0;
+  while (more < 1000 && talk.answers("one kind")) more++;
+  EXPECT_EQ(more, 249);
+}
+
 TEST(Exchanges, gives_all_tokens_back_after_a_pause) {
   Talk talk;
   for (int burst = 0; burst < 10; burst++) {
