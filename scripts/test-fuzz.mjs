@@ -2,7 +2,8 @@
 // that it takes in a second of processor time; the last line is `N passed, N failed`.
 //
 //   node scripts/test-fuzz.mjs [--seconds S | --runs N] [--grow] [NAME …]    10 seconds each without a number
-//   node scripts/test-fuzz.mjs --mistakes [NAME …]   shows that each mistake of native/fuzz/mistakes.json is found
+//   node scripts/test-fuzz.mjs --mistakes [NAME …]   shows that each mistake of native/fuzz/mistakes.json is found:
+//                                                    by a check or a sanitizer, or, where the list says `dies`, by its end
 //
 // An input that fails stays in build-native/fuzz/findings/; build-native/fuzz/fuzz/NAME FILE runs it alone. A corpus is
 // a file of native/fuzz/corpus/, with an input a line in base64. --grow adds what a run has found, and leaves out what
@@ -82,6 +83,7 @@ async function fuzz() {
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }
 
+/** Said, and no failure: processor time, too, depends on what else runs, and the slowest are near the limit. */
 function speed(inputs, seconds) {
   const perSecond = Math.round(inputs / seconds);
   const slow = seconds >= SPEED_SECONDS_MIN && perSecond < INPUTS_PER_SECOND_MIN;
@@ -104,9 +106,14 @@ function run(built, name, args, found) {
     child.on('close', (status, signal) => {
       const [, inputs, seconds] = /(\d+) inputs, ([\d.]+) s of processor time/.exec(said) ?? [];
       if (status === 0 && inputs !== undefined) resolve({ inputs: Number(inputs), seconds: Number(seconds) });
-      else resolve({ failure: describe(said) ?? `ended with ${signal ?? status}` });
+      else resolve({ failure: describe(said) ?? `ended with ${signal ?? status}`, died: !isFinding(said) });
     });
   });
+}
+
+/** Has a check or a sanitizer said something, or has it only died or not ended? */
+function isFinding(said) {
+  return /✖ |runtime error: |ERROR: AddressSanitizer: /.test(said);
 }
 
 /** What of a fuzzer's output says why it failed, and with which input. */
@@ -156,7 +163,10 @@ async function findMistakes() {
   };
   cmake('--preset', 'fuzz');
   const mistakes = JSON.parse(readFileSync(join(source, 'mistakes.json'), 'utf8'));
-  for (const [i, { fuzzer, file, from, to, name = `${from.trim()} → ${to.trim()}` }] of mistakes.entries()) {
+  for (const [
+    i,
+    { fuzzer, file, from, to, dies = false, name = `${from.trim()} → ${to.trim()}` },
+  ] of mistakes.entries()) {
     if (!names.includes(fuzzer)) continue;
     const path = join(copy, file);
     const right = readFileSync(path, 'utf8');
@@ -173,12 +183,18 @@ async function findMistakes() {
     cmake('--build', '--preset', 'fuzz', '--target', fuzzer, '--parallel', String(availableParallelism()));
     const started = performance.now();
     const args = [`-max_total_time=${MISTAKE_SECONDS_MAX}`, `-artifact_prefix=${scratch}/${i}-`];
-    const { failure } = await run(join(scratch, 'build-native/fuzz/fuzz'), fuzzer, args, join(scratch, String(i)));
+    const { failure, died = false } = await run(
+      join(scratch, 'build-native/fuzz/fuzz'),
+      fuzzer,
+      args,
+      join(scratch, String(i)),
+    );
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    total[failure === undefined ? 'failed' : 'passed']++;
+    const found = failure !== undefined && died === dies;
+    total[found ? 'passed' : 'failed']++;
     console.log(
-      failure === undefined
-        ? `✖ ${title}: is not found`
+      !found
+        ? `✖ ${title}: ${failure ?? 'is not found'}`
         : `✔ ${title}: ${seconds} s, ${failure.replace(/ \(\/.*/, '')}`,
     );
     writeFileSync(path, right);
