@@ -20,6 +20,9 @@ const secondLook = `        // Cleared before the head is looked at again: what 
         Atomics.store(control, C_WAKE_PENDING >> 2, 0);
       } while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);`;
 
+/** Of these the program dies, or does not end; of all others that is no finding. */
+export const deadly = new Set(['places behind the end of the arena', 'more messages than places']);
+
 export const mistakes = {
   // ---- who wakes whom
   'the head is looked at before the flag is cleared': [
