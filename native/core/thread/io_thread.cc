@@ -50,6 +50,7 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
                 [this](Endpoint& endpoint) {
                   work_off(find(endpoint.id));
                   put_completions();
+                  engine_->wake();  // it may be told to try again later
                 },
                 [this] { return stopping_.load() || resume_asked_.load() || postponed_.due(); }},
                options.busy_poll_us > 0 ? kBusyLoopLimits : kLimits) {
@@ -83,10 +84,6 @@ void IoThread::stop() {
   table_.clear();
 }
 
-void IoThread::share(const LoopPoll& loop) {
-  if (engine_->traits().exclusive) sharing_.start(loop);
-}
-
 int IoThread::watch(Endpoint& endpoint) {
   if (!endpoint.responder) {
     if (!endpoint.sharing.shared && sharing_.add(find(endpoint.id))) return 0;
@@ -94,11 +91,6 @@ int IoThread::watch(Endpoint& endpoint) {
     tick(endpoint);
   }
   return watches_.set(endpoint, kReadable, kNothing);
-}
-
-void IoThread::tick(Endpoint& endpoint) {
-  ticker_.add(find(endpoint.id));
-  engine_->wake();  // it may wait without a limit already
 }
 
 void IoThread::unwatch(Endpoint& endpoint) {

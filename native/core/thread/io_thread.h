@@ -51,7 +51,9 @@ class IoThread {
 
   // Lets this event loop receive, too, from now on; before start(). It has to call receive_on_loop() when the
   // kernel says so, and stop() ends it.
-  void share(const LoopPoll& loop);
+  void share(const LoopPoll& loop) {
+    if (engine_->traits().exclusive) sharing_.start(loop);
+  }
   // One batch of the socket that has this place, on the JavaScript thread. True: it has to read the ring now,
   // nobody will wake it.
   bool receive_on_loop(uint32_t place) { return sharing_.receive_on_loop(place); }
@@ -66,7 +68,10 @@ class IoThread {
   // Starts receiving. 0 or -errno.
   int watch(Endpoint& endpoint);
   // From now on, about once a second, its counters have what the kernel dropped, though nothing comes.
-  void tick(Endpoint& endpoint);
+  void tick(Endpoint& endpoint) {
+    ticker_.add(find(endpoint.id));
+    engine_->wake();  // it may wait without a limit already
+  }
   // Ends receiving; what was received is published when this returns.
   void unwatch(Endpoint& endpoint);
   // Forgets the endpoint and closes its descriptor before it returns.
