@@ -1,16 +1,80 @@
-// Compiles lib/ to dist/ from scratch (what the monitor's page consists of is copied), so that no file of a removed module stays behind.
+// Makes two trees of lib/, from scratch, so that no file of a removed module stays behind: build-lib/, module by module, for
+// tests of what is no entry; and of that dist/, a file for each entry and one for what they share, with source maps, types, and
+// what the monitor's page consists of.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { rolldown } from 'rolldown';
 
 const root = dirname(import.meta.dirname);
-rmSync(join(root, 'dist'), { recursive: true, force: true });
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** Of one process: they share their modules, and so threads, sockets and what was captured of the runtime. What a module finds by
+ * `import.meta`, its bundle has to find as well: so it stands as deep in dist/ as the module in lib/. */
+const ENTRIES = {
+  index: 'build-lib/index.js',
+  register: 'build-lib/register.js',
+  'monitor/index': 'build-lib/monitor/index.js',
+  'cli/main': 'build-lib/cli/main.js',
+  'cli/peer': 'build-lib/cli/compare/peer.js',
+};
+const SHARED = /\/build-lib\/(?:base|backend|thread|dgram|socket|server)\//;
+
+/** A thread has modules of its own anyway, and the monitor's does not load the addon. */
+const THREAD = { 'monitor/worker': 'build-lib/monitor/worker.js' };
+
+for (const made of ['dist', 'build-lib']) rmSync(join(root, made), { recursive: true, force: true });
 const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
 });
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
+cpSync(join(root, 'build-lib'), join(root, 'dist'), { recursive: true, filter: (path) => !/\.js(\.map)?$/.test(path) });
+await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
+await bundle(THREAD, []);
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
-const cli = join(root, 'dist/cli/main.js');
-if (existsSync(cli)) chmodSync(cli, 0o755);
+chmodSync(join(root, 'dist/cli/main.js'), 0o755);
+
+async function bundle(input, groups) {
+  const bundle = await rolldown({
+    cwd: root,
+    input,
+    platform: 'node',
+    external: [/^node:/, ...Object.keys(dependencies)],
+    plugins: [
+      {
+        name: 'ksocket',
+        load: (id) => ({ code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') }),
+        renderChunk: (code) => ({ code: withoutFacades(code), map: null }), // no line moves
+      },
+    ],
+    onLog: (_, { message }) => {
+      throw new Error(message);
+    },
+  });
+  await bundle.write({
+    dir: join(root, 'dist'),
+    format: 'esm',
+    sourcemap: true,
+    comments: false,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'shared/[name].js',
+    codeSplitting: { groups },
+  });
+  await bundle.close();
+}
+
+/** An import makes a module of each builtin, and so reads all that it exports, for which Node loads what nobody has asked for. */
+function withoutFacades(code) {
+  return code.replaceAll(
+    /^import (?:(\w+),? )?(?:\{([^}]*)\} )?from "(node:[\w/]+)";$/gm,
+    (_, whole, names, builtin) => {
+      const got = `process.getBuiltinModule("${builtin}")`;
+      const parts = [];
+      if (whole) parts.push(`${whole} = ${got}`);
+      if (names) parts.push(`{${names.replaceAll(' as ', ': ')}} = ${got}`);
+      return `const ${parts.join(', ')};`;
+    },
+  );
+}

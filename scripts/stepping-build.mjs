@@ -76,7 +76,7 @@ export function buildProgram(name, changes = []) {
   const base = join(place, 'programs', name);
   const folders = ['lib/base', 'lib/backend', 'lib/thread', 'test/stepping'];
   for (const file of folders.flatMap(filesOf).filter((file) => file.endsWith('.ts'))) {
-    const out = join(base, file.replace(/^lib\//, 'dist/').replace(/\.ts$/, '.js'));
+    const out = join(base, file.replace(/^lib\//, 'build-lib/').replace(/\.ts$/, '.js'));
     write(out, replacementOf(file) ?? transpiled(textOf(file, changes)));
   }
   return join(base, 'test/stepping/main.js');

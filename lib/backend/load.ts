@@ -1,13 +1,13 @@
 // Finds the addon, and makes sure that it was built from the same sources.
-import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { Binding } from './contract.js';
 import { LAYOUT_HASH } from './layout.js';
 
 function load(): Binding {
-  const place = `../../prebuilds/${process.platform}-${process.arch}/ksocket.node`;
-  let loaded: Binding;
+  const place = join(import.meta.dirname, `../../prebuilds/${process.platform}-${process.arch}/ksocket.node`);
+  const addon = { exports: {} as Binding };
   try {
-    loaded = createRequire(import.meta.url)(place) as Binding;
+    process.dlopen(addon, place); // which require() does in the end; looking for modules it spends more time than this
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
       throw new Error(
@@ -22,10 +22,10 @@ function load(): Binding {
       { cause },
     );
   }
-  if (loaded.layoutHash !== LAYOUT_HASH) {
+  if (addon.exports.layoutHash !== LAYOUT_HASH) {
     throw new Error('ksocket: the addon was built from other sources than the JavaScript; run "npm run build"');
   }
-  return loaded;
+  return addon.exports;
 }
 
 export const binding: Binding = load();

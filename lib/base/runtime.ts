@@ -7,6 +7,9 @@ import timers from 'node:timers';
 // The global is a getter; importing node:process would open stdin.
 const { process, structuredClone } = globalThis;
 
+/** For what few programs need, when one does; what an import names is loaded with ksocket. */
+export const getBuiltinModule: NodeJS.Process['getBuiltinModule'] = process.getBuiltinModule;
+
 /** Only Node's own event loop is one that native code can join: other runtimes have a libuv in name only. */
 export const hasLibuv =
   process.release.name === 'node' && !('bun' in process.versions) && !('deno' in process.versions);

@@ -1,4 +1,5 @@
 // Arguments, checked. Messages and codes are Node's.
+import net from 'node:net';
 import * as errors from './errors.js';
 
 /** A Node port: an integer, or text of one, from 0 (or 1) to 65535. */
@@ -49,4 +50,9 @@ export function validateOneOf<T>(value: unknown, name: string, allowed: readonly
   if (!allowed.includes(value as T)) {
     throw errors.invalidArgValue(name, value, `must be one of: ${allowed.map((one) => `'${one}'`).join(', ')}`);
   }
+}
+
+export function isBlockList(value: unknown): value is net.BlockList {
+  const { BlockList } = net; // which Node loads when it is asked for
+  return BlockList.isBlockList?.(value) || value instanceof BlockList;
 }

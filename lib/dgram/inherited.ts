@@ -1,9 +1,10 @@
 // Binding to what somebody else opened: a descriptor number, a libuv handle that came over IPC, a port that a cluster's
 // primary shares among its workers.
-import cluster from 'node:cluster';
+import type { Cluster } from 'node:cluster';
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
+import { getBuiltinModule } from '../base/runtime.js';
 
 /** The part of libuv's UDP handle, as Node wraps it, that matters here. */
 export interface UvHandle {
@@ -43,9 +44,15 @@ type GetServer = (socket: object, options: SharedBind, done: (error: number, han
 const UV_UDP_IPV6ONLY = 1;
 const UV_UDP_REUSEADDR = 4;
 
+let loaded: Cluster | undefined;
+function clusterModule(): Cluster {
+  loaded ??= getBuiltinModule('node:cluster');
+  return loaded;
+}
+
 /** Does a bind without `exclusive` go through a cluster's primary? */
 export function sharesPorts(): boolean {
-  return cluster.isWorker;
+  return clusterModule().isWorker;
 }
 
 /** What all workers share: a port, bound as `flags` (OPEN_…) say, or a descriptor of the primary's. */
@@ -69,7 +76,7 @@ export function bindThroughPrimary(
   askedBack: AskedBack,
   done: (errno: number, loan: Loan | null) => void,
 ): void {
-  const getServer = (cluster as unknown as { _getServer: GetServer })._getServer;
+  const getServer = (clusterModule() as unknown as { _getServer: GetServer })._getServer;
   getServer(socket, requestOf(socket.type, shared), (errno, handle) => {
     done(errno, handle === null || handle === undefined ? null : new Loan(handle, askedBack));
   });

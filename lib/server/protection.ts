@@ -1,9 +1,9 @@
 // What keeps unwanted datagrams away from a server, as users say it: the options checked, and the lists encoded for
 // native/core/answer/protection/. docs/protection.md says what it does.
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { type BlockList, isIPv4, isIPv6 } from 'node:net';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
-import { validateInteger, validateObject } from '../base/validate.js';
+import { isBlockList, validateInteger, validateObject } from '../base/validate.js';
 
 /** Addresses, IPv4 and IPv6: a net.BlockList, or texts of the forms `'192.0.2.1'`, `'10.0.0.0/8'` (CIDR, RFC 4632 and
  * RFC 4291) and `'10.0.0.1-10.0.0.9'` (both belong to it). Up to 1 048 576 of them, without IPv6 zones. */
@@ -111,7 +111,7 @@ function encodeList(list: unknown, name: string): Uint8Array {
 }
 
 function readList(list: unknown, name: string): Range[] {
-  if (BlockList.isBlockList?.(list) || list instanceof BlockList) {
+  if (isBlockList(list)) {
     return list.rules.map((rule) => {
       // "Address: IPv4 10.0.0.1", "Subnet: IPv6 fe80::/10", "Range: IPv4 10.0.0.1-10.0.0.9"
       const range = parseRange(rule.slice(rule.lastIndexOf(' ') + 1));

@@ -1,5 +1,5 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
-import dns from 'node:dns/promises';
+import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import type { NativeAddress, NativeForward } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
@@ -31,7 +31,7 @@ interface Resolved {
 async function resolve(host: string): Promise<Resolved> {
   const family = familyOfText(host);
   if (family !== undefined) return { address: host, family };
-  const found = await dns.lookup(host);
+  const found = await dns.promises.lookup(host);
   return { address: found.address, family: familyOfNumber(found.family) };
 }
 

@@ -1,6 +1,6 @@
 // The options of createSocket(), checked. Where node:dgram has the option, messages and codes are its own.
 import type { LookupOneOptions } from 'node:dns';
-import { BlockList } from 'node:net';
+import type { BlockList } from 'node:net';
 import {
   OPEN_DROP_WHEN_FULL,
   OPEN_GRO,
@@ -11,7 +11,7 @@ import {
 } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfType, type SocketType } from '../base/family.js';
-import { validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
+import { isBlockList, validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
 import { type MetadataKind, type MetadataOptions, metadataKinds } from '../thread/metadata.js';
 import {
   BUSY_POLL_US_MAX,
@@ -132,7 +132,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   }
   for (const name of ['receiveBlockList', 'sendBlockList'] as const) {
     const value = options[name];
-    if (value && !BlockList.isBlockList?.(value) && !(value instanceof BlockList)) {
+    if (value && !isBlockList(value)) {
       throw errors.invalidArgType(`options.${name}`, 'an net.BlockList', value);
     }
   }

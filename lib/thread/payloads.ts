@@ -1,7 +1,7 @@
 // Payloads of their own for 'message' listeners, copied out of the ring: small ones share an allocation, and a stretch of
 // records whose payloads lie back to back is copied at once.
-import { markAsUntransferable } from 'node:worker_threads';
 import { KIND_DATAGRAM } from '../backend/layout.js';
+import { getBuiltinModule } from '../base/runtime.js';
 import { FastBuffer } from './batch.js';
 import type { ReceivedRecords } from './records.js';
 
@@ -69,7 +69,7 @@ export class OwnedPayloads {
     const total = until - from;
     if (this.#bytes.length === 0 || this.#used + total > this.#bytes.length) {
       const chunk = allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
-      markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
+      getBuiltinModule('node:worker_threads').markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
       this.#chunk = chunk;
       this.#bytes = new Uint8Array(chunk);
       this.#used = 0;

@@ -27,6 +27,7 @@ export class Scratch {
       cpSync(join(root, part), join(this.path, part), { recursive: true, preserveTimestamps: true });
     }
     symlinkSync(join(root, 'node_modules'), join(this.path, 'node_modules'));
+    symlinkSync('dist', join(this.path, 'build-lib')); // a mutant is in both, so dist/ is module by module here
   }
 
   read(file) {

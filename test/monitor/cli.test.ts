@@ -62,6 +62,6 @@ test('without --monitor neither prom-client nor the monitor is loaded', async ()
   await child.line(/^ksocket: listening on port (\d+)$/);
   child.kill('SIGTERM');
   const { stderr } = await child.end();
-  assert.match(stderr, /dist\/cli\/serve\.js/, 'the log names modules');
+  assert.match(stderr, /dist\/cli\/main\.js/, 'the log names modules');
   assert.doesNotMatch(stderr, /prom-client|dist\/monitor/);
 });

@@ -8,11 +8,11 @@ import {
   COUNTERS_PER_ROW,
   counterIndex,
   LATENCY_CELLS,
-} from '../../dist/backend/layout.js';
-import { HeartbeatReader } from '../../dist/monitor/heartbeat.js';
-import { History } from '../../dist/monitor/history.js';
-import { ObservedServer, type ServerSource } from '../../dist/monitor/observed-server.js';
-import type { CounterName } from '../../dist/thread/counters.js';
+} from '../../build-lib/backend/layout.js';
+import { HeartbeatReader } from '../../build-lib/monitor/heartbeat.js';
+import { History } from '../../build-lib/monitor/history.js';
+import { ObservedServer, type ServerSource } from '../../build-lib/monitor/observed-server.js';
+import type { CounterName } from '../../build-lib/thread/counters.js';
 import { test } from '../support/test.js';
 
 const shared = (count: number) => new BigUint64Array(new SharedArrayBuffer(8 * count));

@@ -1,7 +1,7 @@
 // What is read from a latency histogram: eight buckets to each power of two of microseconds.
 import assert from 'node:assert/strict';
-import { LATENCY_CELLS, LATENCY_SUM } from '../../dist/backend/layout.js';
-import { LATENCY_US_MAX, Latencies } from '../../dist/monitor/latency.js';
+import { LATENCY_CELLS, LATENCY_SUM } from '../../build-lib/backend/layout.js';
+import { LATENCY_US_MAX, Latencies } from '../../build-lib/monitor/latency.js';
 import { test } from '../support/test.js';
 
 /** So many datagrams in each of these buckets. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
 import fc from 'fast-check';
-import { type BlockListLike, checkProtection } from '../../dist/server/protection.js';
+import { type BlockListLike, checkProtection } from '../../build-lib/server/protection.js';
 import { test } from '../support/test.js';
 
 /** The ranges of an encoded list, in hexadecimal. */

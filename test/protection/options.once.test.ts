@@ -1,8 +1,8 @@
 // What createServer's protection options take and what they refuse.
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
-import { checkLoops } from '../../dist/server/loops.js';
-import { checkProtection, type ProtectionOptions } from '../../dist/server/protection.js';
+import { checkLoops } from '../../build-lib/server/loops.js';
+import { checkProtection, type ProtectionOptions } from '../../build-lib/server/protection.js';
 import { test } from '../support/test.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the point

@@ -1,7 +1,7 @@
 // Rules that are refused: with which error, and that it says where.
 import assert from 'node:assert/strict';
-import { encodeRules } from '../../dist/server/rules/encode.js';
-import { slot } from '../../dist/server/rules/slots.js';
+import { encodeRules } from '../../build-lib/server/rules/encode.js';
+import { slot } from '../../build-lib/server/rules/slots.js';
 import { test } from '../support/test.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the point

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeRules } from '../../dist/server/rules/encode.js';
-import { slot } from '../../dist/server/rules/slots.js';
-import type { Rule } from '../../dist/server/rules/types.js';
+import { encodeRules } from '../../build-lib/server/rules/encode.js';
+import { slot } from '../../build-lib/server/rules/slots.js';
+import type { Rule } from '../../build-lib/server/rules/types.js';
 import { root } from '../support/child.js';
 import { test } from '../support/test.js';
 

@@ -1,6 +1,6 @@
 // What `loops` is by default, and which values it takes.
 import assert from 'node:assert/strict';
-import { checkLoops } from '../../dist/server/loops.js';
+import { checkLoops } from '../../build-lib/server/loops.js';
 import { test } from '../support/test.js';
 
 const services = [7, 13, 17, 19, 37, 53, 69, 123];

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer, createSocket, slot } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
-import { refuseUnknown } from '../../dist/base/known-keys.js';
+import { refuseUnknown } from '../../build-lib/base/known-keys.js';
 import { test } from '../support/test.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong options are the point

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { isIPv4, isIPv6 } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 import fc from 'fast-check';
-import { bytesOfPayload, isPayload, ownBytes } from '../../dist/base/payload.js';
-import { parseEndpoint, parseListen, parsePort, printable } from '../../dist/cli/endpoint.js';
-import { checkServerOptions } from '../../dist/server/options.js';
-import { checkProtection } from '../../dist/server/protection.js';
-import { encodeRules } from '../../dist/server/rules/encode.js';
+import { bytesOfPayload, isPayload, ownBytes } from '../../build-lib/base/payload.js';
+import { parseEndpoint, parseListen, parsePort, printable } from '../../build-lib/cli/endpoint.js';
+import { checkServerOptions } from '../../build-lib/server/options.js';
+import { checkProtection } from '../../build-lib/server/protection.js';
+import { encodeRules } from '../../build-lib/server/rules/encode.js';
 import { readRules } from '../support/rules-decoder.js';
 import { test } from '../support/test.js';
 

@@ -1,6 +1,6 @@
 // The ring's memory where there is no WebAssembly, or little address space.
 import assert from 'node:assert/strict';
-import { allocateThreadMemory } from '../../dist/thread/memory.js';
+import { allocateThreadMemory } from '../../build-lib/thread/memory.js';
 import { type ChildOptions, runProgram } from '../support/child.js';
 import { detachBatches } from '../support/detach-batches.js';
 import { test } from '../support/test.js';

@@ -1,8 +1,8 @@
 // How often a drain looks at the clock, and when a thread that waits for room is told of it.
 import assert from 'node:assert/strict';
-import { C_HEAD, C_PRODUCER_WAITING, C_TAIL, CONTROL_BYTES } from '../../dist/backend/layout.js';
-import { Budget } from '../../dist/thread/budget.js';
-import { ReturnedRecords } from '../../dist/thread/returned-records.js';
+import { C_HEAD, C_PRODUCER_WAITING, C_TAIL, CONTROL_BYTES } from '../../build-lib/backend/layout.js';
+import { Budget } from '../../build-lib/thread/budget.js';
+import { ReturnedRecords } from '../../build-lib/thread/returned-records.js';
 import { test } from '../support/test.js';
 
 /** Events until the next look at the clock. */

@@ -1,6 +1,6 @@
 // What the table of families says, and the kernel.
 import assert from 'node:assert/strict';
-import { families } from '../../dist/base/family.js';
+import { families } from '../../build-lib/base/family.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 

@@ -1,7 +1,7 @@
 // What the README's tables say of defaults and limits.
 import assert from 'node:assert/strict';
-import { IoThread } from '../../dist/thread/io-thread.js';
-import { defaultThreadOptions } from '../../dist/thread/options.js';
+import { IoThread } from '../../build-lib/thread/io-thread.js';
+import { defaultThreadOptions } from '../../build-lib/thread/options.js';
 import { runProgram } from '../support/child.js';
 import { bound, Sockets } from '../support/peer.js';
 import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';

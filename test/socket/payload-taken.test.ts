@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type Batch, createServer, type Socket } from 'ksocket';
-import { COUNTER_ROWS_PER_PAGE, COUNTERS_PER_ROW } from '../../dist/backend/layout.js';
-import { binding, engineWanted } from '../../dist/backend/load.js';
-import { udp4 } from '../../dist/base/family.js';
-import { parseLiteral } from '../../dist/thread/address.js';
-import { allocateThreadMemory } from '../../dist/thread/memory.js';
-import { StagedRecords, wordOfPort } from '../../dist/thread/records.js';
+import { COUNTER_ROWS_PER_PAGE, COUNTERS_PER_ROW } from '../../build-lib/backend/layout.js';
+import { binding, engineWanted } from '../../build-lib/backend/load.js';
+import { udp4 } from '../../build-lib/base/family.js';
+import { parseLiteral } from '../../build-lib/thread/address.js';
+import { allocateThreadMemory } from '../../build-lib/thread/memory.js';
+import { StagedRecords, wordOfPort } from '../../build-lib/thread/records.js';
 import { bound, Inbox, kinds, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor, within } from '../support/wait.js';

@@ -1,8 +1,8 @@
 // The text of a peer's address is made once, and is never another peer's.
 import assert from 'node:assert/strict';
-import { D_ADDRESS, DESCRIPTOR_BYTES } from '../../dist/backend/layout.js';
-import { binding } from '../../dist/backend/load.js';
-import { PeerNames } from '../../dist/thread/address.js';
+import { D_ADDRESS, DESCRIPTOR_BYTES } from '../../build-lib/backend/layout.js';
+import { binding } from '../../build-lib/backend/load.js';
+import { PeerNames } from '../../build-lib/thread/address.js';
 import { test } from '../support/test.js';
 
 /** A record from this address, as it lies in the ring. */

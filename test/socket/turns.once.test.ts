@@ -10,10 +10,10 @@ import {
   D_SOCKET_ID,
   DESCRIPTOR_BYTES,
   KIND_ERROR,
-} from '../../dist/backend/layout.js';
-import type { Endpoint } from '../../dist/thread/endpoint.js';
-import { Receiver } from '../../dist/thread/receiver.js';
-import { budget, goOnLater } from '../../dist/thread/turns.js';
+} from '../../build-lib/backend/layout.js';
+import type { Endpoint } from '../../build-lib/thread/endpoint.js';
+import { Receiver } from '../../build-lib/thread/receiver.js';
+import { budget, goOnLater } from '../../build-lib/thread/turns.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 

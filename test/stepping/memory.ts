@@ -1,7 +1,7 @@
 // In place of lib/thread/memory.ts: rings so small that they are full after a few records. One is used again for the next
 // schedule, from zeros; what is staged to be sent stays what it was.
-import type { ThreadMemory } from '../../dist/backend/contract.js';
-import { CONTROL_BYTES, DESCRIPTOR_BYTES } from '../../dist/backend/layout.js';
+import type { ThreadMemory } from '../../build-lib/backend/contract.js';
+import { CONTROL_BYTES, DESCRIPTOR_BYTES } from '../../build-lib/backend/layout.js';
 
 const rings = new Map<string, ThreadMemory>();
 let size = { slots: 0, arenaBytes: 0 };

@@ -1,8 +1,8 @@
 // Plays a scenario from its beginning to its end, and throws where something does not hold.
 
-import { IoThread } from '../../dist/thread/io-thread.js';
-import { defaultThreadOptions } from '../../dist/thread/options.js';
-import { budget } from '../../dist/thread/turns.js';
+import { IoThread } from '../../build-lib/thread/io-thread.js';
+import { defaultThreadOptions } from '../../build-lib/thread/options.js';
+import { budget } from '../../build-lib/thread/turns.js';
 import { setRingSize } from './memory.js';
 import { stepping } from './native.js';
 import { type Action, type Scenario, SIZES, STEPS, TIMES_NS } from './scenario.js';

@@ -1,6 +1,6 @@
 // What a socket has to be told of what arrived: every datagram once, in order, with its bytes, its size and its source.
-import type { Stats } from '../../dist/thread/counters.js';
-import type { RemoteInfo } from '../../dist/thread/endpoint.js';
+import type { Stats } from '../../build-lib/thread/counters.js';
+import type { RemoteInfo } from '../../build-lib/thread/endpoint.js';
 import { stepping } from './native.js';
 import { isPart } from './payloads.js';
 import { fail, world } from './world.js';

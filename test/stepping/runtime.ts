@@ -27,6 +27,7 @@ export function now(): number {
 }
 
 export const { setTimeout } = globalThis;
+export const { getBuiltinModule } = process;
 
 export function detach(): never {
   throw new Error('nothing is detached but in development');

@@ -1,6 +1,6 @@
 // What has to become of what a socket sends: each datagram leaves once, behind those that it sent to the same place
 // before, or it is said why not; who wants to know is told once.
-import type { Stats } from '../../dist/thread/counters.js';
+import type { Stats } from '../../build-lib/thread/counters.js';
 import { stepping } from './native.js';
 import { hashOf } from './payloads.js';
 import { fail, world } from './world.js';

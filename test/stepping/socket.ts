@@ -1,13 +1,13 @@
 // A socket on the stepped thread: what it is told goes to the checks, and what its listeners do next is up to the
 // schedule. It deals with the thread as lib/socket/core.ts and place.ts do.
-import { OPEN_DROP_WHEN_FULL, OPEN_GSO } from '../../dist/backend/layout.js';
-import { udp4 } from '../../dist/base/family.js';
-import type { Payload, SendCallback } from '../../dist/base/payload.js';
-import { type ParsedAddress, parseLiteral } from '../../dist/thread/address.js';
-import type { Batch } from '../../dist/thread/batch.js';
-import type { Endpoint, RemoteInfo } from '../../dist/thread/endpoint.js';
-import type { IoThread } from '../../dist/thread/io-thread.js';
-import { type SentListener, STAGED_DATAGRAMS_MAX } from '../../dist/thread/sender.js';
+import { OPEN_DROP_WHEN_FULL, OPEN_GSO } from '../../build-lib/backend/layout.js';
+import { udp4 } from '../../build-lib/base/family.js';
+import type { Payload, SendCallback } from '../../build-lib/base/payload.js';
+import { type ParsedAddress, parseLiteral } from '../../build-lib/thread/address.js';
+import type { Batch } from '../../build-lib/thread/batch.js';
+import type { Endpoint, RemoteInfo } from '../../build-lib/thread/endpoint.js';
+import type { IoThread } from '../../build-lib/thread/io-thread.js';
+import { type SentListener, STAGED_DATAGRAMS_MAX } from '../../build-lib/thread/sender.js';
 import { stepping } from './native.js';
 import { payloadOf } from './payloads.js';
 import { Received } from './received.js';

@@ -1,6 +1,6 @@
 // What is around lib/thread/ while it is stepped: the event loop, the clock, and between any two things that the other
 // side could see, the steps of the I/O thread.
-import { C_BASE, C_CROWDING, C_HEAD, C_TAIL, C_WAKE_PENDING } from '../../dist/backend/layout.js';
+import { C_BASE, C_CROWDING, C_HEAD, C_TAIL, C_WAKE_PENDING } from '../../build-lib/backend/layout.js';
 import { stepping } from './native.js';
 
 /** What listeners throw on purpose. */
