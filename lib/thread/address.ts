@@ -51,12 +51,14 @@ export function parseLiteral(family: Family, text: string): ParsedAddress | null
 
 const WORD = D_ADDRESS >> 2;
 const KEY_WORDS = 6;
+const PAGE_BITS = 8;
+const PAGE = 1 << PAGE_BITS;
 
 /** The text of each peer's address, by the thread's peer id. An id can come to stand for another address, even
  * between two records of one batch, so an entry is used only if its bytes are the record's. */
 export class PeerNames {
-  // Full size from the start: V8 would make a sparse array a hash table. Only what is used costs memory.
-  readonly #names: string[] = new Array(PEERS_MAX);
+  // In pages, each made when an id is in it: V8 fills an array, and makes a sparse one a hash table.
+  readonly #names: string[][] = new Array(PEERS_MAX >> PAGE_BITS);
   readonly #keys = new Uint32Array(PEERS_MAX * KEY_WORDS);
   #lastWord = 0;
   #lastName = '0.0.0.0';
@@ -67,14 +69,14 @@ export class PeerNames {
     const key = id * KEY_WORDS;
     const first = at + WORD;
     if (keys[key] === words[first] && keys[key + 5] === family) {
-      if (family === IPV4) return this.#names[id];
+      if (family === IPV4) return this.#names[id >> PAGE_BITS][id & (PAGE - 1)];
       if (
         keys[key + 1] === words[first + 1] &&
         keys[key + 2] === words[first + 2] &&
         keys[key + 3] === words[first + 3] &&
         keys[key + 4] === words[first + 4]
       ) {
-        return this.#names[id];
+        return this.#names[id >> PAGE_BITS][id & (PAGE - 1)];
       }
     }
     return this.#format(words, first, id, family);
@@ -98,7 +100,8 @@ export class PeerNames {
       for (let i = 0; i < 5; i++) scratchWords[i] = words[first + i];
       name = binding.formatAddress(family, scratch);
     }
-    this.#names[id] = name;
+    this.#names[id >> PAGE_BITS] ??= new Array(PAGE);
+    this.#names[id >> PAGE_BITS][id & (PAGE - 1)] = name;
     return name;
   }
 }

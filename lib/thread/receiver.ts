@@ -44,7 +44,8 @@ export class Receiver implements Waiter {
   readonly #control: Int32Array;
   readonly #records: ReceivedRecords;
   readonly #payloads: OwnedPayloads;
-  readonly #batch: Batch;
+  readonly #arena: Uint8Array;
+  #batch: Batch | undefined; // made for the first who wants one
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #tools: ReceiverTools;
   readonly #returned: ReturnedRecords;
@@ -60,7 +61,7 @@ export class Receiver implements Waiter {
     this.#control = memory.control;
     this.#records = new ReceivedRecords(memory.descriptors);
     this.#payloads = new OwnedPayloads(this.#records, memory.arena);
-    this.#batch = new Batch(this.#records, memory.arena);
+    this.#arena = memory.arena;
     this.#endpoints = endpoints;
     this.#tools = tools;
     this.#returned = new ReturnedRecords(memory.control, tools.resume);
@@ -188,14 +189,19 @@ export class Receiver implements Waiter {
       this.#next(1);
       this.#notify(endpoint, at);
     } else if (wantsBatches(endpoint)) {
-      const batch = this.#batch;
-      batch.open(endpoint);
+      const batch = this.#open(endpoint);
       this.#next(this.#fill(batch, endpoint.id, head, base));
       this.#lend(endpoint, batch);
     } else {
       return this.#deliver(endpoint, n, head, base, undefined);
     }
     return true;
+  }
+
+  #open(endpoint: TakesBatches): Batch {
+    this.#batch ??= new Batch(this.#records, this.#arena);
+    this.#batch.open(endpoint);
+    return this.#batch;
   }
 
   // Those of the socket in a row, from #tail on. Returns how many.
@@ -240,8 +246,7 @@ export class Receiver implements Waiter {
       this.#done(lanes, lane, 1, base);
       this.#notify(endpoint, at);
     } else if (wantsBatches(endpoint)) {
-      const batch = this.#batch;
-      batch.open(endpoint);
+      const batch = this.#open(endpoint);
       this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
       this.#lend(endpoint, batch);
     } else {

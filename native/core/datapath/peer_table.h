@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "core/base/zeroed.h"
 #include "core/socket/address.h"
 
 namespace ksocket {
@@ -32,7 +32,7 @@ class PeerTable {
   };
   uint64_t hash(const Address& address) const;
 
-  std::vector<Entry> entries_;
+  Zeroed<Entry> entries_;
   uint32_t set_mask_;
   uint64_t seed_;
   uint32_t clock_ = 0;

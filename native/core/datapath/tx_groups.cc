@@ -68,7 +68,7 @@ uint32_t TxGroups::form(const GsoPolicy& gso, uint8_t family, const uint8_t* bas
 }
 
 uint32_t TxGroups::group(const GsoPolicy& gso, std::span<const Descriptor> chunk) {
-  Scratch& s = *scratch_;
+  Scratch& s = scratch_[0];
   new_stamp();
   uint32_t count = 0;
   const Address* to = nullptr;
@@ -94,14 +94,14 @@ uint32_t TxGroups::group(const GsoPolicy& gso, std::span<const Descriptor> chunk
 }
 
 void TxGroups::new_stamp() {
-  if (++scratch_->stamp != 0) return;
-  std::fill_n(scratch_->slots, kSlots, Slot{});  // of stamps that come again
-  scratch_->stamp = 1;
+  if (++scratch_[0].stamp != 0) return;
+  std::fill_n(scratch_[0].slots, kSlots, Slot{});  // of stamps that come again
+  scratch_[0].stamp = 1;
 }
 
 // Where the destination's latest group is noted, or is to be. There are more slots than datagrams.
 TxGroups::Slot* TxGroups::slot_of(const Address& to) {
-  Scratch& s = *scratch_;
+  Scratch& s = scratch_[0];
   for (uint32_t at = hash_address(to) % kSlots;; at = (at + 1) % kSlots) {
     Slot& slot = s.slots[at];
     if (slot.stamp != s.stamp || s.groups[slot.group].to == to) return &slot;
@@ -110,7 +110,7 @@ TxGroups::Slot* TxGroups::slot_of(const Address& to) {
 
 void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk,
                        uint32_t groups) {
-  Scratch& s = *scratch_;
+  Scratch& s = scratch_[0];
   iovec* iovs = s.iovs;
   for (uint32_t g = 0; g < groups; g++) {
     const Group& group = s.groups[g];
@@ -134,7 +134,7 @@ void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Desc
 // The group's payloads; those that lie back to back are one. Returns how many there are.
 uint32_t TxGroups::gather(const Group& group, const uint8_t* base, std::span<const Descriptor> chunk,
                           iovec* iovs) {
-  const uint16_t* next = scratch_->next;
+  const uint16_t* next = scratch_[0].next;
   iovec* last = iovs;
   *last = {const_cast<uint8_t*>(base) + chunk[group.first].offset, chunk[group.first].length};
   for (uint16_t i = next[group.first]; i != kNone; i = next[i]) {

@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 
+#include "core/base/zeroed.h"
 #include "core/control/control.h"
 #include "core/datapath/gso_policy.h"
 #include "core/socket/address.h"
@@ -19,7 +19,7 @@
 
 namespace ksocket {
 
-// Holds arrays of about 100 KiB.
+// Holds arrays of about 100 KiB, of which a few datagrams touch little.
 class TxGroups {
  public:
   // Descriptors at a time.
@@ -36,18 +36,18 @@ class TxGroups {
     bool open;  // takes more
   };
 
-  TxGroups() : scratch_(new Scratch()) {}
+  TxGroups() : scratch_(1) {}
 
   // Groups at most kChunk datagrams, whose payloads are at `base + offset`, and lays out their messages; all
   // of it is valid until the next call. `family`: of the socket. Returns how many groups there are.
   uint32_t form(const GsoPolicy& gso, uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk);
 
-  const Group& operator[](uint32_t group) const { return scratch_->groups[group]; }
+  const Group& operator[](uint32_t group) const { return scratch_[0].groups[group]; }
   // The place of the next datagram of the same group, or kNone.
-  uint16_t next(uint16_t place) const { return scratch_->next[place]; }
+  uint16_t next(uint16_t place) const { return scratch_[0].next[place]; }
   // The messages of the groups from `first` to before `end`.
   std::span<Message> messages(uint32_t first, uint32_t end) {
-    return {scratch_->messages + first, end - first};
+    return {scratch_[0].messages + first, end - first};
   }
 
  private:
@@ -75,7 +75,7 @@ class TxGroups {
   void lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk, uint32_t groups);
   uint32_t gather(const Group& group, const uint8_t* base, std::span<const Descriptor> chunk, iovec* iovs);
 
-  std::unique_ptr<Scratch> scratch_;
+  Zeroed<Scratch> scratch_;
 };
 
 }  // namespace ksocket

@@ -26,10 +26,10 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "core/answer/protection/seen_payloads.h"
 #include "core/answer/protection/token_buckets.h"
+#include "core/base/zeroed.h"
 #include "core/socket/address.h"
 
 namespace ksocket {
@@ -81,7 +81,7 @@ class Exchanges {
   const RateLimit limit_;
   const int64_t full_;
   const uint64_t seed_;
-  std::vector<Exchange> places_;
+  Zeroed<Exchange> places_;
   SeenPayloads seen_;
 };
 

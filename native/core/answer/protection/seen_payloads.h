@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <vector>
 
 #include "core/base/hash.h"
+#include "core/base/zeroed.h"
 
 namespace ksocket {
 
@@ -43,7 +43,7 @@ class SeenPayloads {
   }
 
  private:
-  std::vector<uint32_t> tags_;
+  Zeroed<uint32_t> tags_;
 };
 
 }  // namespace ksocket

@@ -7,8 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "core/base/zeroed.h"
 #include "core/socket/address.h"
 
 namespace ksocket {
@@ -83,7 +83,7 @@ class TokenBuckets {
   Place* find(uint64_t prefix, uint8_t family, uint64_t now_ns);
 
   RateLimit limit_;
-  std::vector<Place> places_;
+  Zeroed<Place> places_;
   uint64_t set_mask_;
   uint64_t seed_;
   uint32_t turn_ = 0;  // where the search for a place begins: among equals, each in turn
