@@ -72,7 +72,7 @@ async function run(language, tests, wanted) {
   for (const outcome of Object.keys(total)) total[outcome] += own[outcome];
 }
 
-for (const needed of ['dist/index.js', 'build-test', 'prebuilds']) {
+for (const needed of ['build-lib', 'build-test', 'prebuilds']) {
   if (existsSync(join(root, needed))) continue;
   console.error(`there is no ${needed}: run \`npm run build\` and \`npm run test:ts\` first`);
   process.exit(1);

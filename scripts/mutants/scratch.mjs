@@ -27,7 +27,9 @@ export class Scratch {
       cpSync(join(root, part), join(this.path, part), { recursive: true, preserveTimestamps: true });
     }
     symlinkSync(join(root, 'node_modules'), join(this.path, 'node_modules'));
-    symlinkSync('dist', join(this.path, 'build-lib')); // a mutant is in both, so dist/ is module by module here
+    // A mutant is a module: dist/ is module by module here, and so what tests of internals import.
+    cpSync(join(root, 'build-lib'), join(this.path, 'dist'), { recursive: true, preserveTimestamps: true });
+    symlinkSync('dist', join(this.path, 'build-lib'));
   }
 
   read(file) {
