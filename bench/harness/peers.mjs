@@ -1,8 +1,8 @@
 // Who is compared. A peer is a driver (how it uses UDP) in a runtime (what runs it).
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { adapter, benchDir, loadgen, startup } from './paths.mjs';
+import { adapter, benchDir, loadgen, nginx, startup } from './paths.mjs';
 
 const modules = join(benchDir, 'node_modules');
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
@@ -19,6 +19,8 @@ const runtimes = {
     command: join(modules, `@deno/linux-${arch}-glibc/deno`),
     args: ['run', '--quiet', '--allow-all', '--unstable-net'],
   },
+  // The distribution's; a program beside it speaks to the harness.
+  nginx: { command: process.execPath, args: [], program: nginx, itself: 'nginx', version: '-v' },
 };
 
 /**
@@ -37,6 +39,7 @@ export const peers = {
   deno: { label: 'Deno listenDatagram', runtime: 'deno', driver: 'deno' },
   'deno-dgram': { label: 'Deno node:dgram', runtime: 'deno', driver: 'dgram' },
   udx: { label: 'udx-native', runtime: 'node', driver: 'udx' },
+  nginx: { label: 'nginx, stream module', runtime: 'nginx', driver: 'nginx' },
   c: { label: 'C' },
 };
 
@@ -48,7 +51,7 @@ export function commandOf(peerName, role, options) {
   if (role === 'startup') return { command: runtime.command, args: [...runtime.args, startup, peer.driver] };
   return {
     command: runtime.command,
-    args: [...runtime.args, adapter, peer.driver, role, JSON.stringify(options)],
+    args: [...runtime.args, runtime.program ?? adapter, peer.driver, role, JSON.stringify(options)],
   };
 }
 
@@ -67,11 +70,12 @@ export function nativeArgs(command, options) {
 export function checkPeer(peerName) {
   const { runtime } = peers[peerName];
   if (!runtime) return existsSync(loadgen) ? { version: 'C++20' } : { reason: 'the load generator is not built' };
-  const { command } = runtimes[runtime];
-  if (!existsSync(command)) return { reason: `its npm package is not installed (${command})` };
+  const { itself, command = itself, version = '--version' } = { ...runtimes[runtime] };
+  if (!itself && !existsSync(command)) return { reason: `its npm package is not installed (${command})` };
   try {
-    const version = execFileSync(command, ['--version'], { encoding: 'utf8', timeout: 20_000 });
-    return { version: version.split('\n')[0].trim() };
+    const { error, stdout, stderr } = spawnSync(itself ?? command, [version], { encoding: 'utf8', timeout: 20_000 });
+    if (error) throw error;
+    return { version: (stdout || stderr).split('\n')[0].trim() };
   } catch (error) {
     return { reason: `does not start: ${error.message.split('\n')[0]}` };
   }

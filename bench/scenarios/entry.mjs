@@ -13,7 +13,7 @@
  * @typedef {object} Scenario
  * @property {string} id
  * @property {string} title
- * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo' | 'startup'} kind
+ * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo' | 'forward' | 'startup'} kind
  * @property {string[]} show the metrics worth a column, the first is the headline
  * @property {object} [load] command and options of the load generator
  * @property {object} [sink] options of the receiving end of a send scenario
@@ -35,6 +35,7 @@ const names = {
   deno: 'Deno',
   'deno-dgram': 'Deno node:dgram',
   udx: 'udx-native',
+  nginx: 'nginx',
   c: 'C',
 };
 

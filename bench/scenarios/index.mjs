@@ -1,5 +1,6 @@
 // Every row of the table of goals, as data. How a kind is measured stands in ../harness/kinds/.
 import { answering } from './answering.mjs';
+import { forwarding } from './forwarding.mjs';
 import { latency } from './latency.mjs';
 import { paced } from './paced.mjs';
 import { receiving } from './receiving.mjs';
@@ -16,6 +17,7 @@ export const scenarios = [
   paced(150_000, 0.5),
   ...latency(),
   ...answering(),
+  ...forwarding(),
   ...manySockets(),
   ...series,
 ];

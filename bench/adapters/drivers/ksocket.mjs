@@ -70,6 +70,14 @@ export const roles = {
     return { ports: [server.address().port], stats: () => server.stats() };
   },
 
+  async forward({ target }, tally) {
+    const forward = { address: '127.0.0.1', port: target };
+    const server = createServer({ address: '127.0.0.1', port: 0, rules: [{ action: { forward } }] });
+    await server.start();
+    Object.defineProperty(tally, 'count', { get: () => server.stats().answering.forwarded });
+    return { ports: [server.address().port], stats: () => server.stats() };
+  },
+
   async 'send-many'(options, tally) {
     const { ports, size, batch, connected } = options;
     const socket = await dgramLike.openSender(options, tally);

@@ -2,6 +2,7 @@
 import { alone } from './alone.mjs';
 import { blocked } from './blocked.mjs';
 import { echo } from './echo.mjs';
+import { forward } from './forward.mjs';
 import { pair } from './pair.mjs';
 import { receive } from './receive.mjs';
 import { send } from './send.mjs';
@@ -16,4 +17,4 @@ import { startup } from './startup.mjs';
  */
 
 /** @type {Record<string, Kind>} */
-export const kinds = { alone, blocked, echo, pair, receive, send, startup };
+export const kinds = { alone, blocked, echo, forward, pair, receive, send, startup };
