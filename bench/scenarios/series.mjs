@@ -62,10 +62,14 @@ export const series = [
       entries: compared({ sockets }, { sockets }),
     }),
   ),
-  ...grow({ id: 'segments', title: 'GSO segments of a send', xLabel: 'segments' }, [1, 2, 4, 8, 16, 32, 64], (gso) => ({
-    load: { command: 'flood', size: 64, gso, connect: true },
-    entries: compared({}, { gro: true }),
-  })),
+  ...grow(
+    { id: 'segments', title: 'GSO segments of a send', xLabel: 'segments' },
+    [1, 2, 4, 8, 16, 32, 64, 128],
+    (gso) => ({
+      load: { command: 'flood', size: 64, gso, connect: true },
+      entries: compared({}, { gro: true }),
+    }),
+  ),
   ...grow(
     { id: 'paced', title: 'paced rate', xLabel: 'datagrams/s sent' },
     [10, 100, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000],

@@ -145,6 +145,8 @@ export interface KernelFeatures {
   gro: boolean;
   /** UDP_SEGMENT, udp(7): the kernel splits super-datagrams it sends. */
   gso: boolean;
+  /** How many datagrams one of them joins at most: 128 since Linux 6.9, 64 before, 0 without `gso`. */
+  gsoSegments: number;
   /** SO_RXQ_OVFL, socket(7): the kernel counts the datagrams it drops. */
   kernelDrops: boolean;
   /** SO_BUSY_POLL, socket(7), may be set: with `busyPoll` the kernel looks into a network card's queues, too. It may

@@ -23,7 +23,9 @@ export function defineInfo(program: Command, version: string): void {
         return;
       }
       for (const [name, value] of Object.entries(facts)) process.stdout.write(`${name.padEnd(12)} ${value}\n`);
-      for (const [name, has] of Object.entries(kernel))
-        process.stdout.write(`${name.padEnd(12)} ${has ? 'yes' : 'no'}\n`);
+      for (const [name, has] of Object.entries(kernel)) {
+        const value = typeof has === 'number' ? has : has ? 'yes' : 'no';
+        process.stdout.write(`${name.padEnd(12)} ${value}\n`);
+      }
     });
 }

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <span>
 
+#include "core/base/udp_limits.h"
+
 namespace ksocket {
 
 // Linux' mmsghdr, spelled without Linux.
@@ -29,6 +31,7 @@ struct Traits {
   bool offloads = false;   // its sockets may use GRO and GSO
   bool exclusive = false;  // it waits with exclusive entries of an epoll instance, so that an event loop can
                            // take part (core/sharing/)
+  uint32_t gso_segments_max = kGsoSegmentsMin;  // where it offloads: what one message may join
 };
 
 class Engine {

@@ -6,6 +6,7 @@
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
 #include "engine/choose.h"
+#include "engine/gso_limit.h"
 
 namespace ksocket {
 
@@ -24,6 +25,7 @@ Features probe_features() {
   out.busy_poll = set_option(any.get(), family, SocketOption::busy_poll, 1) == 0;
   int none = 0;
   out.gso = setsockopt(any.get(), IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+  if (out.gso) out.gso_segments = gso_segments_max();
   return out;
 }
 

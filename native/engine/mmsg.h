@@ -3,6 +3,7 @@
 
 #include "core/base/fd.h"
 #include "engine/engine.h"
+#include "engine/gso_limit.h"
 
 namespace ksocket {
 
@@ -12,7 +13,9 @@ class MmsgEngine final : public Engine {
   int init();
 
   const char* name() const override { return "mmsg"; }
-  Traits traits() const override { return {.offloads = true, .exclusive = true}; }
+  Traits traits() const override {
+    return {.offloads = true, .exclusive = true, .gso_segments_max = gso_segments_max()};
+  }
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   void unwatch(int fd) override;

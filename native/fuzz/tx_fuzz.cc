@@ -11,7 +11,7 @@ namespace {
 // their time.
 size_t datagrams_max(Random& in) {
   uint32_t kind = in.below(100);
-  return kind == 0 ? TxFlush::kChunk + 8 : kind < 2 ? 80 : 9;
+  return kind == 0 ? TxFlush::kChunk + 8 : kind < 2 ? 140 : 9;
 }
 
 uint32_t length_of(Random& in) {

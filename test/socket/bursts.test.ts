@@ -244,6 +244,26 @@ test('with the mmsg engine a burst to one peer leaves and arrives joined', async
   assert.equal(receiver.stats().rxGroSegments, joins && gro ? 62 : 0);
 });
 
+test('a super-datagram has as many datagrams as the kernel joins, and arrives as such', async () => {
+  await using sockets = new Sockets();
+  const receiver = sockets.make({ type: 'udp4', recvBufferSize: 1 << 20 });
+  const inbox = new Inbox(receiver);
+  const port = await bound(receiver);
+  const sender = sockets.make();
+  await bound(sender);
+  const { engine, gsoSegments } = features();
+  const each = engine === 'mmsg' ? gsoSegments : 0;
+  for (let round = 0; round < 4; round++) {
+    const list = Array.from({ length: 512 }, (_, i) => [payload(i & 255, 32), port, '127.0.0.1']).flat();
+    assert.equal(sender.sendMany(list), 512);
+    await inbox.take(512 * (round + 1));
+  }
+  for (const [i, { data }] of inbox.all.entries()) assert.ok(data.equals(payload(i & 255, 32)), `${i}`);
+  assert.equal(sender.stats().txGsoBatches, each === 0 ? 0 : (4 * 512) / each);
+  assert.equal(receiver.stats().rxDatagrams, 2048);
+  assert.equal(receiver.stats().rxKernelDrops, 0);
+});
+
 test('a socket that gets a burst of super-datagrams and closes in the middle leaves its neighbours alone', async () => {
   await using sockets = new Sockets();
   const neighbour = sockets.make();

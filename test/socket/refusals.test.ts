@@ -245,6 +245,54 @@ for (const [name, errno] of [
   });
 }
 
+test('a kernel that joins fewer than it said gets fewer: what it refused leaves in order, and it is remembered', async () => {
+  const { stdout, stderr, code } = await runProgram(
+    async () => {
+      const { createSocket } = await import('ksocket');
+      const { once } = await import('node:events');
+      const receiver = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
+      receiver.bind(0, '127.0.0.1');
+      await once(receiver, 'listening');
+      const received: number[] = [];
+      receiver.on('message', (data) => received.push(data.readUInt32LE(0)));
+      const socket = createSocket('udp4');
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+      const { port } = receiver.address();
+      for (let round = 0; round < 5; round++) {
+        const list: (Buffer | number | string)[] = [];
+        for (let i = 0; i < 150; i++) {
+          const data = Buffer.alloc(20);
+          data.writeUInt32LE(150 * round + i);
+          list.push(data, port, '127.0.0.1');
+        }
+        socket.sendMany(list);
+        while (received.length < 150 * (round + 1)) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const { txDatagrams, txErrors, txGsoBatches, txGsoFallbacks } = socket.stats();
+      const inOrder = received.every((number, i) => number === i);
+      console.log(JSON.stringify({ inOrder, txDatagrams, txErrors, txGsoBatches, txGsoFallbacks }));
+      socket.close();
+      receiver.close();
+    },
+    [],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_GSO_SEGMENTS: '64' } },
+  );
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  const { engine, gsoSegments } = features();
+  const joins = engine === 'mmsg' && gsoSegments > 0;
+  const refused = joins && gsoSegments > 64;
+  assert.deepEqual(JSON.parse(stdout), {
+    inOrder: true,
+    txDatagrams: 750,
+    txErrors: 0,
+    // Of 150: 128 that were refused, and 22; later 64, 64 and 22.
+    txGsoBatches: joins ? (refused ? 1 : 3) + 4 * 3 : 0,
+    txGsoFallbacks: refused ? 1 : 0,
+  });
+});
+
 test('a kernel that takes a part of each batch gets the rest again, in order', async () => {
   const { stdout, stderr, code } = await runProgram(
     async () => {

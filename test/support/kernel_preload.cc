@@ -2,6 +2,7 @@
 //
 //   KERNEL_BLOCKS_WHILE=FILE   sends fail with EAGAIN as long as FILE exists
 //   KERNEL_GSO_ERRNO=N         super-datagrams (UDP_SEGMENT) fail with this errno
+//   KERNEL_GSO_SEGMENTS=N      super-datagrams of more than N datagrams fail with EINVAL
 //   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
 #include <dlfcn.h>
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -24,11 +26,17 @@ Function* next(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
-bool is_joined(const msghdr& header) {
+// The datagrams of a super-datagram; 0 of any other.
+size_t segments_of(const msghdr& header) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < header.msg_iovlen; i++) bytes += header.msg_iov[i].iov_len;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
-    if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT) return true;
+    if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_SEGMENT) continue;
+    uint16_t each;
+    std::memcpy(&each, CMSG_DATA(c), sizeof each);
+    return (bytes + each - 1) / each;
   }
-  return false;
+  return 0;
 }
 
 // 0: let it through.
@@ -39,7 +47,10 @@ int refusal(int fd, const msghdr& header) {
   const char* file = std::getenv("KERNEL_BLOCKS_WHILE");
   if (file && access(file, F_OK) == 0) return EAGAIN;
   const char* gso = std::getenv("KERNEL_GSO_ERRNO");
-  if (gso && is_joined(header)) return std::atoi(gso);
+  size_t segments = segments_of(header);
+  if (gso && segments > 0) return std::atoi(gso);
+  const char* most = std::getenv("KERNEL_GSO_SEGMENTS");
+  if (most && segments > static_cast<size_t>(std::atoi(most))) return EINVAL;
   return 0;
 }
 

@@ -19,7 +19,7 @@ constexpr Command kCommands[] = {
      "--port P[,P|P-P…] [--seconds N] [--size 64] [--gso SEGMENTS] [--sources 1] [--destinations N]\n"
      "        [--batch 64] [--connect]     as fast as it goes; with no --seconds, told by stdin"},
     {"sender-limit", loadgen::flood,
-     "as flood: what C can send to one peer (--gso 64) or to many (--port A-B)"},
+     "as flood: what C can send to one peer (--gso 128) or to many (--port A-B)"},
     {"paced", loadgen::paced,
      "--port P --rate N (--seconds N | --count N) [--size 64] [--spin-us 20]     evenly spaced datagrams"},
     {"pingpong", loadgen::pingpong,

@@ -11,12 +11,25 @@
 namespace loadgen {
 
 static constexpr size_t kPayloadBytesMax = 65507;
-static constexpr size_t kSegmentsMax = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
+static constexpr size_t kSegmentsMax = 128;  // UDP_MAX_SEGMENTS since Linux 6.9
+static constexpr size_t kSegmentsBefore = 64;
 static constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in_pktinfo));
+
+// How many datagrams this kernel joins: asked with some from a socket to itself.
+static size_t segments_of_kernel() {
+  const Fd fd = udp_socket();
+  const sockaddr_in self = address_of("127.0.0.1", bind_to(fd, "127.0.0.1", 0));
+  set_option(fd, IPPROTO_UDP, UDP_SEGMENT, 1, "UDP_SEGMENT");
+  const char payload[kSegmentsMax] = {};
+  const ssize_t sent =
+      sendto(fd.get(), payload, sizeof payload, 0, reinterpret_cast<const sockaddr*>(&self), sizeof self);
+  return sent < 0 ? kSegmentsBefore : kSegmentsMax;
+}
 
 static size_t segments_that_fit(size_t segments, size_t size) {
   if (size == 0 || segments <= 1) return 1;
-  return std::max<size_t>(1, std::min({segments, kSegmentsMax, kPayloadBytesMax / size}));
+  segments = std::max<size_t>(1, std::min(segments, kPayloadBytesMax / size));
+  return segments <= kSegmentsBefore ? segments : std::min(segments, segments_of_kernel());
 }
 
 // 127.1.0.1, 127.1.0.2 … 127.1.0.254, 127.1.1.1 …: all of 127/8 is local, no address needs to be set up.

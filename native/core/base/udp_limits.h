@@ -27,7 +27,10 @@ inline constexpr uint32_t kJoinedBytesMax = 65535 - 40 - 8;
 // machine sent joined arrives as it was sent, and newer kernels let it join 128 (UDP_MAX_SEGMENTS).
 inline constexpr uint32_t kGroSegmentsMax = 128;
 
-// What we join: UDP_MAX_SEGMENTS of every kernel that has UDP_SEGMENT.
-inline constexpr uint32_t kGsoSegmentsMax = 64;
+// What one message may join on the way out, UDP_MAX_SEGMENTS: each kernel that has UDP_SEGMENT takes the
+// first, kernels since 6.9 the second (engine/gso_limit.h asks).
+inline constexpr uint32_t kGsoSegmentsMin = 64;
+inline constexpr uint32_t kGsoSegmentsMax = 128;
+static_assert(kGsoSegmentsMax <= kGroSegmentsMax);
 
 }  // namespace ksocket

@@ -21,7 +21,12 @@ uint32_t GsoPolicy::limit_of(const Address& to) const {
   return found != end ? found->segment_bytes_max : UINT16_MAX;
 }
 
-void GsoPolicy::refused(const Address& to, uint32_t segment_bytes, int error) {
+void GsoPolicy::refused(const Address& to, uint32_t segment_bytes, int error, uint32_t segments) {
+  if (error == EINVAL && segments > kGsoSegmentsMin) {
+    count_refused_ = true;
+    segments_max_ = kGsoSegmentsMin;
+    return;
+  }
   // __ip_append_data and udp_send_skb: EINVAL, later EMSGSIZE, when a segment does not fit the path's MTU;
   // EIO where the device has no checksum offload or an IPsec policy holds; EPERM from a firewall that looks
   // at the length.

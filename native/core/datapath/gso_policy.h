@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/udp_limits.h"
 #include "core/socket/address.h"
 
 namespace ksocket {
@@ -23,10 +24,13 @@ class GsoPolicy {
 
   bool enabled = false;
 
-  // Called once a flush: forgets old refusals.
-  void refresh() {
+  // Called once a flush: forgets old refusals. `segments_max`: what the kernel says it joins.
+  void refresh(uint32_t segments_max = kGsoSegmentsMin) {
+    segments_max_ = count_refused_ ? kGsoSegmentsMin : segments_max;
     if (hosts_ > 0 || limited_) forget(Clock::now());
   }
+  // How many datagrams one message may join.
+  uint32_t segments_max() const { return segments_max_; }
   bool allows(const Address& to, uint32_t segment_bytes) const {
     if (!enabled || segment_bytes > segment_bytes_max_) return false;
     return hosts_ == 0 || segment_bytes <= limit_of(to);
@@ -36,9 +40,10 @@ class GsoPolicy {
   void left(uint32_t segment_bytes) {
     if (segment_bytes > largest_joined_) largest_joined_ = segment_bytes;
   }
-  // `error` refused them joined, and alone one of them left. EINVAL and EMSGSIZE are about this size (the
-  // path MTU), anything else about joining as such.
-  void refused(const Address& to, uint32_t segment_bytes, int error);
+  // `error` refused so many of them joined, and alone one of them left. EINVAL of more than each kernel joins
+  // is about their number, and remembered for good; EINVAL and EMSGSIZE are about this size (the path MTU),
+  // anything else about joining as such.
+  void refused(const Address& to, uint32_t segment_bytes, int error, uint32_t segments);
 
  private:
   // A host, whatever the port.
@@ -56,6 +61,8 @@ class GsoPolicy {
   uint32_t largest_joined_ = 0;  // since the first of them
   bool limited_ = false;         // every host, until then
   uint32_t segment_bytes_max_ = UINT16_MAX;
+  uint32_t segments_max_ = kGsoSegmentsMin;
+  bool count_refused_ = false;
   Clock::time_point until_{};
 };
 

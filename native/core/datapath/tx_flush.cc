@@ -53,7 +53,7 @@ class TxFlush::Outlet {
 };
 
 bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors) {
-  socket.gso.refresh();
+  socket.gso.refresh(engine.traits().gso_segments_max);
   Outlet out(engine, socket);
   while (!descriptors.empty()) {
     std::span<Descriptor> chunk = descriptors.first(std::min<size_t>(descriptors.size(), kChunk));
@@ -94,11 +94,13 @@ bool TxFlush::send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor>
 }
 
 // How far one call may go from the group `first` on: datagrams joined before they came here (an echoed
-// super-datagram) may meet a socket that cannot send them so, and a size that was refused is left alone.
+// super-datagram) may meet a socket that cannot send them so, and a size or number that was refused is left
+// alone.
 uint32_t TxFlush::sendable(const GsoPolicy& gso, uint32_t first, uint32_t groups) const {
   uint32_t end = first;
   while (end < groups &&
-         (groups_[end].segments == 1 || gso.allows(groups_[end].to, groups_[end].segment_size))) {
+         (groups_[end].segments == 1 || (groups_[end].segments <= gso.segments_max() &&
+                                         gso.allows(groups_[end].to, groups_[end].segment_size)))) {
     end++;
   }
   return end;
@@ -138,7 +140,7 @@ bool TxFlush::settle_refused(Outlet& out, const Group& group, int error, const u
   bool settled = send_singly(out, base, chunk, first);
   // Else it was not about joining: what is refused alone, too, says nothing of the others.
   if (!about_earlier && out.largest_alone >= group.segment_size) {
-    out.socket.gso.refused(group.to, group.segment_size, -error);
+    out.socket.gso.refused(group.to, group.segment_size, -error, group.segments);
     out.fallbacks++;
   }
   return settled;

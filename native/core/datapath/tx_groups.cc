@@ -45,7 +45,8 @@ void start(TxGroups::Group* group, const Address& to, uint16_t place, const Desc
 }
 
 // False where the group does not take it.
-inline bool join(TxGroups::Group* group, uint16_t* next, uint16_t place, const Descriptor& datagram) {
+inline bool join(TxGroups::Group* group, uint16_t* next, uint16_t place, const Descriptor& datagram,
+                 uint32_t segments_max) {
   if (!group->open || is_joined(datagram) || datagram.length == 0 || datagram.length > group->segment_size ||
       group->bytes + datagram.length > kJoinedBytesMax) {
     return false;
@@ -54,7 +55,7 @@ inline bool join(TxGroups::Group* group, uint16_t* next, uint16_t place, const D
   group->last = place;
   group->bytes += datagram.length;
   group->segments++;
-  group->open = datagram.length == group->segment_size && group->segments < kGsoSegmentsMax;
+  group->open = datagram.length == group->segment_size && group->segments < segments_max;
   return true;
 }
 
@@ -71,6 +72,7 @@ uint32_t TxGroups::group(const GsoPolicy& gso, std::span<const Descriptor> chunk
   Scratch& s = scratch_[0];
   new_stamp();
   uint32_t count = 0;
+  const uint32_t segments_max = gso.segments_max();
   const Address* to = nullptr;
   Slot* slot = nullptr;     // of that destination; none where nothing is joined anyway
   Group* latest = nullptr;  // of that destination
@@ -83,7 +85,7 @@ uint32_t TxGroups::group(const GsoPolicy& gso, std::span<const Descriptor> chunk
       slot = gso.enabled ? slot_of(*to) : nullptr;
       latest = slot != nullptr && slot->stamp == s.stamp ? &s.groups[slot->group] : nullptr;
     }
-    if (latest != nullptr && join(latest, s.next, i, chunk[i])) continue;
+    if (latest != nullptr && join(latest, s.next, i, chunk[i], segments_max)) continue;
     // The destination's later datagrams must come behind this group: it takes the place of the older one.
     latest = &s.groups[count];
     if (slot != nullptr) *slot = {s.stamp, static_cast<uint16_t>(count)};

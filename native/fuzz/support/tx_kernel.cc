@@ -49,6 +49,7 @@ int TxKernel::send(int fd, std::span<Message> messages) {
 }
 
 int TxKernel::refusal() {
+  if (sent_.places.size() > joins_) return EINVAL;
   constexpr int kErrors[] = {EAGAIN,       EINTR, EINVAL, EMSGSIZE,    EIO,
                              ECONNREFUSED, EPERM, EACCES, ENETUNREACH, ENOBUFS};
   return in_.one_in(12) ? kErrors[in_.below(std::size(kErrors))] : 0;
@@ -115,7 +116,7 @@ void TxKernel::check(const msghdr& header) const {
   must(sent_.is_joined() == (sent_.segment_size != 0), "a segment size is said of what is joined");
   if (!sent_.is_joined()) return;
   must(socket_.gso.enabled, "nothing is joined where the socket cannot");
-  must(sent_.was_joined() || sent_.places.size() <= kGsoSegmentsMax, "64 segments at most");
+  must(sent_.places.size() <= segments_max_, "no more segments than the kernel takes");
   must(sent_.was_joined() || sent_.bytes <= kJoinedBytesMax, "a packet's length at most");
   const Limit& limit = limits_[host_of(d.to)];
   must(world_.now_ns() >= limit.until_ns || sent_.segment_size <= limit.bytes_max,
@@ -146,6 +147,10 @@ void TxKernel::take() {
   const auto& refused = fallback_.places;
   if (std::find(refused.begin(), refused.end(), sent_.places[0]) == refused.end()) return;
   if (sent_.bytes < fallback_.segment_size) return;
+  if (fallback_.error == EINVAL && refused.size() > 64) {
+    segments_max_ = 64;
+    return;
+  }
   bool about_size = fallback_.error == EINVAL || fallback_.error == EMSGSIZE;
   limits_[host_of(staged_[sent_.places[0]].to)] = {about_size ? fallback_.segment_size - 1u : 0,
                                                    world_.now_ns() + 10'000'000'000};

@@ -33,8 +33,12 @@ Address destination(uint32_t number);
 class TxKernel : public Sink {
  public:
   TxKernel(Random& in, const World& world, std::vector<Staged>& staged, const TxSocket& socket)
-      : in_(in), world_(world), staged_(staged), socket_(socket) {}
+      : in_(in), world_(world), staged_(staged), socket_(socket) {
+    if (in.one_in(2)) says_ = segments_max_ = kGsoSegmentsMax;
+    joins_ = in.one_in(4) ? kGsoSegmentsMin : says_;
+  }
 
+  Traits traits() const override { return {.offloads = true, .gso_segments_max = says_}; }
   int send(int fd, std::span<Message> messages) override;
   void end_of_flush() { fallback_ = {}; }
 
@@ -74,6 +78,8 @@ class TxKernel : public Sink {
   const World& world_;
   std::vector<Staged>& staged_;
   const TxSocket& socket_;
+  // What it says that a message may join, what it takes, and what the socket can know of it.
+  uint32_t says_ = kGsoSegmentsMin, joins_, segments_max_ = kGsoSegmentsMin;
   Sent sent_;  // at hand
   size_t latest_[kDestinations] = {};
   Fallback fallback_;

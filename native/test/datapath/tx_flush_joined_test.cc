@@ -148,6 +148,63 @@ TEST(TxFlush, defers_the_rest_of_a_refused_group_that_has_to_wait) {
   EXPECT_EQ(out.results(), (Results{10, 20, 20, 30, 20}));
 }
 
+// ---- how many are joined
+
+TEST(TxFlush, joins_as_many_as_the_engine_says) {
+  for (uint32_t max : {64u, 128u}) {
+    Outbox out;
+    out.engine.gso_segments_max = max;
+    for (int i = 0; i < 300; i++) out.add(1, "xx", 10);
+    EXPECT_TRUE(out.send());
+    std::vector<size_t> sizes;
+    for (const Outgoing& m : out.engine.take_sent()) sizes.push_back(m.data.size() / 10);
+    EXPECT_EQ(sizes.size(), (300 + max - 1) / max);
+    EXPECT_EQ(sizes.front(), max);
+  }
+}
+
+TEST(TxFlush, joins_64_for_good_where_more_are_refused) {
+  Outbox out;
+  out.engine.gso_segments_max = 128;
+  int too_many = 0;
+  out.engine.on_send([&](const Outgoing& m) {
+    if (m.segment_size == 0 || m.data.size() <= 64u * m.segment_size) return 0;
+    too_many++;
+    return EINVAL;
+  });
+  for (int i = 0; i < 300; i++)
+    out.add(1, {static_cast<char>('0' + i / 64), static_cast<char>('0' + i % 64)}, 10);
+  std::vector<std::string> wanted, left;
+  for (const Descriptor& d : out.descriptors)
+    wanted.emplace_back(reinterpret_cast<const char*>(&out.payloads[d.offset]), 2);
+  for (int flush = 0; flush < 2; flush++) {
+    EXPECT_TRUE(out.send_again());
+    EXPECT_EQ(out.results(), Results(300, 10));
+    left.clear();
+    for (const Outgoing& m : out.engine.sent()) {
+      for (size_t at = 0; at < m.data.size(); at += 10) left.push_back(m.data.substr(at, 2));
+    }
+    EXPECT_EQ(left, wanted) << "each once, in order";
+    size_t messages = out.engine.take_sent().size();
+    EXPECT_EQ(messages, flush == 0 ? 257u : 5u);
+  }
+  EXPECT_EQ(too_many, 1) << "the groups behind the first refusal are not tried";
+  EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 1u);
+  EXPECT_EQ(out.counters[Counter::tx_errors], 0u);
+}
+
+TEST(TxFlush, splits_a_super_datagram_of_more_than_the_kernel_joins) {
+  Outbox out;
+  std::vector<std::string> labels(100, "xx");
+  out.add_joined(1, labels, 10, 10);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.engine.take_sent().size(), 100u);
+  out.engine.gso_segments_max = 128;
+  EXPECT_TRUE(out.send_again());
+  EXPECT_EQ(out.engine.take_sent().size(), 1u);
+  EXPECT_EQ(out.results(), Results{1000});
+}
+
 // ---- joined before they came here
 
 TEST(TxFlush, sends_a_super_datagram_as_it_came) {

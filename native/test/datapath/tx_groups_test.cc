@@ -91,9 +91,14 @@ TEST(TxGroups, joins_only_the_latest_group_of_a_destination) {
 TEST(TxGroups, joins_no_more_segments_than_the_kernel_takes) {
   Pile pile;
   for (int i = 0; i < 130; i++) pile.add(1, "xx", 10);
-  std::vector<size_t> sizes;
-  for (const Outgoing& message : pile.form()) sizes.push_back(message.data.size() / 10);
-  EXPECT_EQ(sizes, (std::vector<size_t>{64, 64, 2}));
+  auto sizes = [&] {
+    std::vector<size_t> out;
+    for (const Outgoing& message : pile.form()) out.push_back(message.data.size() / 10);
+    return out;
+  };
+  EXPECT_EQ(sizes(), (std::vector<size_t>{64, 64, 2}));
+  pile.gso.refresh(128);
+  EXPECT_EQ(sizes(), (std::vector<size_t>{128, 2}));
 }
 
 TEST(TxGroups, joins_no_more_bytes_than_a_datagram_holds) {
@@ -158,7 +163,7 @@ TEST(TxGroups, leaves_each_by_itself_without_gso_or_over_the_size_that_was_refus
   EXPECT_EQ(plain.lines(), (Lines{"1: a0", "1: a1", "2: b0", "1: a2"}));
 
   Pile limited;
-  limited.gso.refused(Pile::peer(1), 100, EMSGSIZE);
+  limited.gso.refused(Pile::peer(1), 100, EMSGSIZE, 2);
   limited.add(1, "a0", 100).add(1, "a1", 100).add(2, "b0", 99).add(2, "b1", 99);
   limited.add(test::address_of("10.0.0.1", 3), "c0", 100).add(test::address_of("10.0.0.1", 3), "c1", 100);
   EXPECT_EQ(limited.lines(), (Lines{"1: a0", "1: a1", "2/99: b0 b1", "3/100: c0 c1"}));

@@ -3,6 +3,7 @@
 #include "engine/choose.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -10,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/kernel_names.h"
 #include "engine/features.h"
+#include "engine/gso_limit.h"
 #include "support/child.h"
 #include "support/engines.h"
 #include "support/io_rig.h"
@@ -78,6 +81,19 @@ TEST(Features, agree_with_the_engine) {
   EXPECT_TRUE(features.epoll);
   EXPECT_EQ(features.ipv6, test::has_ipv6() || features.ipv6);  // a socket without an address is one too
   EXPECT_TRUE(features.kernel_drops);
+  EXPECT_EQ(features.gso_segments,
+            features.gso ? choose_engine("mmsg").engine->traits().gso_segments_max : 0);
+}
+
+TEST(Features, gso_segments_are_what_the_kernel_takes) {
+  uint32_t max = gso_segments_max();
+  EXPECT_TRUE(max == kGsoSegmentsMin || max == kGsoSegmentsMax) << max;
+  Peer from, to;
+  int segment = 1;
+  if (setsockopt(from.fd(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0) GTEST_SKIP() << "no GSO";
+  EXPECT_TRUE(from.send(to.address(), std::string(max, 'x')));
+  for (uint32_t i = 0; i < max; i++) EXPECT_EQ(to.receive(), "x");
+  EXPECT_EQ(from.send(to.address(), std::string(kGsoSegmentsMin + 1, 'x')), max > kGsoSegmentsMin);
 }
 
 TEST(Features, say_whether_the_kernel_may_be_asked_to_busy_poll) {

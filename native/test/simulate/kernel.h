@@ -121,6 +121,9 @@ class Kernel {
   // The memory that SO_MEMINFO says is in use; errors as getsockopt(2).
   bool says_memory = true;
 
+  // Of a joined message's datagrams.
+  uint32_t gso_segments_max = kGsoSegmentsMin;
+
   uint64_t handed_out = 0, taken = 0, calls = 0;  // datagrams, datagrams, calls
   uint64_t flows_received = 0;
 

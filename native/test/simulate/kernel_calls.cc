@@ -136,7 +136,7 @@ int Kernel::refusal(const Socket& socket, const Address& to, const msghdr& heade
   bool joined = segment_size != 0 && bytes > segment_size;
   if (path.error != 0) return path.error;
   if (bytes > kPayloadBytesMaxV4) return EMSGSIZE;
-  if (joined && (bytes + segment_size - 1) / segment_size > kGsoSegmentsMax) return EINVAL;
+  if (joined && (bytes + segment_size - 1) / segment_size > gso_segments_max) return EINVAL;
   if (joined && path.joined_error != 0) return path.joined_error;
   if (std::min<uint32_t>(bytes, joined ? segment_size : bytes) > path.mtu) return joined ? EINVAL : EMSGSIZE;
   if (kind_) return 0;

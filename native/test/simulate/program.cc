@@ -14,8 +14,10 @@ Program::Program(World& world, Options options)
       reader_(buffers_.memory()),
       generations_(8) {
   Kernel& kernel = *world.kernel;
-  auto engine =
-      std::make_unique<SimEngine>(world, Traits{.offloads = options.offloads, .exclusive = options.shares});
+  Traits traits{.offloads = options.offloads,
+                .exclusive = options.shares,
+                .gso_segments_max = options.gso_segments_max};
+  auto engine = std::make_unique<SimEngine>(world, traits);
   engine_ = engine.get();
   thread_ = std::make_unique<IoThread>(std::move(engine), buffers_.memory(), thread_counters_, options.thread,
                                        [this] {

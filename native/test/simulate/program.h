@@ -38,6 +38,7 @@ class Program {
     uint32_t arena_bytes = 400'000;
     bool shares = false;  // with an event loop
     bool offloads = true;
+    uint32_t gso_segments_max = kGsoSegmentsMin;  // as the kernel says; it may take less
     IoThread::Options thread;
   };
   Program(World& world, Options options);

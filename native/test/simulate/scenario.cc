@@ -91,6 +91,8 @@ Program::Options Scenario::options() {
   out.thread.peers_max = 64;
   if (decisions_.below(3) == 1) out.thread.moderation.usecs_max = 100;
   if (decisions_.once_in(10)) out.thread.busy_poll_us = 5;
+  if (decisions_.below(2) == 0) out.gso_segments_max = kGsoSegmentsMax;
+  kernel_.gso_segments_max = decisions_.once_in(6) ? kGsoSegmentsMin : out.gso_segments_max;
   return out;
 }
 

@@ -59,6 +59,8 @@ class FakeEngine : public Engine {
   // No call takes more messages than this.
   void limit_send(size_t messages_max);
 
+  uint32_t gso_segments_max = kGsoSegmentsMin;  // of its traits
+
   std::vector<Outgoing> sent();  // what left, in order
   std::vector<Outgoing> take_sent();
   size_t send_calls();
@@ -71,7 +73,7 @@ class FakeEngine : public Engine {
   // ---- the loops' side
 
   const char* name() const override { return "fake"; }
-  Traits traits() const override { return {.offloads = true}; }
+  Traits traits() const override { return {.offloads = true, .gso_segments_max = gso_segments_max}; }
   int watch(int fd, uint64_t token, uint32_t interest) override;
   int change(int fd, uint64_t token, uint32_t interest) override;
   void unwatch(int fd) override;

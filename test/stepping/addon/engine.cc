@@ -31,7 +31,7 @@ void set_exclusive(bool exclusive) {
 }
 
 Traits SteppedEngine::traits() const {
-  return {.offloads = true, .exclusive = may_share};
+  return {.offloads = true, .exclusive = may_share, .gso_segments_max = kGsoSegmentsMax};
 }
 
 SteppedEngine::SteppedEngine() {
