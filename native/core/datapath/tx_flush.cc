@@ -52,6 +52,29 @@ class TxFlush::Outlet {
   Engine& engine_;
 };
 
+namespace {
+
+// Of what is sent segment by segment, in one call.
+constexpr uint32_t kSegmentsAtOnce = 64;
+
+void skip(Descriptor* descriptor, uint32_t bytes) {
+  descriptor->offset += bytes;
+  descriptor->length -= bytes;
+}
+
+Message alone(SockAddr* to, iovec* payload) {
+  Message out{};
+  out.header.msg_iov = payload;
+  out.header.msg_iovlen = 1;
+  if (to->length > 0) {
+    out.header.msg_name = &to->any;
+    out.header.msg_namelen = to->length;
+  }
+  return out;
+}
+
+}  // namespace
+
 bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors) {
   socket.gso.refresh(engine.traits().gso_segments_max);
   Outlet out(engine, socket);
@@ -129,12 +152,16 @@ bool TxFlush::settle_refused(Outlet& out, const Group& group, int error, const u
   }
   uint16_t first = group.first;
   bool about_earlier = answers_earlier_datagram(-error);
-  if (about_earlier && group.first != group.last) {
+  if (about_earlier) {
     // What the first datagram would have met alone. The kernel says it only once: nobody else would report
     // it.
-    chunk[first].result = error;
     out.errors++;
-    first = groups_.next(first);
+    if (segments_of(chunk[first].length, chunk[first].segment_size) > 1) {
+      skip(&chunk[first], chunk[first].segment_size);
+    } else {
+      chunk[first].result = error;
+      first = groups_.next(first);
+    }
   }
   out.largest_alone = 0;
   bool settled = send_singly(out, base, chunk, first);
@@ -168,30 +195,29 @@ bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descri
   uint32_t each = descriptor->segment_size != 0 ? descriptor->segment_size : descriptor->length;
   uint32_t bytes_settled = 0;
   int32_t first_error = 0;
+  Message messages[kSegmentsAtOnce];
+  iovec iovs[kSegmentsAtOnce];
   do {
-    uint32_t length = std::min(each, descriptor->length);
-    iovec iov{const_cast<uint8_t*>(base) + descriptor->offset, length};
-    Message message{};
-    message.header.msg_iov = &iov;
-    message.header.msg_iovlen = 1;
-    if (name.length > 0) {
-      message.header.msg_name = &name.any;
-      message.header.msg_namelen = name.length;
+    uint32_t count = std::min(segments_of(descriptor->length, each), kSegmentsAtOnce);
+    for (uint32_t i = 0; i < count; i++) {
+      iovs[i] = {const_cast<uint8_t*>(base) + descriptor->offset + i * each,
+                 std::min(each, descriptor->length - i * each)};
+      messages[i] = alone(&name, &iovs[i]);
     }
     Action action;
-    int sent = out.send(std::span(&message, 1), &action);
+    int sent = out.send(std::span(messages, count), &action);
+    if (sent <= 0 && action == Action::wait) return false;
     if (sent > 0) {
-      out.datagrams++;
-      out.bytes += length;
-      out.largest_alone = std::max(out.largest_alone, length);
+      out.datagrams += static_cast<uint32_t>(sent);
+      out.largest_alone = std::max(out.largest_alone, static_cast<uint32_t>(iovs[0].iov_len));
     } else {
-      if (action == Action::wait) return false;
       out.errors++;
       if (first_error == 0) first_error = sent;
     }
-    bytes_settled += length;
-    descriptor->offset += length;
-    descriptor->length -= length;
+    uint32_t settled = std::min(std::max(sent, 1) * each, descriptor->length);
+    if (sent > 0) out.bytes += settled;
+    bytes_settled += settled;
+    skip(descriptor, settled);
   } while (descriptor->length > 0);
   descriptor->result = first_error != 0 ? first_error : static_cast<int32_t>(bytes_settled);
   return true;

@@ -26,9 +26,14 @@ bool same_destination(const Descriptor& a, const Descriptor& b) {
                      reinterpret_cast<const uint8_t*>(&b) + kFrom, kBytes) == 0;
 }
 
-// Did it come here joined, as an echoed super-datagram does?
+// Did it come here joined, as an echoed super-datagram does, or a run of sendMany's?
 bool is_joined(const Descriptor& datagram) {
   return datagram.segment_size != 0 && datagram.segment_size < datagram.length;
+}
+
+// Is it made of whole segments, so that others may follow?
+inline bool is_full(const Descriptor& datagram, uint32_t segment_size) {
+  return datagram.length == segment_size || datagram.length % segment_size == 0;
 }
 
 // `to` may be the group's own.
@@ -41,21 +46,27 @@ void start(TxGroups::Group* group, const Address& to, uint16_t place, const Desc
   group->first = group->last = place;
   group->segment_size = static_cast<uint16_t>(segment_size);
   group->segments = static_cast<uint16_t>(segments_of(datagram.length, joined ? segment_size : 0));
-  group->open = !joined && datagram.length > 0 && gso.allows(to, datagram.length);
+  group->open = datagram.length > 0 && group->segments < gso.segments_max() &&
+                is_full(datagram, segment_size) && gso.allows(to, segment_size);
 }
 
 // False where the group does not take it.
 inline bool join(TxGroups::Group* group, uint16_t* next, uint16_t place, const Descriptor& datagram,
                  uint32_t segments_max) {
-  if (!group->open || is_joined(datagram) || datagram.length == 0 || datagram.length > group->segment_size ||
-      group->bytes + datagram.length > kJoinedBytesMax) {
+  if (!group->open || datagram.length == 0 || group->bytes + datagram.length > kJoinedBytesMax) return false;
+  uint32_t segments = group->segments + 1u;
+  if (is_joined(datagram)) {
+    if (datagram.segment_size != group->segment_size) return false;
+    segments = group->segments + segments_of(datagram.length, datagram.segment_size);
+    if (segments > segments_max) return false;
+  } else if (datagram.length > group->segment_size) {
     return false;
   }
   next[group->last] = place;
   group->last = place;
   group->bytes += datagram.length;
-  group->segments++;
-  group->open = datagram.length == group->segment_size && group->segments < segments_max;
+  group->segments = static_cast<uint16_t>(segments);
+  group->open = is_full(datagram, group->segment_size) && segments < segments_max;
   return true;
 }
 

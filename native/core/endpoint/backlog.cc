@@ -12,17 +12,20 @@ uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors, c
   uint32_t kept = 0, refused = 0;
   for (Descriptor& descriptor : descriptors) {
     if (descriptor.result != kResultDeferred) continue;
+    uint32_t datagrams = segments_of(descriptor.length, descriptor.segment_size);
     if (bytes_ + descriptor.length > kBacklogBytesMax) {
       descriptor.result = -ENOBUFS;
-      refused++;
+      refused += datagrams;
       continue;
     }
     Deferred& copy = waiting_.emplace_back();
     copy.descriptor = descriptor;
     copy.descriptor.offset = 0;
+    copy.datagrams = datagrams;
     copy.payload.assign(base + descriptor.offset, base + descriptor.offset + descriptor.length);
     bytes_ += descriptor.length + sizeof(Descriptor);
-    kept++;
+    datagrams_ += datagrams;
+    kept += datagrams;
   }
   counters.add_atomic(Counter::tx_deferred, kept);
   if (refused > 0) counters.add_atomic(Counter::tx_dropped, refused);
@@ -47,12 +50,15 @@ Backlog::Outcome Backlog::work_off(Engine& engine, TxFlush& flush, TxSocket& soc
     bool has_room =
         first && bytes_in_flight(socket.fd) == 0;  // before: it may all have left when it is refused
     if (!flush.send(engine, socket, front.payload.data(), std::span(&front.descriptor, 1))) {
-      if (!first) return Outcome::blocked;
+      uint32_t rest = segments_of(front.descriptor.length, front.descriptor.segment_size);
+      uint32_t left = std::exchange(front.datagrams, rest) - rest;
+      datagrams_ -= left;
+      if (!first || left > 0) return Outcome::blocked;
       if (flush.blocked_by() == EAGAIN || !has_room) return Outcome::stuck;
       // Nothing of ours lies in the send buffer, and still there is no room: its fragments are more than the
       // whole buffer takes (__ip_append_data), and what waits behind it would wait for ever.
       front.descriptor.result = -flush.blocked_by();
-      socket.counters.add_atomic(Counter::tx_errors, 1);
+      socket.counters.add_atomic(Counter::tx_errors, rest);
     }
     settle_front(socket_id, completions);
   }
@@ -67,6 +73,7 @@ void Backlog::settle_front(uint32_t socket_id, std::vector<Descriptor>* completi
   Deferred& front = waiting_.front();
   Descriptor done = front.descriptor;
   bytes_ -= front.payload.size() + sizeof(Descriptor);
+  datagrams_ -= front.datagrams;
   waiting_.pop_front();
   if (done.user_data == 0) return;  // nobody asked
   done.socket_id = socket_id;
@@ -75,9 +82,10 @@ void Backlog::settle_front(uint32_t socket_id, std::vector<Descriptor>* completi
 }
 
 size_t Backlog::clear() {
-  size_t count = waiting_.size();
+  size_t count = datagrams_;
   waiting_.clear();
   bytes_ = 0;
+  datagrams_ = 0;
   return count;
 }
 

@@ -19,7 +19,7 @@ inline constexpr size_t kBacklogBytesMax = 64u << 20;
 class Backlog {
  public:
   bool empty() const { return waiting_.empty(); }
-  size_t datagrams() const { return waiting_.size(); }
+  size_t datagrams() const { return datagrams_; }
   size_t payload_bytes() const { return bytes_ - waiting_.size() * sizeof(Descriptor); }
 
   // Copies those whose result is kResultDeferred, as far as there is room; the others' result is -ENOBUFS.
@@ -45,12 +45,14 @@ class Backlog {
  private:
   struct Deferred {
     Descriptor descriptor;
+    uint32_t datagrams;
     std::vector<uint8_t> payload;
   };
 
   void settle_front(uint32_t socket_id, std::vector<Descriptor>* completions);
 
   std::list<Deferred> waiting_;  // costs an idle socket nothing, as a deque would
+  size_t datagrams_ = 0;         // of what is joined each
   // Payloads, and a descriptor each: empty datagrams have a limit, too.
   size_t bytes_ = 0;
   bool tell_drained_ = false;

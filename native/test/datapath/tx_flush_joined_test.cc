@@ -244,6 +244,21 @@ TEST(TxFlush, splits_a_super_datagram_where_gso_is_not_to_be_had) {
   }
 }
 
+TEST(TxFlush, splits_a_super_datagram_in_few_calls) {
+  Outbox out(false);
+  out.engine.on_send([](const Outgoing& m) { return m.data.starts_with("bad") ? EPERM : 0; });
+  std::vector<std::string> labels(150, "xx");
+  labels[70] = "bad";
+  out.add_joined(1, labels, 10, 4);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.engine.take_sent().size(), 149u);
+  EXPECT_LE(out.counters[Counter::tx_calls], 6u);
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 149u);
+  EXPECT_EQ(out.counters[Counter::tx_bytes], 148u * 10 + 4);
+  EXPECT_EQ(out.counters[Counter::tx_errors], 1u);
+  EXPECT_EQ(out.results(), Results{-EPERM});
+}
+
 TEST(TxFlush, resumes_a_split_super_datagram_where_it_had_to_wait) {
   Outbox out(false);
   bool full = true;

@@ -44,6 +44,17 @@ TEST(TxFlush, reports_a_refused_connection_to_the_first_of_a_joined_group) {
   EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 0u) << "this says nothing against GSO";
 }
 
+TEST(TxFlush, reports_a_refused_connection_to_the_first_of_what_came_joined) {
+  Outbox out;
+  int refusals = 1;
+  out.engine.on_send([&](const Outgoing&) { return refusals-- > 0 ? ECONNREFUSED : 0; });
+  out.add_joined(0, {"a0", "a1", "a2"}, 10, 10).add(0, "b0", 10);
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.lines(), (Lines{"0: a1", "0: a2", "0: b0"}));
+  EXPECT_EQ(out.counters[Counter::tx_errors], 1u);
+  EXPECT_EQ(out.counters[Counter::tx_datagrams], 3u);
+}
+
 TEST(TxFlush, sends_again_after_a_refused_connection_when_asked_to) {
   for (bool gso : {false, true}) {
     Outbox out(gso);

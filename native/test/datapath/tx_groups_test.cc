@@ -122,10 +122,34 @@ TEST(TxGroups, finds_the_groups_of_as_many_destinations_as_there_are_datagrams) 
   for (const Outgoing& message : messages) ASSERT_EQ(message.segment_size, 32) << message.to.port;
 }
 
-TEST(TxGroups, joins_nothing_to_a_super_datagram) {
+TEST(TxGroups, joins_what_came_joined_to_others_of_its_size) {
   Pile pile;
-  pile.add(1, "a0", 100).add_joined(1, {"b0", "b1"}, 100, 100).add(1, "c0", 100).add(1, "c1", 100);
-  EXPECT_EQ(pile.lines(), (Lines{"1: a0", "1/100: b0 b1", "1/100: c0 c1"}));
+  pile.add(1, "a0", 100)
+      .add_joined(1, {"b0", "b1"}, 100, 100)
+      .add(1, "c0", 100)
+      .add_joined(1, {"d0", "d1"}, 100, 30);
+  pile.add(1, "e0", 30).add_joined(1, {"f0", "f1"}, 30, 30);
+  EXPECT_EQ(pile.lines(), (Lines{"1/100: a0 b0 b1 c0 d0 d1", "1/30: e0 f0 f1"}))
+      << "behind a shorter one nothing";
+}
+
+TEST(TxGroups, joins_what_came_joined_to_none_of_another_size) {
+  Pile pile;
+  pile.add(1, "a0", 100).add_joined(1, {"b0", "b1"}, 50, 50).add_joined(1, {"c0", "c1"}, 51, 51);
+  EXPECT_EQ(pile.lines(), (Lines{"1: a0", "1/50: b0 b1", "1/51: c0 c1"}));
+}
+
+TEST(TxGroups, joins_no_more_of_what_came_joined_than_the_kernel_takes) {
+  auto messages = [](uint32_t max) {
+    Pile pile;
+    pile.gso.refresh(max);
+    for (int i = 0; i < 3; i++) pile.add_joined(1, std::vector<std::string>(50, "xx"), 10, 10);
+    std::vector<size_t> out;
+    for (const Outgoing& message : pile.form()) out.push_back(message.data.size() / 10);
+    return out;
+  };
+  EXPECT_EQ(messages(64), (std::vector<size_t>{50, 50, 50}));
+  EXPECT_EQ(messages(128), (std::vector<size_t>{100, 50}));
 }
 
 // ---- what a group says

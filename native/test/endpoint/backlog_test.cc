@@ -23,8 +23,9 @@ class BacklogTest : public testing::Test {
     });
   }
   // A deferred datagram with this number for its result.
-  uint32_t keep(const std::string& data, uint64_t number) {
+  uint32_t keep(const std::string& data, uint64_t number, uint16_t segment_size = 0) {
     Descriptor descriptor{};
+    descriptor.segment_size = segment_size;
     write_address(test::address_of("127.0.0.1", 4000), &descriptor);
     descriptor.length = static_cast<uint32_t>(data.size());
     descriptor.user_data = number;
@@ -45,6 +46,20 @@ class BacklogTest : public testing::Test {
   Backlog backlog;
   std::vector<Descriptor> completions;
 };
+
+TEST_F(BacklogTest, counts_each_datagram_of_what_is_joined) {
+  EXPECT_EQ(keep("aabbc", 0, 2), 3u);
+  EXPECT_EQ(keep("d", 0), 1u);
+  EXPECT_EQ(counters[Counter::tx_deferred], 4u);
+  EXPECT_EQ(work_off(2), Outcome::blocked);  // gso is off: each leaves alone
+  EXPECT_EQ(backlog.datagrams(), 2u);
+  EXPECT_EQ(work_off(1), Outcome::blocked);
+  EXPECT_EQ(backlog.datagrams(), 1u);
+  EXPECT_EQ(keep("eeff", 0, 2), 2u);
+  EXPECT_EQ(backlog.clear(), 3u);
+  EXPECT_EQ(backlog.datagrams(), 0u);
+  EXPECT_EQ(counters[Counter::tx_datagrams], 3u);
+}
 
 TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
   EXPECT_EQ(keep("one", 1), 1u);
