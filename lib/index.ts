@@ -34,6 +34,7 @@ export type {
 export { createServer, Server, type ServerEvents } from './server/server.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
 export type { SocketOptions } from './socket/options.js';
+export type { Peer } from './socket/peer.js';
 export { createSocket, Socket } from './socket/socket.js';
 export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';

@@ -14,6 +14,8 @@ export function sending() {
       sink: { gro: true },
       entries: [
         entry('ksocket', 'send-many', sendOne),
+        entry('ksocket', 'send-list', sendOne, 'ksocket, a list'),
+        entry('ksocket', 'send-segments', sendOne, 'ksocket, segmentSize'),
         entry('dgram', 'send', sendOne),
         entry('dgram-newest', 'send', sendOne),
         entry('bun', 'send-many', sendOne),
@@ -25,6 +27,9 @@ export function sending() {
         atLeast(45, 'rate', 'ksocket', 'node:dgram'),
         atLeast(0.7, 'rate', 'ksocket', 'C'),
         atMost(60, 'cpuNs', 'ksocket'),
+        atLeast(0.7, 'rate', 'ksocket, a list', 'C'),
+        atMost(60, 'cpuNs', 'ksocket, a list'),
+        atLeast(0.9, 'rate', 'ksocket, segmentSize', 'C'),
       ],
     },
     {

@@ -32,6 +32,8 @@ export const C_WAKE_PENDING = 128;
 export const C_PRODUCER_WAITING = 192;
 export const SOCKET_SLOT_BITS = 20;
 export const DATAGRAM_BYTES_MAX = 65535;
+export const JOINED_BYTES_MAX = 65487;
+export const GSO_SEGMENTS_MIN = 64;
 export const RESULT_DEFERRED = -2147483648;
 export const PEERS_MAX = 16384;
 export const COUNTERS_PER_ROW = 48;
@@ -40,7 +42,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 4161271279;
+export const LAYOUT_HASH = 2528692593;
 
 // What the kernel said beside a received datagram.
 export const D_TTL = 56;

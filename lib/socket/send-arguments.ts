@@ -13,13 +13,14 @@ import {
   type SendCallback,
 } from '../base/payload.js';
 import { validatePort, validateString } from '../base/validate.js';
+import { isPeer, type Peer } from './peer.js';
 
 export type Address = string | null | undefined;
 
 export interface SendArguments {
   payload: Uint8Array | Uint8Array[];
-  /** Undefined on a connected socket. */
-  port: number | undefined;
+  /** Undefined on a connected socket. A peer has the address, too. */
+  port: number | Peer | undefined;
   /** As given: undefined, null and '' mean the loopback address. */
   address: Address;
   callback: SendCallback | undefined;
@@ -65,8 +66,8 @@ export function keptPayload(payload: Uint8Array | Uint8Array[]): Buffer {
   return kept;
 }
 
-/** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]); on a connected socket
- * (msg[, callback]) or (msg, offset, length[, callback]). */
+/** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]), where a peer may stand for
+ * port and address; on a connected socket (msg[, callback]) or (msg, offset, length[, callback]). */
 export function parseSendArguments(
   connected: boolean,
   payload: unknown,
@@ -77,6 +78,7 @@ export function parseSendArguments(
   callback: unknown,
 ): SendArguments {
   if (connected) {
+    if (isPeer(offset)) throw errors.isConnected();
     if (typeof length === 'number') {
       payload = slice(payload, offset, length);
       if (typeof port === 'function') {
@@ -96,13 +98,14 @@ export function parseSendArguments(
   }
 
   const checked = toPayload(payload);
-  const checkedPort = connected ? undefined : validatePort(port, 'Port', false);
+  const checkedPort = connected ? undefined : isPeer(port) ? port : validatePort(port, 'Port', false);
   if (typeof callback !== 'function') callback = undefined;
   if (typeof address === 'function') {
     callback = address;
     address = undefined;
   } else if (address !== undefined && address !== null) {
     validateString(address, 'address');
+    if (typeof checkedPort === 'object') throw errors.invalidArgValue('address', address, 'must not follow a peer');
   }
   return {
     payload: checked,

@@ -20,6 +20,7 @@ import { SocketCore } from './core.js';
 import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions } from './options.js';
+import { makePeer, type Peer } from './peer.js';
 import { keptPayload, parseSendArguments } from './send-arguments.js';
 import * as sending from './sending.js';
 import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
@@ -88,6 +89,8 @@ export interface Socket extends EventEmitter<SocketEvents> {
   send(msg: Payload | readonly Payload[], port?: number, address?: string, callback?: SendCallback): void;
   send(msg: Payload | readonly Payload[], port?: number, callback?: SendCallback): void;
   send(msg: Payload | readonly Payload[], callback?: SendCallback): void;
+  send(msg: Payload | readonly Payload[], peer: Peer, callback?: SendCallback): void;
+  send(msg: Payload, offset: number, length: number, peer: Peer, callback?: SendCallback): void;
   send(msg: Payload, offset: number, length: number, port?: number, address?: string, callback?: SendCallback): void;
   send(msg: Payload, offset: number, length: number, port?: number, callback?: SendCallback): void;
   send(msg: Payload, offset: number, length: number, callback?: SendCallback): void;
@@ -103,6 +106,27 @@ export interface Socket extends EventEmitter<SocketEvents> {
    * @throws ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT; what stands before the bad entry has been sent
    */
   sendMany(list: readonly (Payload | number)[]): number;
+  /** The same as `[data, peer, …]`. */
+  sendMany(list: readonly (Payload | Peer)[]): number;
+  /** The same of datagrams that all go to one place, which costs less. */
+  sendMany(list: readonly Payload[], to: Peer | { peer: Peer } | { port: number; address: string }): number;
+  /**
+   * The same of one piece of memory, cut into datagrams of `segmentSize` bytes, of which the last may be shorter. On a
+   * connected socket `segmentSize` alone.
+   * @returns how many datagrams were taken: go on at `bytes.subarray(taken * segmentSize)`
+   * @throws ERR_OUT_OF_RANGE for a size that no datagram has
+   */
+  sendMany(
+    bytes: Payload,
+    options: { segmentSize: number; peer?: Peer } | { segmentSize: number; port: number; address: string },
+  ): number;
+
+  /**
+   * A destination that is checked and packed once: `send()` and `sendMany()` take it in the place of port and address,
+   * of every socket of this family.
+   * @throws ERR_INVALID_ARG_VALUE for what is no IP literal, ERR_SOCKET_BAD_PORT
+   */
+  peer(address: string, port: number): Peer;
 
   /** Bytes that wait because the kernel's send buffer is full. */
   getSendQueueSize(): number;
@@ -263,7 +287,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     else {
       // What has to wait is sent by the method again, as in node:dgram: those who wrap it see both.
       const kept = { ...parsed, payload: keptPayload(parsed.payload) };
-      const again = () => this.send(kept.payload, kept.port, kept.address as string, kept.callback);
+      const again = () => this.send(kept.payload, kept.port as number, kept.address as string, kept.callback);
       binding.whenBound(core, () => sending.send(core, kept), again);
     }
   },
@@ -276,9 +300,17 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     this.send(msg, offset, length, port, address, callback);
   },
 
-  sendMany(list) {
-    if (!Array.isArray(list)) throw errors.invalidArgType('list', 'an instance of Array', list);
-    return sending.sendMany(this[kCore], list);
+  sendMany(given: unknown, options?: unknown) {
+    const core = this[kCore];
+    if (Array.isArray(given)) {
+      return options === undefined ? sending.sendMany(core, given) : sending.sendManyTo(core, given, options);
+    }
+    if (options === undefined) throw errors.invalidArgType('list', 'an instance of Array', given);
+    return sending.sendSegments(core, given, options);
+  },
+
+  peer(address, port) {
+    return makePeer(this[kCore].family, address, port);
   },
 
   getSendQueueSize() {

@@ -127,16 +127,22 @@ export class StagedRecords {
     this.#words = new Uint32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
   }
 
-  /** All but the destination. `sendNumber` comes back with the result of a send that has to wait; 0: with none. */
-  write(n: number, id: number, offset: number, length: number, sendNumber: number): void {
+  /** All but the destination. `sendNumber` comes back with the result of a send that has to wait; 0: with none. What is
+   * longer than `segmentSize`, if there is one, is so many datagrams. */
+  write(n: number, id: number, offset: number, length: number, sendNumber: number, segmentSize = 0): void {
     const words = this.#words;
     const at = n * RECORD_WORDS;
     words[at + (D_SOCKET_ID >> 2)] = id;
     words[at + (D_OFFSET >> 2)] = offset;
     words[at + (D_LENGTH >> 2)] = length;
-    words[at + (D_SEGMENT_SIZE >> 2)] = 0; // the flags are in the same word: none
+    words[at + (D_SEGMENT_SIZE >> 2)] = littleEndian ? segmentSize : segmentSize << 16; // in the same word: no flags
     words[at + (D_USER_DATA >> 2)] = sendNumber;
     words[at + (D_USER_DATA >> 2) + 1] = 0;
+  }
+
+  /** Another datagram of so many bytes, behind the others. */
+  lengthen(n: number, bytes: number): void {
+    this.#words[n * RECORD_WORDS + (D_LENGTH >> 2)] += bytes;
   }
 
   /** `to` is null on a connected socket. */

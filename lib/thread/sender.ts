@@ -1,15 +1,22 @@
+// biome-ignore-all lint/style/noExcessiveLinesPerFile: sends of every form fill one staging memory, whose state is private
 // Datagrams on their way out: staged in shared memory as the program sends them, handed to the kernel with one
 // native call a tick.
 
 import type { NativeIoThread, ThreadMemory } from '../backend/contract.js';
-import { C_STAGED, DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
+import {
+  C_STAGED,
+  DATAGRAM_BYTES_MAX,
+  GSO_SEGMENTS_MIN,
+  JOINED_BYTES_MAX,
+  RESULT_DEFERRED,
+} from '../backend/layout.js';
 import { EMSGSIZE } from '../base/errno.js';
-import * as errors from '../base/errors.js';
 import type { Family } from '../base/family.js';
-import { bytesOfPayload, copyBytes, lengthOf } from '../base/payload.js';
+import { bytesOfPayload, bytesOfView, copyBytes, isBytes, lengthOf } from '../base/payload.js';
 import { nextTick, now } from '../base/runtime.js';
-import { validatePort, validateString } from '../base/validate.js';
-import { type ParsedAddress, parseLiteral } from './address.js';
+import { validatePort } from '../base/validate.js';
+import type { ParsedAddress } from './address.js';
+import { type Destination, literal } from './destination.js';
 import { StagedRecords, wordOfPort } from './records.js';
 
 /** Memory for what is sent in one flush; a tick that sends more flushes early. */
@@ -23,12 +30,8 @@ const LATE_TICK_MS = 20;
  * program's code. */
 export type SentListener = (result: number) => void;
 
-function literalDestination(family: Family, address: unknown): ParsedAddress {
-  validateString(address, 'address');
-  const to = parseLiteral(family, address);
-  if (to === null) throw errors.invalidArgValue('address', address, `must be an ${family.name} address`);
-  return to;
-}
+/** Does the program's list of blocked addresses have it? */
+type IsBlocked = (address: string) => boolean;
 
 export class Sender {
   readonly #native: NativeIoThread;
@@ -42,6 +45,9 @@ export class Sender {
 
   #staged = 0;
   #stagedBytes = 0;
+  #datagrams = 0; // of lists: several share a record
+  #runSize = 0; // what the next of a list may have at most, to share the latest record
+  #runEnd = 0; // and where it has to end
   #earlier = 0; // how many records were staged before the present event
   #scheduled = false;
   #doubtedAt = 0; // when a second datagram was staged for the same tick
@@ -103,51 +109,164 @@ export class Sender {
     return 0;
   }
 
-  /** Sends a list of payload, port, address, … (of payloads alone on a connected socket) at once. Returns how many
-   * entries were taken: fewer than there are when the socket cannot take more now. */
-  sendRun(id: number, family: Family, list: readonly unknown[], connected: boolean): number {
+  /** Sends a list of payload, port, address, … at once. Returns how many entries were taken: fewer than there are when
+   * the socket cannot take more now. What goes to an address that `isBlocked` has is taken, and counted as refused. */
+  sendTriples(id: number, family: Family, given: readonly unknown[], isBlocked: IsBlocked | undefined): number {
+    const list = [...given]; // reading it runs no code of the program's any more
     this.flush(); // what was sent before goes first
-    const records = this.#records;
-    const tuple = connected ? 1 : 3;
     let taken = 0;
     // Of the latest entry: most lists go to one place, which is checked once.
     let port: unknown;
     let address: unknown;
     let target: ParsedAddress | null = null;
     let portWord = 0;
+    let blocked = false;
     try {
-      for (let i = 0; i < list.length; i += tuple) {
+      for (let i = 0; i < list.length; i += 3) {
         const payload = bytesOfPayload(list[i], 'list');
-        if (!connected && (list[i + 1] !== port || list[i + 2] !== address || target === null)) {
+        if (list[i + 1] !== port || list[i + 2] !== address || target === null) {
           const number = validatePort(list[i + 1], 'Port', false);
-          if (list[i + 2] !== address || target === null) target = literalDestination(family, list[i + 2]);
+          if (list[i + 2] !== address || target === null) {
+            target = literal(family, list[i + 2], 'address');
+            blocked = isBlocked?.(list[i + 2] as string) ?? false;
+          }
           port = list[i + 1];
           address = list[i + 2];
           portWord = wordOfPort(number, target.family);
+          this.#runSize = 0;
         }
-        // No code of the program's runs from here to the copy. Before, a getter may have sent something itself.
-        const length = lengthOf(payload);
-        if (length > DATAGRAM_BYTES_MAX) {
-          this.#countRefused(id);
-          taken++;
-          continue;
-        }
-        if (this.#full(length)) {
-          this.flush();
-          if (this.#deferred) break;
-        }
-        const n = this.#staged++;
-        if (length > 0) this.#arena.set(payload, this.#stagedBytes);
-        records.write(n, id, this.#stagedBytes, length, 0);
-        records.address(n, target, portWord);
-        this.#revocable[n] = 0;
-        this.#stagedBytes += length;
+        if (blocked) this.#countRefused(id);
+        else if (!this.#append(id, target, portWord, payload)) break;
+        taken += 1 + this.#extend(list, i, 3);
+        i = 3 * taken - 3;
+      }
+    } finally {
+      this.flush();
+    }
+    return taken;
+  }
+
+  /** The same of payloads that go to one place. */
+  sendList(id: number, { to, portWord }: Destination, given: readonly unknown[]): number {
+    const list = [...given];
+    this.flush();
+    let taken = 0;
+    try {
+      while (taken < list.length && this.#append(id, to, portWord, bytesOfPayload(list[taken], 'list'))) {
+        taken += 1 + this.#extend(list, taken, 1);
+      }
+    } finally {
+      this.flush();
+    }
+    return taken;
+  }
+
+  /** The same of a payload, a destination, …; `destinationAt(i)` is that of the i-th pair. */
+  sendPairs(id: number, list: readonly unknown[], destinationAt: (place: number) => Destination | undefined): number {
+    this.flush();
+    let taken = 0;
+    let latest: Destination | undefined;
+    try {
+      for (let i = 0; i < list.length; i += 2) {
+        const payload = bytesOfPayload(list[i], 'list');
+        const destination = destinationAt(i + 1);
+        if (destination !== latest) this.#runSize = 0;
+        latest = destination;
+        if (destination === undefined) this.#countRefused(id);
+        else if (!this.#append(id, destination.to, destination.portWord, payload)) break;
         taken++;
       }
     } finally {
       this.flush();
     }
     return taken;
+  }
+
+  /** The same of one piece of memory, cut into datagrams of `segmentSize` bytes, of which the last may be shorter. */
+  sendSegments(id: number, { to, portWord }: Destination, bytes: Uint8Array, segmentSize: number): number {
+    this.flush();
+    const all = lengthOf(bytes);
+    const atOnce = segmentSize * Math.max(1, Math.min(GSO_SEGMENTS_MIN, Math.floor(JOINED_BYTES_MAX / segmentSize)));
+    let at = 0;
+    while (at < all) {
+      let length = Math.min(atOnce, all - at);
+      if (this.#full(length) || this.#datagrams >= STAGED_DATAGRAMS_MAX) {
+        this.flush();
+        if (this.#deferred) break;
+      }
+      length = Math.min(length, (STAGED_DATAGRAMS_MAX - this.#datagrams) * segmentSize);
+      const n = this.#staged++;
+      this.#arena.set(bytesOfView(bytes, at, length), this.#stagedBytes);
+      this.#records.write(n, id, this.#stagedBytes, length, 0, segmentSize);
+      this.#records.address(n, to, portWord);
+      this.#revocable[n] = 0;
+      this.#stagedBytes += length;
+      this.#datagrams += Math.ceil(length / segmentSize);
+      at += length;
+    }
+    this.flush();
+    return Math.ceil(at / segmentSize);
+  }
+
+  /** A datagram is refused before the kernel sees it. */
+  refuse(id: number): void {
+    this.#countRefused(id);
+  }
+
+  // As many as are like the one at `from`, which has been appended: they share its record. Returns how many; the others
+  // are for #append.
+  #extend(list: readonly unknown[], from: number, step: number): number {
+    const size = this.#runSize;
+    if (size === 0) return 0;
+    const start = this.#stagedBytes;
+    const room = Math.min(Math.floor((this.#runEnd - start) / size), STAGED_DATAGRAMS_MAX - this.#datagrams);
+    const end = Math.min(list.length, from + (room + 1) * step);
+    let at = start;
+    for (let i = from + step; i < end; i += step) {
+      const payload = list[i];
+      if (!isBytes(payload) || lengthOf(payload) !== size) break;
+      if (step === 3 && (list[i + 1] !== list[from + 1] || list[i + 2] !== list[from + 2])) break;
+      this.#arena.set(payload, at);
+      at += size;
+    }
+    if (at === start) return 0;
+    this.#stagedBytes = at;
+    const count = (at - start) / size;
+    this.#datagrams += count;
+    this.#records.lengthen(this.#staged - 1, at - start);
+    return count;
+  }
+
+  // A datagram of a list: in the record of the one before it, if it goes to the same place and has its size. False where
+  // the socket takes no more now.
+  #append(id: number, to: ParsedAddress | null, portWord: number, payload: Uint8Array): boolean {
+    const length = lengthOf(payload);
+    if (length > DATAGRAM_BYTES_MAX) {
+      this.#countRefused(id);
+      return true;
+    }
+    if (this.#full(length) || this.#datagrams >= STAGED_DATAGRAMS_MAX) {
+      this.flush();
+      if (this.#deferred) return false;
+    }
+    const offset = this.#stagedBytes;
+    this.#datagrams++;
+    this.#stagedBytes = offset + length;
+    if (length > 0) {
+      this.#arena.set(payload, offset);
+      if (length <= this.#runSize && offset + length <= this.#runEnd) {
+        this.#records.lengthen(this.#staged - 1, length);
+        if (length < this.#runSize) this.#runSize = 0; // only the last may be shorter
+        return true;
+      }
+    }
+    const n = this.#staged++;
+    this.#records.write(n, id, offset, length, 0, length);
+    this.#records.address(n, to, portWord);
+    this.#revocable[n] = 0;
+    this.#runSize = length;
+    this.#runEnd = Math.min(offset + Math.min(length * GSO_SEGMENTS_MIN, JOINED_BYTES_MAX), STAGED_BYTES_MAX);
+    return true;
   }
 
   // A staged record without a destination, as its number; -1 when the payload is too long for UDP.
@@ -159,6 +278,7 @@ export class Sender {
     }
     if (this.#full(length)) this.flush();
 
+    this.#runSize = 0;
     const offset = this.#stagedBytes;
     if (Array.isArray(payload)) {
       let at = offset;
@@ -209,6 +329,8 @@ export class Sender {
   /** Hands everything staged to the kernel. */
   flush(): void {
     this.#scheduled = false;
+    this.#datagrams = 0;
+    this.#runSize = 0;
     const count = this.#staged;
     if (count === 0) return;
     this.#deferred = this.#native.send(count) > 0;

@@ -5,6 +5,7 @@ import { udp4 } from '../../build-lib/base/family.js';
 import type { Payload, SendCallback } from '../../build-lib/base/payload.js';
 import { type ParsedAddress, parseLiteral } from '../../build-lib/thread/address.js';
 import type { Batch } from '../../build-lib/thread/batch.js';
+import { literalDestination } from '../../build-lib/thread/destination.js';
 import type { Endpoint, RemoteInfo } from '../../build-lib/thread/endpoint.js';
 import type { IoThread } from '../../build-lib/thread/io-thread.js';
 import { type SentListener, STAGED_DATAGRAMS_MAX } from '../../build-lib/thread/sender.js';
@@ -169,18 +170,30 @@ export class TestSocket implements Endpoint {
   }
 
   sendRun(port: number, key: number, count: number, size: number): void {
-    const list: unknown[] = [];
+    const payloads: Uint8Array[] = [];
     for (let i = 0; i < count; i++) {
-      list.push(payloadOf(key + i, size), port, '127.0.0.1');
+      payloads.push(payloadOf(key + i, size));
       this.sent.add(port, key + i, size, false, false);
     }
-    const taken = this.#thread.sender.sendRun(this.id, udp4, list, false);
+    const taken = this.#sendPayloads(port, payloads, size, key % 3);
     this.sent.takeBack(count - taken);
     if (this.#full && taken > STAGED_DATAGRAMS_MAX) fail('a run is taken that waits for the socket to be writable');
     if (taken < count) {
       world.see('runs not taken whole');
       if (this.#thread.native.notifyDrained(this.id)) this.sent.waitForDrain();
     }
+  }
+
+  // In each of the ways in which sendMany does it.
+  #sendPayloads(port: number, payloads: Uint8Array[], size: number, way: number): number {
+    const { sender } = this.#thread;
+    if (way === 0) {
+      const list = payloads.flatMap((payload) => [payload, port, '127.0.0.1']);
+      return sender.sendTriples(this.id, udp4, list, undefined);
+    }
+    const destination = literalDestination(udp4, '127.0.0.1', port, 'address');
+    if (way === 1) return sender.sendList(this.id, destination, payloads);
+    return sender.sendSegments(this.id, destination, Buffer.concat(payloads), size);
   }
 
   /** `collect` takes what has left; after this the number of its descriptor is another one's. */

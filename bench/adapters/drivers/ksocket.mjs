@@ -89,20 +89,44 @@ export const roles = {
       list.push(payload);
       if (!connected) list.push(ports[i % ports.length], '127.0.0.1');
     }
-    let rest = list;
-    setImmediate(function turn() {
-      const taken = socket.sendMany(rest);
-      tally.count += taken;
-      tally.bytes += taken * size;
-      if (taken * step === rest.length) {
-        rest = list;
-        setImmediate(turn);
-      } else {
-        // What was not taken goes first, or the first peers of the list would get more than the last.
-        rest = rest.slice(taken * step);
-        socket.once('drain', turn);
-      }
-    });
+    sendInTurns(socket, tally, size, batch, (from) => socket.sendMany(from === 0 ? list : list.slice(from * step)));
+    return { stats: () => socket.stats?.() };
+  },
+
+  async 'send-list'(options, tally) {
+    const { ports, size, batch } = options;
+    const socket = await dgramLike.openSender(options, tally);
+    requireMethod(socket, 'peer');
+    const peer = socket.peer('127.0.0.1', ports[0]);
+    const list = new Array(batch).fill(Buffer.alloc(size, 'k'));
+    sendInTurns(socket, tally, size, batch, (from) => socket.sendMany(from === 0 ? list : list.slice(from), peer));
+    return { stats: () => socket.stats?.() };
+  },
+
+  async 'send-segments'(options, tally) {
+    const { ports, size, batch } = options;
+    const socket = await dgramLike.openSender(options, tally);
+    requireMethod(socket, 'peer');
+    const how = { segmentSize: size, peer: socket.peer('127.0.0.1', ports[0]) };
+    const bytes = Buffer.alloc(size * batch, 'k');
+    sendInTurns(socket, tally, size, batch, (from) => socket.sendMany(bytes.subarray(from * size), how));
     return { stats: () => socket.stats?.() };
   },
 };
+
+// `send` sends a batch from its `from`-th datagram on. What was not taken goes first, or the first peers of a list would
+// get more than the last.
+function sendInTurns(socket, tally, size, batch, send) {
+  let from = 0;
+  setImmediate(function turn() {
+    const taken = send(from);
+    tally.count += taken;
+    tally.bytes += taken * size;
+    from += taken;
+    if (from < batch) socket.once('drain', turn);
+    else {
+      from = 0;
+      setImmediate(turn);
+    }
+  });
+}

@@ -48,6 +48,8 @@ namespace ksocket {
   X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting)) \
   X(SOCKET_SLOT_BITS, kSocketSlotBits)                           \
   X(DATAGRAM_BYTES_MAX, kDatagramBytesMax)                       \
+  X(JOINED_BYTES_MAX, kJoinedBytesMax)                           \
+  X(GSO_SEGMENTS_MIN, kGsoSegmentsMin)                           \
   X(RESULT_DEFERRED, kResultDeferred)                            \
   X(PEERS_MAX, kPeersMax)                                        \
   X(COUNTERS_PER_ROW, kCountersPerRow)                           \
