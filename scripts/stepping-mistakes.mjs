@@ -298,8 +298,6 @@ void`,
   ],
   'a run goes on though the socket cannot take more': [[sender, '      if (this.#deferred) return false;\n', '']],
   'memory is cut further though the socket cannot take more': [[sender, '        if (this.#deferred) break;\n', '']],
-    [sender, '        if (length < this.#runSize) this.#runSize = 0;', ''],
-  ],
   'records keep the listeners of the last flush': [
     [sender, '      this.#listeners[i] = undefined;\n      const result', '      const result'],
   ],
