@@ -38,3 +38,7 @@ export interface TakesSendResults {
 
 /** What is behind an id on a thread. */
 export type Endpoint = TakesDatagrams & Partial<TakesBatches> & Partial<TakesSendResults>;
+
+export function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
+  return endpoint.wantsBatches === true;
+}

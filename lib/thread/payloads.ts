@@ -40,6 +40,16 @@ export class OwnedPayloads {
     return new FastBuffer(this.#chunk as ArrayBuffer, from + this.#shift, size);
   }
 
+  /** As `take`, of a record that nothing is behind, and without a loop: a program that hears little runs this before it is
+   * compiled. */
+  takeOne(from: number, size: number): Buffer {
+    if (this.#bytes.length === 0 || this.#used + size > this.#bytes.length) this.#makeChunk(size);
+    const at = this.#used;
+    this.#bytes.set(this.#arena.subarray(from, from + size), at);
+    this.#used = at + size;
+    return new FastBuffer(this.#chunk as ArrayBuffer, at, size);
+  }
+
   /** The same in memory of its own. */
   alone(from: number, size: number): Buffer {
     const data = allocUnsafeSlow(size);
@@ -67,13 +77,7 @@ export class OwnedPayloads {
 
   #copy(from: number, until: number): void {
     const total = until - from;
-    if (this.#bytes.length === 0 || this.#used + total > this.#bytes.length) {
-      const chunk = allocUnsafeSlow(Math.max(CHUNK_BYTES, total)).buffer as ArrayBuffer;
-      getBuiltinModule('node:worker_threads').markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
-      this.#chunk = chunk;
-      this.#bytes = new Uint8Array(chunk);
-      this.#used = 0;
-    }
+    if (this.#bytes.length === 0 || this.#used + total > this.#bytes.length) this.#makeChunk(total);
     if (total <= LOOP_BYTES_MAX) {
       for (let i = 0; i < total; i++) this.#bytes[this.#used + i] = this.#arena[from + i];
     } else {
@@ -81,5 +85,14 @@ export class OwnedPayloads {
     }
     this.#shift = this.#used - from;
     this.#used += total;
+  }
+
+  #makeChunk(bytes: number): void {
+    const chunk = allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes)).buffer as ArrayBuffer;
+    getBuiltinModule('node:worker_threads').markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
+    this.#chunk = chunk;
+    this.#bytes = new Uint8Array(chunk);
+    this.#used = 0;
+    this.#until = this.#first; // nothing is copied ahead into this one
   }
 }

@@ -1,32 +1,20 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
 import type { ThreadMemory } from '../backend/contract.js';
-import {
-  C_BASE,
-  C_CROWDING,
-  C_HEAD,
-  C_WAKE_PENDING,
-  KIND_DATAGRAM,
-  KIND_DRAINED,
-  KIND_ERROR,
-  KIND_SENT,
-  SOCKET_SLOT_BITS,
-} from '../backend/layout.js';
+import { C_BASE, C_CROWDING, C_HEAD, C_WAKE_PENDING, KIND_DATAGRAM, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
 import { Batch } from './batch.js';
-import type { Endpoint, RemoteInfo, TakesBatches } from './endpoint.js';
+import { type Endpoint, type RemoteInfo, type TakesBatches, wantsBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
+import { notify } from './notices.js';
 import { OwnedPayloads } from './payloads.js';
+import { deliverPlain, isPlain } from './plain-datagram.js';
 import { ReceivedRecords } from './records.js';
 import { ReturnedRecords } from './returned-records.js';
 import { runTicks } from './run-ticks.js';
 import { budget, forget, goOnLater, type Waiter, waits } from './turns.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
-
-function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
-  return endpoint.wantsBatches === true;
-}
 
 /** What a receiver needs of its thread. */
 export interface ReceiverTools {
@@ -151,6 +139,7 @@ export class Receiver implements Waiter {
   // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
     if (this.#lanes !== undefined) this.#sort(this.#lanes, head, base);
+    else if (!again && this.#segmentAt === 0 && this.#tail === ((head - 1) | 0) && this.#deliverLone(base)) return true;
     if (again && this.#tail !== head && !this.#mayGoOn()) return false;
     while (this.#tail !== head) {
       const lanes = this.#lanes;
@@ -187,7 +176,7 @@ export class Receiver implements Waiter {
       this.#next(1);
     } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
       this.#next(1);
-      this.#notify(endpoint, at);
+      notify(this.#records, at, endpoint);
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#next(this.#fill(batch, endpoint.id, head, base));
@@ -202,6 +191,16 @@ export class Receiver implements Waiter {
     this.#batch ??= new Batch(this.#records, this.#arena);
     this.#batch.open(endpoint);
     return this.#batch;
+  }
+
+  // The only record there is, if it is nothing but a datagram.
+  #deliverLone(base: number): boolean {
+    const at = this.#records.at(this.#tail, base);
+    const endpoint = this.#endpointOf(this.#records.words[at]);
+    if (endpoint === undefined || !isPlain(this.#records.words, at, endpoint)) return false;
+    this.#next(1);
+    deliverPlain(this.#records, at, this.#payloads, endpoint);
+    return true;
   }
 
   // Those of the socket in a row, from #tail on. Returns how many.
@@ -244,7 +243,7 @@ export class Receiver implements Waiter {
       this.#done(lanes, lane, lane.records.length - lane.first, base);
     } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
       this.#done(lanes, lane, 1, base);
-      this.#notify(endpoint, at);
+      notify(this.#records, at, endpoint);
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
@@ -287,14 +286,6 @@ export class Receiver implements Waiter {
   #endpointOf(id: number): Endpoint | undefined {
     const endpoint = this.#endpoints[id & SLOT_MASK];
     return endpoint !== undefined && endpoint.id === id ? endpoint : undefined;
-  }
-
-  #notify(endpoint: Endpoint, at: number): void {
-    const records = this.#records;
-    const kind = records.kind(at);
-    if (kind === KIND_ERROR) endpoint.onReceiveError(records.result(at));
-    else if (kind === KIND_SENT) endpoint.onSent?.(records.sendNumber(at), records.result(at));
-    else if (kind === KIND_DRAINED) endpoint.onDrained?.();
   }
 
   // The datagrams of the record `n`, the first of its `lane` or, without one, all of them as long as there is time: they

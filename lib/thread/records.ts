@@ -23,7 +23,7 @@ import { type ParsedAddress, PeerNames } from './address.js';
 
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 const IPV4 = udp4.number; // its addresses are one word
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+export const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** Reads the receive ring. A record is told by `at`, its first word in `words`. */
 export class ReceivedRecords {
