@@ -7,6 +7,7 @@ const records = 'lib/thread/records.ts';
 const batch = 'lib/thread/batch.ts';
 const lanes = 'lib/thread/lanes.ts';
 const payloads = 'lib/thread/payloads.ts';
+const plain = 'lib/thread/plain-datagram.ts';
 const sender = 'lib/thread/sender.ts';
 const turns = 'lib/thread/turns.ts';
 const ring = 'native/core/memory/rx_ring.h';
@@ -21,7 +22,11 @@ const secondLook = `        // Cleared before the head is looked at again: what 
       } while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);`;
 
 /** Of these the program dies, or does not end; of all others that is no finding. */
-export const deadly = new Set(['places behind the end of the arena', 'more messages than places']);
+export const deadly = new Set([
+  'places behind the end of the arena',
+  'more messages than places',
+  'what the event loop has received is not published',
+]);
 
 export const mistakes = {
   // ---- who wakes whom
@@ -96,10 +101,17 @@ export const mistakes = {
   'results wait for room, and nobody asks for it': [
     [thread, '  if (!ring_.wait_for_room([&] { return ring_.room(1, 1) > 0; })) resume();', ''],
   ],
-  'what the event loop has received is not published': [[sharing, '  if (something) tools_.ring.publish();\n', '']],
-  'what the event loop has received is not read': [
-    [sharing, 'return something || outcome == RxTurn::Outcome::ring_full;', 'return false;'],
+  'what the event loop has received is not published': [
+    [sharing, '  tools_.ring.publish();\n  return true;', '  return true;'],
   ],
+  'what the event loop has received is not read': [
+    [sharing, '  tools_.ring.publish();\n  return true;', '  tools_.ring.publish();\n  return false;'],
+  ],
+
+  // ---- a datagram that comes alone
+  'a lone datagram comes for ever': [[receiver, '    this.#next(1);\n    deliverPlain(', '    deliverPlain(']],
+  'joined datagrams that come alone stay joined': [[plain, '    words[at + (D_SEGMENT_SIZE >> 2)] === 0 &&\n', '']],
+  'lone datagrams share their bytes': [[payloads, '    this.#used = at + size;\n', '']],
 
   // ---- where records are
   'the base is stored after the head': [
