@@ -42,11 +42,12 @@ export function sendMany(core: SocketCore, list: readonly unknown[]): number {
     if (list.length % 2 !== 0) {
       throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 2: data, peer');
     }
+    const pairs = [...list]; // reading it runs no code of the program's any more
     const destinationAt = (place: number) => {
-      const destination = destinationOfPeer(core, list[place], `list[${place}]`);
+      const destination = destinationOfPeer(core, pairs[place], `list[${place}]`);
       return isBlocked?.(destination.address) ? undefined : destination;
     };
-    return sendRun(core, list.length / 2, ({ sender }) => sender.sendPairs(core.id, list, destinationAt));
+    return sendRun(core, pairs.length / 2, ({ sender }) => sender.sendPairs(core.id, pairs, destinationAt));
   }
   if (list.length % 3 !== 0) {
     throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 3: data, port, address');

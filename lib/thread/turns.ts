@@ -1,6 +1,7 @@
 // What the drains of all threads of an environment may take of one turn of the event loop, and who goes on in the next.
 import { type Immediate, setImmediate } from '../base/runtime.js';
 import { Budget } from './budget.js';
+import { runTicks } from './run-ticks.js';
 
 export interface Waiter {
   /** Goes on; there is time. */
@@ -47,6 +48,11 @@ function onImmediate(): void {
   try {
     // Those who wait again come behind those who have not had their turn.
     for (let left = waiting.size; left > 0 && !budget.spent; left--) {
+      if (next !== undefined) {
+        if (runTicks === undefined) break;
+        runTicks(); // between the events of two threads as between those of one
+        if (budget.spent) break;
+      }
       [next] = waiting;
       waiting.delete(next as Waiter);
       next?.run();

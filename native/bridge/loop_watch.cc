@@ -15,6 +15,9 @@ namespace {
 // A timer waits no longer than this for a loop that looks for datagrams.
 constexpr uint64_t kSliceNs = 20'000;
 
+// Threads of the environment whose loop is not to sleep: they take turns.
+thread_local uint32_t awake = 0;
+
 }  // namespace
 
 bool LoopWatch::open(napi_env env, napi_value on_ready, uint32_t busy_poll_us, Calls calls) {
@@ -81,6 +84,7 @@ void LoopWatch::close() {
   *open_ = false;
   prepare_.reset();
   idle_.reset();
+  fall_asleep();
   for (UvHandle<Place>& place : places_) {
     place->owner = nullptr;
     Fd event = std::move(place->event);  // closed here, once libuv watches it no more
@@ -98,7 +102,8 @@ void LoopWatch::ready(uint32_t place) {
   bool some = calls_.receive(place);
   for (uint32_t looks = 0; some; looks++) {
     call_on_ready();
-    if (!*open || looks == kLimits.looks_in_a_row) return;
+    if (!*open) return;
+    if (looks == kLimits.looks_in_a_row) break;
     some = calls_.look_again() == Look::found;
   }
   if (busy_poll_ns_ > 0) stay_awake();
@@ -106,13 +111,20 @@ void LoopWatch::ready(uint32_t place) {
 
 void LoopWatch::stay_awake() {
   busy_until_ns_ = clock_ns(CLOCK_MONOTONIC) + busy_poll_ns_;
+  if (!std::exchange(awake_, true)) awake++;
   libuv().idle_start(idle_.get(), [](uv_idle_t* idle) { static_cast<LoopWatch*>(idle->data)->busy_poll(); });
 }
 
-// In short slices, between which the loop serves timers and all else.
+void LoopWatch::fall_asleep() {
+  if (std::exchange(awake_, false)) awake--;
+}
+
+// In short slices, between which the loop serves timers and all else; one look each if there are several of
+// us.
 void LoopWatch::busy_poll() {
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-  for (uint64_t end_ns = now_ns + kSliceNs; now_ns < end_ns; now_ns = clock_ns(CLOCK_MONOTONIC)) {
+  for (uint64_t end_ns = now_ns + (awake == 1 ? kSliceNs : 1); now_ns < end_ns;
+       now_ns = clock_ns(CLOCK_MONOTONIC)) {
     Look look = calls_.look_now();
     if (look == Look::not_now) break;
     if (look == Look::nothing) continue;
@@ -121,7 +133,9 @@ void LoopWatch::busy_poll() {
     if (*open) stay_awake();
     return;
   }
-  if (now_ns >= busy_until_ns_) libuv().idle_stop(idle_.get());
+  if (now_ns < busy_until_ns_) return;
+  libuv().idle_stop(idle_.get());
+  fall_asleep();
 }
 
 void LoopWatch::call_on_ready() {

@@ -55,6 +55,7 @@ class LoopWatch {
   void ready(uint32_t place);
   void stay_awake();
   void busy_poll();
+  void fall_asleep();
   void call_on_ready();
 
   napi_env env_ = nullptr;
@@ -68,6 +69,7 @@ class LoopWatch {
   UvHandle<uv_prepare_t> prepare_;
   uint64_t busy_poll_ns_ = 0;
   uint64_t busy_until_ns_ = 0;
+  bool awake_ = false;
   UvHandle<uv_idle_t> idle_;  // active while the loop is not to sleep
   std::vector<UvHandle<Place>> places_;
 };

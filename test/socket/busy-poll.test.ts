@@ -151,3 +151,32 @@ test('a listener that closes its socket, or all of them, ends the looking', asyn
     await ended;
   }
 });
+
+test('ticks run between the events of several threads', async () => {
+  await using sockets = new Sockets();
+  const all = [0, 1, 2].map(() => sockets.make({ type: 'udp4', busyPoll: 100 }));
+  const ports: number[] = [];
+  for (const socket of all) ports.push(await bound(socket));
+  let heard = 0;
+  let missed = 0;
+  let ticksDue = 0;
+  for (const socket of all) {
+    socket.on('message', () => {
+      heard++;
+      if (ticksDue > 0) missed++;
+      ticksDue = 2;
+      process.nextTick(() => ticksDue--);
+      Promise.resolve().then(() => ticksDue--);
+      const until = performance.now() + 0.3; // so that the time of a turn is up, and others wait
+      while (performance.now() < until);
+    });
+  }
+  const peer = sockets.makePeer();
+  await bound(peer);
+  for (let round = 0; round < 40; round++) {
+    const before = heard;
+    for (let i = 0; i < 5; i++) for (const port of ports) peer.send('x', port, '127.0.0.1');
+    await waitFor(() => heard === before + 5 * ports.length);
+  }
+  assert.equal(missed, 0, `of ${heard}`);
+});

@@ -29,16 +29,18 @@ class Moderation {
   // few datagrams that are: more wait there already, and of large ones its buffer does not hold many.
   //
   // A request/response exchange looks like a steady rate, but its next datagram comes only after our answer:
-  // a wait delays it and gathers nothing. So a wait that gathered no second datagram makes us skip the next
-  // 1, 3, 7, … chances.
+  // a wait delays it and gathers nothing, or, where several are under way at once, no more than those: less
+  // than half of what comes in that time when nobody waits. Such a wait makes us skip the next 1, 3, 7, …
+  // chances.
   uint64_t after(const RxRound& round, uint64_t now_ns) {
     uint32_t datagrams = round.datagrams;
     observe(datagrams, now_ns);
+    uint64_t waited_ns = std::exchange(waited_ns_, 0);
     if (!enabled() || datagrams == 0) return 0;
     if (!options_.adaptive) return round.filled ? 0 : wait_ns_max();
     futile_ = false;
     if (std::exchange(waited_, false)) {
-      futile_ = datagrams <= 1;
+      futile_ = datagrams <= 1 || 2 * datagrams * free_gap_ns_ < waited_ns;
       backoff_ = futile_ ? std::min(backoff_ * 2 + 1, kLimits.skipped_chances_max) : 0;
       skip_ = backoff_;
     }
@@ -49,18 +51,20 @@ class Moderation {
     }
     if (gap_ns_ > wait_ns_max() / kLimits.gather_datagrams) return 0;
     waited_ = true;
-    return std::clamp(options_.frames * gap_ns_, kWaitNsMin, wait_ns_max());
+    return waited_ns_ = std::clamp(options_.frames * gap_ns_, kWaitNsMin, wait_ns_max());
   }
 
   // Did the latest after() ask for a wait?
   bool waited() const { return waited_; }
-  // Did the wait before the latest round gather no second datagram?
+  // Did the wait before the latest round gather nothing that would not have come anyway?
   bool futile() const { return futile_; }
   // The mean time between two datagrams, lately.
   uint64_t gap_ns() const { return gap_ns_; }
 
   // For rounds that nobody would wait after.
   void observe(uint32_t datagrams, uint64_t now_ns) {
+    uint64_t since_round_ns = now_ns - std::exchange(round_at_ns_, now_ns);
+    if (waited_ns_ == 0 && datagrams > 0) observe_free(datagrams, since_round_ns);
     datagrams_ += datagrams;
     uint64_t elapsed_ns = now_ns - since_ns_;
     if (datagrams_ < kLimits.rate_datagrams && elapsed_ns < kLimits.rate_ns) return;
@@ -72,12 +76,28 @@ class Moderation {
  private:
   static constexpr uint64_t kWaitNsMin = 1000;  // rxUsecs counts microseconds
 
+  // Between two rounds without a wait.
+  void observe_free(uint32_t datagrams, uint64_t elapsed_ns) {
+    free_datagrams_ += datagrams;
+    free_ns_ += elapsed_ns;
+    if (free_datagrams_ < kLimits.rate_datagrams) return;
+    free_gap_ns_ = free_ns_ / free_datagrams_;
+    free_datagrams_ = 0;
+    free_ns_ = 0;
+  }
+
   uint64_t wait_ns_max() const { return uint64_t{options_.usecs_max} * 1000; }
 
   const Options options_;
   uint64_t since_ns_ = 0;
   uint32_t datagrams_ = 0;
   uint64_t gap_ns_ = std::numeric_limits<uint64_t>::max() / 1024;  // nothing has come yet
+  uint64_t round_at_ns_ = 0;
+  uint64_t waited_ns_ = 0;  // before the next round
+  // The mean time between two datagrams where nobody waited.
+  uint64_t free_gap_ns_ = std::numeric_limits<uint64_t>::max() / (1 << 20);
+  uint64_t free_ns_ = 0;
+  uint32_t free_datagrams_ = 0;
   uint32_t backoff_ = 0;
   uint32_t skip_ = 0;
   bool futile_ = false;

@@ -58,12 +58,53 @@ TEST(Moderation, does_not_wait_when_batches_are_full_without_it) {
 TEST(Moderation, does_not_wait_after_a_round_that_the_kernel_filled) {
   Moderation adaptive(kAdaptive), fixed({.usecs_max = 30, .frames = 64, .adaptive = false});
   uint32_t waits = 0;
-  for (uint64_t now = 0; now < 100'000'000; now += 10'000) {
-    waits += adaptive.after({8, false}, now) > 0;
-    ASSERT_EQ(adaptive.after({8, true}, now), 0u);
+  uint64_t now = 0;
+  for (uint32_t round = 0; round < 10'000; round++) {
+    uint64_t pause = adaptive.after({8, false}, now += 10'000);
+    waits += pause > 0;
+    now += 10'000 + pause;
+    ASSERT_EQ(adaptive.after({pause > 0 ? 48u : 8u, true}, now), 0u);
     ASSERT_EQ(fixed.after({8, true}, now), 0u);
   }
   EXPECT_GT(waits, 9'000u) << "of which there are as many as of those that wait";
+}
+
+// Of an exchange with several requests under way a wait gathers those, and no more however long it is.
+TEST(Moderation, gives_up_on_an_exchange_with_several_requests_under_way) {
+  for (uint32_t outstanding : {2u, 3u, 4u, 8u}) {
+    Moderation moderation(kAdaptive);
+    uint64_t now = 0;
+    uint32_t waits = 0;
+    uint64_t since_answer_ns = 0;
+    for (uint32_t round = 0; round < 20'000; round++) {
+      // Answered one by one, they come back 10 us later; behind a wait all are there.
+      uint64_t pause = moderation.after({since_answer_ns > 10'000 ? outstanding : 1}, now);
+      waits += pause > 0;
+      since_answer_ns = pause;
+      now += 10'000 / outstanding + pause;
+    }
+    EXPECT_GT(waits, 0u) << outstanding;
+    EXPECT_LT(waits, 60u) << outstanding;
+  }
+}
+
+// A rate that has become lower is not an exchange.
+TEST(Moderation, goes_on_waiting_where_less_comes_than_before) {
+  Moderation moderation(kAdaptive);
+  uint64_t now = 0;
+  uint32_t waits = 0;
+  double due = 0;
+  for (uint32_t round = 0; round < 20'000; round++) {
+    double per_us = round < 2'000 ? 0.15 : 0.06;  // 150 000 a second, then 60 000
+    uint32_t datagrams = static_cast<uint32_t>(due);
+    due -= datagrams;
+    uint64_t pause = moderation.after({std::max(datagrams, 1u)}, now);
+    if (round >= 10'000) waits += pause > 0;
+    uint64_t elapsed = 10'000 + pause;
+    now += elapsed;
+    due += per_us * static_cast<double>(elapsed) / 1000;
+  }
+  EXPECT_GT(waits, 9'000u);
 }
 
 // A ping-pong has a steady rate, but its next datagram comes only after our answer.
