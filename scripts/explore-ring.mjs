@@ -197,5 +197,7 @@ async function tryMistake({ file, text }, place) {
   ]);
   if (status !== 0) return `does not compile: ${out}`;
   const result = await run(join(place, 'explore'), [], { KSOCKET_SEED: '1', KSOCKET_SCHEDULES: UNTIL_FOUND });
-  return result.status === 0 ? 'is not found' : undefined;
+  if (result.status === 0) return 'is not found';
+  // A crash, or a compiler's library that is missing, is no finding.
+  return /^\[ {2}FAILED {2}\] \S+ \(/m.test(result.out) ? undefined : `ends with ${result.status}: ${result.out}`;
 }
