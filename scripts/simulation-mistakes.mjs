@@ -65,7 +65,7 @@ export const mistakes = {
   },
   'more is read than the ring has room for': {
     file: 'native/core/endpoint/rx_turn.cc',
-    from: `    wanted = yields_ ? 0 : room_for_messages(endpoint);`,
+    from: `    wanted = yields_ ? 0 : std::min(most, room_for_messages(endpoint));`,
     to: `    wanted = yields_ || room_for_messages(endpoint) == 0 ? 0 : RxBatch::kSlots;`,
     kind: 'receive',
   },

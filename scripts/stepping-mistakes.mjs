@@ -7,9 +7,10 @@ const records = 'lib/thread/records.ts';
 const batch = 'lib/thread/batch.ts';
 const lanes = 'lib/thread/lanes.ts';
 const payloads = 'lib/thread/payloads.ts';
-const plain = 'lib/thread/plain-datagram.ts';
+const endpoint = 'lib/thread/endpoint.ts';
 const sender = 'lib/thread/sender.ts';
 const turns = 'lib/thread/turns.ts';
+const reader = 'native/bridge/ring_reader.cc';
 const ring = 'native/core/memory/rx_ring.h';
 const turn = 'native/core/endpoint/rx_turn.cc';
 const thread = 'native/core/thread/io_thread.cc';
@@ -21,8 +22,9 @@ const secondLook = `        // Cleared before the head is looked at again: what 
         Atomics.store(control, C_WAKE_PENDING >> 2, 0);
       } while (Atomics.load(control, C_HEAD >> 2) !== this.#tail);`;
 
-/** Of these the program dies, or does not end; of all others that is no finding. */
+/** Of these the program may die, or not end; of all others that is no finding. */
 export const deadly = new Set([
+  'a payload overwrites the oldest',
   'places behind the end of the arena',
   'more messages than places',
   'what the event loop has received is not published',
@@ -109,9 +111,24 @@ export const mistakes = {
   ],
 
   // ---- a datagram that comes alone
-  'a lone datagram comes for ever': [[receiver, '    this.#next(1);\n    deliverPlain(', '    deliverPlain(']],
-  'joined datagrams that come alone stay joined': [[plain, '    words[at + (D_SEGMENT_SIZE >> 2)] === 0 &&\n', '']],
-  'lone datagrams share their bytes': [[payloads, '    this.#used = at + size;\n', '']],
+  'a lone datagram comes for ever': [
+    [receiver, '    this.#tail = (this.#tail + 1) | 0;\n    this.#draining = true;', '    this.#draining = true;'],
+  ],
+  'joined datagrams that come alone stay joined': [[reader, ' || record.segment_size != 0', '']],
+  'a lone datagram reaches the next socket in that place': [[endpoint, 'return endpoint.id === id && ', 'return ']],
+  'what came during the listener of a lone one waits for the next': [
+    [receiver, '      if (Atomics.load(this.#control, C_HEAD >> 2) !== this.#tail) goOnLater(this);\n', ''],
+  ],
+  'behind a lone datagram the flag is not cleared': [
+    [
+      receiver,
+      '      this.#tools.answers.flush();\n      Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);\n',
+      '      this.#tools.answers.flush();\n',
+    ],
+  ],
+  'what the listener of a lone datagram sends stays': [
+    [receiver, '      this.#tools.answers.flush();\n      Atomics.store', '      Atomics.store'],
+  ],
 
   // ---- where records are
   'the base is stored after the head': [
@@ -168,7 +185,11 @@ export const mistakes = {
     [turn, 'if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;', 'return std::max(messages, 2u);'],
   ],
   'a socket is found to crowd the ring, and then looks again': [
-    [turn, 'wanted = yields_ ? 0 : room_for_messages(endpoint);', 'wanted = room_for(endpoint);'],
+    [
+      turn,
+      'wanted = yields_ ? 0 : std::min(most, room_for_messages(endpoint));',
+      'wanted = std::min(most, room_for(endpoint));',
+    ],
   ],
   'records do not know the base': [
     [records, 'return ((n - base) & this.#mask) * RECORD_WORDS;', 'return (n & this.#mask) * RECORD_WORDS;'],
@@ -321,6 +342,6 @@ void`,
     [sender, 'this.#stagedBytes + length > STAGED_BYTES_MAX', 'this.#stagedBytes > STAGED_BYTES_MAX'],
   ],
   'what a drain has staged waits for the next': [
-    ['lib/thread/io-thread.ts', '      afterDrain: () => this.sender.flush(),', '      afterDrain: () => {},'],
+    [receiver, '      this.#tools.answers.flush();\n      budget.end();', '      budget.end();'],
   ],
 };

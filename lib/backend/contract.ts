@@ -10,6 +10,9 @@ export interface ThreadMemory {
   txArena: Uint8Array;
 }
 
+/** The ring has one record, which is this datagram (native/bridge/ring_reader.h). False: it was not read. */
+export type OnLone = (data: Buffer, id: number, address: string, family: number, port: number) => boolean;
+
 export interface NativeIoThreadOptions extends ThreadMemory {
   engine: string;
   busyPoll: number;
@@ -18,7 +21,6 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   adaptiveRx: boolean;
   /** May the event loop receive by itself while it is idle (native/core/sharing/loop_sharing.h)? */
   shareLoop: boolean;
-  onWake: () => void;
 }
 
 /** A literal address. */
@@ -39,7 +41,8 @@ export interface NativeForward {
 
 /** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
-  start(): number;
+  /** `onWake` reads the ring. */
+  start(onWake: () => void, onLone: OnLone): number;
   stop(): void;
   getEngineName(): string;
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;

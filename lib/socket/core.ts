@@ -24,14 +24,6 @@ export function isBlocked(list: BlockList, ip: string): boolean {
   return list.check(ip, familyOfAddress(String(ip)).blockListName);
 }
 
-function emitMessage(this: Face, data: Buffer, rinfo: RemoteInfo): void {
-  this.emit('message', data as Buffer<ArrayBuffer>, rinfo);
-}
-
-function emitBatch(this: Face, batch: Batch): void {
-  this.emit('batch', batch);
-}
-
 export class SocketCore extends Place implements TakesDatagrams, TakesBatches, TakesSendResults, StateSource {
   bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
@@ -69,14 +61,14 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
     if (this.#stopped) return;
     if (this.options.receiveBlockList && isBlocked(this.options.receiveBlockList, rinfo.address)) return;
     this.thread?.sender.passEvent();
-    this.#resource.runInAsyncScope(emitMessage, this.face, data, rinfo);
+    this.#resource.runInAsyncScope(this.face.emit, this.face, 'message', data, rinfo);
     this.thread?.sender.passEvent();
   }
 
   onBatch(batch: Batch): void {
     if (this.#stopped) return;
     this.thread?.sender.passEvent();
-    this.#resource.runInAsyncScope(emitBatch, this.face, batch);
+    this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
     this.thread?.sender.passEvent();
   }
 

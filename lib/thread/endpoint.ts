@@ -42,3 +42,8 @@ export type Endpoint = TakesDatagrams & Partial<TakesBatches> & Partial<TakesSen
 export function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
   return endpoint.wantsBatches === true;
 }
+
+/** Does the socket with this id take datagrams as messages without metadata? */
+export function isPlain(endpoint: Endpoint, id: number): boolean {
+  return endpoint.id === id && endpoint.metadata === undefined && !wantsBatches(endpoint);
+}

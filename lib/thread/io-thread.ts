@@ -70,7 +70,6 @@ export class IoThread {
       rxFrames: options.rxFrames,
       adaptiveRx: options.adaptiveRx,
       shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0,
-      onWake: () => this.#receiver.drain(),
     });
     this.#counters = new CounterPages((page) => this.#native.addCounters(page));
     this.#counters.reserve(0); // slot 0 counts for the thread itself
@@ -81,13 +80,13 @@ export class IoThread {
       (id) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1),
     );
     this.#receiver = new Receiver(memory, this.#endpoints, {
+      answers: this.sender,
       resume: () => this.#native.resume(),
-      afterDrain: () => this.sender.flush(),
       alone: () => this.#open === 1,
       held: () => this.#holds > 0,
     });
     this.#onIdle = onIdle;
-    const error = this.#native.start();
+    const error = this.#native.start(() => this.#receiver.drain(), this.#receiver.takeLone);
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw whyNoThread(error);
   }

@@ -40,16 +40,6 @@ export class OwnedPayloads {
     return new FastBuffer(this.#chunk as ArrayBuffer, from + this.#shift, size);
   }
 
-  /** As `take`, of a record that nothing is behind, and without a loop: a program that hears little runs this before it is
-   * compiled. */
-  takeOne(from: number, size: number): Buffer {
-    if (this.#bytes.length === 0 || this.#used + size > this.#bytes.length) this.#makeChunk(size);
-    const at = this.#used;
-    this.#bytes.set(this.#arena.subarray(from, from + size), at);
-    this.#used = at + size;
-    return new FastBuffer(this.#chunk as ArrayBuffer, at, size);
-  }
-
   /** The same in memory of its own. */
   alone(from: number, size: number): Buffer {
     const data = allocUnsafeSlow(size);

@@ -1,27 +1,26 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
 // each to its socket.
-import type { ThreadMemory } from '../backend/contract.js';
+import type { OnLone, ThreadMemory } from '../backend/contract.js';
 import { C_BASE, C_CROWDING, C_HEAD, C_WAKE_PENDING, KIND_DATAGRAM, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
 import { Batch } from './batch.js';
-import { type Endpoint, type RemoteInfo, type TakesBatches, wantsBatches } from './endpoint.js';
+import { type Endpoint, isPlain, type RemoteInfo, type TakesBatches, wantsBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
 import { notify } from './notices.js';
 import { OwnedPayloads } from './payloads.js';
-import { deliverPlain, isPlain } from './plain-datagram.js';
 import { ReceivedRecords } from './records.js';
 import { ReturnedRecords } from './returned-records.js';
 import { runTicks } from './run-ticks.js';
-import { budget, forget, goOnLater, type Waiter, waits } from './turns.js';
+import { budget, forget, goOnLater, type Waiter } from './turns.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 
 /** What a receiver needs of its thread. */
 export interface ReceiverTools {
+  /** What listeners have sent: flushed behind the last of a drain. */
+  readonly answers: { flush(): void };
   /** Tells the native thread that the ring has room. */
   resume(): void;
-  /** Runs when a drain has called its last listener. */
-  afterDrain(): void;
   /** Has the thread no other socket? */
   alone(): boolean;
   /** Does one of its sockets keep the process running? */
@@ -43,6 +42,8 @@ export class Receiver implements Waiter {
   #lanes: Lanes | undefined; // while records wait that there was no time for
 
   #draining = false;
+  /** Goes on later; while anything is left of a drain, it is set. */
+  waits = false;
 
   /** `endpoints`: by slot, shared with the thread's owner. */
   constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], tools: ReceiverTools) {
@@ -72,8 +73,29 @@ export class Receiver implements Waiter {
 
   /** Called on a wake-up. A listener's exception passes through; the datagrams behind it come in a later turn. */
   drain(): void {
-    if (!waits(this)) this.run();
+    if (!this.waits) this.run();
   }
+
+  /** The same of a record that comes alone. Where little comes this is all that runs of us, and it runs before it is
+   * compiled: then each call and each load counts, and what is called a few hundred times V8 compiles, for a program that
+   * has hardly anything to do. */
+  readonly takeLone: OnLone = (data, id, address, family, port) => {
+    const endpoint = this.#endpoints[id & SLOT_MASK];
+    if (this.#draining || this.waits || endpoint === undefined || !isPlain(endpoint, id)) return false;
+    this.#tail = (this.#tail + 1) | 0;
+    this.#draining = true;
+    try {
+      endpoint.onDatagram(data, { address, family: familyNames[family], port, size: data.length });
+    } finally {
+      this.#draining = false;
+      this.#returned.upTo(this.#tail);
+      this.#tools.answers.flush();
+      Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);
+      // It woke nobody while the flag was set.
+      if (Atomics.load(this.#control, C_HEAD >> 2) !== this.#tail) goOnLater(this);
+    }
+    return true;
+  };
 
   /** No drain comes after this. */
   stop(): void {
@@ -125,7 +147,7 @@ export class Receiver implements Waiter {
     } finally {
       this.#draining = false;
       this.#returned.upTo(this.#tail);
-      this.#tools.afterDrain();
+      this.#tools.answers.flush();
       budget.end();
       // Also when all is read, but the time is up: what comes next in this turn has to wait.
       if (budget.spent || !ended) goOnLater(this);
@@ -139,7 +161,6 @@ export class Receiver implements Waiter {
   // the next record is still untouched. `again`: there have been events already.
   #consume(head: number, base: number, again: boolean): boolean {
     if (this.#lanes !== undefined) this.#sort(this.#lanes, head, base);
-    else if (!again && this.#segmentAt === 0 && this.#tail === ((head - 1) | 0) && this.#deliverLone(base)) return true;
     if (again && this.#tail !== head && !this.#mayGoOn()) return false;
     while (this.#tail !== head) {
       const lanes = this.#lanes;
@@ -191,16 +212,6 @@ export class Receiver implements Waiter {
     this.#batch ??= new Batch(this.#records, this.#arena);
     this.#batch.open(endpoint);
     return this.#batch;
-  }
-
-  // The only record there is, if it is nothing but a datagram.
-  #deliverLone(base: number): boolean {
-    const at = this.#records.at(this.#tail, base);
-    const endpoint = this.#endpointOf(this.#records.words[at]);
-    if (endpoint === undefined || !isPlain(this.#records.words, at, endpoint)) return false;
-    this.#next(1);
-    deliverPlain(this.#records, at, this.#payloads, endpoint);
-    return true;
   }
 
   // Those of the socket in a row, from #tail on. Returns how many.

@@ -8,6 +8,8 @@ export interface Waiter {
   run(): void;
   /** Does what it waits for keep the process running? */
   readonly held: boolean;
+  /** Is it to go on later? */
+  waits: boolean;
 }
 
 const waiting = new Set<Waiter>();
@@ -20,16 +22,14 @@ export const budget = new Budget();
 /** `waiter` goes on later: in this turn of the event loop if there is time left, else in the next, behind the timers. */
 export function goOnLater(waiter: Waiter): void {
   waiting.add(waiter);
+  waiter.waits = true;
   arm();
   if (waiter.held) immediate?.ref?.();
 }
 
 export function forget(waiter: Waiter): void {
   waiting.delete(waiter);
-}
-
-export function waits(waiter: Waiter): boolean {
-  return waiting.has(waiter);
+  waiter.waits = false;
 }
 
 // An immediate comes in the same turn of the event loop, before any timer, unless an immediate has set it.
@@ -53,9 +53,9 @@ function onImmediate(): void {
         runTicks(); // between the events of two threads as between those of one
         if (budget.spent) break;
       }
-      [next] = waiting;
-      waiting.delete(next as Waiter);
-      next?.run();
+      [next] = waiting as Iterable<Waiter>;
+      forget(next);
+      next.run();
     }
   } finally {
     if (waiting.size > 0) arm();

@@ -49,7 +49,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
 }
 
 // new IoThread({ control, descriptors, arena, txDescriptors, txArena, engine, busyPoll, rxUsecs,
-// rxFrames, adaptiveRx, shareLoop, onWake })
+// rxFrames, adaptiveRx, shareLoop })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Object given = info[0].As<Napi::Object>();
   ring_.control = reinterpret_cast<RingControl*>(pin(given.Get("control")));
@@ -66,7 +66,6 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   options_.moderation = {u32(given.Get("rxUsecs")), u32(given.Get("rxFrames")),
                          boolean(given.Get("adaptiveRx"))};
   share_loop_ = boolean(given.Get("shareLoop"));
-  on_wake_ = Napi::Persistent(given.Get("onWake").As<Napi::Function>());
 }
 
 IoThreadObject::~IoThreadObject() {
@@ -82,18 +81,20 @@ uint8_t* IoThreadObject::pin(const Napi::Value& typed_array, size_t* length) {
 
 // ---- life
 
+// start(onWake, onLone): as RingReader::open
 Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   if (thread_) return number(info.Env(), -EALREADY);
   ChosenEngine chosen = choose_engine(engine_wanted_);
   if (!chosen.engine) return number(info.Env(), chosen.error);
-  if (waker_.open(env_, on_wake_.Value()) != napi_ok) return number(info.Env(), -ENOMEM);
+  reader_.open(env_, ring_, info[0], info[1]);
+  if (waker_.open(env_, reader_) != napi_ok) return number(info.Env(), -ENOMEM);
   // A thread-safe function adds its own cleanup hook when it is made, and hooks run in reverse: ours, added
   // after it, joins the thread while the function can still be called.
   napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
   thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
                                        [this] { waker_.wake(); });
   if (share_loop_ && thread_->engine().traits().exclusive &&
-      loop_watch_.open(env_, on_wake_.Value(), options_.busy_poll_us,
+      loop_watch_.open(env_, reader_, options_.busy_poll_us,
                        {[this](uint32_t place) { return thread_->receive_on_loop(place); },
                         [this] { return thread_->look_again(); }, [this] { return thread_->look_now(); },
                         [this] { thread_->before_poll(); }})) {
@@ -124,7 +125,7 @@ void IoThreadObject::tear_down() {
     thread_.reset();
   }
   pinned_.clear();
-  on_wake_.Reset();
+  reader_.close(env_);
 }
 
 // getEngineName() → the one that start() has made, else ""

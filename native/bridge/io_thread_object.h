@@ -19,6 +19,7 @@
 #include "bridge/arguments.h"
 #include "bridge/loop_watch.h"
 #include "bridge/process_exit.h"
+#include "bridge/ring_reader.h"
 #include "bridge/waker.h"
 #include "core/thread/io_thread.h"
 
@@ -103,7 +104,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   std::vector<uint64_t*> counter_pages_;
   std::string engine_wanted_;
   IoThread::Options options_;
-  Napi::FunctionReference on_wake_;
+  RingReader reader_;
   bool share_loop_;
   Waker waker_;
   LoopWatch loop_watch_;

@@ -20,7 +20,7 @@ thread_local uint32_t awake = 0;
 
 }  // namespace
 
-bool LoopWatch::open(napi_env env, napi_value on_ready, uint32_t busy_poll_us, Calls calls) {
+bool LoopWatch::open(napi_env env, RingReader& reader, uint32_t busy_poll_us, Calls calls) {
   const Libuv& uv = libuv();
   uv_loop_t* loop = nullptr;
   if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
@@ -33,7 +33,7 @@ bool LoopWatch::open(napi_env env, napi_value on_ready, uint32_t busy_poll_us, C
   napi_create_object(env, &resource);
   napi_create_reference(env, resource, 1, &resource_);
   napi_async_init(env, resource, name, &context_);
-  napi_create_reference(env, on_ready, 1, &on_ready_);
+  reader_ = &reader;
   env_ = env;
   calls_ = std::move(calls);
   open_ = std::make_shared<bool>(true);
@@ -91,7 +91,6 @@ void LoopWatch::close() {
     place.reset();
   }
   places_.clear();
-  napi_delete_reference(env_, on_ready_);
   napi_delete_reference(env_, resource_);
   napi_async_destroy(env_, context_);
 }
@@ -101,7 +100,7 @@ void LoopWatch::ready(uint32_t place) {
   std::shared_ptr<bool> open = open_;
   bool some = calls_.receive(place);
   for (uint32_t looks = 0; some; looks++) {
-    call_on_ready();
+    read_ring();
     if (!*open) return;
     if (looks == kLimits.looks_in_a_row) break;
     some = calls_.look_again() == Look::found;
@@ -129,7 +128,7 @@ void LoopWatch::busy_poll() {
     if (look == Look::not_now) break;
     if (look == Look::nothing) continue;
     std::shared_ptr<bool> open = open_;
-    call_on_ready();
+    read_ring();
     if (*open) stay_awake();
     return;
   }
@@ -138,21 +137,17 @@ void LoopWatch::busy_poll() {
   fall_asleep();
 }
 
-void LoopWatch::call_on_ready() {
+void LoopWatch::read_ring() {
   napi_env env = env_;  // the listener may close us
   napi_handle_scope handles;
   napi_open_handle_scope(env, &handles);
-  napi_value on_ready, receiver, resource;
-  napi_get_reference_value(env, on_ready_, &on_ready);
+  napi_value resource;
   napi_get_reference_value(env, resource_, &resource);
-  napi_get_global(env, &receiver);
   // Not napi_make_callback: what a listener threw has to be reported while the scope is open, as reporting it
   // unwinds the async contexts that the scope's end would otherwise find in disorder.
   napi_callback_scope scope;
   if (napi_open_callback_scope(env, resource, context_, &scope) == napi_ok) {
-    if (napi_call_function(env, receiver, on_ready, 0, nullptr, nullptr) == napi_pending_exception) {
-      rethrow_as_uncaught(env);
-    }
+    if (reader_->read(env) == napi_pending_exception) rethrow_as_uncaught(env);
     napi_close_callback_scope(env, scope);
   }
   napi_close_handle_scope(env, handles);

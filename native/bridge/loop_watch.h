@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "bridge/ring_reader.h"
 #include "bridge/uv_handle.h"
 #include "core/base/fd.h"
 #include "core/sharing/second_look.h"
@@ -24,7 +25,7 @@ class LoopWatch {
   ~LoopWatch() { close(); }
 
   struct Calls {
-    // A socket is readable. Is `on_ready` to be called?
+    // A socket is readable. Is the ring to be read?
     std::function<bool(uint32_t place)> receive;
     // Once more though nothing was said; behind listeners as long as it pays, and at once.
     std::function<Look()> look_again;
@@ -33,7 +34,7 @@ class LoopWatch {
   };
   // False where this runtime has no libuv loop for us; then nothing happened. `busy_poll_us`: so long after a
   // datagram the loop does not sleep, but looks for the next.
-  bool open(napi_env env, napi_value on_ready, uint32_t busy_poll_us, Calls calls);
+  bool open(napi_env env, RingReader& reader, uint32_t busy_poll_us, Calls calls);
   // No socket may be shared any more. Safe to call twice.
   void close();
 
@@ -56,10 +57,10 @@ class LoopWatch {
   void stay_awake();
   void busy_poll();
   void fall_asleep();
-  void call_on_ready();
+  void read_ring();
 
   napi_env env_ = nullptr;
-  napi_ref on_ready_ = nullptr;
+  RingReader* reader_ = nullptr;
   napi_ref resource_ = nullptr;
   napi_async_context context_ = nullptr;
   Calls calls_;

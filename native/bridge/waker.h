@@ -4,13 +4,16 @@
 
 #include <napi.h>
 
+#include "bridge/ring_reader.h"
+
 namespace ksocket {
 
 class Waker {
  public:
   ~Waker() { close(); }
 
-  napi_status open(napi_env env, napi_value on_wake);
+  // `reader` outlives it.
+  napi_status open(napi_env env, RingReader& reader);
   // From any thread, until close().
   void wake() { napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking); }
   // The thread that calls wake() must be gone. Safe to call twice.
@@ -20,7 +23,7 @@ class Waker {
   void unref(napi_env env) { napi_unref_threadsafe_function(env, function_); }
 
  private:
-  static void call(napi_env env, napi_value on_wake, void* context, void* data);
+  static void call(napi_env env, napi_value function, void* reader, void* data);
 
   napi_threadsafe_function function_ = nullptr;
 };

@@ -447,12 +447,17 @@ test('native code sends nothing from outside the staging memory, whatever the re
     rxFrames: 64,
     adaptiveRx: true,
     shareLoop: false,
-    onWake: () => {},
   });
   const counters = new SharedArrayBuffer(COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8);
   native.addCounters(new BigUint64Array(counters));
   try {
-    assert.equal(native.start(), 0);
+    assert.equal(
+      native.start(
+        () => {},
+        () => false,
+      ),
+      0,
+    );
     assert.equal(native.open(1, udp4.number, 0), 0);
     const records = new StagedRecords(memory.txDescriptors);
     memory.txArena.set(Buffer.from('good'), ARENA - 4);

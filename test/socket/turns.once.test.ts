@@ -55,8 +55,8 @@ function receiverOf(
     txArena: new Uint8Array(0),
   };
   return new Receiver(memory, endpoints, {
+    answers: { flush: afterDrain },
     resume() {},
-    afterDrain,
     alone: () => new Set(slots).size === 1,
     held: () => true,
   });
@@ -103,7 +103,7 @@ test('who has used up the time of a turn goes on behind the timers', async () =>
       budget.begin();
       work(5);
       budget.end();
-      goOnLater({ run: () => order.push('drain'), held: true });
+      goOnLater({ run: () => order.push('drain'), held: true, waits: false });
     });
     await waitFor(() => order.length === 2);
     assert.deepEqual(order, ['timer', 'drain']);

@@ -1,5 +1,5 @@
 // In place of lib/backend/load.ts: the stepped addon. The I/O thread may take steps before each call.
-import type { Binding, NativeIoThreadOptions } from '../../build-lib/backend/contract.js';
+import type { Binding, NativeIoThreadOptions, OnLone } from '../../build-lib/backend/contract.js';
 import { addon } from './native.js';
 import { world } from './world.js';
 
@@ -9,7 +9,14 @@ class IoThread extends addon.IoThread {
   constructor(options: NativeIoThreadOptions) {
     super(options);
     world.control = options.control;
-    world.onWake = options.onWake;
+  }
+
+  override start(onWake: () => void, onLone: OnLone): number {
+    return super.start(onWake, (...told) => {
+      const taken = onLone(...told);
+      world.see(taken ? 'a lone datagram is taken' : 'a lone datagram is for the ring');
+      return taken;
+    });
   }
 }
 for (const name of calls) {

@@ -11,6 +11,8 @@ interface Stepping {
   /** Is a wake-up of JavaScript under way? It is delivered now. */
   takeWake(): boolean;
   pendingWakes(): number;
+  /** JavaScript is called to read the ring. */
+  read(): void;
   arrive(fd: number, port: number, size: number, segmentSize: number, key: number): void;
   fail(fd: number, errno: number): void;
   /** Arrivals that were not received yet. */

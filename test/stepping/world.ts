@@ -33,6 +33,8 @@ const SITUATIONS = [
   'dropped',
   'dropped by close()',
   'full rings',
+  'a lone datagram is taken',
+  'a lone datagram is for the ring',
   'rings that start over',
   'sockets in turn',
   'thrown to the event loop',
@@ -54,7 +56,6 @@ class World {
   /** The shared cursors and flags; accesses to it are steps. */
   control: Int32Array | undefined;
   failure: Failure | undefined;
-  onWake: Callback = () => {};
   /** What is sent at one stage may still be taken back: it ends when something leaves, and with the event. */
   stage = 0;
   /** How often what has happened. */
@@ -143,7 +144,7 @@ class World {
   /** A wake-up arrives, if one is under way. */
   wake(): boolean {
     if (!stepping.takeWake()) return false;
-    this.call(this.onWake);
+    this.call(stepping.read);
     return true;
   }
 
@@ -162,10 +163,10 @@ class World {
       this.point();
       this.see('received by the event loop');
       if (!stepping.receiveOnLoop(place)) continue;
-      this.call(this.onWake);
+      this.call(stepping.read);
       while (stepping.lookNow()) {
         this.see('found by a second look');
-        this.call(this.onWake);
+        this.call(stepping.read);
       }
     }
   }

@@ -1,6 +1,9 @@
-// Tables of a fixed size that begin as zeroes. calloc(3) has large ones from the kernel, where a page costs
-// memory, and the time to clear it, once it is touched; an ordinary std::vector writes them all.
+// Tables of a fixed size that begin as zeroes. Large ones are the kernel's pages, which cost memory, and the
+// time to clear them, once they are touched. An ordinary std::vector writes them all; calloc(3) does where a
+// program has freed so large a piece before (M_MMAP_THRESHOLD in mallopt(3)).
 #pragma once
+
+#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -19,11 +22,17 @@ struct ZeroedMemory {
   using value_type = T;
 
   T* allocate(size_t count) {
-    void* memory = std::calloc(count, sizeof(T));
+    void* memory = is_large(count) ? pages(count * sizeof(T)) : std::calloc(count, sizeof(T));
     if (memory == nullptr) throw std::bad_alloc();
     return static_cast<T*>(memory);
   }
-  void deallocate(T* memory, size_t) { std::free(memory); }
+  void deallocate(T* memory, size_t count) {
+    if (is_large(count)) {
+      munmap(memory, count * sizeof(T));
+    } else {
+      std::free(memory);
+    }
+  }
 
   void construct(T*) {}
   template <typename... From>
@@ -31,6 +40,14 @@ struct ZeroedMemory {
     new (at) T(std::forward<From>(from)...);
   }
   bool operator==(const ZeroedMemory&) const { return true; }
+
+ private:
+  static constexpr size_t kLargeBytes = 64 * 1024;
+  static bool is_large(size_t count) { return count >= kLargeBytes / sizeof(T); }
+  static void* pages(size_t bytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+  }
 };
 
 template <typename T>

@@ -37,13 +37,13 @@ constexpr uint32_t kFutileTurns = 64;
 
 }  // namespace
 
-RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told) {
-  uint32_t wanted = RxBatch::kSlots;
+RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told, uint32_t most) {
+  uint32_t wanted = most;
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
   yields_ = ring_.yields(endpoint.id);
   if (deliver && !endpoint.drop_when_full) {
     // Nothing is read that the ring could not take: what stays in the kernel is not lost yet.
-    wanted = yields_ ? 0 : room_for_messages(endpoint);
+    wanted = yields_ ? 0 : std::min(most, room_for_messages(endpoint));
     if (wanted == 0) return Outcome::ring_full;
   }
 
@@ -80,7 +80,7 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told) {
     }
   }
   batch_.recycle(count);
-  if (count == wanted) round_.filled = true;
+  if (count == wanted && most == RxBatch::kSlots) round_.filled = true;
   if (into != nullptr) round_.large = true;
   return count < wanted ? Outcome::drained : Outcome::more;
 }

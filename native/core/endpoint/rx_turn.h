@@ -27,9 +27,9 @@ class RxTurn {
   RxTurn(Engine& engine, RxRing& ring, PeerTable& peers, TxFlush& flush, Counters thread_counters)
       : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
 
-  // `told`: the kernel has said that there is something, so that it is strange if there is nothing. The
-  // caller holds endpoint.rx_mutex.
-  Outcome receive(Endpoint& endpoint, bool told = true);
+  // `told`: the kernel has said that there is something, so that it is strange if there is nothing. `most`
+  // messages. The caller holds endpoint.rx_mutex.
+  Outcome receive(Endpoint& endpoint, bool told = true, uint32_t most = RxBatch::kSlots);
   // Before the socket closes: what waits in the kernel counts as received and dropped, and the kernel's own
   // drops are the last word. The caller holds endpoint.rx_mutex.
   void discard(Endpoint& endpoint);

@@ -79,6 +79,15 @@ struct Limits {
   // … which is at least so many rounds in that time: 8 000 wake-ups a second that nobody needs.
   uint64_t doze_rounds = 8;
 
+  // ---- little traffic
+
+  // Nothing for so long is a rest: what comes behind it mostly comes alone, and JavaScript may not be
+  // compiled yet. A turn of the event loop in which several sockets are readable has shorter pauses, a
+  // ping-pong, too.
+  uint64_t rest_ns = 100'000;
+  // Rounds of a socket in a row that brought one datagram each: the next will.
+  uint32_t lone_rounds = 8;
+
   // ---- sockets
 
   // Shared ones of a thread. A place costs a descriptor for as long as the thread lives, and a hand-over four

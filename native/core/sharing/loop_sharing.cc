@@ -202,18 +202,27 @@ bool LoopSharing::receive_on_loop(uint32_t place) {
   std::shared_ptr<Endpoint> endpoint = places_[place].endpoint;
   if (!endpoint) return false;
   note_recent(place);
-  bool to_read = receive(*endpoint, true);
+  bool to_read = receive(*endpoint, true, comes_alone(*endpoint) ? 1 : RxBatch::kSlots);
   tools_.counters.add(Counter::loop_rounds, 1);
-  note_loop_round();
+  uint32_t datagrams = note_loop_round();
+  uint32_t& lone_rounds = endpoint->sharing.lone_rounds;
+  lone_rounds = datagrams == 1 ? std::min(lone_rounds + 1, kLimits.lone_rounds) : 0;
   return to_read;
 }
 
+// Then the kernel is not asked for a second one, in vain; it would say that there is more. What a burst
+// leaves behind is told at once, and read as ever.
+bool LoopSharing::comes_alone(const Endpoint& endpoint) const {
+  return endpoint.sharing.lone_rounds == kLimits.lone_rounds &&
+         clock_ns(CLOCK_MONOTONIC) - loop_round_ns_ >= kLimits.rest_ns;
+}
+
 // True: JavaScript has to read the ring.
-bool LoopSharing::receive(Endpoint& endpoint, bool told) {
+bool LoopSharing::receive(Endpoint& endpoint, bool told, uint32_t most) {
   RxTurn::Outcome outcome;
   {
     std::lock_guard rx_lock(endpoint.rx_mutex);
-    outcome = tools_.turn.receive(endpoint, told);
+    outcome = tools_.turn.receive(endpoint, told, most);
   }
   if (outcome == RxTurn::Outcome::dead) {
     leave_loop(loop_, endpoint.fd.get());
@@ -271,13 +280,16 @@ void LoopSharing::give_up(Endpoint& endpoint) {
   calls_.postpone(endpoint, kReadable);
 }
 
-void LoopSharing::note_loop_round() {
+// How many datagrams it brought.
+uint32_t LoopSharing::note_loop_round() {
   RxRound round = tools_.turn.take_round();
-  if (!loop_owns() || round.datagrams == 0) return;
+  if (!loop_owns() || round.datagrams == 0) return round.datagrams;
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  loop_round_ns_ = now_ns;
   moderation_.observe(round.datagrams, now_ns);
   arbiter_.after_loop_round(round, moderation_.gap_ns(), now_ns);
   follow_arbiter();
+  return round.datagrams;
 }
 
 uint64_t LoopSharing::after_round(bool caught_up) {

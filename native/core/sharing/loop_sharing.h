@@ -125,10 +125,11 @@ class LoopSharing {
 
   void doze();
   bool came() const { return loop_came_.load(std::memory_order_relaxed); }
-  bool receive(Endpoint& endpoint, bool told);
+  bool receive(Endpoint& endpoint, bool told, uint32_t most = RxBatch::kSlots);
+  bool comes_alone(const Endpoint& endpoint) const;
   void note_recent(uint32_t place);
   void give_up(Endpoint& endpoint);
-  void note_loop_round();
+  uint32_t note_loop_round();
   void follow_arbiter();
   void hand_to_loop();
   void hand_to_thread();
@@ -157,6 +158,7 @@ class LoopSharing {
   SecondLook second_look_;               // the JavaScript thread's
   std::vector<Place> places_;            // guarded by mutex_
   std::vector<uint32_t> free_places_;    // guarded by mutex_
+  uint64_t loop_round_ns_ = 0;           // the latest of the loop's; guarded by mutex_
   std::vector<uint32_t> recent_;         // places, the latest first; guarded by mutex_
   FreshSockets fresh_;                   // guarded by mutex_
 };

@@ -50,6 +50,12 @@ Napi::Value pending(const Napi::CallbackInfo& info) {
   return number(info.Env(), pending_wakes());
 }
 
+// read(): JavaScript is called to read the ring; what a listener threw passes
+Napi::Value read(const Napi::CallbackInfo& info) {
+  if (reader() != nullptr) reader()->read(info.Env());
+  return info.Env().Undefined();
+}
+
 // arrive(fd, port, size, segmentSize, key): a datagram, or a super-datagram, from that port
 Napi::Value arrive(const Napi::CallbackInfo& info) {
   uint32_t size = u32(info[2]), key = u32(info[4]);
@@ -162,6 +168,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                {"setClock", set_clock},
                {"takeWake", take_wake_up},
                {"pendingWakes", pending},
+               {"read", read},
                {"arrive", arrive},
                {"fail", fail},
                {"waiting", waiting},

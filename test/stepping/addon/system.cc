@@ -22,6 +22,7 @@ namespace ksocket::stepping {
 namespace {
 
 int wakes = 0;
+RingReader* ring_reader = nullptr;
 
 // Neither side can go on: the test's process ends here, as it would hang for ever.
 [[noreturn]] void deadlock(const char* what) {
@@ -37,6 +38,10 @@ bool take_wake() {
 
 int pending_wakes() {
   return wakes;
+}
+
+RingReader* reader() {
+  return ring_reader;
 }
 
 }  // namespace ksocket::stepping
@@ -119,10 +124,11 @@ int __wrap_prctl(int, ...) {
 }
 
 napi_status __wrap_napi_create_threadsafe_function(napi_env, napi_value, napi_value, napi_value, size_t,
-                                                   size_t, void*, napi_finalize, void*,
+                                                   size_t, void*, napi_finalize, void* context,
                                                    napi_threadsafe_function_call_js,
                                                    napi_threadsafe_function* function) {
   *function = reinterpret_cast<napi_threadsafe_function>(&wakes);
+  ring_reader = static_cast<ksocket::RingReader*>(context);
   return napi_ok;
 }
 napi_status __wrap_napi_call_threadsafe_function(napi_threadsafe_function, void*,
@@ -133,6 +139,7 @@ napi_status __wrap_napi_call_threadsafe_function(napi_threadsafe_function, void*
 napi_status __wrap_napi_release_threadsafe_function(napi_threadsafe_function,
                                                     napi_threadsafe_function_release_mode) {
   wakes = 0;
+  ring_reader = nullptr;
   return napi_ok;
 }
 napi_status __wrap_napi_ref_threadsafe_function(napi_env, napi_threadsafe_function) {

@@ -1,0 +1,111 @@
+#include "bridge/ring_reader.h"
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/sharing/limits.h"
+
+namespace ksocket {
+
+namespace {
+
+// The socket wants batches, or more said of its datagrams: such a program goes on so.
+constexpr uint32_t kSkipped = 255;
+
+// The latest call of this thread's environment. All of its readers share a turn of the event loop.
+thread_local uint64_t ended_ns = 0;
+
+uint32_t load(uint32_t& word) {
+  return std::atomic_ref(word).load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+void RingReader::open(napi_env env, const RingMemory& ring, napi_value on_wake, napi_value on_lone) {
+  ring_ = ring;
+  open_ = std::make_shared<bool>(true);
+  napi_create_reference(env, on_wake, 1, &on_wake_);
+  napi_create_reference(env, on_lone, 1, &on_lone_);
+  napi_value names;  // a reference of its own a string cannot have before Node-API 10
+  napi_create_array_with_length(env, 1, &names);
+  napi_create_reference(env, names, 1, &names_);
+}
+
+void RingReader::close(napi_env env) {
+  if (!open_ || !std::exchange(*open_, false)) return;
+  napi_delete_reference(env, on_wake_);
+  napi_delete_reference(env, on_lone_);
+  napi_delete_reference(env, names_);
+}
+
+napi_status RingReader::read(napi_env env) {
+  std::shared_ptr<bool> open = open_;
+  bool rested = clock_ns(CLOCK_MONOTONIC) - ended_ns >= kLimits.rest_ns;
+  const Descriptor* lone = rested ? lone_datagram() : nullptr;
+  napi_value arguments[kArguments], result;
+  napi_status status = napi_generic_failure;
+  bool read = false;
+  if (lone != nullptr && arguments_of(env, *lone, arguments)) {
+    uint32_t id = lone->socket_id;
+    status = call(env, on_lone_, kArguments, arguments, &result);
+    if (status != napi_ok || napi_get_value_bool(env, result, &read) != napi_ok) read = true;
+    if (!read && *open) {
+      skip_ = kSkipped;
+      skipped_id_ = id;
+    }
+  }
+  if (!read && *open) status = call(env, on_wake_, 0, nullptr, &result);
+  ended_ns = clock_ns(CLOCK_MONOTONIC);
+  return status;
+}
+
+napi_status RingReader::call(napi_env env, napi_ref function, size_t count, napi_value* arguments,
+                             napi_value* result) {
+  napi_value callee, receiver;
+  napi_get_reference_value(env, function, &callee);
+  napi_get_global(env, &receiver);
+  return napi_call_function(env, receiver, callee, count, arguments, result);
+}
+
+// This thread is the consumer: what is published stays where it is until JavaScript has read it.
+const Descriptor* RingReader::lone_datagram() {
+  uint32_t tail = load(ring_.control->tail);
+  if (load(ring_.control->head) - tail != 1) return nullptr;
+  const Descriptor& record = ring_.descriptors[(tail - load(ring_.control->base)) & (ring_.slots - 1)];
+  if (record.kind != DescriptorKind::datagram || record.segment_size != 0 || record.flags != 0)
+    return nullptr;
+  bool inside =
+      uint64_t{record.offset} + record.length <= ring_.arena_bytes;  // JavaScript could write there, too
+  if (!inside) return nullptr;
+  if (skip_ > 0 && record.socket_id == skipped_id_) return skip_--, nullptr;
+  return &record;
+}
+
+bool RingReader::arguments_of(napi_env env, const Descriptor& record, napi_value* arguments) {
+  const uint8_t* payload = ring_.arena + record.offset;
+  if (napi_create_buffer_copy(env, record.length, payload, nullptr, &arguments[0]) != napi_ok) return false;
+  napi_create_uint32(env, record.socket_id, &arguments[1]);
+  arguments[2] = name_of(env, read_address(record));
+  napi_create_uint32(env, record.family, &arguments[3]);
+  napi_create_uint32(env, record.port, &arguments[4]);
+  return true;
+}
+
+napi_value RingReader::name_of(napi_env env, Address address) {
+  address.port = 0;
+  napi_value names, name;
+  napi_get_reference_value(env, names_, &names);
+  if (address == named_) {
+    napi_get_element(env, names, 0, &name);
+    return name;
+  }
+  std::string text = format_address(address);
+  napi_create_string_latin1(env, text.data(), text.size(), &name);
+  napi_set_element(env, names, 0, name);
+  named_ = address;
+  return name;
+}
+
+}  // namespace ksocket

@@ -1,0 +1,71 @@
+// Where datagrams come one at a time, the loop does not ask for a second one.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "core/sharing/limits.h"
+#include "support/sharing_rig.h"
+
+namespace ksocket::test {
+
+namespace {
+
+void rest() {
+  usleep(static_cast<useconds_t>(kLimits.rest_ns / 1000 + 50));
+}
+
+// `rounds` of the loop with one datagram each, and a rest before the next.
+void dribble(SharingRig& rig, const Endpoint& socket, uint32_t rounds) {
+  for (uint32_t i = 0; i < rounds; i++) {
+    rig.send(socket);
+    ASSERT_TRUE(rig.receive_on_loop(socket));
+    rest();
+  }
+}
+
+}  // namespace
+
+TEST(ComesAlone, after_some_that_did_and_a_rest_one_is_read) {
+  SharingRig rig;
+  auto socket = rig.add();
+  dribble(rig, *socket, kLimits.lone_rounds);
+  uint64_t before = rig.records;
+  rig.send(*socket, 3);
+  EXPECT_TRUE(rig.receive_on_loop(*socket));
+  EXPECT_EQ(rig.records - before, 1u);
+  EXPECT_TRUE(rig.tells_loop(*socket)) << "the kernel says that there is more";
+  EXPECT_TRUE(rig.receive_on_loop(*socket)) << "at once, so it was no lone one";
+  EXPECT_EQ(rig.records - before, 3u);
+}
+
+TEST(ComesAlone, not_before_that) {
+  SharingRig rig;
+  auto socket = rig.add();
+  dribble(rig, *socket, kLimits.lone_rounds - 1);
+  uint64_t before = rig.records;
+  rig.send(*socket, 3);
+  EXPECT_TRUE(rig.receive_on_loop(*socket));
+  EXPECT_EQ(rig.records - before, 3u);
+}
+
+TEST(ComesAlone, not_behind_a_burst) {
+  SharingRig rig;
+  auto socket = rig.add();
+  dribble(rig, *socket, kLimits.lone_rounds);
+  rig.send(*socket, 3);
+  while (rig.receive_on_loop(*socket)) {
+  }
+  rest();
+  uint64_t before = rig.records;
+  rig.send(*socket, 3);
+  EXPECT_TRUE(rig.receive_on_loop(*socket));
+  EXPECT_EQ(rig.records - before, 3u);
+}
+
+TEST(ComesAlone, is_no_full_round) {
+  SharingRig rig;
+  auto socket = rig.add();
+  dribble(rig, *socket, 4 * kLimits.patience_datagrams_min);
+  EXPECT_TRUE(rig.sharing.loop_owns());
+}
+
+}  // namespace ksocket::test

@@ -1,0 +1,209 @@
+// Datagrams that come one at a time, each behind a rest: they take a path of their own past the ring's reader.
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Batch, createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'ksocket';
+import { runProgram } from '../support/child.js';
+import { type AnySocket, bound, Inbox, kinds, Sockets, sent } from '../support/peer.js';
+import { test } from '../support/test.js';
+import { blockUntil, waitFor } from '../support/wait.js';
+
+/** More than the path asks for. */
+const REST_MS = 2;
+
+/** Memory of its own: what comes with others shares some. */
+const isAlone = (data: Buffer) => data.buffer.byteLength === data.length;
+
+const families: [type: SocketOptions, to: string][] = [
+  [{ type: 'udp4' }, '127.0.0.1'],
+  [{ type: 'udp6' }, '::1'],
+];
+
+test('they are what node:dgram says they are', async () => {
+  const sizes = [5, 0, 1, 1400, 65_507, 5];
+  for (const [options, to] of families) {
+    const heard: [number, string, RemoteInfo][][] = [];
+    for (const [, make] of kinds) {
+      await using sockets = new Sockets();
+      const socket = sockets.add(make(options));
+      const port = await bound(socket);
+      const all: [number, string, RemoteInfo][] = [];
+      socket.on('message', (data, rinfo) => all.push([data.length, data.toString('base64'), rinfo]));
+      const peer = sockets.add(make(options));
+      const from = await bound(peer);
+      for (const [i, size] of sizes.entries()) {
+        await sleep(REST_MS);
+        await sent(peer, Buffer.alloc(size, i + 1), port, to);
+        await waitFor(() => all.length === i + 1);
+      }
+      for (const [, , rinfo] of all) rinfo.port -= from;
+      heard.push(all);
+    }
+    assert.deepEqual(heard[1], heard[0]);
+  }
+});
+
+test('their senders are told from each other', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const inbox = new Inbox(socket);
+  const peers = ['127.0.0.1', '127.0.0.2', '127.0.0.1', '127.9.8.7'].map(() => sockets.makePeer());
+  const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.1', '127.9.8.7'];
+  for (const [i, peer] of peers.entries()) await bound(peer, addresses[i]);
+  for (const peer of [...peers, ...peers]) {
+    await sleep(REST_MS);
+    await sent(peer, 'x', port);
+  }
+  await waitFor(() => inbox.all.length === 8);
+  const senders = inbox.all.map(({ rinfo }) => `${rinfo.address} ${rinfo.port}`);
+  assert.deepEqual(
+    senders,
+    [...peers, ...peers].map((peer) => `${peer.address().address} ${peer.address().port}`),
+  );
+  assert.ok(inbox.all.some(({ data }) => isAlone(data)));
+});
+
+/** Sends one at a time until `count` were heard. */
+async function dribble(socket: Socket, peer: AnySocket, count: number, heard: () => number): Promise<void> {
+  const { port } = socket.address();
+  for (let i = 1; i <= count; i++) {
+    await sleep(REST_MS);
+    await sent(peer, 'x', port);
+    await waitFor(() => heard() === i);
+  }
+}
+
+test('whoever wants batches gets them, and whoever does not any more gets messages', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  await bound(socket);
+  const peer = sockets.makePeer();
+  const heard: string[] = [];
+  const onBatch = (batch: Batch) => heard.push(`batch of ${batch.length}`);
+  socket.on('message', (data) => heard.push(isAlone(data) ? 'alone' : 'message'));
+  await dribble(socket, peer, 4, () => heard.length);
+  assert.ok(heard.includes('alone'), heard.join());
+  heard.length = 0;
+  socket.on('batch', onBatch);
+  await dribble(socket, peer, 4, () => heard.length);
+  assert.deepEqual(heard, Array(4).fill('batch of 1'));
+  heard.length = 0;
+  socket.off('batch', onBatch);
+  await dribble(socket, peer, 4, () => heard.length);
+  assert.ok(
+    heard.every((what) => what === 'alone' || what === 'message'),
+    heard.join(),
+  );
+});
+
+test('what was asked for is said of them, too', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make({ type: 'udp4', receiveTtl: true });
+  await bound(socket);
+  const inbox = new Inbox(socket);
+  await dribble(socket, sockets.makePeer(), 3, () => inbox.all.length);
+  assert.deepEqual(
+    inbox.all.map(({ rinfo }) => typeof rinfo.ttl),
+    Array(3).fill('number'),
+  );
+});
+
+test('a listener that throws has had its datagram, and the next comes', async () => {
+  const { stdout, code } = await runProgram(
+    async (rest: number) => {
+      const { createSocket } = await import('ksocket');
+      const { setTimeout: sleep } = await import('node:timers/promises');
+      const socket = createSocket('udp4');
+      const heard: string[] = [];
+      process.on('uncaughtException', (error) => heard.push(error.message));
+      socket.on('message', (data) => {
+        process.nextTick(() => heard.push(`tick ${data}`));
+        throw new Error(`${data} ${data.buffer.byteLength === data.length}`);
+      });
+      await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+      const peer = createSocket('udp4');
+      for (const text of ['a', 'b', 'c']) {
+        await sleep(rest);
+        peer.send(text, socket.address().port);
+        while (!heard.includes(`tick ${text}`)) await sleep(1);
+      }
+      console.log(heard.join());
+      process.exit();
+    },
+    [REST_MS],
+  );
+  assert.deepEqual([stdout, code], ['a true,tick a,b true,tick b,c true,tick c\n', 0]);
+});
+
+test('an answer leaves with the listener, and what came meanwhile is heard', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const peer = sockets.makePeer();
+  const answers = new Inbox(peer);
+  await bound(peer);
+  const second = sockets.make();
+  await bound(second);
+  const heard: string[] = [];
+  socket.on('message', (data, { port: to }) => {
+    heard.push(`${data}${isAlone(data) ? '' : ' with others'}`);
+    socket.send(`answer to ${data}`, to, '127.0.0.1');
+    if (String(data) !== 'first') return;
+    second.sendMany(['second', port, '127.0.0.1']);
+    // The thread takes it while this listener runs: nobody is woken for it.
+    blockUntil(() => socket.stats().rxDatagrams === 2, 'the second');
+  });
+  await sleep(REST_MS);
+  peer.send('first', port, '127.0.0.1');
+  await answers.take(1);
+  await waitFor(() => heard.length === 2);
+  assert.deepEqual([answers.texts, heard], [['answer to first'], ['first', 'second with others']]);
+});
+
+for (const own of [false, true]) {
+  test(`a listener may close its socket${own ? ', and end its thread' : ''}`, async () => {
+    await using sockets = new Sockets();
+    const peer = sockets.makePeer();
+    for (let i = 0; i < 10; i++) {
+      const socket = createSocket(own ? { type: 'udp4', rxUsecs: 0 } : { type: 'udp4' });
+      const port = await bound(socket);
+      const heard = once(socket, 'message');
+      const end = once(socket, 'close');
+      socket.on('message', () => socket.close());
+      await sleep(REST_MS);
+      peer.send('x', port, '127.0.0.1');
+      assert.ok(isAlone((await heard)[0]));
+      await end;
+    }
+  });
+}
+
+test('they come in the context in which the socket was made', async () => {
+  const storage = new AsyncLocalStorage<string>();
+  await using sockets = new Sockets();
+  const socket = storage.run('made here', () => sockets.make());
+  await bound(socket);
+  const seen: unknown[] = [];
+  socket.on('message', (data) => seen.push(isAlone(data) ? storage.getStore() : 'with others'));
+  await storage.run('sent here', () => dribble(socket, sockets.makePeer(), 3, () => seen.length));
+  assert.ok(
+    seen.includes('made here') && seen.every((each) => each !== 'sent here' && each !== undefined),
+    seen.join(),
+  );
+});
+
+test('a burst behind them comes whole and in order', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const inbox = new Inbox(socket);
+  const peer = sockets.makePeer();
+  await dribble(socket, peer, 20, () => inbox.all.length); // the loop reads one at a time by now
+  const burst = Array.from({ length: 100 }, (_, i) => `${i}`);
+  for (const text of burst) peer.send(text, port, '127.0.0.1');
+  await inbox.take(120);
+  assert.deepEqual(inbox.texts.slice(20), burst);
+  assert.equal(socket.stats().rxDatagrams, 120);
+});
