@@ -15,6 +15,7 @@ export function sending() {
       entries: [
         entry('ksocket', 'send-many', sendOne),
         entry('ksocket', 'send-list', sendOne, 'ksocket, a list'),
+        entry('ksocket', 'send-list', { ...sendOne, distinct: true }, 'ksocket, a list of different payloads'),
         entry('ksocket', 'send-segments', sendOne, 'ksocket, segmentSize'),
         entry('dgram', 'send', sendOne),
         entry('dgram-newest', 'send', sendOne),

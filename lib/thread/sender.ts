@@ -222,19 +222,41 @@ export class Sender {
     const room = Math.min(Math.floor((this.#runEnd - start) / size), STAGED_DATAGRAMS_MAX - this.#datagrams);
     const end = Math.min(list.length, from + (room + 1) * step);
     let at = start;
+    let latest = list[from]; // the payload that ends at `at`
+    let repeated = 0; // and the same again behind it, still to be copied
     for (let i = from + step; i < end; i += step) {
       const payload = list[i];
-      if (!isBytes(payload) || lengthOf(payload) !== size) break;
       if (step === 3 && (list[i + 1] !== list[from + 1] || list[i + 2] !== list[from + 2])) break;
+      if (payload === latest) {
+        repeated++;
+        continue;
+      }
+      if (!isBytes(payload) || lengthOf(payload) !== size) break;
+      at = this.#repeat(at, size, repeated);
+      repeated = 0;
       this.#arena.set(payload, at);
       at += size;
+      latest = payload;
     }
+    at = this.#repeat(at, size, repeated);
     if (at === start) return 0;
     this.#stagedBytes = at;
     const count = (at - start) / size;
     this.#datagrams += count;
     this.#records.lengthen(this.#staged - 1, at - start);
     return count;
+  }
+
+  // What ends at `at` once more, so many times, in as few copies as it can be. Returns where it ends.
+  #repeat(at: number, size: number, times: number): number {
+    const from = at - size;
+    const until = at + size * times;
+    for (let end = at; end < until; ) {
+      const bytes = Math.min(end - from, until - end);
+      this.#arena.copyWithin(end, from, from + bytes);
+      end += bytes;
+    }
+    return until;
   }
 
   // A datagram of a list: in the record of the one before it, if it goes to the same place and has its size. False where

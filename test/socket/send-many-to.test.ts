@@ -31,7 +31,9 @@ const joins = () => features().engine === 'mmsg' && features().gso;
 
 // ---- a list
 
-const ways: [string, (socket: Socket, list: (string | NodeJS.ArrayBufferView)[], port: number) => number][] = [
+type Payloads = (string | NodeJS.ArrayBufferView)[];
+const ways: [string, (socket: Socket, list: Payloads, port: number) => number][] = [
+  ['triples', (socket, list, port) => socket.sendMany(list.flatMap((data) => [data, port, '127.0.0.1']))],
   ['port and address', (socket, list, port) => socket.sendMany(list, { port, address: '127.0.0.1' })],
   ['a peer', (socket, list, port) => socket.sendMany(list, socket.peer('127.0.0.1', port))],
   ['a peer as an option', (socket, list, port) => socket.sendMany(list, { peer: socket.peer('127.0.0.1', port) })],
@@ -47,6 +49,26 @@ for (const [name, send] of ways) {
     await inbox.take(6);
     assert.deepEqual(inbox.texts, [text, 'b', 'cc', '', '\0\0\0', 'last']);
     assert.equal(sender.stats().txDatagrams, 6);
+  });
+
+  test(`sendMany to one place sends a payload as often as the list has it, among others of its size: ${name}`, async () => {
+    await using sockets = new Sockets();
+    const { sender, inbox, port } = await pair(sockets);
+    const [a, b, c] = [0, 1, 2].map((n) => Buffer.alloc(24, n + 1));
+    const like = Buffer.from(a); // another object with the same bytes
+    const list = [
+      ...[a, b, b, c, c, c, a],
+      ...Array<Buffer>(500).fill(b),
+      ...[a, like, a, like, like],
+      ...Array<string>(5).fill('as long as a and b and c'),
+      ...Array<string>(5).fill('shorter'),
+      ...Array<string>(3).fill(''),
+      ...Array<Buffer>(130).fill(c),
+    ];
+    assert.equal(send(sender, list, port), list.length);
+    await inbox.take(list.length);
+    for (const [i, { data }] of inbox.all.entries()) assert.ok(data.equals(Buffer.from(list[i])), `datagram ${i}`);
+    assert.equal(sender.stats().txDatagrams, list.length);
   });
 
   test(`sendMany to one place joins runs of one size, of which the last may be shorter: ${name}`, async () => {

@@ -82,10 +82,9 @@ export const roles = {
     const { ports, size, batch, connected } = options;
     const socket = await dgramLike.openSender(options, tally);
     requireMethod(socket, 'sendMany');
-    const payload = Buffer.alloc(size, 'k');
     const step = connected ? 1 : 3;
     const list = [];
-    for (let i = 0; i < batch; i++) {
+    for (const [i, payload] of payloads(options).entries()) {
       list.push(payload);
       if (!connected) list.push(ports[i % ports.length], '127.0.0.1');
     }
@@ -98,7 +97,7 @@ export const roles = {
     const socket = await dgramLike.openSender(options, tally);
     requireMethod(socket, 'peer');
     const peer = socket.peer('127.0.0.1', ports[0]);
-    const list = new Array(batch).fill(Buffer.alloc(size, 'k'));
+    const list = payloads(options);
     sendInTurns(socket, tally, size, batch, (from) => socket.sendMany(from === 0 ? list : list.slice(from), peer));
     return { stats: () => socket.stats?.() };
   },
@@ -113,6 +112,12 @@ export const roles = {
     return { stats: () => socket.stats?.() };
   },
 };
+
+// One again and again, as the other libraries' senders have it, or each `distinct`: then none is copied for many.
+function payloads({ size, batch, distinct = false }) {
+  const one = Buffer.alloc(size, 'k');
+  return Array.from({ length: batch }, () => (distinct ? Buffer.from(one) : one));
+}
 
 // `send` sends a batch from its `from`-th datagram on. What was not taken goes first, or the first peers of a list would
 // get more than the last.
