@@ -95,6 +95,7 @@ void check(const Incoming& before, uint32_t passed, const Incoming& after) {
 void run(Random& in) {
   static TxFlush flush;
   static RxBatch batch;
+  static RxRound round;
   World world(1'000'000'000'000);
   Deaf engine;
   test::CounterRow counters;
@@ -119,7 +120,7 @@ void run(Random& in) {
       const Incoming& one = incoming.back();
       passed.push_back(model.pass(who, segments_of(one.length, one.segment_size), world.now_ns()));
     }
-    std::span<const Incoming> admitted = guard.answer({engine, flush, batch}, nullptr, incoming);
+    std::span<const Incoming> admitted = guard.answer({engine, flush, batch, round}, nullptr, incoming);
     size_t next = 0;
     for (size_t i = 0; i < incoming.size(); i++) {
       if (passed[i] == 0) continue;

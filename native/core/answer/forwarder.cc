@@ -244,6 +244,11 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
   flow.answers += datagrams;
   touch(flow, now_ns);
   counters_.add(Counter::returned, datagrams);
+  RxRound& round = tools.round;
+  round.datagrams += static_cast<uint32_t>(datagrams);
+  round.forwarded += static_cast<uint32_t>(datagrams);
+  round.returned += static_cast<uint32_t>(datagrams);
+  if (count == RxBatch::kSlots) round.filled = true;
   to_clients.flush(tools, tools.batch.base());
   tools.batch.recycle(count);
 }

@@ -7,6 +7,7 @@
 
 #include "core/datapath/incoming.h"
 #include "core/datapath/rx_batch.h"
+#include "core/datapath/rx_round.h"
 #include "core/datapath/tx_flush.h"
 #include "engine/engine.h"
 
@@ -17,6 +18,7 @@ struct ResponderTools {
   Engine& engine;
   TxFlush& flush;
   RxBatch& batch;
+  RxRound& round;
 };
 
 class RuleResponder;

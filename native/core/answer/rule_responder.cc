@@ -178,6 +178,7 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
       delivered_.push_back(incoming.part(run.offset, run.length, segment_size));
       break;
     case Action::forward:
+      tools.round.forwarded += run.datagrams;
       run.forwarder->forward(incoming.from, base, run.offset, run.length, segment_size, incoming.metadata.ttl,
                              clock_ns(CLOCK_MONOTONIC));
       break;

@@ -6,8 +6,8 @@
 
 #include "core/datapath/peer_table.h"
 #include "core/datapath/rx_batch.h"
+#include "core/datapath/rx_round.h"
 #include "core/endpoint/endpoint.h"
-#include "core/endpoint/rx_round.h"
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "engine/engine.h"
@@ -36,11 +36,12 @@ class RxTurn {
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
-  // All turns since the last call.
+  // All turns since the last take_round().
+  const RxRound& round() const { return round_; }
   RxRound take_round() { return std::exchange(round_, {}); }
 
   // For what a responder does between two batches.
-  ResponderTools tools() { return {engine_, flush_, batch_}; }
+  ResponderTools tools() { return {engine_, flush_, batch_, round_}; }
 
  private:
   // As room_for(), of a socket that need not leave the rest to others.

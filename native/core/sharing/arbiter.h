@@ -25,7 +25,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "core/endpoint/rx_round.h"
+#include "core/datapath/rx_round.h"
 #include "core/sharing/limits.h"
 
 namespace ksocket {

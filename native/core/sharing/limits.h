@@ -25,6 +25,21 @@ struct Limits {
   // second, which costs it 0.2 % of its time.
   uint32_t skipped_chances_max = 1023;
 
+  // ---- forwarding
+
+  // The longest wait for a fuller batch, in microseconds …
+  uint32_t forward_wait_us = 200;
+  // … which has to gather so many datagrams: below 40 000 a second they would wait long for little.
+  uint32_t gather_forwarded = 8;
+  // Rounds in a row of nothing but what was forwarded before anybody waits: who is answered by the thread
+  // itself never does.
+  uint32_t forward_rounds = 64;
+  // The other side may have answered by then. To fall asleep and to be woken takes as long.
+  uint64_t forward_look_ns = 20'000;
+  // Two processes that share a processor answer within that. What is found later others have delayed: they
+  // had the rest of their time slice.
+  uint64_t forward_late_ns = 200'000;
+
   // ---- the loop owns the sockets, and could lose them
 
   // A shorter gap than this: a wait of 100 us (rxUsecs) gathers four datagrams and more, which pays for the

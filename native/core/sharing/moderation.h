@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-#include "core/endpoint/rx_round.h"
+#include "core/datapath/rx_round.h"
 #include "core/sharing/limits.h"
 
 namespace ksocket {
@@ -16,9 +16,10 @@ namespace ksocket {
 class Moderation {
  public:
   struct Options {
-    uint32_t usecs_max = 0;  // the longest wait; 0: never wait
-    uint32_t frames = 64;    // enough for a batch
-    bool adaptive = true;    // wait only where it pays; else unless a round was filled
+    uint32_t usecs_max = 0;                      // the longest wait; 0: never wait
+    uint32_t frames = 64;                        // enough for a batch
+    bool adaptive = true;                        // wait only where it pays; else unless a round was filled
+    uint32_t gather = kLimits.gather_datagrams;  // so many have to come in the longest wait
   };
 
   explicit Moderation(Options options) : options_(options) {}
@@ -49,7 +50,7 @@ class Moderation {
       skip_--;
       return 0;
     }
-    if (gap_ns_ > wait_ns_max() / kLimits.gather_datagrams) return 0;
+    if (gap_ns_ > wait_ns_max() / options_.gather) return 0;
     waited_ = true;
     return waited_ns_ = std::clamp(options_.frames * gap_ns_, kWaitNsMin, wait_ns_max());
   }

@@ -53,7 +53,8 @@ IoThread::IoThread(std::unique_ptr<Engine> engine, const RingMemory& memory, Cou
                   engine_->wake();  // it may be told to try again later
                 },
                 [this] { return stopping_.load() || resume_asked_.load() || postponed_.due(); }},
-               options.busy_poll_us > 0 ? kBusyLoopLimits : kLimits) {
+               options.busy_poll_us > 0 ? kBusyLoopLimits : kLimits),
+      pace_(options.busy_poll_us == 0) {
   if (options.busy_poll_us > 0) engine_->busy_poll(options.busy_poll_us);
 }
 
@@ -167,7 +168,7 @@ void IoThread::run() {
       put_completions();
       bool caught_up = ring_.consumer_caught_up();
       publish();
-      pause_ns = sharing_.after_round(caught_up);
+      pause_ns = after_round(caught_up);
     }
     ticker_.tick();
     if (pause_ns > 0) sleep_ns(pause_ns);
@@ -182,9 +183,11 @@ std::span<Event> IoThread::wait(std::span<Event> buffer) {
     do {
       std::span<Event> events = look(buffer, 0);
       if (!events.empty()) return events;
-      if (stopping_.load(std::memory_order_relaxed) || resume_asked_.load(std::memory_order_relaxed))
-        return {};
+      if (has_to_go_on()) return {};
     } while (clock_ns(CLOCK_MONOTONIC) < until_ns);
+  } else {
+    std::span<Event> events = pace_.look([&] { return look(buffer, 0); }, [&] { return has_to_go_on(); });
+    if (!events.empty() || has_to_go_on()) return events;
   }
   int tick_ms = ticker_.timeout_ms(), postponed_ms = postponed_.timeout_ms();
   return look(buffer, tick_ms < 0 || postponed_ms < 0 ? std::max(tick_ms, postponed_ms)

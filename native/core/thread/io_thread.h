@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/datapath/peer_table.h"
 #include "core/endpoint/endpoint.h"
 #include "core/endpoint/endpoint_table.h"
@@ -24,6 +25,7 @@
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "core/sharing/loop_sharing.h"
+#include "core/thread/forward_pace.h"
 #include "core/thread/postponed.h"
 #include "core/thread/ticker.h"
 #include "engine/engine.h"
@@ -99,8 +101,20 @@ class IoThread {
 
   static void* entry(void* self);
   void run();
+  // How long to sleep before the next round.
+  uint64_t after_round(bool caught_up) {
+    RxRound round = turn_.round();
+    uint64_t pause_ns = sharing_.after_round(caught_up);
+    uint64_t forwarding_ns = pace_.after(round, round.forwarded > 0 ? clock_ns(CLOCK_MONOTONIC) : 0);
+    if (forwarding_ns > 0) counters_.add(Counter::moderations, 1);
+    return pause_ns + forwarding_ns;
+  }
   std::span<Event> wait(std::span<Event> events);
   std::span<Event> look(std::span<Event> events, int timeout_ms);
+  // Somebody has woken the thread for something that no event says.
+  bool has_to_go_on() const {
+    return stopping_.load(std::memory_order_relaxed) || resume_asked_.load(std::memory_order_relaxed);
+  }
   bool only_shared(std::span<const Event> events);
   void serve(const Event& event);
   void receive(const std::shared_ptr<Endpoint>& endpoint);
@@ -139,6 +153,7 @@ class IoThread {
   std::vector<Descriptor> completions_;  // records that the ring had no room for yet
 
   LoopSharing sharing_;  // owns that lock
+  ForwardPace pace_;     // the I/O thread's
 };
 
 }  // namespace ksocket

@@ -205,6 +205,18 @@ TEST(Forwarder, of_what_leaves_together_the_fewest_hops_hold) {
   for (int i = 0; i < 3; i++) EXPECT_EQ(back_end.receive(), "x");
 }
 
+// By that the thread knows whether it may wait, and for whom to look.
+TEST(Forwarder, says_of_a_round_what_came_back) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  relay.arrive(client.address(), "a");
+  serve(back_end, "a", "b");
+  EXPECT_EQ(relay.answer(client), "b");
+  EXPECT_EQ(relay.round.datagrams, 1u);
+  EXPECT_EQ(relay.round.forwarded, 1u);
+  EXPECT_EQ(relay.round.returned, 1u);
+}
+
 TEST(Forwarder, without_the_guard_hops_are_not_looked_at) {
   Peer back_end, client;
   Relay relay({&back_end});

@@ -41,7 +41,7 @@ class Conversation {
   // is what JavaScript may have of it: "data", or "data/size".
   Lines answers() {
     delivered.clear();
-    for (const Incoming& one : responder.answer({engine, flush, batch}, payloads_.data(), incoming_)) {
+    for (const Incoming& one : responder.answer({engine, flush, batch, round}, payloads_.data(), incoming_)) {
       std::string data(payloads_.begin() + one.offset, payloads_.begin() + one.offset + one.length);
       delivered.push_back(data + size_suffix(one.segment_size));
     }
@@ -58,6 +58,7 @@ class Conversation {
   FakeEngine engine;
   TxFlush flush;
   RxBatch batch;
+  RxRound round;
   CounterRow counters;
   LoopGuard loops{LoopGuard::Options{.own = address_of("127.0.0.1", 2325), .service_ports = {19}}, counters};
   Answering responder;

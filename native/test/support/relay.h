@@ -63,11 +63,12 @@ class Relay {
     }));
     return out;
   }
-  ResponderTools tools() { return {*engine, flush, batch}; }
+  ResponderTools tools() { return {*engine, flush, batch, round}; }
 
   std::unique_ptr<Engine> engine = choose_engine("").engine;
   TxFlush flush;
   RxBatch batch;
+  RxRound round;
   CounterRow row;
   Fd server = bound_socket();
   Answers to_clients{server.get(), 4, true, nullptr, row};

@@ -10,6 +10,8 @@ struct RxRound {
   uint32_t datagrams = 0;
   bool filled = false;
   bool large = false;
+  uint32_t forwarded = 0;  // of the datagrams
+  uint32_t returned = 0;   // of those, to clients
 };
 
 }  // namespace ksocket

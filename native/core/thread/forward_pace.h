@@ -1,0 +1,73 @@
+// What the thread of a server does between two rounds of which it forwarded something.
+//
+// Much comes, and all of it is forwarded: it sleeps for a fuller batch (Moderation), whose datagrams leave
+// together. Not for less than gather_forwarded datagrams, and not where it answers anybody itself.
+//
+// Else the other side may answer within less than it takes to sleep and to be woken: it looks for that first,
+// as long as it pays. For answers to requests and for requests behind answers that is decided apart: a back
+// end may be fast where the client thinks.
+#pragma once
+
+#include <sched.h>
+
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/datapath/rx_round.h"
+#include "core/sharing/limits.h"
+#include "core/sharing/moderation.h"
+#include "core/sharing/second_look.h"
+#include "engine/engine.h"
+
+namespace ksocket {
+
+class ForwardPace {
+ public:
+  // `waits`: may it sleep for a fuller batch?
+  explicit ForwardPace(bool waits)
+      : moderation_({.usecs_max = waits ? kLimits.forward_wait_us : 0, .gather = kLimits.gather_forwarded}) {}
+
+  // After a round: how long to sleep before the next.
+  uint64_t after(const RxRound& round, uint64_t now_ns) {
+    if (round.datagrams == 0) return 0;
+    chance_ = nullptr;
+    if (round.forwarded == 0) return rounds_ = 0;
+    rounds_ = round.forwarded == round.datagrams ? rounds_ + 1 : 0;
+    uint64_t pause_ns = 0;
+    if (rounds_ > kLimits.forward_rounds) {
+      pause_ns = moderation_.after(round, now_ns);
+    } else {
+      moderation_.observe(round.datagrams, now_ns);
+    }
+    if (pause_ns == 0) chance_ = round.returned < round.forwarded ? &answers_ : &requests_;
+    return pause_ns;
+  }
+
+  // Before the thread sleeps: the first events that `look()` finds, if it pays to look. Between two looks
+  // others may have the processor: who is to answer may need it. Where they had it for longer than for an
+  // answer, to sleep were better.
+  template <typename Look, typename Interrupted>
+  std::span<Event> look(Look&& look, Interrupted&& interrupted) {
+    SecondLook* chance = std::exchange(chance_, nullptr);
+    if (chance == nullptr || !chance->pays()) return {};
+    uint64_t from_ns = clock_ns(CLOCK_MONOTONIC), elapsed_ns = 0;
+    std::span<Event> events = look();
+    while (events.empty() && elapsed_ns < kLimits.forward_look_ns && !interrupted()) {
+      sched_yield();
+      events = look();
+      elapsed_ns = clock_ns(CLOCK_MONOTONIC) - from_ns;
+    }
+    chance->note(!events.empty() && elapsed_ns < kLimits.forward_late_ns);
+    return events;
+  }
+
+ private:
+  Moderation moderation_;
+  uint32_t rounds_ = 0;  // in a row, of nothing but what was forwarded
+  SecondLook answers_, requests_;
+  SecondLook* chance_ = nullptr;  // null: there is none
+};
+
+}  // namespace ksocket
