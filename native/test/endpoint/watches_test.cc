@@ -43,6 +43,13 @@ TEST_F(WatchesTest, tells_the_engine_later_what_is_planned) {
   EXPECT_EQ(interest(), kReadable);
 }
 
+TEST_F(WatchesTest, tries_again_ever_more_rarely_until_it_succeeds) {
+  uint64_t first = watches.retry_ns(endpoint);
+  EXPECT_EQ(watches.retry_ns(endpoint), 2 * first);
+  EXPECT_EQ(watches.set(endpoint, kReadable, kNothing), 0);
+  EXPECT_EQ(watches.retry_ns(endpoint), first);
+}
+
 TEST_F(WatchesTest, knows_what_only_the_thread_would_notice) {
   auto duty_after = [&](bool shared, uint32_t add, uint32_t remove) {
     endpoint.sharing.shared = shared;

@@ -121,6 +121,20 @@ TEST(Moderation, gives_up_on_traffic_that_a_wait_does_not_gather) {
   EXPECT_LT(waits, 40u) << "but hardly ever";
 }
 
+// So slow that a wait is as long as the pause between two: one came, as it would have anyway.
+TEST(Moderation, gives_up_on_a_slow_exchange_too) {
+  Moderation moderation(kAdaptive);
+  uint64_t now = 0;
+  uint32_t waits = 0;
+  for (uint32_t round = 0; round < 20'000; round++) {
+    uint64_t pause = moderation.after({1}, now);
+    waits += pause > 0;
+    now += std::max(kAdaptive.usecs_max * uint64_t{800}, pause);
+  }
+  EXPECT_GT(waits, 0u);
+  EXPECT_LT(waits, 40u);
+}
+
 TEST(Moderation, skips_1_3_7_to_1023_chances_after_waits_that_gathered_nothing) {
   Moderation moderation(kAdaptive);
   uint64_t now = 0;

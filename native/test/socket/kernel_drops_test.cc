@@ -111,6 +111,17 @@ TEST_F(KernelDropsTest, asks_on_while_batches_are_large_or_cut_short_by_us) {
   EXPECT_TRUE(drops.asking());
 }
 
+TEST_F(KernelDropsTest, asks_after_four_large_batches_in_a_row) {
+  drops.reported(0, row);
+  batch(kSmall);
+  for (int i = 0; i < 4; i++) {
+    EXPECT_FALSE(drops.asking());
+    drops.reported(0, row);
+    batch(kLarge);
+  }
+  EXPECT_TRUE(drops.asking());
+}
+
 TEST_F(KernelDropsTest, does_not_ask_for_a_few_large_batches_or_where_nothing_was_dropped) {
   for (int i = 0; i < 20; i++) batch(kLarge);
   for (int i = 0; i < 20; i++) {

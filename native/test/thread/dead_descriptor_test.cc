@@ -27,7 +27,9 @@ void expect_failures(const test::IoRig& rig, int error) {
     const Descriptor& record = rig.records[i].descriptor;
     EXPECT_EQ(record.result, -error);
     EXPECT_EQ(record.kind, i == 0 ? DescriptorKind::error : DescriptorKind::sent);
-    if (i > 0) EXPECT_EQ(record.user_data, i);
+    if (i > 0) {
+      EXPECT_EQ(record.user_data, i);
+    }
   }
 }
 
