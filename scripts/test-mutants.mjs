@@ -24,7 +24,7 @@ const { values: options, positionals: filters } = parseArgs({
     count: { type: 'string', default: '200' },
     language: { type: 'string', multiple: true, default: ['typescript', 'c++'] },
     only: { type: 'string', multiple: true },
-    budget: { type: 'string', default: '60' },
+    budget: { type: 'string', default: '180' },
     list: { type: 'boolean', default: false },
   },
 });

@@ -1,6 +1,16 @@
 // A copy of the tree in which mutants live, and running commands there with a limit.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -23,6 +33,7 @@ export class Scratch {
 
   constructor() {
     this.path = mkdtempSync(join(tmpdir(), 'ksocket-mutants-'));
+    chmodSync(this.path, 0o755);
     for (const part of [...PARTS, ...FOLDERS, 'package.json', 'package-lock.json', 'tsconfig.json']) {
       cpSync(join(root, part), join(this.path, part), { recursive: true, preserveTimestamps: true });
     }
