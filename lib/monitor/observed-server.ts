@@ -71,17 +71,21 @@ export class ObservedServer {
     const id = observation === null ? 0 : Atomics.load(observation.control, C_THREAD_ID >> 2);
     if (id === 0) return { alive: false, cpuSeconds: 0 };
     try {
-      // proc(5), /proc/pid/stat. The name may have spaces; the state is what follows its parenthesis.
-      const stat = readFileSync(`/proc/self/task/${id}/stat`, 'latin1');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      const [state, userTicks, systemTicks] = [fields[0], Number(fields[11]), Number(fields[12])];
-      return { alive: !'ZXx'.includes(state), cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND };
+      const { state, cpuSeconds } = readStat(readFileSync(`/proc/self/task/${id}/stat`, 'latin1'));
+      return { alive: !'ZXx'.includes(state), cpuSeconds };
     } catch (error) {
       // ESRCH, ENOENT: it has ended without saying so. Anything else is about /proc, not about the thread.
       const gone = ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
       return { alive: !(gone && procIsThere()), cpuSeconds: 0 };
     }
   }
+}
+
+/** proc(5), /proc/pid/stat. The name may have spaces; the state is what follows its parenthesis. */
+export function readStat(stat: string): { state: string; cpuSeconds: number } {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [userTicks, systemTicks] = [Number(fields[11]), Number(fields[12])];
+  return { state: fields[0], cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND };
 }
 
 function procIsThere(): boolean {

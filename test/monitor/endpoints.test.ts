@@ -1,8 +1,11 @@
 // What the monitor serves, to whom, and that the figures are the server's.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { createServer, type Server } from 'ksocket';
 import { createMonitor, type Monitor } from 'ksocket/monitor';
+import { createHttpServer, type Routes } from '../../build-lib/monitor/http.js';
 import { ask, askJson, parseMetrics, portOf } from '../support/monitor.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -234,4 +237,22 @@ test('headers that are too long are refused', async () => {
   await using all = await monitored(0);
   const { status } = await ask(portOf(all.monitor), '/', { headers: { 'x-long': 'x'.repeat(20_000) } });
   assert.equal(status, 431);
+});
+
+test('a document that cannot be made is an answer that says why', async () => {
+  const routes: Routes = new Map([
+    ['/throws', () => assert.fail('for a reason')],
+    ['/rejects', () => Promise.reject(new Error('for another'))],
+  ]);
+  const server = createHttpServer(routes).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  for (const [path, reason] of [
+    ['/throws', 'for a reason'],
+    ['/rejects', 'for another'],
+  ]) {
+    const { status, headers, body } = await ask(port, path);
+    assert.deepEqual([status, headers['content-type'], body], [500, 'text/plain; charset=utf-8', `${reason}\n`]);
+  }
+  server.close();
 });

@@ -11,7 +11,7 @@ import {
 } from '../../build-lib/backend/layout.js';
 import { HeartbeatReader } from '../../build-lib/monitor/heartbeat.js';
 import { History } from '../../build-lib/monitor/history.js';
-import { ObservedServer, type ServerSource } from '../../build-lib/monitor/observed-server.js';
+import { ObservedServer, readStat, type ServerSource } from '../../build-lib/monitor/observed-server.js';
 import type { CounterName } from '../../build-lib/thread/counters.js';
 import { test } from '../support/test.js';
 
@@ -157,6 +157,12 @@ test('the ring has as many records as lie between its ends, at most what it can 
   }
   server.source = run.source(false);
   assert.deepEqual(server.ring(), { records: 0, capacity: 8 });
+});
+
+test('the processor time of a thread is what it has had in user mode and in the kernel', () => {
+  // proc(5), /proc/pid/stat: a name may look like what follows it; utime and stime are fields 14 and 15, in hundredths of a second.
+  const fields = Array.from({ length: 49 }, (_, i) => `${1000 * (i + 4)}`);
+  assert.deepEqual(readStat(`7 (a) Z (b) 1) S ${fields.join(' ')}\n`), { state: 'S', cpuSeconds: 290 });
 });
 
 test('a thread lives while the kernel lists it', () => {

@@ -257,6 +257,12 @@ test('a reply is text, bytes and slots', () => {
   ]);
 });
 
+test('literals of as many bytes as a datagram can have are a reply, also with a slot beside them', () => {
+  const literal = new Uint8Array(65_507);
+  const rule: Any = { action: { reply: [literal, slot.request()], amplify: true } };
+  assert.ok(encodeRules([rule]).bytes.length > literal.length);
+});
+
 test('a reply that would always be too long to be sent is refused', () => {
   const reply = ['12', slot.sourceAddress(), slot.sourcePort(), slot.time('ntp'), slot.counter(4), slot.request()];
   refusedActions(
@@ -312,4 +318,9 @@ test('rules take no more than 64 MiB', () => {
   const prefix = new Uint8Array(65_535);
   const rules = new Array(1025).fill({ match: { prefix }, action: 'drop' });
   refused(rules, RANGE, 'The value of "options.rules" is out of range. It must be <= 67108864 bytes altogether.');
+  const lengths = [...new Array(1023).fill(65_520), 65_508];
+  const most = lengths.map((length) => ({ match: { prefix: prefix.subarray(0, length) }, action: 'drop' }) as Any);
+  assert.equal(encodeRules(most).bytes.length, 64 * 1024 * 1024);
+  const more = most.with(-1, { match: { prefix: prefix.subarray(0, 65_509) }, action: 'drop' });
+  refused(more, RANGE, 'The value of "options.rules" is out of range.');
 });

@@ -113,6 +113,22 @@ test('batch.reply answers each sender, and its callback says so', async () => {
   );
 });
 
+test('what a reply’s callback says is what became of it, also if ticks run before it leaves', async () => {
+  await using sockets = new Sockets();
+  const [server, other, client] = [sockets.make(), sockets.make(), sockets.make()];
+  const seen: unknown[] = [];
+  server.on('batch', (batch) => batch.reply(0, 'the answer', (...result) => seen.push(...result)));
+  other.on('message', () => seen.push('the other socket'));
+  await bound(client);
+  for (const socket of [server, other]) await bound(socket);
+  for (const socket of [server, other]) {
+    client.sendMany(['x', socket.address().port, '127.0.0.1']);
+    blockUntil(() => socket.stats().rxDatagrams === 1, 'it to lie in the ring'); // so that one drain has both
+  }
+  await waitFor(() => seen.length === 3);
+  assert.deepEqual(seen, ['the other socket', null, 10]);
+});
+
 test('batch.reply works for IPv6 and on a connected socket', async () => {
   await using sockets = new Sockets();
   const server = sockets.make('udp6');

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createSocket } from 'ksocket';
+import { createSocket as createSocketOfLib } from '../../build-lib/socket/socket.js';
+import { sharedThread } from '../../build-lib/thread/io-thread.js';
 import { runProgram } from '../support/child.js';
 import { bound, closed, Inbox, kinds, Sockets, sent, unusedPort } from '../support/peer.js';
 import { heldAtRest, untilHeldIs } from '../support/process.js';
 import { startSender } from '../support/programs.js';
 import { test } from '../support/test.js';
-import { nextTurn, waitFor, within } from '../support/wait.js';
+import { blockUntil, nextTurn, waitFor, within } from '../support/wait.js';
 
 test('close comes a tick later, once, with its callback', async () => {
   for (const wasBound of [false, true]) {
@@ -149,6 +151,23 @@ test('close() behind queued sends is done right after listening, and drops them 
   await sent(sockets.makePeer(), 'last', port);
   await inbox.take(1);
   assert.deepEqual(inbox.texts, ['last']);
+});
+
+test('who waits for what has been received, as a cluster’s worker before it closes, waits until it is handed out', async () => {
+  const socket = createSocketOfLib('udp4');
+  const port = await bound(socket);
+  const seen: string[] = [];
+  socket.on('message', () => seen.push('message'));
+  socket.send('x', port, '127.0.0.1', () => {
+    blockUntil(() => socket.stats().rxDatagrams === 1, 'it to lie in the ring');
+    sharedThread().whenRead(() => seen.push('read'));
+    assert.deepEqual(seen, []);
+  });
+  await waitFor(() => seen.length === 2);
+  assert.deepEqual(seen, ['message', 'read']);
+  sharedThread().whenRead(() => seen.push('at once'));
+  assert.deepEqual(seen, ['message', 'read', 'at once']);
+  await closed(socket);
 });
 
 test('close() in a message listener ends delivery at once', async () => {

@@ -48,6 +48,19 @@ test('every byte of an address counts', () => {
   }
 });
 
+test('every word of an address counts, and its zone, and nothing that lies beside it', () => {
+  const names = new PeerNames();
+  const linkLocal = new Uint16Array(DESCRIPTOR_BYTES / 2).fill(0x80fe); // has a zone
+  const one = new Uint32Array(linkLocal.buffer);
+  const name = names.get(one, 0, 3, 6);
+  assert.match(name, /^fe80:fe80:.*%/);
+  for (let word = 0; word < 5; word++) {
+    const other = one.with((D_ADDRESS >> 2) + word, 0x81fe81fe);
+    assert.notEqual(names.get(other, 0, 3, 6), name, `word ${word}`);
+    assert.equal(names.get(one, 0, 3, 6), name);
+  }
+});
+
 test('IPv4 addresses, and an IPv6 one with the same first bytes in the same place', () => {
   const names = new PeerNames();
   assert.equal(names.get(ipv4(1), 0, 0, 4), '127.0.0.1');

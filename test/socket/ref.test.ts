@@ -84,6 +84,22 @@ test('ref() after unref() keeps it running again', async () => {
   ended(result, `port ${port}\nready\nmessage\n`);
 });
 
+test('ref() before the bind changes nothing: unbound it does not keep the program running, bound it does', async () => {
+  const program = async (binds: boolean) => {
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket('udp4').ref();
+    if (!binds) return;
+    socket.bind(0, '127.0.0.1', () => {
+      setTimeout(() => {
+        console.log('still here');
+        socket.close();
+      }, 100).unref();
+    });
+  };
+  ended(await runProgram(program, [false]), '');
+  ended(await runProgram(program, [true]), 'still here\n');
+});
+
 test('one unref’d socket does not speak for the others of the thread', async () => {
   const result = await runProgram(async () => {
     const { createSocket } = await import('ksocket');

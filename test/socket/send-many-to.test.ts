@@ -5,7 +5,7 @@ import { BlockList } from 'node:net';
 import { features, type Peer, type Socket } from 'ksocket';
 import { bound, Inbox, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
-import { waitFor } from '../support/wait.js';
+import { nextTurn, waitFor } from '../support/wait.js';
 
 async function pair(sockets: Sockets) {
   const receiver = sockets.make({ type: 'udp4', recvBufferSize: 4 << 20 });
@@ -230,6 +230,21 @@ test('send() to a peer before the bind waits for it', async () => {
   const sent = new Promise((resolve) => sender.send('early', sender.peer('127.0.0.1', port), (...all) => resolve(all)));
   await inbox.take(1);
   assert.deepEqual(await sent, [null, 5]);
+});
+
+test('close() takes back what the present tick has sent to a peer, as what it has sent to an address', async () => {
+  await using sockets = new Sockets();
+  const { sender, inbox, port, peer } = await pair(sockets);
+  sender.send('an earlier tick', peer);
+  await nextTurn();
+  sender.send('taken back', peer, () => assert.fail('called back'));
+  sender.close();
+  await inbox.take(1);
+  const other = sockets.make();
+  await bound(other);
+  other.send('the last', port, '127.0.0.1');
+  await inbox.take(2);
+  assert.deepEqual(inbox.texts, ['an earlier tick', 'the last']);
 });
 
 test('a peer says what it is, cannot be changed, and serves every socket of its family', async () => {

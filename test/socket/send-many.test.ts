@@ -1,9 +1,11 @@
 // sendMany: exact counts, and the errors of its list.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createSocket } from '../../build-lib/socket/socket.js';
+import { sharedThread } from '../../build-lib/thread/io-thread.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
-import { waitFor } from '../support/wait.js';
+import { nextTurn, waitFor } from '../support/wait.js';
 
 test('sendMany sends to every peer in order and counts what it took', async () => {
   await using sockets = new Sockets();
@@ -48,6 +50,25 @@ test('sendMany before the bind takes nothing and says when to come back', async 
   await drained;
   assert.equal(sender.sendMany(list), 1);
   await inbox.take(1);
+});
+
+test('where the backlog is empty again by the time that sendMany is told, drain comes all the same', async () => {
+  await using sockets = new Sockets();
+  const sender = sockets.add(createSocket('udp4'));
+  await bound(sender);
+  const { sender: staging, native } = sharedThread();
+  staging.sendTriples = () => 1; // the rest had no room
+  Object.defineProperty(native, 'notifyDrained', { value: () => false }); // and now has
+  const seen: string[] = [];
+  sender.on('drain', () => seen.push('drain'));
+  assert.equal(sender.sendMany(['x', 9, '127.0.0.1', 'y', 9, '127.0.0.1']), 1);
+  assert.deepEqual(seen, [], 'not before sendMany has returned');
+  await waitFor(() => seen.length === 1);
+  sender.sendMany(['x', 9, '127.0.0.1', 'y', 9, '127.0.0.1']);
+  sender.close();
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(seen, ['drain'], 'nothing comes from a socket that has been closed');
 });
 
 test('sendMany goes behind what send() has staged before it', async () => {

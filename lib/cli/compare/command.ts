@@ -93,13 +93,13 @@ async function run(scenario: Scenario, library: Library): Promise<Result> {
   }
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-function show({ unit }: Scenario, value: number): string {
+export function show({ unit }: Pick<Scenario, 'unit'>, value: number): string {
   if (unit === 'p50') return `${value.toFixed(1)} µs`;
   if (unit === 'lost') return `${Math.round(value)} lost`;
   return value >= 1e6 ? `${(value / 1e6).toFixed(2)} M/s` : `${(value / 1e3).toFixed(0)} k/s`;
