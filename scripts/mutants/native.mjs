@@ -17,6 +17,7 @@ const TEST_LIMIT_MS = 100_000;
 const seenFrom = [
   [/^native\/core\/answer\//, ['server/', 'protection/', 'monitor/health']],
   [/^native\/core\/control\//, ['socket/metadata', 'socket/bursts', 'socket/stats']],
+  [/^native\/(?:core\/(?:endpoint|thread)|engine)\//, ['socket/', 'server/', 'lifecycle/exit', 'dgram/differential']],
   [/./, ['socket/', 'lifecycle/exit', 'dgram/differential']],
 ];
 
