@@ -245,14 +245,17 @@ test('a document that cannot be made is an answer that says why', async () => {
     ['/rejects', () => Promise.reject(new Error('for another'))],
   ]);
   const server = createHttpServer(routes).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  for (const [path, reason] of [
-    ['/throws', 'for a reason'],
-    ['/rejects', 'for another'],
-  ]) {
-    const { status, headers, body } = await ask(port, path);
-    assert.deepEqual([status, headers['content-type'], body], [500, 'text/plain; charset=utf-8', `${reason}\n`]);
+  try {
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    for (const [path, reason] of [
+      ['/throws', 'for a reason'],
+      ['/rejects', 'for another'],
+    ]) {
+      const { status, headers, body } = await ask(port, path);
+      assert.deepEqual([status, headers['content-type'], body], [500, 'text/plain; charset=utf-8', `${reason}\n`]);
+    }
+  } finally {
+    server.close();
   }
-  server.close();
 });

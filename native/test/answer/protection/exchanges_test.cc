@@ -243,6 +243,21 @@ TEST(Exchanges, keeps_a_loops_place_in_a_flood_of_spoofed_sources) {
   EXPECT_FALSE(talk.answers("testing..."));
 }
 
+TEST(Exchanges, remembers_new_peers_in_the_places_of_those_that_pause_however_few_tokens_they_had) {
+  Exchanges exchanges(kLimit, 1);
+  uint64_t now_ns = 1'000 * kMs;
+  auto find = [&](uint16_t port) -> auto& {
+    return exchanges.find(address_of("127.0.0.1", port), now_ns);
+  };
+  for (uint16_t port = 1000; port < 11'000; port++) find(port).tokens = 0;  // no place is nobody's
+  now_ns += Exchanges::kPauseNs;
+  constexpr uint16_t kFirst = 20'000, kNew = Exchanges::kPlaces / 4;  // one a set, on average
+  for (uint16_t i = 0; i < kNew; i++) find(kFirst + i).asked = 7;
+  uint32_t remembered = 0;
+  for (uint16_t i = 0; i < kNew; i++) remembered += find(kFirst + i).asked == 7;
+  EXPECT_GT(remembered, kNew * 9 / 10);
+}
+
 // A flood at 10 000 a second: each trial, and the answers between two.
 TEST(Exchanges, tries_for_20_30_50_90_and_170_ms_and_each_trial_earns_four_times_as_much) {
   Talk talk;
