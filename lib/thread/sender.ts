@@ -265,6 +265,7 @@ export class Sender {
     const length = lengthOf(payload);
     if (length > DATAGRAM_BYTES_MAX) {
       this.#countRefused(id);
+      this.#runSize = 0; // it is not what a next one could be like
       return true;
     }
     if (this.#full(length) || this.#datagrams >= STAGED_DATAGRAMS_MAX) {

@@ -75,19 +75,19 @@ test('code, headings and figures promise nothing', () => {
 
 test('a sentence that has changed is two findings', () => {
   using copy = new Copy();
-  copy.replace('docs/design.md', 'A `Server` never waits.', 'A `Server` hardly ever waits.');
+  copy.replace('docs/design.md', 'A `Server` that answers never waits.', 'A `Server` hardly ever waits.');
   assert.deepEqual(copy.found, [
     'docs/design.md: not in the table: A `Server` hardly ever waits.',
-    'docs/design.md: does not say any more: A `Server` never waits.',
+    'docs/design.md: does not say any more: A `Server` that answers never waits.',
   ]);
 });
 
 test('a test that is gone, or has another name, is found', () => {
   const gone: [spoil: (copy: Copy) => void, sentence: RegExp, found: RegExp][] = [
     [
-      (copy) => copy.replace('test/server/no-wait.test.ts', "'a server never waits", "'a server seldom waits"),
+      (copy) => copy.replace('test/server/no-wait.test.ts', "'a server that answers never waits", "'a server that answers seldom waits"),
       /never waits/,
-      /no-wait\.test\.ts has no test 'a server never waits/,
+      /no-wait\.test\.ts has no test 'a server that answers never waits/,
     ],
     [
       (copy) => copy.replace('native/test/answer/guarded_responder_test.cc', 'spends_the_sources_token', 'spends_it'),
@@ -124,15 +124,15 @@ test('a sentence with nothing below it, or something that holds nothing, is foun
     ['  - lib/server/server.ts: rxUsecs\n', 'says neither a test'],
   ]) {
     using copy = new Copy();
-    copy.replace('docs/claims.md', /(?<=- A `Server` never waits\.\n)( {2}- .*\n)+/, evidence);
+    copy.replace('docs/claims.md', /(?<=- A `Server` that answers never waits\.\n)( {2}- .*\n)+/, evidence);
     const text = copy.found.join('\n');
-    assert.ok(text.includes(found) && text.includes('A `Server` never waits.'), text);
+    assert.ok(text.includes(found) && text.includes('A `Server` that answers never waits.'), text);
   }
 });
 
 test('it writes what is new into the table, and takes out what is gone', () => {
   using copy = new Copy();
-  copy.replace('docs/design.md', 'A `Server` never waits.', 'A `Server` hardly ever waits.');
+  copy.replace('docs/design.md', 'A `Server` that answers never waits.', 'A `Server` hardly ever waits.');
   spawnSync(process.execPath, [join(root, 'scripts/claims.mjs'), '--write', copy.path]);
   assert.deepEqual(copy.found, ['docs/design.md: A `Server` hardly ever waits.', '    is not sorted yet']);
 });

@@ -71,6 +71,18 @@ for (const [name, send] of ways) {
     assert.equal(sender.stats().txDatagrams, list.length);
   });
 
+  test(`sendMany to one place counts each time what is too long, and sends nothing in its place: ${name}`, async () => {
+    await using sockets = new Sockets();
+    const { sender, inbox, port } = await pair(sockets);
+    const long = Buffer.alloc(65_536, 'l');
+    const text = 'x'.repeat(65_536);
+    const list = ['one', long, long, long, 'two', text, text, Buffer.from('end'), long];
+    assert.equal(send(sender, list, port), list.length);
+    await inbox.take(3);
+    assert.deepEqual(inbox.texts, ['one', 'two', 'end']);
+    assert.deepEqual([sender.stats().txDatagrams, sender.stats().txErrors], [3, 6]);
+  });
+
   test(`sendMany to one place joins runs of one size, of which the last may be shorter: ${name}`, async () => {
     await using sockets = new Sockets();
     const { sender, inbox, port } = await pair(sockets);

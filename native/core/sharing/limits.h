@@ -31,9 +31,10 @@ struct Limits {
   uint32_t forward_wait_us = 200;
   // … which has to gather so many datagrams: below 40 000 a second they would wait long for little.
   uint32_t gather_forwarded = 8;
-  // Rounds in a row of nothing but what was forwarded before anybody waits: who is answered by the thread
-  // itself never does.
+  // Rounds in a row of nothing but what was forwarded before the thread waits, and so long after the latest
+  // answer, the thread's or a back end's: nobody who asks waits more than once in that time.
   uint32_t forward_rounds = 64;
+  uint64_t forward_one_way_ns = 250'000'000;
   // The other side may have answered by then. To fall asleep and to be woken takes as long.
   uint64_t forward_look_ns = 20'000;
   // Two processes that share a processor answer within that. What is found later others have delayed: they

@@ -1,7 +1,8 @@
 // What the thread of a server does between two rounds of which it forwarded something.
 //
-// Much comes, and all of it is forwarded: it sleeps for a fuller batch (Moderation), whose datagrams leave
-// together. Not for less than gather_forwarded datagrams, and not where it answers anybody itself.
+// Much comes, and all of it is forwarded, one way: it sleeps for a fuller batch (Moderation), whose datagrams
+// leave together. Not for less than gather_forwarded datagrams, and not where lately anybody was answered, by
+// the thread or by a back end: he may wait for the next answer.
 //
 // Else the other side may answer within less than it takes to sleep and to be woken: it looks for that first,
 // as long as it pays. For answers to requests and for requests behind answers that is decided apart: a back
@@ -33,8 +34,10 @@ class ForwardPace {
   uint64_t after(const RxRound& round, uint64_t now_ns) {
     if (round.datagrams == 0) return 0;
     chance_ = nullptr;
+    if (round.returned > 0 || round.forwarded < round.datagrams) answered_ = true;
     if (round.forwarded == 0) return rounds_ = 0;
-    rounds_ = round.forwarded == round.datagrams ? rounds_ + 1 : 0;
+    if (std::exchange(answered_, false)) one_way_from_ns_ = now_ns + kLimits.forward_one_way_ns;
+    rounds_ = now_ns >= one_way_from_ns_ ? rounds_ + 1 : 0;
     uint64_t pause_ns = 0;
     if (rounds_ > kLimits.forward_rounds) {
       pause_ns = moderation_.after(round, now_ns);
@@ -65,7 +68,9 @@ class ForwardPace {
 
  private:
   Moderation moderation_;
-  uint32_t rounds_ = 0;  // in a row, of nothing but what was forwarded
+  uint32_t rounds_ = 0;           // in a row, that nobody may wait for
+  bool answered_ = false;         // somebody was, since the latest round that forwarded
+  uint64_t one_way_from_ns_ = 0;  // unless somebody is answered
   SecondLook answers_, requests_;
   SecondLook* chance_ = nullptr;  // null: there is none
 };
