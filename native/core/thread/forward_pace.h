@@ -4,9 +4,9 @@
 // leave together. Not for less than gather_forwarded datagrams, and not where lately anybody was answered, by
 // the thread or by a back end: he may wait for the next answer.
 //
-// Else the other side may answer within less than it takes to sleep and to be woken: it looks for that first,
-// as long as it pays. For answers to requests and for requests behind answers that is decided apart: a back
-// end may be fast where the client thinks.
+// Where somebody was, the other side may answer within less than it takes to sleep and to be woken: it looks
+// for that first, as long as it pays. For answers to requests and for requests behind answers that is decided
+// apart: a back end may be fast where the client thinks.
 #pragma once
 
 #include <sched.h>
@@ -37,14 +37,15 @@ class ForwardPace {
     if (round.returned > 0 || round.forwarded < round.datagrams) answered_ = true;
     if (round.forwarded == 0) return rounds_ = 0;
     if (std::exchange(answered_, false)) one_way_from_ns_ = now_ns + kLimits.forward_one_way_ns;
-    rounds_ = now_ns >= one_way_from_ns_ ? rounds_ + 1 : 0;
+    bool one_way = now_ns >= one_way_from_ns_;
+    rounds_ = one_way ? rounds_ + 1 : 0;
     uint64_t pause_ns = 0;
     if (rounds_ > kLimits.forward_rounds) {
       pause_ns = moderation_.after(round, now_ns);
     } else {
       moderation_.observe(round.datagrams, now_ns);
     }
-    if (pause_ns == 0) chance_ = round.returned < round.forwarded ? &answers_ : &requests_;
+    if (!one_way) chance_ = round.returned < round.forwarded ? &answers_ : &requests_;
     return pause_ns;
   }
 
