@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "core/answer/protection/source.h"
 #include "core/base/errno_policy.h"
 #include "core/base/hash.h"
+#include "core/socket/kernel_drops.h"
 #include "core/socket/options.h"
+#include "core/socket/receive_buffer.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -41,6 +44,8 @@ struct Forwarder::Flow {
   uint8_t hops = 0;     // what it sends has this hop limit; 0: the kernel's default
   Address name;         // where it sends from
   Answers out;
+  KernelDrops drops;
+  bool grown = false;  // its receive buffer
   uint64_t used_ns = 0;
   uint64_t requests = 0;
   uint64_t answers = 0;
@@ -210,6 +215,7 @@ void Forwarder::close_flow(uint32_t place) {
   Flow& flow = *flows_[place];
   if (flow.listed < kAnswersToStay) evictable_[flow.listed].erase(flow.evictable);
   host_.unwatch(flow.fd.get());
+  flow.drops.refresh(flow.fd.get(), counters_);
   if (host_.loops != nullptr) host_.loops->remove_own(flow.name);
   places_.erase(flow.key);
   flows_[place].reset();
@@ -228,6 +234,10 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
   }
   flow.failures = 0;
   uint32_t count = static_cast<uint32_t>(got);
+  // Where something was dropped a full buffer is read.
+  if (count > 1) flow.drops.refresh(flow.fd.get(), counters_);
+  if (count >= kGrowAtMessages && !std::exchange(flow.grown, true))
+    grow_receive_buffer(flow.fd.get(), flow.hops_family);
   uint64_t datagrams = 0;
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = tools.batch.message(i);

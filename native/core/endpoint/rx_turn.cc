@@ -9,15 +9,12 @@
 #include "core/base/errno_policy.h"
 #include "core/base/udp_limits.h"
 #include "core/socket/options.h"
+#include "core/socket/receive_buffer.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
 
 namespace {
-
-// So many in one call: they come faster than we look.
-constexpr uint32_t kGrowAtMessages = 24;
-constexpr int kGrownBytes = 4 << 20;
 
 // A socket for one answer does not pay for options that only help where there is traffic: they are set with
 // the second batch, or the first one of more than a datagram. Drops are counted from the socket's first day
@@ -130,12 +127,10 @@ RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error, bool told) 
   return action == Action::wait ? Outcome::drained : Outcome::more;
 }
 
-// The default holds some 270 small datagrams: less than 3 ms of 100 000 a second, which a busy machine can
-// keep a thread waiting. The kernel caps the size at net.core.rmem_max.
 void RxTurn::grow_buffer(Endpoint& endpoint) {
   if (!endpoint.may_grow.load(std::memory_order_relaxed)) return;
   endpoint.may_grow.store(false, std::memory_order_relaxed);
-  set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_buffer_bytes, kGrownBytes);
+  grow_receive_buffer(endpoint.fd.get(), endpoint.family);
 }
 
 void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {

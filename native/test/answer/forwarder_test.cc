@@ -217,6 +217,31 @@ TEST(Forwarder, says_of_a_round_what_came_back) {
   EXPECT_EQ(relay.round.returned, 1u);
 }
 
+// The back end answers faster than we look.
+TEST(Forwarder, counts_answers_that_a_flows_receive_buffer_had_no_room_for) {
+  constexpr uint32_t kAnswers = 2000;
+  Peer client, back_end;
+  Relay relay({&back_end});
+  relay.arrive(client.address(), "request");
+  Address from;
+  ASSERT_EQ(back_end.receive(&from), "request");
+  for (uint32_t i = 0; i < kAnswers; i++) ASSERT_TRUE(back_end.send(from, "answer"));
+  uint32_t key = relay.watched.begin()->first;
+  uint64_t before;
+  do {
+    before = relay.row[Counter::returned];
+    relay.forwarder->ready(relay.tools(), key, relay.to_clients, relay.now);
+  } while (relay.row[Counter::returned] != before);
+  EXPECT_GT(relay.row[Counter::rx_kernel_drops], 0u);
+  EXPECT_EQ(relay.row[Counter::returned] + relay.row[Counter::rx_kernel_drops], kAnswers);
+
+  // Its buffer is larger from then on, as far as the system lets it.
+  uint64_t dropped = relay.row[Counter::rx_kernel_drops];
+  for (uint32_t i = 0; i < kAnswers; i++) ASSERT_TRUE(back_end.send(from, "answer"));
+  relay.forwarder.reset();  // what nobody looks at any more, too
+  EXPECT_LE(relay.row[Counter::rx_kernel_drops] - dropped, dropped);
+}
+
 TEST(Forwarder, without_the_guard_hops_are_not_looked_at) {
   Peer back_end, client;
   Relay relay({&back_end});
