@@ -104,6 +104,8 @@ export interface NativeIoThread {
 
   /** Returns how many datagrams have to wait. */
   send(count: number): number;
+  /** The same where the payloads are in `bytes`, which is not read any more once this returns. */
+  sendFrom(bytes: Uint8Array, count: number): number;
   /** Asks for a `drained` record once nothing waits any more. False when nothing does. */
   notifyDrained(id: number): boolean;
   resume(): void;

@@ -186,26 +186,22 @@ export class Sender {
   sendSegments(id: number, { to, portWord }: Destination, bytes: Uint8Array, segmentSize: number): number {
     this.flush();
     const all = lengthOf(bytes);
-    const atOnce = segmentSize * Math.max(1, Math.min(GSO_SEGMENTS_MIN, Math.floor(JOINED_BYTES_MAX / segmentSize)));
-    let at = 0;
-    while (at < all) {
-      let length = Math.min(atOnce, all - at);
-      if (this.#full(length) || this.#datagrams >= STAGED_DATAGRAMS_MAX) {
-        this.flush();
-        if (this.#deferred) break;
+    const each = segmentSize * Math.max(1, Math.min(GSO_SEGMENTS_MIN, Math.floor(JOINED_BYTES_MAX / segmentSize)));
+    const atOnce =
+      segmentSize * Math.min(STAGED_DATAGRAMS_MAX, Math.max(1, Math.floor(STAGED_BYTES_MAX / segmentSize)));
+    let taken = 0;
+    for (let deferred = false; taken < all && !deferred; ) {
+      const part = bytesOfView(bytes, taken, Math.min(atOnce, all - taken));
+      let records = 0;
+      for (let at = 0; at < part.length; at += each) {
+        const n = records++;
+        this.#records.write(n, id, at, Math.min(each, part.length - at), 0, segmentSize);
+        this.#records.address(n, to, portWord);
       }
-      length = Math.min(length, (STAGED_DATAGRAMS_MAX - this.#datagrams) * segmentSize);
-      const n = this.#staged++;
-      this.#arena.set(bytesOfView(bytes, at, length), this.#stagedBytes);
-      this.#records.write(n, id, this.#stagedBytes, length, 0, segmentSize);
-      this.#records.address(n, to, portWord);
-      this.#revocable[n] = 0;
-      this.#stagedBytes += length;
-      this.#datagrams += Math.ceil(length / segmentSize);
-      at += length;
+      deferred = this.#native.sendFrom(part, records) > 0;
+      taken += part.length;
     }
-    this.flush();
-    return Math.ceil(at / segmentSize);
+    return Math.ceil(taken / segmentSize);
   }
 
   /** A datagram is refused before the kernel sees it. */

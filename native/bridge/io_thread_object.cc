@@ -39,6 +39,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::deliver>("deliver"),
                          InstanceMethod<&Self::measure_latency>("measureLatency"),
                          InstanceMethod<&Self::send>("send"),
+                         InstanceMethod<&Self::send_from>("sendFrom"),
                          InstanceMethod<&Self::get_backlog>("getBacklog"),
                          InstanceMethod<&Self::count_kernel_drops>("countKernelDrops"),
                          InstanceMethod<&Self::notify_drained>("notifyDrained"),
@@ -150,33 +151,38 @@ std::shared_ptr<Endpoint> IoThreadObject::find(const Napi::Value& id) const {
 
 // ---- the data path
 
-// Is the payload where it may be, in txArena?
-bool IoThreadObject::is_staged(const Descriptor& descriptor) const {
-  return uint64_t{descriptor.offset} + descriptor.length <= tx_arena_bytes_;
-}
-
 // send(count): the first `count` descriptors of txDescriptors, runs of one socket each. Returns
 // how many have to wait.
 Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
-  return number(info.Env(), static_cast<int>(send_records(u32(info[0]))));
+  uint32_t deferred = send_records(u32(info[0]), {tx_arena_, tx_arena_bytes_});
+  return number(info.Env(), static_cast<int>(deferred));
 }
 
-uint32_t IoThreadObject::send_records(uint32_t count) {
+// sendFrom(bytes: Uint8Array, count): as send(), of payloads that lie in `bytes`
+Napi::Value IoThreadObject::send_from(const Napi::CallbackInfo& info) {
+  return number(info.Env(), static_cast<int>(send_records(u32(info[1]), bytes(info[0]))));
+}
+
+uint32_t IoThreadObject::send_records(uint32_t count, std::span<const uint8_t> payloads) {
   if (!thread_) return 0;
+  // Is the payload where it may be?
+  auto is_inside = [&](const Descriptor& descriptor) {
+    return uint64_t{descriptor.offset} + descriptor.length <= payloads.size();
+  };
   ring_.control->staged = 0;  // before: whoever ends the program meanwhile does not send them again
   uint32_t deferred = 0;
   count = std::min(count, tx_slots_);
   for (uint32_t first = 0; first < count;) {
-    if (!is_staged(tx_descriptors_[first])) {
+    if (!is_inside(tx_descriptors_[first])) {
       tx_descriptors_[first++].result = -EINVAL;
       continue;
     }
     uint32_t id = tx_descriptors_[first].socket_id;
     uint32_t end = first + 1;
-    while (end < count && tx_descriptors_[end].socket_id == id && is_staged(tx_descriptors_[end])) end++;
+    while (end < count && tx_descriptors_[end].socket_id == id && is_inside(tx_descriptors_[end])) end++;
     std::span<Descriptor> run(tx_descriptors_ + first, end - first);
     if (auto endpoint = thread_->find(id)) {
-      deferred += thread_->send(*endpoint, tx_arena_, run);
+      deferred += thread_->send(*endpoint, payloads.data(), run);
     } else {
       for (Descriptor& descriptor : run) descriptor.result = -EBADF;
     }
@@ -187,7 +193,7 @@ uint32_t IoThreadObject::send_records(uint32_t count) {
 
 // What the last tick left, when JavaScript does not get to it any more.
 void IoThreadObject::send_staged() {
-  if (thread_) send_records(ring_.control->staged);
+  if (thread_) send_records(ring_.control->staged, {tx_arena_, tx_arena_bytes_});
 }
 
 Napi::Value IoThreadObject::resume(const Napi::CallbackInfo& info) {

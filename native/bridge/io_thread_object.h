@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -39,6 +40,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value get_engine_name(const Napi::CallbackInfo& info);
   Napi::Value add_counters(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
+  Napi::Value send_from(const Napi::CallbackInfo& info);
   Napi::Value resume(const Napi::CallbackInfo& info);
   Napi::Value ref(const Napi::CallbackInfo& info);
   Napi::Value unref(const Napi::CallbackInfo& info);
@@ -76,13 +78,12 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   static void on_environment_end(void* self);
   void tear_down();
-  uint32_t send_records(uint32_t count);
+  uint32_t send_records(uint32_t count, std::span<const uint8_t> payloads);
   void send_staged();
   // A typed array's memory; `length` is in its elements. (Node-API has no functions for a SharedArrayBuffer
   // but those of its views.)
   uint8_t* pin(const Napi::Value& typed_array, size_t* length = nullptr);
   Counters counters_of(uint32_t slot) const;
-  bool is_staged(const Descriptor& descriptor) const;
   std::shared_ptr<Endpoint> find(const Napi::Value& id) const;
   // What `call(endpoint)` returns, an int or a value, for the socket whose id is the first argument; -EBADF
   // when there is none.

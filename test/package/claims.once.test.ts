@@ -85,7 +85,12 @@ test('a sentence that has changed is two findings', () => {
 test('a test that is gone, or has another name, is found', () => {
   const gone: [spoil: (copy: Copy) => void, sentence: RegExp, found: RegExp][] = [
     [
-      (copy) => copy.replace('test/server/no-wait.test.ts', "'a server that answers never waits", "'a server that answers seldom waits"),
+      (copy) =>
+        copy.replace(
+          'test/server/no-wait.test.ts',
+          "'a server that answers never waits",
+          "'a server that answers seldom waits",
+        ),
       /never waits/,
       /no-wait\.test\.ts has no test 'a server that answers never waits/,
     ],

@@ -474,20 +474,25 @@ test('native code sends nothing from outside the staging memory, whatever the re
       [ARENA - 4, 4, 4],
     ];
     const to = parseLiteral(udp4, '127.0.0.1');
-    stage.forEach(([offset, length], n) => {
-      records.write(n, 1, offset, length, 0);
-      records.address(n, to, wordOfPort(port, udp4.number));
-    });
-    assert.equal(native.send(stage.length), 0);
-    assert.deepEqual(
-      stage.map((_, n) => records.result(n)),
-      stage.map(([, , result]) => result),
-    );
-    await inbox.take(4);
-    assert.deepEqual(inbox.texts, ['good', 'good', '', 'good']);
-    for (let n = 0; n < SLOTS; n++) records.write(n, 1, ARENA, 1, 0);
-    assert.equal(native.send(0xffffffff), 0); // no more than there are
-    assert.equal(records.result(SLOTS - 1), EINVAL);
+    const elsewhere = memory.txArena.slice();
+    const ways = [(count: number) => native.send(count), (count: number) => native.sendFrom(elsewhere, count)];
+    for (const send of ways) {
+      inbox.all.length = 0;
+      stage.forEach(([offset, length], n) => {
+        records.write(n, 1, offset, length, 0);
+        records.address(n, to, wordOfPort(port, udp4.number));
+      });
+      assert.equal(send(stage.length), 0);
+      assert.deepEqual(
+        stage.map((_, n) => records.result(n)),
+        stage.map(([, , result]) => result),
+      );
+      await inbox.take(4);
+      assert.deepEqual(inbox.texts, ['good', 'good', '', 'good']);
+      for (let n = 0; n < SLOTS; n++) records.write(n, 1, ARENA, 1, 0);
+      assert.equal(send(0xffffffff), 0); // no more than there are
+      assert.equal(records.result(SLOTS - 1), EINVAL);
+    }
   } finally {
     native.stop();
   }

@@ -3,7 +3,7 @@ import type { Binding, NativeIoThreadOptions, OnLone } from '../../build-lib/bac
 import { addon } from './native.js';
 import { world } from './world.js';
 
-const calls = ['resume', 'send', 'watch', 'unwatch', 'close', 'notifyDrained', 'stop'] as const;
+const calls = ['resume', 'send', 'sendFrom', 'watch', 'unwatch', 'close', 'notifyDrained', 'stop'] as const;
 
 class IoThread extends addon.IoThread {
   constructor(options: NativeIoThreadOptions) {
@@ -24,7 +24,7 @@ for (const name of calls) {
   Object.defineProperty(IoThread.prototype, name, {
     value(this: IoThread, ...args: unknown[]) {
       world.point();
-      if (name === 'send') world.stage++;
+      if (name === 'send' || name === 'sendFrom') world.stage++;
       return call.apply(this, args);
     },
   });
