@@ -172,7 +172,8 @@ void run(Random& in) {
     offset += length;
   }
   uint64_t replies = counters[Counter::replies], sent = counters[Counter::tx_datagrams];
-  std::span<const Incoming> delivered = answering.answer({now, flush, batch}, payloads, incoming);
+  RxRound round;
+  std::span<const Incoming> delivered = answering.answer({now, flush, batch, round}, payloads, incoming);
   must(counters[Counter::replies] - replies == now.made, "replies are counted");
   must(counters[Counter::tx_datagrams] - sent == now.arrived, "so is what leaves");
   must(now.refusals > 0 || now.arrived == now.made, "every reply leaves");
