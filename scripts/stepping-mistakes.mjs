@@ -330,7 +330,7 @@ void`,
     [sender, '    this.#waiting.delete(number);\n    waiting.listener(result);', '    waiting.listener(result);'],
   ],
   'a run goes on though the socket cannot take more': [[sender, '      if (this.#deferred) return false;\n', '']],
-  'memory is cut further though the socket cannot take more': [[sender, '        if (this.#deferred) break;\n', '']],
+  'memory is cut further though the socket cannot take more': [[sender, 'taken < all && !deferred;', 'taken < all;']],
   'records keep the listeners of the last flush': [
     [sender, '      this.#listeners[i] = undefined;\n      const result', '      const result'],
   ],
