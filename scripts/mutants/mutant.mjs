@@ -68,23 +68,18 @@ export function besides(literal) {
   return number === 0 ? ['1'] : [String(number + 1), String(number - 1)];
 }
 
-/** The numbers 0 to 1 that this seed stands for (mulberry32). */
-export function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** `count` of them, the same for the same seed; what has a smaller `weight` comes later. */
+/**
+ * `count` of them, the same for the same seed whatever other code there is; what has a smaller `weight` comes later. A mutant's
+ * place is a number 0 to 1, of the seed and its id.
+ */
 export function choose(mutants, count, seed, weight = () => 1) {
-  const next = random(seed);
   return mutants
-    .map((mutant) => ({ mutant, key: next() ** (1 / weight(mutant)) }))
+    .map((mutant) => ({ mutant, key: fraction(`${seed} ${mutant.id}`) ** (1 / weight(mutant)) }))
     .sort((a, b) => b.key - a.key)
     .slice(0, count)
     .map(({ mutant }) => mutant);
+}
+
+function fraction(text) {
+  return createHash('sha256').update(text).digest().readUInt32BE(0) / 2 ** 32;
 }

@@ -114,13 +114,18 @@ test('an id is the same when lines come before, and another for the same line on
   );
 });
 
-test('the same seed chooses the same, another one others, and light ones come last', () => {
-  const all = Array.from({ length: 1000 }, (_, i) => i);
+test('the same seed chooses the same, whatever else there is, another one others, and light ones come last', () => {
+  const all = Array.from({ length: 1000 }, (_, i) => ({ id: `${i}` }));
   const first = choose(all, 50, 1);
   assert.equal(new Set(first).size, 50);
   assert.deepEqual(choose(all, 50, 1), first);
   assert.notDeepEqual(choose(all, 50, 2), first);
-  const light = choose(all, 200, 1, (i: number) => (i < 500 ? 0.01 : 1)).filter((i: number) => i < 500);
+  const half = all.slice(500);
+  const ofHalf = first.filter((each: { id: string }) => half.includes(each));
+  assert.ok(ofHalf.length > 0);
+  assert.deepEqual(choose(half, ofHalf.length, 1), ofHalf);
+  const isLight = ({ id }: { id: string }): boolean => Number(id) < 500;
+  const light = choose(all, 200, 1, (each: { id: string }) => (isLight(each) ? 0.01 : 1)).filter(isLight);
   assert.ok(light.length < 20, `${light.length} of 200`);
 });
 
