@@ -10,8 +10,16 @@ export interface ThreadMemory {
   txArena: Uint8Array;
 }
 
-/** The ring has one record, which is this datagram (native/bridge/ring_reader.h). False: it was not read. */
-export type OnLone = (data: Buffer, id: number, address: string, family: number, port: number) => boolean;
+/** The ring has one record, which is this datagram (native/bridge/ring_reader.h); `entered`: its socket's async context is
+ * the current one (keepContext). False: it was not read. */
+export type OnLone = (
+  data: Buffer<ArrayBuffer>,
+  id: number,
+  address: string,
+  family: number,
+  port: number,
+  entered: boolean,
+) => boolean;
 
 export interface NativeIoThreadOptions extends ThreadMemory {
   engine: string;
@@ -84,6 +92,8 @@ export interface NativeIoThread {
   ): number;
   watch(id: number, keepBytesMax: number): number;
   unwatch(id: number): void;
+  /** From now on its lone datagrams come in an async context that begins here; `resource` stands for it. */
+  keepContext(id: number, resource: object): void;
   close(id: number): void;
 
   getName(id: number, peer: boolean): [address: string, port: number] | number;
@@ -124,6 +134,7 @@ export type SteadyCall =
   | 'getOption'
   | 'getBacklog'
   | 'countKernelDrops'
+  | 'keepContext'
   | 'getRuleHits'
   | 'findOwn'
   | 'guardLoops'

@@ -7,10 +7,10 @@ import { ECANCELED } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import { bytesOfPayload, type Payload, type SendCallback } from '../base/payload.js';
-import { nextTick } from '../base/runtime.js';
+import { hasLibuv, nextTick } from '../base/runtime.js';
 import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
-import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesSendResults } from '../thread/endpoint.js';
+import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesLone, TakesSendResults } from '../thread/endpoint.js';
 import type { IoThread } from '../thread/io-thread.js';
 import type { MetadataKind } from '../thread/metadata.js';
 import type { KnownNames } from './known-names.js';
@@ -24,7 +24,10 @@ export function isBlocked(list: BlockList, ip: string): boolean {
   return list.check(ip, familyOfAddress(String(ip)).blockListName);
 }
 
-export class SocketCore extends Place implements TakesDatagrams, TakesBatches, TakesSendResults, StateSource {
+export class SocketCore
+  extends Place
+  implements TakesDatagrams, TakesLone, TakesBatches, TakesSendResults, StateSource
+{
   bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
   /** What waits for the bind. */
@@ -33,6 +36,7 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
   readonly names: KnownNames | undefined;
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
   #refd = true;
+  #alone = 0; // datagrams that came alone while the thread did not know our async context
   #stopped = false; // nothing is emitted any more
   #state: SocketState | undefined; // made when somebody asks
 
@@ -58,11 +62,22 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
 
   // Listeners run in the async context in which the socket was made, as node:dgram's do.
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
-    if (this.#stopped) return;
-    if (this.options.receiveBlockList && isBlocked(this.options.receiveBlockList, rinfo.address)) return;
+    if (this.#stopped || this.#isBlocked(rinfo)) return;
     this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(this.face.emit, this.face, 'message', data, rinfo);
     this.thread?.sender.passEvent();
+  }
+
+  // Where little comes, runInAsyncScope and what it calls, which is not compiled then, would cost as much as all else here:
+  // from the second one on native code enters the context. (A socket for a single query gets one answer.)
+  onLone(data: Buffer<ArrayBuffer>, rinfo: RemoteInfo, entered: boolean): void {
+    if (!entered) {
+      this.onDatagram(data, rinfo);
+      if (++this.#alone === 2) this.#keepContext();
+    } else if (!this.#stopped && !this.#isBlocked(rinfo)) {
+      this.thread?.sender.passEvent();
+      this.face.emit('message', data, rinfo);
+    }
   }
 
   onBatch(batch: Batch): void {
@@ -70,6 +85,18 @@ export class SocketCore extends Place implements TakesDatagrams, TakesBatches, T
     this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
     this.thread?.sender.passEvent();
+  }
+
+  #isBlocked({ address }: RemoteInfo): boolean {
+    const { receiveBlockList } = this.options;
+    return receiveBlockList !== undefined && isBlocked(receiveBlockList, address);
+  }
+
+  // Its resource is ours, too: AsyncLocalStorage of Node 20 and 22 keeps its stores there.
+  #keepContext(): void {
+    const native = this.thread?.native;
+    if (!hasLibuv || native === undefined || !this.receiving) return;
+    this.#resource.runInAsyncScope(native.keepContext, native, this.id, this.#resource);
   }
 
   onReceiveError(errno: number): void {

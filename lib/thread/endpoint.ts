@@ -23,6 +23,12 @@ export interface TakesDatagrams {
   onReceiveError(errno: number): void;
 }
 
+export interface TakesLone {
+  /** As onDatagram, of one that comes alone, behind which everything is sent; `entered`: its async context is the current
+   * one. */
+  onLone(data: Buffer<ArrayBuffer>, rinfo: RemoteInfo, entered: boolean): void;
+}
+
 export interface TakesBatches extends Replier {
   /** Does it take batches now, or single datagrams? */
   readonly wantsBatches: boolean;
@@ -37,7 +43,7 @@ export interface TakesSendResults {
 }
 
 /** What is behind an id on a thread. */
-export type Endpoint = TakesDatagrams & Partial<TakesBatches> & Partial<TakesSendResults>;
+export type Endpoint = TakesDatagrams & Partial<TakesLone> & Partial<TakesBatches> & Partial<TakesSendResults>;
 
 export function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
   return endpoint.wantsBatches === true;

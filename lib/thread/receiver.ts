@@ -79,13 +79,15 @@ export class Receiver implements Waiter {
   /** The same of a record that comes alone. Where little comes this is all that runs of us, and it runs before it is
    * compiled: then each call and each load counts, and what is called a few hundred times V8 compiles, for a program that
    * has hardly anything to do. */
-  readonly takeLone: OnLone = (data, id, address, family, port) => {
+  readonly takeLone: OnLone = (data, id, address, family, port, entered) => {
     const endpoint = this.#endpoints[id & SLOT_MASK];
     if (this.#draining || this.waits || endpoint === undefined || !isPlain(endpoint, id)) return false;
     this.#tail = (this.#tail + 1) | 0;
     this.#draining = true;
     try {
-      endpoint.onDatagram(data, { address, family: familyNames[family], port, size: data.length });
+      const rinfo: RemoteInfo = { address, family: familyNames[family], port, size: data.length };
+      if (endpoint.onLone === undefined) endpoint.onDatagram(data, rinfo);
+      else endpoint.onLone(data, rinfo, entered);
     } finally {
       this.#draining = false;
       this.#returned.upTo(this.#tail);

@@ -23,6 +23,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::watch>("watch"),
                          InstanceMethod<&Self::unwatch>("unwatch"),
+                         InstanceMethod<&Self::keep_context>("keepContext"),
                          InstanceMethod<&Self::close>("close"),
                          InstanceMethod<&Self::get_name>("getName"),
                          InstanceMethod<&Self::set_option>("setOption"),

@@ -55,6 +55,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value disconnect(const Napi::CallbackInfo& info);
   Napi::Value watch(const Napi::CallbackInfo& info);
   Napi::Value unwatch(const Napi::CallbackInfo& info);
+  Napi::Value keep_context(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value get_name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);

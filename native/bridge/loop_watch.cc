@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "bridge/exception.h"
 #include "core/base/clock.h"
 #include "core/sharing/limits.h"
 
@@ -27,12 +26,9 @@ bool LoopWatch::open(napi_env env, RingReader& reader, uint32_t busy_poll_us, Ca
   epoll_fd_ = uv.backend_fd(loop);
   if (epoll_fd_ < 0) return false;
 
-  napi_value name;
-  napi_create_string_utf8(env, "ksocket", NAPI_AUTO_LENGTH, &name);
   napi_value resource;
   napi_create_object(env, &resource);
-  napi_create_reference(env, resource, 1, &resource_);
-  napi_async_init(env, resource, name, &context_);
+  context_.open(env, resource, "ksocket");
   reader_ = &reader;
   env_ = env;
   calls_ = std::move(calls);
@@ -91,8 +87,7 @@ void LoopWatch::close() {
     place.reset();
   }
   places_.clear();
-  napi_delete_reference(env_, resource_);
-  napi_async_destroy(env_, context_);
+  context_.close(env_);
 }
 
 // As libuv reads from its sockets, each time behind the listener: the next datagram is often there by then.
@@ -141,15 +136,7 @@ void LoopWatch::read_ring() {
   napi_env env = env_;  // the listener may close us
   napi_handle_scope handles;
   napi_open_handle_scope(env, &handles);
-  napi_value resource;
-  napi_get_reference_value(env, resource_, &resource);
-  // Not napi_make_callback: what a listener threw has to be reported while the scope is open, as reporting it
-  // unwinds the async contexts that the scope's end would otherwise find in disorder.
-  napi_callback_scope scope;
-  if (napi_open_callback_scope(env, resource, context_, &scope) == napi_ok) {
-    if (reader_->read(env) == napi_pending_exception) rethrow_as_uncaught(env);
-    napi_close_callback_scope(env, scope);
-  }
+  reader_->read(env, &context_);
   napi_close_handle_scope(env, handles);
 }
 

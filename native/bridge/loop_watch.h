@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "bridge/async_context.h"
 #include "bridge/ring_reader.h"
 #include "bridge/uv_handle.h"
 #include "core/base/fd.h"
@@ -61,8 +62,7 @@ class LoopWatch {
 
   napi_env env_ = nullptr;
   RingReader* reader_ = nullptr;
-  napi_ref resource_ = nullptr;
-  napi_async_context context_ = nullptr;
+  AsyncContext context_;
   Calls calls_;
   uv_loop_t* loop_ = nullptr;  // null: closed
   int epoll_fd_ = -1;

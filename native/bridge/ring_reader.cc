@@ -38,16 +38,48 @@ void RingReader::close(napi_env env) {
   napi_delete_reference(env, on_wake_);
   napi_delete_reference(env, on_lone_);
   napi_delete_reference(env, names_);
+  for (auto& [id, context] : contexts_) context.close(env);
+  contexts_.clear();
 }
 
-napi_status RingReader::read(napi_env env) {
-  std::shared_ptr<bool> open = open_;
+void RingReader::keep_context(napi_env env, uint32_t id, napi_value resource) {
+  auto [at, made] = contexts_.try_emplace(id);
+  if (made) at->second.open(env, resource, "UDPWRAP");
+}
+
+void RingReader::drop_context(napi_env env, uint32_t id) {
+  auto at = contexts_.find(id);
+  if (at == contexts_.end()) return;
+  at->second.close(env);
+  contexts_.erase(at);
+}
+
+napi_status RingReader::read(napi_env env, AsyncContext* context) {
   bool rested = clock_ns(CLOCK_MONOTONIC) - ended_ns >= kLimits.rest_ns;
   const Descriptor* lone = rested ? lone_datagram() : nullptr;
+  AsyncContext* own = lone != nullptr ? context_of(lone->socket_id) : nullptr;
+  if (own != nullptr) context = own;
+  napi_status status = napi_ok;
+  if (context != nullptr) {
+    context->run(env, [&] { return hand_over(env, lone, own != nullptr); });
+  } else {
+    status = hand_over(env, lone, false);
+  }
+  ended_ns = clock_ns(CLOCK_MONOTONIC);
+  return status;
+}
+
+AsyncContext* RingReader::context_of(uint32_t id) {
+  auto at = contexts_.find(id);
+  return at == contexts_.end() ? nullptr : &at->second;
+}
+
+napi_status RingReader::hand_over(napi_env env, const Descriptor* lone, bool entered) {
+  std::shared_ptr<bool> open = open_;  // a listener may close us
   napi_value arguments[kArguments], result;
   napi_status status = napi_generic_failure;
   bool read = false;
-  if (lone != nullptr && arguments_of(env, *lone, arguments)) {
+  if (lone != nullptr && arguments_of(env, *lone, entered, arguments)) {
     uint32_t id = lone->socket_id;
     status = call(env, on_lone_, kArguments, arguments, &result);
     if (status != napi_ok || napi_get_value_bool(env, result, &read) != napi_ok) read = true;
@@ -57,7 +89,6 @@ napi_status RingReader::read(napi_env env) {
     }
   }
   if (!read && *open) status = call(env, on_wake_, 0, nullptr, &result);
-  ended_ns = clock_ns(CLOCK_MONOTONIC);
   return status;
 }
 
@@ -83,13 +114,14 @@ const Descriptor* RingReader::lone_datagram() {
   return &record;
 }
 
-bool RingReader::arguments_of(napi_env env, const Descriptor& record, napi_value* arguments) {
+bool RingReader::arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments) {
   const uint8_t* payload = ring_.arena + record.offset;
   if (napi_create_buffer_copy(env, record.length, payload, nullptr, &arguments[0]) != napi_ok) return false;
   napi_create_uint32(env, record.socket_id, &arguments[1]);
   arguments[2] = name_of(env, read_address(record));
   napi_create_uint32(env, record.family, &arguments[3]);
   napi_create_uint32(env, record.port, &arguments[4]);
+  napi_get_boolean(env, entered, &arguments[5]);
   return true;
 }
 

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 
+#include "bridge/async_context.h"
 #include "core/memory/rx_ring.h"
 #include "core/socket/address.h"
 
@@ -15,18 +17,25 @@ namespace ksocket {
 
 class RingReader {
  public:
-  // `on_wake()` reads the ring; `on_lone(data, id, address, family, port)` the next record, which is this.
-  // False: it did not, and on_wake() has to.
+  // `on_wake()` reads the ring; `on_lone(data, id, address, family, port, entered)` the next record, which is
+  // this, in its socket's async context if that was `entered`. False: it did not, and on_wake() has to.
   void open(napi_env env, const RingMemory& ring, napi_value on_wake, napi_value on_lone);
   void close(napi_env env);
 
-  // JavaScript may leave an exception behind: napi_pending_exception. In a handle scope.
-  napi_status read(napi_env env);
+  // From now on the lone datagrams of this socket are handed over in an async context that begins here.
+  void keep_context(napi_env env, uint32_t id, napi_value resource);
+  void drop_context(napi_env env, uint32_t id);
+
+  // In a handle scope. In `context`, unless it is a datagram whose socket has one; without either JavaScript
+  // may leave an exception behind: napi_pending_exception.
+  napi_status read(napi_env env, AsyncContext* context);
 
  private:
-  static constexpr size_t kArguments = 5;
+  static constexpr size_t kArguments = 6;
   const Descriptor* lone_datagram();
-  bool arguments_of(napi_env env, const Descriptor& record, napi_value* arguments);
+  AsyncContext* context_of(uint32_t id);
+  napi_status hand_over(napi_env env, const Descriptor* lone, bool entered);
+  bool arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments);
   napi_status call(napi_env env, napi_ref function, size_t count, napi_value* arguments, napi_value* result);
   napi_value name_of(napi_env env, Address address);
 
@@ -39,6 +48,7 @@ class RingReader {
   // So many lone datagrams of this socket are not told.
   uint32_t skip_ = 0;
   uint32_t skipped_id_ = 0;
+  std::unordered_map<uint32_t, AsyncContext> contexts_;  // by socket
   std::shared_ptr<bool> open_;  // outlives us on the stack of a call whose listeners close us
 };
 

@@ -128,8 +128,15 @@ Napi::Value IoThreadObject::unwatch(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// keepContext(id, resource): the socket's lone datagrams come in an async context that begins here
+Napi::Value IoThreadObject::keep_context(const Napi::CallbackInfo& info) {
+  if (find(info[0])) reader_.keep_context(env_, u32(info[0]), info[1]);
+  return info.Env().Undefined();
+}
+
 // close(id)
 Napi::Value IoThreadObject::close(const Napi::CallbackInfo& info) {
+  reader_.drop_context(env_, u32(info[0]));
   if (thread_) thread_->close(u32(info[0]));
   return info.Env().Undefined();
 }

@@ -23,7 +23,8 @@ void Waker::close() {
 
 void Waker::call(napi_env env, napi_value, void* reader, void*) {
   if (env == nullptr) return;  // the environment is going down
-  if (static_cast<RingReader*>(reader)->read(env) == napi_pending_exception) rethrow_as_uncaught(env);
+  if (static_cast<RingReader*>(reader)->read(env, nullptr) == napi_pending_exception)
+    rethrow_as_uncaught(env);
 }
 
 }  // namespace ksocket

@@ -1,13 +1,13 @@
 // Datagrams that come one at a time, each behind a rest: they take a path of their own past the ring's reader.
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, createHook, executionAsyncId, executionAsyncResource } from 'node:async_hooks';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Batch, createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'ksocket';
 import { runProgram } from '../support/child.js';
-import { type AnySocket, bound, Inbox, kinds, Sockets, sent } from '../support/peer.js';
+import { type AnySocket, bound, closed, Inbox, kinds, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
-import { blockUntil, waitFor } from '../support/wait.js';
+import { blockUntil, nextTurn, waitFor } from '../support/wait.js';
 
 /** More than the path asks for. */
 const REST_MS = 2;
@@ -124,7 +124,7 @@ test('a listener that throws has had its datagram, and the next comes', async ()
       });
       await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
       const peer = createSocket('udp4');
-      for (const text of ['a', 'b', 'c']) {
+      for (const text of ['a', 'b', 'c', 'd']) {
         await sleep(rest);
         peer.send(text, socket.address().port);
         while (!heard.includes(`tick ${text}`)) await sleep(1);
@@ -134,7 +134,7 @@ test('a listener that throws has had its datagram, and the next comes', async ()
     },
     [REST_MS],
   );
-  assert.deepEqual([stdout, code], ['a true,tick a,b true,tick b,c true,tick c\n', 0]);
+  assert.deepEqual([stdout, code], ['a true,tick a,b true,tick b,c true,tick c,d true,tick d\n', 0]);
 });
 
 test('an answer leaves with the listener, and what came meanwhile is heard', async () => {
@@ -169,6 +169,8 @@ for (const own of [false, true]) {
     for (let i = 0; i < 10; i++) {
       const socket = createSocket(own ? { type: 'udp4', rxUsecs: 0 } : { type: 'udp4' });
       const port = await bound(socket);
+      const before = new Inbox(socket);
+      await dribble(socket, peer, i, () => before.all.length);
       const heard = once(socket, 'message');
       const end = once(socket, 'close');
       socket.on('message', () => socket.close());
@@ -180,18 +182,89 @@ for (const own of [false, true]) {
   });
 }
 
-test('they come in the context in which the socket was made', async () => {
-  const storage = new AsyncLocalStorage<string>();
-  await using sockets = new Sockets();
-  const socket = storage.run('made here', () => sockets.make());
-  await bound(socket);
-  const seen: unknown[] = [];
-  socket.on('message', (data) => seen.push(isAlone(data) ? storage.getStore() : 'with others'));
-  await storage.run('sent here', () => dribble(socket, sockets.makePeer(), 3, () => seen.length));
-  assert.ok(
-    seen.includes('made here') && seen.every((each) => each !== 'sent here' && each !== undefined),
-    seen.join(),
-  );
+/** What a listener, and what it starts, finds in AsyncLocalStorage; the third datagram's is the first that native code enters
+ * the context for. */
+const alone: [string, SocketOptions, make: (options: SocketOptions) => Socket][] = [
+  ['node:dgram', { type: 'udp4' }, kinds[0][1]],
+  ['ksocket', { type: 'udp4' }, kinds[1][1]],
+  ['a thread of its own', { type: 'udp4', rxUsecs: 0 }, kinds[1][1]],
+];
+
+for (const [name, options, make] of alone) {
+  test(`they come in the context in which the socket was made: ${name}`, async () => {
+    const storage = new AsyncLocalStorage<string>();
+    await using sockets = new Sockets();
+    const socket = storage.run('made here', () => sockets.add(make(options)));
+    await bound(socket);
+    const seen: unknown[] = [];
+    const see = (): void => void seen.push(storage.getStore());
+    socket.on('message', async () => {
+      see();
+      process.nextTick(see);
+      await null;
+      see();
+      await sleep(1);
+      see();
+    });
+    let count = 0;
+    socket.on('message', () => count++);
+    await storage.run('sent here', () => dribble(socket, sockets.makePeer(), 5, () => count));
+    await waitFor(() => seen.length === 20);
+    assert.deepEqual(seen, Array(20).fill('made here'));
+  });
+}
+
+test("what a listener enters the next one finds, or not, as node:dgram's do", async () => {
+  const found: unknown[] = [];
+  for (const [, options, make] of alone) {
+    const storage = new AsyncLocalStorage<string>();
+    await using sockets = new Sockets();
+    const socket = sockets.add(make(options));
+    await bound(socket);
+    const seen: (string | undefined)[] = [];
+    const resources = new Set<object>();
+    socket.on('message', () => {
+      resources.add(executionAsyncResource());
+      seen.push(storage.getStore());
+      storage.enterWith(`entered by ${seen.length}`);
+    });
+    await dribble(socket, sockets.makePeer(), 5, () => seen.length);
+    found.push([seen, resources.size]);
+  }
+  assert.deepEqual(found, Array(3).fill(found[0]));
+});
+
+test('async_hooks see each run, begun and ended, of a UDPWRAP that lives as long as the socket', async () => {
+  const ended = new Set<number>();
+  const running: number[] = [];
+  const wraps = new Set<number>();
+  let disorder = 0;
+  const hook = createHook({
+    init: (id, type) => void (type === 'UDPWRAP' && wraps.add(id)),
+    before: (id) => void (wraps.has(id) && running.push(id)),
+    after: (id) => void (wraps.has(id) && running.pop() !== id && disorder++),
+    destroy: (id) => void ended.add(id),
+  }).enable();
+  try {
+    await using sockets = new Sockets();
+    const socket = sockets.make();
+    await bound(socket);
+    const seen: number[] = [];
+    socket.on('message', () => {
+      assert.equal(running.at(-1), executionAsyncId());
+      seen.push(executionAsyncId());
+    });
+    await dribble(socket, sockets.makePeer(), 6, () => seen.length);
+    await nextTurn();
+    const ids = new Set(seen);
+    assert.ok(ids.size <= 2, `${seen}`);
+    assert.ok([...ids].every((id) => wraps.has(id) && !ended.has(id)));
+    assert.deepEqual([running, disorder], [[], 0]);
+    await closed(socket);
+    await waitFor(() => [...ids].every((id) => ended.has(id)), 'their end');
+  } finally {
+    hook.disable();
+  }
 });
 
 test('a burst behind them comes whole and in order', async () => {
