@@ -96,6 +96,12 @@ TEST(Features, gso_segments_are_what_the_kernel_takes) {
   EXPECT_EQ(from.send(to.address(), std::string(kGsoSegmentsMin + 1, 'x')), max > kGsoSegmentsMin);
 }
 
+TEST(Features, say_whether_the_kernel_joins_what_comes) {
+  Fd socket = test::bound_socket();
+  int on = 1;
+  EXPECT_EQ(probe_features().gro, setsockopt(socket.get(), SOL_UDP, UDP_GRO, &on, sizeof on) == 0);
+}
+
 TEST(Features, say_whether_the_kernel_may_be_asked_to_busy_poll) {
   Fd socket = test::bound_socket();
   int usecs = 1;

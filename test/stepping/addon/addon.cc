@@ -52,7 +52,7 @@ Napi::Value pending(const Napi::CallbackInfo& info) {
 
 // read(): JavaScript is called to read the ring; what a listener threw passes
 Napi::Value read(const Napi::CallbackInfo& info) {
-  if (reader() != nullptr) reader()->read(info.Env());
+  if (reader() != nullptr) reader()->read(info.Env(), nullptr);
   return info.Env().Undefined();
 }
 
