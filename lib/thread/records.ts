@@ -140,6 +140,15 @@ export class StagedRecords {
     words[at + (D_USER_DATA >> 2) + 1] = 0;
   }
 
+  /** As the one before it, with the `length` bytes at `offset`. */
+  repeat(n: number, offset: number, length: number): void {
+    const words = this.#words;
+    const at = n * RECORD_WORDS;
+    words.copyWithin(at, at - RECORD_WORDS, at);
+    words[at + (D_OFFSET >> 2)] = offset;
+    words[at + (D_LENGTH >> 2)] = length;
+  }
+
   /** Another datagram of so many bytes, behind the others. */
   lengthen(n: number, bytes: number): void {
     this.#words[n * RECORD_WORDS + (D_LENGTH >> 2)] += bytes;

@@ -33,6 +33,11 @@ export type SentListener = (result: number) => void;
 /** Does the program's list of blocked addresses have it? */
 type IsBlocked = (address: string) => boolean;
 
+// Of a list of triples: do both go to one place?
+function goAlike(list: readonly unknown[], a: number, b: number): boolean {
+  return list[a + 1] === list[b + 1] && list[a + 2] === list[b + 2];
+}
+
 export class Sender {
   readonly #native: NativeIoThread;
   readonly #control: Int32Array;
@@ -220,9 +225,10 @@ export class Sender {
     let at = start;
     let latest = list[from]; // the payload that ends at `at`
     let repeated = 0; // and the same again behind it, still to be copied
-    for (let i = from + step; i < end; i += step) {
+    let i = from + step;
+    for (; i < end; i += step) {
       const payload = list[i];
-      if (step === 3 && (list[i + 1] !== list[from + 1] || list[i + 2] !== list[from + 2])) break;
+      if (step === 3 && !goAlike(list, i, from)) break;
       if (payload === latest) {
         repeated++;
         continue;
@@ -235,11 +241,35 @@ export class Sender {
       latest = payload;
     }
     at = this.#repeat(at, size, repeated);
-    if (at === start) return 0;
-    this.#stagedBytes = at;
     const count = (at - start) / size;
+    if (count === 0) return 0;
+    this.#stagedBytes = at;
     this.#datagrams += count;
     this.#records.lengthen(this.#staged - 1, at - start);
+    return i === end && repeated === count ? count + this.#again(list, from, i, step) : count;
+  }
+
+  // The payload at `from`, which ends what is staged many times over, once more from `next` on: in records of the same
+  // bytes. Returns how many datagrams.
+  #again(list: readonly unknown[], from: number, next: number, step: number): number {
+    const size = this.#runSize;
+    const copies = (next - from) / step;
+    const offset = this.#stagedBytes - copies * size;
+    const payload = list[from];
+    const most = Math.min(list.length, next + (STAGED_DATAGRAMS_MAX - this.#datagrams) * step);
+    let at = next;
+    while (at < most && this.#staged < STAGED_DATAGRAMS_MAX) {
+      const begin = at;
+      const end = Math.min(most, at + copies * step);
+      while (at < end && list[at] === payload && (step === 1 || goAlike(list, at, from))) at += step;
+      if (at === begin) break;
+      this.#runSize = 0; // nothing else can follow in the same record
+      const n = this.#staged++;
+      this.#records.repeat(n, offset, ((at - begin) / step) * size);
+      this.#revocable[n] = 0;
+    }
+    const count = (at - next) / step;
+    this.#datagrams += count;
     return count;
   }
 

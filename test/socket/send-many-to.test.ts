@@ -101,6 +101,38 @@ for (const [name, send] of ways) {
   });
 }
 
+test('sendMany sends what a list repeats to each of its places, whatever stands between', async () => {
+  await using sockets = new Sockets();
+  const receivers = [await pair(sockets), await pair(sockets)];
+  const [{ sender }] = receivers;
+  const payloads = [1, 24, 24, 24, 700, 1400, 30_000].map((size, i) => Buffer.alloc(size, i + 1));
+  let state = 1;
+  const random = () => {
+    state = (state * 48_271) % 2_147_483_647; // Park and Miller's
+    return state / 2_147_483_647;
+  };
+  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)];
+  const expected: Buffer[][] = [[], []];
+  for (let round = 0; round < 40; round++) {
+    const list: [Buffer, number, string][] = [];
+    for (let runs = 0; runs < 6; runs++) {
+      const data = pick(payloads);
+      const to = pick([0, 1]);
+      const times = data.length > 1400 ? 3 : Math.ceil(random() ** 3 * (data.length > 24 ? 70 : 400));
+      for (let i = 0; i < times; i++) {
+        list.push([data, receivers[to].port, '127.0.0.1']);
+        expected[to].push(data);
+      }
+    }
+    assert.equal(sender.sendMany(list.flat()), list.length);
+    for (const [to, { inbox }] of receivers.entries()) await inbox.take(expected[to].length);
+  }
+  for (const [to, { inbox }] of receivers.entries()) {
+    for (const [i, { data }] of inbox.all.entries()) assert.ok(data.equals(expected[to][i]), `datagram ${i} of ${to}`);
+  }
+  assert.equal(sender.stats().txDatagrams, expected[0].length + expected[1].length);
+});
+
 test('a list to one place takes more than one flush holds', async () => {
   await using sockets = new Sockets();
   const { sender, inbox, peer } = await pair(sockets);
