@@ -9,6 +9,8 @@ const lanes = 'lib/thread/lanes.ts';
 const payloads = 'lib/thread/payloads.ts';
 const endpoint = 'lib/thread/endpoint.ts';
 const sender = 'lib/thread/sender.ts';
+const lists = 'lib/thread/lists.ts';
+const staging = 'lib/thread/staging.ts';
 const turns = 'lib/thread/turns.ts';
 const reader = 'native/bridge/ring_reader.cc';
 const ring = 'native/core/memory/rx_ring.h';
@@ -329,17 +331,23 @@ void`,
   'a result is told twice': [
     [sender, '    this.#waiting.delete(number);\n    waiting.listener(result);', '    waiting.listener(result);'],
   ],
-  'a run goes on though the socket cannot take more': [[sender, '      if (this.#deferred) return false;\n', '']],
-  'memory is cut further though the socket cannot take more': [[sender, 'taken < all && !deferred;', 'taken < all;']],
+  'a run goes on though the socket cannot take more': [
+    [lists, 'if (full && this.#flush()) return false;', 'if (full) this.#flush();'],
+  ],
+  'memory is cut further though the socket cannot take more': [[lists, 'taken < all && !deferred;', 'taken < all;']],
   'records keep the listeners of the last flush': [
     [sender, '      this.#listeners[i] = undefined;\n      const result', '      const result'],
   ],
   'who has sent what is taken back is told': [
-    [sender, '      this.#records.drop(i);\n      this.#listeners[i] = undefined;\n', '      this.#records.drop(i);\n'],
+    [
+      sender,
+      '      this.#staging.records.drop(i);\n      this.#listeners[i] = undefined;\n',
+      '      this.#staging.records.drop(i);\n',
+    ],
   ],
-  'what stays staged loses its place': [[sender, '    this.#stagedBytes = bytes;\n', '']],
+  'what stays staged loses its place': [[sender, '    this.#staging.bytes = bytes;\n', '']],
   'more is staged than there is memory for': [
-    [sender, 'this.#stagedBytes + length > STAGED_BYTES_MAX', 'this.#stagedBytes > STAGED_BYTES_MAX'],
+    [staging, 'this.bytes + length > STAGED_BYTES_MAX', 'this.bytes > STAGED_BYTES_MAX'],
   ],
   'what a drain has staged waits for the next': [
     [receiver, '      this.#tools.answers.flush();\n      budget.end();', '      budget.end();'],

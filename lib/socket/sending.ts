@@ -1,4 +1,4 @@
-// From send() to the thread's staging memory (lib/thread/sender.ts), with node:dgram's contract of what happens when.
+// From send() to the thread's staging memory (lib/thread/staging.ts), with node:dgram's contract of what happens when.
 import { EINVAL, EISCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
@@ -47,12 +47,12 @@ export function sendMany(core: SocketCore, list: readonly unknown[]): number {
       const destination = destinationOfPeer(core, pairs[place], `list[${place}]`);
       return isBlocked?.(destination.address) ? undefined : destination;
     };
-    return sendRun(core, pairs.length / 2, ({ sender }) => sender.sendPairs(core.id, pairs, destinationAt));
+    return sendRun(core, pairs.length / 2, ({ lists }) => lists.sendPairs(core.id, pairs, destinationAt));
   }
   if (list.length % 3 !== 0) {
     throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 3: data, port, address');
   }
-  return sendRun(core, list.length / 3, ({ sender }) => sender.sendTriples(core.id, core.family, list, isBlocked));
+  return sendRun(core, list.length / 3, ({ lists }) => lists.sendTriples(core.id, core.family, list, isBlocked));
 }
 
 /** What is sent to one place. */
@@ -69,19 +69,19 @@ export function sendSegments(core: SocketCore, payload: unknown, options: unknow
   const destination = destinationOfOptions(core, options as SendOptions);
   const bytes = bytesOfPayload(payload, 'bytes');
   const count = Math.ceil(lengthOf(bytes) / segmentSize);
-  return sendRun(core, count, ({ sender }) => {
-    if (!blocks(core, destination)) return sender.sendSegments(core.id, destination, bytes, segmentSize);
-    for (let i = 0; i < count; i++) sender.refuse(core.id);
+  return sendRun(core, count, ({ lists }) => {
+    if (!blocks(core, destination)) return lists.sendSegments(core.id, destination, bytes, segmentSize);
+    for (let i = 0; i < count; i++) lists.refuse(core.id);
     return count;
   });
 }
 
 function sendList(core: SocketCore, list: readonly unknown[], destination: Destination): number {
-  return sendRun(core, list.length, ({ sender }) => {
-    if (!blocks(core, destination)) return sender.sendList(core.id, destination, list);
+  return sendRun(core, list.length, ({ lists }) => {
+    if (!blocks(core, destination)) return lists.sendList(core.id, destination, list);
     for (let i = 0; i < list.length; i++) {
       bytesOfPayload(list[i], 'list');
-      sender.refuse(core.id);
+      lists.refuse(core.id);
     }
     return list.length;
   });

@@ -9,11 +9,13 @@ import { errnoException, invalidArgValue, noEngine } from '../base/errors.js';
 import { hasLibuv, setImmediate, setTimeout } from '../base/runtime.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
+import { Lists } from './lists.js';
 import { allocateThreadMemory } from './memory.js';
 import type { Observation } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { Receiver } from './receiver.js';
-import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from './sender.js';
+import { Sender } from './sender.js';
+import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, Staging } from './staging.js';
 
 const engineRule = `must be ${binding.engineNames.map((name) => `'${name}'`).join(' or ')}`;
 
@@ -42,6 +44,7 @@ function descriptorSlots(ringBytes: number): number {
 export class IoThread {
   readonly #native: NativeIoThread;
   readonly sender: Sender;
+  readonly lists: Lists;
   readonly #receiver: Receiver;
   readonly #endpoints: (Endpoint | undefined)[] = [undefined];
   readonly #generations: number[] = [0];
@@ -73,12 +76,10 @@ export class IoThread {
     });
     this.#counters = new CounterPages((page) => this.#native.addCounters(page));
     this.#counters.reserve(0); // slot 0 counts for the thread itself
-    this.sender = new Sender(
-      this.#native,
-      memory,
-      () => this.#receiver.draining,
-      (id) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1),
-    );
+    const staging = new Staging(memory);
+    const countRefused = (id: number) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1);
+    this.sender = new Sender(this.#native, memory.control, staging, () => this.#receiver.draining, countRefused);
+    this.lists = new Lists(this.#native, staging, () => this.sender.flush(), countRefused);
     this.#receiver = new Receiver(memory, this.#endpoints, {
       answers: this.sender,
       resume: () => this.#native.resume(),

@@ -56,8 +56,8 @@ test('where the backlog is empty again by the time that sendMany is told, drain 
   await using sockets = new Sockets();
   const sender = sockets.add(createSocket('udp4'));
   await bound(sender);
-  const { sender: staging, native } = sharedThread();
-  staging.sendTriples = () => 1; // the rest had no room
+  const { lists, native } = sharedThread();
+  lists.sendTriples = () => 1; // the rest had no room
   Object.defineProperty(native, 'notifyDrained', { value: () => false, configurable: true }); // and now has
   try {
     const seen: string[] = [];
@@ -72,7 +72,7 @@ test('where the backlog is empty again by the time that sendMany is told, drain 
     assert.equal(seen.length, 1, 'nothing comes from a socket that has been closed');
   } finally {
     for (const [object, key] of [
-      [staging, 'sendTriples'],
+      [lists, 'sendTriples'],
       [native, 'notifyDrained'],
     ] as const) {
       Reflect.deleteProperty(object, key);

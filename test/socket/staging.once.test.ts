@@ -4,12 +4,14 @@ import type { NativeIoThread, ThreadMemory } from '../../build-lib/backend/contr
 import { CONTROL_BYTES, D_LENGTH, D_OFFSET, D_SEGMENT_SIZE, DESCRIPTOR_BYTES } from '../../build-lib/backend/layout.js';
 import { udp4 } from '../../build-lib/base/family.js';
 import { literalDestination } from '../../build-lib/thread/destination.js';
-import { Sender, STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX } from '../../build-lib/thread/sender.js';
+import { Lists } from '../../build-lib/thread/lists.js';
+import { Sender } from '../../build-lib/thread/sender.js';
+import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, Staging } from '../../build-lib/thread/staging.js';
 import { test } from '../support/test.js';
 import { nextTurn } from '../support/wait.js';
 
 /** A sender, and what its flushes have handed over, each as its datagrams. */
-function stagingSender(deferFlush = true): { sender: Sender; flushes: Buffer[][]; refused: number[] } {
+function stagingSender(deferFlush = true): { sender: Sender; lists: Lists; flushes: Buffer[][]; refused: number[] } {
   const memory = {
     control: new Int32Array(CONTROL_BYTES / 4),
     txDescriptors: new Uint8Array(STAGED_DATAGRAMS_MAX * DESCRIPTOR_BYTES),
@@ -34,32 +36,30 @@ function stagingSender(deferFlush = true): { sender: Sender; flushes: Buffer[][]
     return 0;
   };
   const native = { send } as unknown as NativeIoThread;
-  const sender = new Sender(
-    native,
-    memory,
-    () => deferFlush,
-    (id) => refused.push(id),
-  );
-  return { sender, flushes, refused };
+  const staging = new Staging(memory);
+  const countRefused = (id: number) => refused.push(id);
+  const sender = new Sender(native, memory.control, staging, () => deferFlush, countRefused);
+  const lists = new Lists(native, staging, () => sender.flush(), countRefused);
+  return { sender, lists, flushes, refused };
 }
 
 const ID = 5;
 const destination = literalDestination(udp4, '127.0.0.1', 9, 'address');
 
-const forms: [name: string, send: (sender: Sender, list: Uint8Array[]) => number][] = [
-  ['to one place', (sender, list) => sender.sendList(ID, destination, list)],
+const forms: [name: string, send: (lists: Lists, list: Uint8Array[]) => number][] = [
+  ['to one place', (lists, list) => lists.sendList(ID, destination, list)],
   [
     'of triples',
-    (sender, list) => {
+    (lists, list) => {
       const triples = list.flatMap((data) => [data, 9, '127.0.0.1']);
-      return sender.sendTriples(ID, udp4, triples, undefined);
+      return lists.sendTriples(ID, udp4, triples, undefined);
     },
   ],
   [
     'of pairs',
-    (sender, list) => {
+    (lists, list) => {
       const pairs = list.flatMap((data) => [data, 'peer']);
-      return sender.sendPairs(ID, pairs, () => destination);
+      return lists.sendPairs(ID, pairs, () => destination);
     },
   ],
 ];
@@ -67,9 +67,9 @@ const forms: [name: string, send: (sender: Sender, list: Uint8Array[]) => number
 for (const [name, send] of forms) {
   // A run that begins at an odd place is still open where the flush ends.
   test(`a list ${name}: a flush has ${STAGED_DATAGRAMS_MAX} datagrams at most, and all of them leave in order`, () => {
-    const { sender, flushes } = stagingSender();
+    const { lists, flushes } = stagingSender();
     const list = Array.from({ length: 3000 }, (_, i) => Buffer.alloc(i < 3 ? 9 - i : 2, i));
-    assert.equal(send(sender, list), list.length);
+    assert.equal(send(lists, list), list.length);
     assert.deepEqual(
       flushes.map((datagrams) => datagrams.length),
       [STAGED_DATAGRAMS_MAX, STAGED_DATAGRAMS_MAX, 3000 - 2 * STAGED_DATAGRAMS_MAX],
@@ -78,9 +78,9 @@ for (const [name, send] of forms) {
   });
 
   test(`a list ${name}: a flush has ${STAGED_BYTES_MAX} bytes at most`, () => {
-    const { sender, flushes } = stagingSender();
+    const { lists, flushes } = stagingSender();
     const list = Array.from({ length: 70 }, (_, i) => Buffer.alloc(16_384, i));
-    assert.equal(send(sender, list), list.length);
+    assert.equal(send(lists, list), list.length);
     const perFlush = STAGED_BYTES_MAX / 16_384;
     assert.deepEqual(
       flushes.map((datagrams) => datagrams.length),
@@ -90,11 +90,34 @@ for (const [name, send] of forms) {
   });
 
   test(`a list ${name}: what is longer than any datagram is taken and counted, and the others leave`, () => {
-    const { sender, flushes, refused } = stagingSender();
+    const { lists, flushes, refused } = stagingSender();
     const list = [65_535, 65_536, 3].map((length) => Buffer.alloc(length, length));
-    assert.equal(send(sender, list), 3);
+    assert.equal(send(lists, list), 3);
     assert.deepEqual(flushes.flat(), [list[0], list[2]]);
     assert.deepEqual(refused, [ID]);
+  });
+
+  test(`a list ${name}: what it repeats is handed over as often as it stands there, with what stands between`, () => {
+    const { lists, flushes } = stagingSender();
+    const [a, b, other] = [1, 2, 3].map((n) => Buffer.alloc(40, n));
+    const like = Buffer.from(a);
+    const runs: [Buffer, number][] = [
+      [a, 300],
+      [other, 1],
+      [a, 64],
+      [a, 1],
+      [b, 65],
+      [like, 129],
+      [Buffer.alloc(9), 2],
+      [a, 1500],
+    ];
+    const list = runs.flatMap(([data, times]) => Array<Buffer>(times).fill(data));
+    assert.equal(send(lists, list), list.length);
+    assert.deepEqual(
+      flushes.map((datagrams) => datagrams.length),
+      [STAGED_DATAGRAMS_MAX, STAGED_DATAGRAMS_MAX, list.length - 2 * STAGED_DATAGRAMS_MAX],
+    );
+    assert.deepEqual(flushes.flat(), list);
   });
 }
 

@@ -8,7 +8,8 @@ import type { Batch } from '../../build-lib/thread/batch.js';
 import { literalDestination } from '../../build-lib/thread/destination.js';
 import type { Endpoint, RemoteInfo } from '../../build-lib/thread/endpoint.js';
 import type { IoThread } from '../../build-lib/thread/io-thread.js';
-import { type SentListener, STAGED_DATAGRAMS_MAX } from '../../build-lib/thread/sender.js';
+import type { SentListener } from '../../build-lib/thread/sender.js';
+import { STAGED_DATAGRAMS_MAX } from '../../build-lib/thread/staging.js';
 import { stepping } from './native.js';
 import { payloadOf } from './payloads.js';
 import { Received } from './received.js';
@@ -186,14 +187,14 @@ export class TestSocket implements Endpoint {
 
   // In each of the ways in which sendMany does it.
   #sendPayloads(port: number, payloads: Uint8Array[], size: number, way: number): number {
-    const { sender } = this.#thread;
+    const { lists } = this.#thread;
     if (way === 0) {
       const list = payloads.flatMap((payload) => [payload, port, '127.0.0.1']);
-      return sender.sendTriples(this.id, udp4, list, undefined);
+      return lists.sendTriples(this.id, udp4, list, undefined);
     }
     const destination = literalDestination(udp4, '127.0.0.1', port, 'address');
-    if (way === 1) return sender.sendList(this.id, destination, payloads);
-    return sender.sendSegments(this.id, destination, Buffer.concat(payloads), size);
+    if (way === 1) return lists.sendList(this.id, destination, payloads);
+    return lists.sendSegments(this.id, destination, Buffer.concat(payloads), size);
   }
 
   /** `collect` takes what has left; after this the number of its descriptor is another one's. */
