@@ -76,6 +76,8 @@ const wrong: [string[], RegExp][] = [
   [['send', 'x', '--to', '127.0.0.1:9', '--wait', '99999999999'], /--wait/],
   [['info', '--nonsense'], /--nonsense/],
   [['compare', '--rounds', '0'], /--rounds/],
+  [['compare', '--rounds', '101'], /--rounds/],
+  [['compare', '--rounds', '1.5'], /--rounds/],
   [['serve', '--monitor', '70000'], /--monitor/],
   [['serve', '--reply', 'x'.repeat(70_000)], /^ksocket: --reply has 70000 bytes, a datagram carries 65507 at most$/m],
   [['serve', '--reply', 'é'.repeat(32_754)], /--reply has 65508 bytes/],

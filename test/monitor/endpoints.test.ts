@@ -103,6 +103,10 @@ test('/metrics follows Prometheus’ conventions and has the same figures', asyn
   );
   assert.equal(value('ksocket_server_up', { server: label }), 1);
   assert.ok(value('ksocket_event_loop_lag_seconds') < 60);
+  assert.ok(
+    value('ksocket_ring_records', { server: label }) <= value('ksocket_ring_capacity_records', { server: label }),
+  );
+  assert.equal(value('ksocket_build_info'), 1);
   assert.equal(value('ksocket_receive_latency_seconds_count', { server: label }), rxDatagrams);
 
   for (const [name, { type, help, samples }] of metrics) {
@@ -245,6 +249,7 @@ test('a document that cannot be made is an answer that says why', async () => {
     ['/rejects', () => Promise.reject(new Error('for another'))],
   ]);
   const server = createHttpServer(routes).listen(0, '127.0.0.1');
+  assert.ok(server.timeout > 0, 'who does not read is given up');
   try {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;

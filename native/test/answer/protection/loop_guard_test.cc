@@ -125,5 +125,14 @@ TEST(ListensOn, knows_the_socket_by_each_of_its_addresses) {
   EXPECT_FALSE(comes(any, address_of("192.0.2.1", 5)));
 }
 
+TEST(LocalAddresses, are_those_of_the_interfaces) {
+  LocalAddresses local;
+  EXPECT_TRUE(local.contains(ipv6("::1", 5), 1));
+  EXPECT_TRUE(local.contains(address_of("127.9.9.9", 5), 1));
+  EXPECT_FALSE(local.contains(ipv6("::", 5), 1)) << "what a link-layer address is read as";
+  EXPECT_FALSE(local.contains(address_of("0.0.0.0", 5), 1));
+  EXPECT_FALSE(local.contains(address_of("192.0.2.1", 5), 1));
+}
+
 }  // namespace
 }  // namespace ksocket
