@@ -34,6 +34,18 @@ test('the clock is looked at after 1, 2, 4, … events, at most 64, and that aft
   for (let i = 0; i < 10_000; i++) assert.ok(untilLook(budget) <= 64);
 });
 
+test('a few hundred quick events are enough to look less often', () => {
+  const learnt = Array.from({ length: 20 }, () => {
+    const budget = new Budget();
+    budget.begin();
+    let most = 0;
+    for (let looks = 0; looks < 800; looks++) most = Math.max(most, untilLook(budget));
+    return most;
+  });
+  // The system may have stopped us in the midst of some.
+  assert.ok(learnt.filter((most) => most === 64).length >= 10, learnt.join());
+});
+
 test('as soon as events took a millisecond each is looked at', () => {
   const budget = new Budget();
   budget.begin();
