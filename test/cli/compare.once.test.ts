@@ -20,6 +20,7 @@ test('compare --json has a value of each library for each scenario', async () =>
   for (const { name, unit, ksocket, dgram } of measured) {
     for (const { value, cpuNs } of [ksocket, dgram]) {
       assert.ok(unit === 'lost' ? value >= 0 : value > 0, `${name}: ${value} ${unit}`);
+      assert.ok(unit !== 'p50' || value < 1e6, `${name}: ${value} µs`);
       assert.ok(cpuNs > 0, `${name}: ${cpuNs} ns`);
     }
   }

@@ -1,5 +1,10 @@
 // A descriptor that a live handle of this process has already: as node:dgram, an error and no end of the process.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { udp4 } from '../../build-lib/base/family.js';
+import { createSocket } from '../../build-lib/index.js';
+import { sharedThread } from '../../build-lib/thread/io-thread.js';
 import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
 
@@ -57,3 +62,24 @@ for (const when of ['at once', 'later'] as const) {
     check(await runProgram(adoptLive, [when], { execArgv: ['--no-deprecation'] }));
   });
 }
+
+test('where an adopted descriptor cannot be watched, the error names neither address nor port', async () => {
+  const thread = sharedThread();
+  const id = thread.reserve();
+  const native = thread.changing();
+  assert.equal(native.open(id, udp4.number, 0), 0);
+  assert.equal(native.bind(id, '127.0.0.1', 0), 0);
+  const fd = native.copyFd(id);
+  thread.release(id);
+  const socket = createSocket('udp4');
+  Object.defineProperty(native, 'watch', { value: () => -constants.errno.EPERM, configurable: true });
+  try {
+    const failed = once(socket, 'error');
+    socket.bind({ fd });
+    const [{ message, code, address, port }] = await failed;
+    assert.deepEqual([message, code, address, port], ['bind EPERM', 'EPERM', '', undefined]);
+  } finally {
+    Reflect.deleteProperty(native, 'watch');
+    socket.close();
+  }
+});

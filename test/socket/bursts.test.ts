@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createSocket, features, type Socket } from 'ksocket';
+import { runProgram } from '../support/child.js';
 import { bound, Inbox, kinds, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor, within } from '../support/wait.js';
@@ -134,6 +135,21 @@ test('small rings that are never empty wrap as they should', async () => {
       sizes.map(() => 0),
     );
   }
+});
+
+test('a burst warns of nothing where Node warns of its own old names', async () => {
+  const program = async () => {
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket('udp4');
+    let heard = 0;
+    socket.on('message', () => ++heard === 9 && socket.close());
+    socket.bind(0, '127.0.0.1', () => {
+      const { port } = socket.address();
+      socket.sendMany(Array(9).fill(['x', port, '127.0.0.1']).flat());
+    });
+  };
+  const result = await runProgram(program, [], { execArgv: ['--pending-deprecation'] });
+  assert.deepEqual(result, { code: 0, signal: null, stdout: '', stderr: '' });
 });
 
 test('bursts to several receivers at once keep the order of each', async () => {

@@ -79,6 +79,15 @@ test('close() twice throws, as node:dgram does', async () => {
   assert.throws(() => socket.close(), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
 });
 
+test('a closed socket says so before it looks at what it is given', async () => {
+  const socket = createSocket('udp4');
+  await bound(socket);
+  socket.close();
+  for (const call of [() => socket.setTTL(1000), () => socket.setMulticastTTL(1000)]) {
+    assert.throws(call, { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING', message: 'Not running' });
+  }
+});
+
 test('the descriptor is closed when close() returns: the port is free', async () => {
   const port = await unusedPort();
   // With this lookup bind() binds before it returns.

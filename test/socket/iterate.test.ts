@@ -1,5 +1,6 @@
 // for await (const datagram of socket)
 import assert from 'node:assert/strict';
+import { runProgram } from '../support/child.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { within } from '../support/wait.js';
@@ -47,6 +48,30 @@ test('break lets go of the socket and leaves it open', async () => {
   assert.equal(await within(loop, 'the first datagram'), 'x');
   assert.equal(socket.listenerCount('message'), 0);
   assert.equal(socket.address().port, port);
+});
+
+test('what a loop has had is not kept', async () => {
+  const program = async () => {
+    const { createSocket } = await import('ksocket');
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const { port } = socket.address();
+    const had: WeakRef<object>[] = [];
+    const take = async (iterator: AsyncIterator<{ data: object }>) => {
+      socket.send('x', port, '127.0.0.1');
+      had.push(new WeakRef((await iterator.next()).value.data));
+    };
+    const iterator = socket[Symbol.asyncIterator]() as unknown as AsyncIterator<{ data: object }>;
+    for (let i = 0; i < 20; i++) await take(iterator);
+    for (let i = 0; i < 4; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      (globalThis.gc as () => void)();
+    }
+    console.log(had.filter((data) => data.deref() !== undefined).length < 5, had.length);
+    socket.close();
+  };
+  const result = await runProgram(program, [], { execArgv: ['--expose-gc'] });
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'true 20\n', stderr: '' });
 });
 
 test("the socket's error comes out of the loop", async () => {

@@ -32,6 +32,16 @@ TEST(Forwarder, takes_a_request_to_the_back_end_and_the_answer_to_its_client) {
   EXPECT_EQ(relay.row[Counter::flows_opened], 2u);
 }
 
+TEST(Forwarder, counts_what_is_empty_too) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  relay.arrive(client.address(), "");
+  serve(back_end, "", "");
+  EXPECT_EQ(relay.answer(client), "");
+  EXPECT_EQ(relay.row[Counter::forwarded], 1u);
+  EXPECT_EQ(relay.row[Counter::returned], 1u);
+}
+
 TEST(Forwarder, keeps_the_flow_of_a_client_and_the_order_of_its_datagrams) {
   Peer back_end, client;
   Relay relay({&back_end});

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <utility>
 
+#include "core/base/or_errno.h"
 #include "core/bpf/assembler.h"
 
 namespace ksocket {
@@ -162,23 +162,11 @@ std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet
 }
 
 int attach_filter(int fd, std::span<const sock_filter> program) {
-  auto detach = [&] {
-    int unused = 0;
-    bool done = setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) == 0;
-    return done || errno == ENOENT ? 0 : -errno;
-  };
-  if (program.empty()) return detach();
+  if (program.empty()) return 0;
   if (program.size() > BPF_MAXINSNS) return -EINVAL;
   // The kernel copies it.
   sock_fprog request{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
-  auto attach = [&] {
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request) == 0 ? 0 : -errno;
-  };
-  int result = attach();
-  if (result != -ENOMEM) return result;
-  // Until it is replaced the old filter counts against the same net.core.optmem_max.
-  if (int refused = detach(); refused != 0) return refused;
-  return attach();
+  return or_errno(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request));
 }
 
 }  // namespace ksocket

@@ -21,9 +21,8 @@ namespace ksocket {
 // or IPv6 /32s fit, 850 /48s or /64s, 380 single IPv6 addresses.
 std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet* allow, uint8_t family);
 
-// Makes `program` the filter of the socket, in place of the one it had; an empty one detaches. Returns 0 or
-// -errno. After ENOMEM (it does not fit net.core.optmem_max, 20 KiB on older kernels) the socket has no
-// filter, after other errors (EPERM: SO_LOCK_FILTER) the one it had.
+// Makes `program`, if it is not empty, the filter of the socket: socket(7). Returns 0 or -errno: ENOMEM where
+// it does not fit net.core.optmem_max (20 KiB on older kernels).
 int attach_filter(int fd, std::span<const sock_filter> program);
 
 }  // namespace ksocket
