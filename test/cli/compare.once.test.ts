@@ -35,6 +35,7 @@ test('on a terminal compare shows how far it is, and then only the table', async
   const [progress, table] = stdout.split(/(?=┌)/, 2);
   const runs = scenarios.length * 2;
   for (const [i, name] of names.entries()) assert.ok(progress.includes(` ${2 * i + 2}/${runs} ${name}`), name);
+  assert.ok(!progress.includes(` ${runs + 1}/`));
   assert.doesNotMatch(progress, /\n/, 'its line is the one where the table begins');
   const rows = table.split('\n').filter((line) => line.startsWith('│'));
   const cells = rows.map((row) => row.split('│').map((cell) => cell.trim()));
