@@ -110,18 +110,11 @@ uint64_t step_ns(Random& in) {
 }
 
 void exchange(Random& in) {
-  // Tables are copied: to make them costs more than all that is done with them.
   static constexpr uint64_t kMax = RateLimit::kMax, kSeed = 1;
   static constexpr RateLimit kLimits[] = {{100, 1000}, {10, 40},  {1, 1},      {1, 4},
                                           {7, 130},    {1, kMax}, {kMax, kMax}};
-  static const std::vector<Exchanges> fresh = [] {
-    std::vector<Exchanges> out;
-    out.reserve(std::size(kLimits));
-    for (const RateLimit& limit : kLimits) out.emplace_back(limit, kSeed);
-    return out;
-  }();
   uint32_t which = in.below(std::size(kLimits));
-  Exchanges exchanges(fresh[which]);
+  Exchanges exchanges(kLimits[which], kSeed);
   Model model(kLimits[which], kSeed);
   uint64_t now = kSecond;
   uint32_t number = 0;
@@ -146,9 +139,8 @@ void exchange(Random& in) {
 
 void flows(Random& in) {
   static constexpr RateLimit kLimits[] = {{1, 10}, {50, 1000}};
-  static const FlowRepeats fresh[] = {FlowRepeats(kLimits[0]), FlowRepeats(kLimits[1])};
   uint32_t which = in.below(std::size(kLimits));
-  FlowRepeats flows(fresh[which]);
+  FlowRepeats flows(kLimits[which]);
   RateLimit of_host{kLimits[which].rate, std::min<uint64_t>(kLimits[which].burst, 256)};
   std::vector<test::BucketModel> hosts(8, test::BucketModel(of_host));
   Seen seen;
