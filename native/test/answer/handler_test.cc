@@ -85,6 +85,7 @@ TEST(Handler, that_cannot_be_loaded_says_why) {
   EXPECT_NE(refusal("no-slash.so").find("./no-slash.so"), std::string::npos);
   EXPECT_NE(refusal(path("nothing")).find("ksocket_get_handler"), std::string::npos);
   EXPECT_NE(refusal(path("later_version")).find("version 2"), std::string::npos);
+  EXPECT_EQ(refusal(path("talkative")), path("talkative") + ": " + std::string(255, 'x'));
   EXPECT_NE(refusal(path("upper"), std::string(100, 'x')).find("longer than 63 bytes"), std::string::npos);
 }
 

@@ -27,6 +27,13 @@ using test::SharingRig;
 
 // ---- who is told
 
+TEST(FreshSockets, there_are_none_without_a_timer) {
+  SharingRig rig;
+  FreshSockets fresh;
+  EXPECT_FALSE(fresh.add(rig.make()));
+  EXPECT_TRUE(fresh.take().empty());
+}
+
 TEST(LoopSharing, tells_only_the_loop_of_a_fresh_socket) {
   SharingRig rig;
   auto socket = rig.add();
