@@ -58,10 +58,11 @@ test('what a loop has had is not kept', async () => {
     const { port } = socket.address();
     const had: WeakRef<object>[] = [];
     const take = async (iterator: AsyncIterator<{ data: object }>) => {
-      socket.send('x', port, '127.0.0.1');
       had.push(new WeakRef((await iterator.next()).value.data));
     };
     const iterator = socket[Symbol.asyncIterator]() as unknown as AsyncIterator<{ data: object }>;
+    for (let i = 0; i < 20; i++) socket.send('x', port, '127.0.0.1');
+    while (socket.stats().rxDatagrams < 20) await new Promise((resolve) => setTimeout(resolve, 5));
     for (let i = 0; i < 20; i++) await take(iterator);
     for (let i = 0; i < 4; i++) {
       await new Promise((resolve) => setTimeout(resolve, 5));
