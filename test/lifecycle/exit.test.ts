@@ -279,6 +279,29 @@ test("what is sent in a 'message' listener that exits goes out once", async () =
   assert.deepEqual(received, ['0', '1', '2', '3', '4']);
 });
 
+test("what a 'batch' listener answers before it exits goes out", async () => {
+  await using sockets = new Sockets();
+  const client = sockets.makePeer();
+  const inbox = new Inbox(client);
+  const port = await bound(client);
+  client.once('message', (_, { port }) => client.send('question', port, '127.0.0.1'));
+  const result = await runProgram(
+    async (port) => {
+      const { createSocket } = await import('ksocket');
+      const socket = createSocket('udp4');
+      socket.on('batch', (batch) => {
+        batch.reply(0, `answer to ${batch.data(0)}`);
+        process.exit(8);
+      });
+      socket.bind(0, '127.0.0.1', () => socket.send('here', port, '127.0.0.1'));
+    },
+    [port],
+  );
+  assert.deepEqual(result, { code: 8, signal: null, stdout: '', stderr: '' });
+  await inbox.take(2);
+  assert.deepEqual(inbox.texts, ['here', 'answer to question']);
+});
+
 test('what a worker sent goes out when it exits, throws or is terminated', async () => {
   for (const end of ['exit', 'throw', 'terminate', 'main exits']) {
     const received = await receivedBy(async (port) => {

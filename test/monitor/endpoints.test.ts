@@ -165,6 +165,22 @@ test('the history has a sample a second, with rates that add up to the counters'
   assert.ok(latencyP50Us.some((us: number | null) => us !== null && us >= 1));
 });
 
+test('/stats.json has the latest sample of the history', async () => {
+  await using all = await monitored(0);
+  const port = portOf(all.monitor);
+  const latest = async () => (await askJson(port, '/stats.json')).sample;
+  const after = async ({ sequence }: { sequence: number }) => {
+    await waitFor(async () => (await latest()).sequence > sequence, 'a sample');
+    return latest();
+  };
+  const first = await after({ sequence: 1 });
+  const until = performance.now() + 300;
+  while (performance.now() < until); // the monitor sees that the event loop is stuck
+  const second = await after(first);
+  assert.ok(second.time > first.time);
+  assert.ok(second.lagMs >= 200, `${JSON.stringify([first, second])}`);
+});
+
 test('every document has strict headers, and HEAD sends only those', async () => {
   await using all = await monitored(0);
   const port = portOf(all.monitor);
