@@ -10,8 +10,8 @@ namespace {
 // Most inputs are short, some have more than a super-datagram holds, and few more than a chunk: those take
 // their time.
 size_t datagrams_max(Random& in) {
-  uint32_t kind = in.below(100);
-  return kind == 0 ? TxFlush::kChunk + 8 : kind < 2 ? 140 : 9;
+  uint32_t kind = in.below(400);
+  return kind == 0 ? TxFlush::kChunk + 8 : kind < 5 ? 140 : 9;
 }
 
 uint32_t length_of(Random& in) {

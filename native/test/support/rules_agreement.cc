@@ -39,8 +39,10 @@ std::string disagreement(const RuleSpec& spec, Random& random, int datagrams) {
     if (program.match(datagram.request(), &counted) != wanted.winner) return "counting changes who decides";
     std::ranges::sort(counted);
     if (counted != wanted.counted) return "other rules count";
-    for (const Rule& rule : spec.rules) {
-      if (rule.action != Action::reply) continue;
+    for (size_t n = 0; n < spec.rules.size(); n++) {
+      const Rule& rule = spec.rules[n];
+      bool looked_at = i == 0 || n == wanted.winner;  // each once, and who answers
+      if (!looked_at || rule.action != Action::reply) continue;
       if (std::string wrong = reply_disagreement(rule, datagram.request(), random); !wrong.empty())
         return wrong;
     }
