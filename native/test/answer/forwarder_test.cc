@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <span>
 #include <string>
+#include <utility>
 
+#include "core/base/kernel_names.h"
+#include "core/control/control.h"
 #include "core/socket/options.h"
+#include "support/gated_engine.h"
 #include "support/relay.h"
 
 namespace ksocket {
@@ -39,6 +45,31 @@ TEST(Forwarder, counts_what_is_empty_too) {
   serve(back_end, "", "");
   EXPECT_EQ(relay.answer(client), "");
   EXPECT_EQ(relay.row[Counter::forwarded], 1u);
+  EXPECT_EQ(relay.row[Counter::returned], 1u);
+}
+
+// Says of each datagram that it is a super-datagram of datagrams as long as itself.
+class JoinsOne : public test::ForwardingEngine {
+ public:
+  using ForwardingEngine::ForwardingEngine;
+  int receive(int fd, std::span<Message> messages) override {
+    int got = ForwardingEngine::receive(fd, messages);
+    for (int i = 0; i < got; i++) {
+      Message& message = messages[static_cast<size_t>(i)];
+      message.header.msg_controllen = 0;
+      append_control(&message.header, kRxControlBytes, SOL_UDP, UDP_GRO, static_cast<int>(message.length));
+    }
+    return got;
+  }
+};
+
+TEST(Forwarder, takes_a_datagram_for_one_whatever_the_kernel_joins) {
+  Peer back_end, client;
+  Relay relay({&back_end});
+  relay.engine = std::make_unique<JoinsOne>(std::move(relay.engine));
+  relay.arrive(client.address(), "a");
+  serve(back_end, "a", "answer");
+  EXPECT_EQ(relay.answer(client), "answer");
   EXPECT_EQ(relay.row[Counter::returned], 1u);
 }
 
