@@ -106,10 +106,7 @@ async function serve(options: ServeOptions): Promise<void> {
     log(wasRunning ? 'successfully killed native thread' : 'no native thread to kill');
     log('module unloaded');
   };
-  for (const signal of ENDING) process.on(signal, unload);
-  const stopListening = () => {
-    for (const signal of ENDING) process.removeListener(signal, unload);
-  };
+  for (const signal of ENDING) process.on(signal, unload); // to the very end: no signal of theirs kills what ends anyway
   process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
 
   try {
@@ -119,11 +116,9 @@ async function serve(options: ServeOptions): Promise<void> {
     if (errno !== undefined) fail(failure(error as NodeJS.ErrnoException));
     fail(message);
     await unload();
-    stopListening();
     return;
   }
   log(`listening on port ${server.address()?.port}`);
-  server.once('close', stopListening);
   if (monitor !== undefined) await watch(monitor, unload);
 }
 

@@ -69,7 +69,7 @@ for (const document of documents) {
 test('code, headings and figures promise nothing', () => {
   using copy = new Copy();
   copy.replace('README.md', /$/, '\n## It is new.\n\n```\nIt is new.\n```\n');
-  copy.replace('README.md', /(?<=\| flood to 'batch' with GRO \| datagrams\/s \|) [\d.]+ M/, ' 0.01 M');
+  copy.replace('README.md', /(?<=\| send to one peer, sendMany \| datagrams\/s \|) [\d.]+ M/, ' 0.01 M');
   assert.deepEqual(copy.found, []);
 });
 
@@ -106,9 +106,9 @@ test('a test that is gone, or has another name, is found', () => {
     ],
     [(copy) => copy.remove('test/server/no-wait.test.ts'), /never waits/, /there is no test\/server\/no-wait/],
     [
-      (copy) => copy.replace('bench/scenarios/answering.mjs', "id: 'answer/rules'", "id: 'answer/rule'"),
-      /echo by one rule/,
-      /no benchmark is called answer\/rules/,
+      (copy) => copy.replace('bench/scenarios/sending.mjs', "id: 'send/1000-peers'", "id: 'send/peers'"),
+      /send to 1 000 peers/,
+      /no benchmark is called send\/1000-peers/,
     ],
   ];
   for (const [spoil, sentence, found] of gone) {
