@@ -1,7 +1,5 @@
 // Datagrams on their way out: staged in shared memory as the program sends them, handed to the kernel with one
 // native call a tick. What is sent as a list is in lists.ts.
-// Datagrams on their way out: staged in shared memory as the program sends them, handed to the kernel with one
-// native call a tick. What is sent as a list is in lists.ts.
 import type { NativeIoThread } from '../backend/contract.js';
 import { C_STAGED, DATAGRAM_BYTES_MAX, RESULT_DEFERRED } from '../backend/layout.js';
 import { EMSGSIZE } from '../base/errno.js';

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <utility>
 
 #include "bridge/exception.h"
@@ -22,13 +23,16 @@ class AsyncContext {
     napi_create_reference(env, resource, 1, &resource_);
     napi_async_init(env, resource, name, &context_);
   }
+  // While something runs in it, it ends behind that.
   void close(napi_env env) {
-    if (context_ == nullptr) return;
+    closed_ = true;
+    if (running_ > 0 || context_ == nullptr) return;
     napi_delete_reference(env, resource_);
     napi_async_destroy(env, std::exchange(context_, nullptr));
   }
 
-  // Runs `work()`, which may close this context. Behind it, unless native code of a runtime is on the stack,
+  // Runs `work()`. It may close this context, and so may hooks (async_hooks) that are called before it and
+  // behind it: whoever calls this owns it. Behind it, unless native code of a runtime is on the stack,
   // come nextTicks and microtasks.
   //
   // Not napi_make_callback: what a listener threw has to be reported while the scope is open, as reporting it
@@ -38,14 +42,20 @@ class AsyncContext {
     napi_value resource;
     napi_get_reference_value(env, resource_, &resource);
     napi_callback_scope scope;
-    if (napi_open_callback_scope(env, resource, context_, &scope) != napi_ok) return;
-    if (work() == napi_pending_exception) rethrow_as_uncaught(env);
-    napi_close_callback_scope(env, scope);
+    running_++;
+    if (napi_open_callback_scope(env, resource, context_, &scope) == napi_ok) {
+      if (work() == napi_pending_exception) rethrow_as_uncaught(env);
+      napi_close_callback_scope(env, scope);
+    }
+    running_--;
+    if (closed_) close(env);
   }
 
  private:
   napi_ref resource_ = nullptr;
   napi_async_context context_ = nullptr;
+  uint32_t running_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace ksocket

@@ -28,7 +28,8 @@ bool LoopWatch::open(napi_env env, RingReader& reader, uint32_t busy_poll_us, Ca
 
   napi_value resource;
   napi_create_object(env, &resource);
-  context_.open(env, resource, "ksocket");
+  context_ = std::make_shared<AsyncContext>();
+  context_->open(env, resource, "ksocket");
   reader_ = &reader;
   env_ = env;
   calls_ = std::move(calls);
@@ -87,7 +88,7 @@ void LoopWatch::close() {
     place.reset();
   }
   places_.clear();
-  context_.close(env_);
+  context_->close(env_);
 }
 
 // As libuv reads from its sockets, each time behind the listener: the next datagram is often there by then.
@@ -136,7 +137,7 @@ void LoopWatch::read_ring() {
   napi_env env = env_;  // the listener may close us
   napi_handle_scope handles;
   napi_open_handle_scope(env, &handles);
-  reader_->read(env, &context_);
+  reader_->read(env, context_);
   napi_close_handle_scope(env, handles);
 }
 

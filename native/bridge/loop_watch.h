@@ -62,7 +62,7 @@ class LoopWatch {
 
   napi_env env_ = nullptr;
   RingReader* reader_ = nullptr;
-  AsyncContext context_;
+  std::shared_ptr<AsyncContext> context_;
   Calls calls_;
   uv_loop_t* loop_ = nullptr;  // null: closed
   int epoll_fd_ = -1;

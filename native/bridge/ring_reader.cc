@@ -38,30 +38,31 @@ void RingReader::close(napi_env env) {
   napi_delete_reference(env, on_wake_);
   napi_delete_reference(env, on_lone_);
   napi_delete_reference(env, names_);
-  for (auto& [id, context] : contexts_) context.close(env);
-  contexts_.clear();
+  for (auto& [id, context] : std::exchange(contexts_, {})) context->close(env);
 }
 
-void RingReader::keep_context(napi_env env, uint32_t id, napi_value resource) {
-  auto [at, made] = contexts_.try_emplace(id);
-  if (made) at->second.open(env, resource, "UDPWRAP");
+void RingReader::keep_context(napi_env env, uint32_t id, std::shared_ptr<AsyncContext> context) {
+  auto [at, kept] = contexts_.try_emplace(id, context);
+  if (!kept) context->close(env);
 }
 
 void RingReader::drop_context(napi_env env, uint32_t id) {
   auto at = contexts_.find(id);
   if (at == contexts_.end()) return;
-  at->second.close(env);
+  std::shared_ptr<AsyncContext> context = std::move(at->second);
   contexts_.erase(at);
+  context->close(env);
 }
 
-napi_status RingReader::read(napi_env env, AsyncContext* context) {
+napi_status RingReader::read(napi_env env, std::shared_ptr<AsyncContext> context) {
+  std::shared_ptr<bool> open = open_;  // hooks and listeners may close us
   bool rested = clock_ns(CLOCK_MONOTONIC) - ended_ns >= kLimits.rest_ns;
   const Descriptor* lone = rested ? lone_datagram() : nullptr;
-  AsyncContext* own = lone != nullptr ? context_of(lone->socket_id) : nullptr;
-  if (own != nullptr) context = own;
+  std::shared_ptr<AsyncContext> own = lone != nullptr ? context_of(lone->socket_id) : nullptr;
+  if (own) context = own;
   napi_status status = napi_ok;
-  if (context != nullptr) {
-    context->run(env, [&] { return hand_over(env, lone, own != nullptr); });
+  if (context) {
+    context->run(env, [&] { return *open ? hand_over(env, lone, own != nullptr) : napi_ok; });
   } else {
     status = hand_over(env, lone, false);
   }
@@ -69,13 +70,13 @@ napi_status RingReader::read(napi_env env, AsyncContext* context) {
   return status;
 }
 
-AsyncContext* RingReader::context_of(uint32_t id) {
+std::shared_ptr<AsyncContext> RingReader::context_of(uint32_t id) {
   auto at = contexts_.find(id);
-  return at == contexts_.end() ? nullptr : &at->second;
+  return at == contexts_.end() ? nullptr : at->second;
 }
 
 napi_status RingReader::hand_over(napi_env env, const Descriptor* lone, bool entered) {
-  std::shared_ptr<bool> open = open_;  // a listener may close us
+  std::shared_ptr<bool> open = open_;
   napi_value arguments[kArguments], result;
   napi_status status = napi_generic_failure;
   bool read = false;

@@ -22,18 +22,18 @@ class RingReader {
   void open(napi_env env, const RingMemory& ring, napi_value on_wake, napi_value on_lone);
   void close(napi_env env);
 
-  // From now on the lone datagrams of this socket are handed over in an async context that begins here.
-  void keep_context(napi_env env, uint32_t id, napi_value resource);
+  // From now on the lone datagrams of this socket are handed over in this async context.
+  void keep_context(napi_env env, uint32_t id, std::shared_ptr<AsyncContext> context);
   void drop_context(napi_env env, uint32_t id);
 
   // In a handle scope. In `context`, unless it is a datagram whose socket has one; without either JavaScript
   // may leave an exception behind: napi_pending_exception.
-  napi_status read(napi_env env, AsyncContext* context);
+  napi_status read(napi_env env, std::shared_ptr<AsyncContext> context);
 
  private:
   static constexpr size_t kArguments = 6;
   const Descriptor* lone_datagram();
-  AsyncContext* context_of(uint32_t id);
+  std::shared_ptr<AsyncContext> context_of(uint32_t id);
   napi_status hand_over(napi_env env, const Descriptor* lone, bool entered);
   bool arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments);
   napi_status call(napi_env env, napi_ref function, size_t count, napi_value* arguments, napi_value* result);
@@ -48,7 +48,7 @@ class RingReader {
   // So many lone datagrams of this socket are not told.
   uint32_t skip_ = 0;
   uint32_t skipped_id_ = 0;
-  std::unordered_map<uint32_t, AsyncContext> contexts_;  // by socket
+  std::unordered_map<uint32_t, std::shared_ptr<AsyncContext>> contexts_;  // by socket
   std::shared_ptr<bool> open_;  // outlives us on the stack of a call whose listeners close us
 };
 

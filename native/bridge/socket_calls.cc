@@ -130,7 +130,13 @@ Napi::Value IoThreadObject::unwatch(const Napi::CallbackInfo& info) {
 
 // keepContext(id, resource): the socket's lone datagrams come in an async context that begins here
 Napi::Value IoThreadObject::keep_context(const Napi::CallbackInfo& info) {
-  if (find(info[0])) reader_.keep_context(env_, u32(info[0]), info[1]);
+  auto context = std::make_shared<AsyncContext>();
+  context->open(env_, info[1], "UDPWRAP");
+  if (find(info[0])) {
+    reader_.keep_context(env_, u32(info[0]), std::move(context));
+  } else {  // a hook that was told of it has closed the socket
+    context->close(env_);
+  }
   return info.Env().Undefined();
 }
 

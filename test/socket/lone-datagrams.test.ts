@@ -267,6 +267,63 @@ test('async_hooks see each run, begun and ended, of a UDPWRAP that lives as long
   }
 });
 
+for (const own of [false, true]) {
+  test(`a hook that is told of them may close the socket${own ? ', and end its thread' : ''}`, async () => {
+    const program = async (own: boolean, rest: number) => {
+      const { createHook } = await import('node:async_hooks');
+      const { setTimeout: sleep } = await import('node:timers/promises');
+      const { createSocket } = await import('ksocket');
+      const peer = createSocket('udp4');
+      const wraps = new Map<number, string[]>();
+      let close: { when: string; of: () => void } | undefined;
+      const told = (id: number, what: string) => {
+        const wrap = wraps.get(id);
+        wrap?.push(what);
+        if (wrap === undefined || close?.when !== what) return;
+        const { of } = close;
+        close = undefined;
+        of();
+      };
+      createHook({
+        init(id, type) {
+          if (type !== 'UDPWRAP') return;
+          wraps.set(id, []);
+          told(id, 'init');
+        },
+        before: (id) => told(id, 'before'),
+        after: (id) => told(id, 'after'),
+        destroy: (id) => void wraps.get(id)?.push('destroy'),
+      }).enable();
+      let heard = 0;
+      for (const when of ['init', 'before', 'after']) {
+        for (let at = 0; at < 5; at++) {
+          const socket = createSocket(own ? { type: 'udp4', rxUsecs: 0 } : { type: 'udp4' });
+          socket.on('message', () => heard++);
+          await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+          const { port } = socket.address();
+          let open = true;
+          socket.once('close', () => {
+            open = false;
+          });
+          for (let i = 0; i < 6 && open; i++) {
+            if (i === at) close = { when, of: () => socket.close() };
+            peer.send('x', port, '127.0.0.1');
+            await sleep(rest);
+          }
+          close = undefined;
+          if (open) socket.close();
+        }
+      }
+      peer.close();
+      await sleep(20);
+      const undone = [...wraps.values()].filter((happened) => happened.at(-1) !== 'destroy');
+      console.log(heard > 20, undone.length);
+    };
+    const result = await runProgram(program, [own, 2 * REST_MS]);
+    assert.deepEqual(result, { code: 0, signal: null, stdout: 'true 0\n', stderr: '' });
+  });
+}
+
 test('a burst behind them comes whole and in order', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
