@@ -96,6 +96,12 @@ test('--max-bytes cuts', async () => {
   assert.deepEqual(await unloads(child), ['ksocket: received 3 bytes', ' data: abc']);
 });
 
+test('--max-bytes may be all that a datagram can have', async () => {
+  const { child } = await serve('-b', '65535');
+  await using _ = child;
+  await unloads(child);
+});
+
 test('--quiet logs no datagrams', async () => {
   await using sockets = new Sockets();
   const client = sockets.makePeer();

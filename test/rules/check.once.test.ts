@@ -190,6 +190,29 @@ test('sources are addresses or CIDRs', () => {
   ]);
 });
 
+test('of each thing there may be as much as is said', () => {
+  const mask = new Uint8Array(256).fill(0xff);
+  const matches = [
+    { exact: new Uint8Array(65_535) },
+    { prefix: new Uint8Array(65_535) },
+    { length: { min: 65_535, max: 65_535 } },
+    { bits: new Array(256).fill({ at: 65_535 - 256, mask, value: mask }) },
+    { source: new Array(4096).fill('::1') },
+    { destinationPort: new Array(1024).fill(65_535) },
+  ];
+  for (const match of matches) assert.ok(encodeRules([{ match, action: 'drop' }]).bytes.length > 0);
+  const target = { address: '127.0.0.1', port: 65_535 };
+  const actions = [
+    { reply: new Array(256).fill('x'), amplify: true },
+    { reply: 'x'.repeat(65_507), amplify: true },
+    { forward: new Array(256).fill(target), idleMs: 86_400_000, flows: 65_535 },
+    { forward: target, idleMs: 1, flows: 1 },
+  ];
+  for (const action of actions) assert.ok(encodeRules([{ action }]).bytes.length > 0);
+  assert.deepEqual(encodeRules([{ name: 'n'.repeat(256), action: 'drop' }]).names, ['n'.repeat(256)]);
+  assert.equal(encodeRules(new Array(65_536).fill({ action: 'drop' })).names.length, 65_536);
+});
+
 test('ports are numbers', () => {
   refusedMatches([
     [

@@ -1,5 +1,6 @@
 // Options of live sockets, compared with node:dgram's, and ksocket's own.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { createSocket, type SocketOptions } from 'ksocket';
 import { runProgram } from '../support/child.js';
@@ -80,6 +81,40 @@ test('TTL, broadcast and multicast options are accepted on udp4 and udp6', async
       ]);
     }
     assert.deepEqual(seen[1], seen[0], type);
+  }
+});
+
+/** What the kernel says of a descriptor's options: `level, name` each, by Python's names. */
+function kernelOptions(fd: number, options: string[]): number[] {
+  const program = `import socket as s\nof = s.socket(fileno=3)\nprint([${options.map((each) => `of.getsockopt(${each})`).join(', ')}])`;
+  const stdio = ['ignore', 'pipe', 'inherit', fd] as const;
+  const { stdout, status } = spawnSync('python3', ['-c', program], { stdio: [...stdio], encoding: 'utf8' });
+  assert.equal(status, 0);
+  return JSON.parse(stdout);
+}
+
+test('each of them is what it was set to, in the kernel', async () => {
+  const names = {
+    udp4: ['s.IPPROTO_IP, s.IP_TTL', 's.IPPROTO_IP, s.IP_MULTICAST_TTL', 's.IPPROTO_IP, s.IP_MULTICAST_LOOP'],
+    udp6: [
+      's.IPPROTO_IPV6, s.IPV6_UNICAST_HOPS',
+      's.IPPROTO_IPV6, s.IPV6_MULTICAST_HOPS',
+      's.IPPROTO_IPV6, s.IPV6_MULTICAST_LOOP',
+    ],
+  };
+  for (const type of ['udp4', 'udp6'] as const) {
+    await using sockets = new Sockets();
+    const socket = sockets.make({ type });
+    await bound(socket);
+    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+    const read = () => kernelOptions(fd, [...names[type], 's.SOL_SOCKET, s.SO_BROADCAST']);
+    for (const on of [false, true, false]) {
+      socket.setTTL(on ? 17 : 18);
+      socket.setMulticastTTL(on ? 19 : 20);
+      socket.setMulticastLoopback(on);
+      socket.setBroadcast(on);
+      assert.deepEqual(read(), on ? [17, 19, 1, 1] : [18, 20, 0, 0], type);
+    }
   }
 });
 

@@ -281,6 +281,34 @@ for (const onFull of ['block', 'drop'] as const) {
   });
 }
 
+test('of joined datagrams each reaches its slow listener once and in order, while sockets take turns', async () => {
+  await using sockets = new Sockets();
+  const heard: number[][] = [[], []];
+  const receivers = [sockets.make(), sockets.make()];
+  for (const [i, receiver] of receivers.entries()) {
+    receiver.on('message', (data) => {
+      heard[i].push(data.readUInt32LE());
+      work(1);
+    });
+    await bound(receiver);
+  }
+  const numbers = Buffer.alloc(20 * 4);
+  for (let i = 0; i < 20; i++) numbers.writeUInt32LE(i, i * 4);
+  const client = sockets.make();
+  await bound(client);
+  for (let round = 0; round < 2; round++) {
+    for (const receiver of receivers) {
+      client.sendMany(numbers, { segmentSize: 4, port: receiver.address().port, address: '127.0.0.1' });
+    }
+  }
+  await waitFor(() => heard.every((numbered) => numbered.length >= 40));
+  const once = Array.from({ length: 20 }, (_, i) => i);
+  assert.deepEqual(heard, [
+    [...once, ...once],
+    [...once, ...once],
+  ]);
+});
+
 test("others do not wait behind the backlog of a listener that throws, and an unref'd backlog keeps nothing running", async () => {
   const { code, stdout, stderr } = await runProgram(async () => {
     const { createSocket } = await import('ksocket');
