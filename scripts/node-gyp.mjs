@@ -1,8 +1,9 @@
 // node-gyp without a download where Node's own installation carries its headers, as it usually does.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 const gyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
 
@@ -12,14 +13,54 @@ function headers() {
   return process.env.npm_config_nodedir ?? (has ? prefix : undefined);
 }
 
-/** `node-gyp command …` where a binding.gyp is. Returns its exit status. */
-export function nodeGyp(directory, command, options = []) {
+/** What node-gyp needs, where it is not to be had: a line each, with the package to install. */
+export function missingTools() {
+  const works = (program, ...args) => spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+  const compiler = process.env.CXX?.trim().split(/\s+/) ?? ['c++'];
+  const pythons = [process.env.npm_config_python ?? process.env.PYTHON, 'python3', 'python'].filter(Boolean);
+  const missing = [];
+  if (!pythons.some((name) => works(name, '-c', 'import sys; sys.exit(sys.version_info < (3, 6))'))) {
+    missing.push(
+      'Python 3 (Debian, Ubuntu: apt install python3; Fedora: dnf install python3; Alpine: apk add python3)',
+    );
+  }
+  if (!works(process.env.MAKE ?? 'make', '--version')) {
+    missing.push('make (Debian, Ubuntu: apt install make; Fedora: dnf install make; Alpine: apk add make)');
+  }
+  if (!works(compiler[0], '--version')) {
+    missing.push(
+      `a C++ compiler, ${compiler[0]} (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; Alpine: apk add g++)`,
+    );
+  } else if (!compiles20(compiler)) {
+    missing.push(`a C++20 compiler: ${compiler.join(' ')} is older than g++ 11 or clang++ 14 (CXX names another one)`);
+  }
+  return missing;
+}
+
+function compiles20([program, ...first]) {
+  const input =
+    '#include <bit>\n#include <concepts>\n#include <span>\nstatic_assert(std::unsigned_integral<unsigned>);\n';
+  return spawnSync(program, [...first, '-std=c++20', '-x', 'c++', '-fsyntax-only', '-'], { input }).status === 0;
+}
+
+/** `node-gyp command …` where a binding.gyp is. `onCompiled` is called for each file that the compiler begins with. Returns its
+ * exit status. */
+export async function nodeGyp(directory, command, options = [], onCompiled = () => {}) {
   const nodedir = headers();
   const args = [gyp, command, '--loglevel=warn', ...(nodedir ? [`--nodedir=${nodedir}`] : []), ...options];
-  const { status } = spawnSync(process.execPath, args, {
+  const child = spawn(process.execPath, args, {
     cwd: directory,
-    stdio: 'inherit',
+    stdio: ['inherit', 'pipe', 'inherit'],
     env: { ...process.env, JOBS: process.env.JOBS ?? 'max' },
   });
-  return status ?? 1;
+  const ended = new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status) => resolve(status ?? 1));
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (/^ {2}CXX\(target\) /.test(line)) onCompiled();
+    else if (!/^ {2}[A-Z_]+\(target\) |^ {2}(TOUCH|ACTION|COPY) |^make(\[\d+\])?: |^rm -f/.test(line))
+      console.log(line);
+  }
+  return ended;
 }

@@ -56,14 +56,15 @@ function write(file, text) {
 }
 
 /** Returns the addon's path. `changes`: file, text, what stands there instead. */
-export function buildAddon(name, changes = []) {
+export async function buildAddon(name, changes = []) {
   const needed = [...filesOf('native'), ...filesOf('test/stepping/addon')];
   for (const file of needed.filter((file) => /\.(cc|h|gyp)$/.test(file))) {
     write(join(sources, file), textOf(file, changes));
   }
   const gyp = join(sources, 'test/stepping/addon');
   const configured = existsSync(join(gyp, 'build/Makefile'));
-  if (nodeGyp(gyp, configured ? 'build' : 'rebuild') !== 0) throw new Error('the stepping addon does not compile');
+  if ((await nodeGyp(gyp, configured ? 'build' : 'rebuild')) !== 0)
+    throw new Error('the stepping addon does not compile');
   const addon = join(place, 'addons', `${name}.node`);
   mkdirSync(dirname(addon), { recursive: true });
   copyFileSync(join(gyp, 'build/Release/stepping.node'), `${addon}.new`);

@@ -76,7 +76,7 @@ function describe({ seed, path, error, scenario }) {
 }
 
 async function lookForFailures() {
-  const product = { program: buildProgram('product'), addon: buildAddon('product') };
+  const product = { program: buildProgram('product'), addon: await buildAddon('product') };
   const seed = Number(options.seed);
   const runs = Number(options.runs);
   const jobs = options.path === undefined ? Number(options.jobs) : 1;
@@ -108,11 +108,13 @@ async function lookForFailures() {
 }
 
 async function lookForMistakes() {
-  const product = { program: buildProgram('product'), addon: buildAddon('product') };
+  const product = { program: buildProgram('product'), addon: await buildAddon('product') };
   for (const [name, changes] of Object.entries(mistakes)) {
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const native = changes.some(([file]) => file.startsWith('native/'));
-    const wrong = native ? { addon: buildAddon('mistake', changes) } : { program: buildProgram('mistake', changes) };
+    const wrong = native
+      ? { addon: await buildAddon('mistake', changes) }
+      : { program: buildProgram('mistake', changes) };
     const { played, failure } = await play({ ...product, ...wrong }, MISTAKE_LIMIT_MS, 1, RUNS_FOR_A_MISTAKE);
     const found = failure !== undefined && (!failure.died || deadly.has(name));
     check(name, found ? undefined : (failure?.error ?? `is not found in ${played} schedules`));

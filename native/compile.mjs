@@ -1,0 +1,89 @@
+// Compiles the addon with a C++ compiler alone, without node-gyp, Python or make: for `ksocket build`, and for the binaries of a
+// release (scripts/package.mjs). What is compiled, and how, is in compile.json, which binding.gyp reads as well.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+
+const native = import.meta.dirname;
+const settings = JSON.parse(readFileSync(join(native, 'compile.json'), 'utf8'));
+
+/** The addon's sources, relative to this directory. */
+export function sources() {
+  const found = settings.sources.flatMap((folder) =>
+    readdirSync(join(native, folder), { recursive: true }).map((name) => join(folder, name)),
+  );
+  return ['addon.cc', ...found.filter((name) => name.endsWith('.cc')).sort()];
+}
+
+/** Directories with the headers of Node-API and libuv: in a published package beside the sources, in a checkout those of its
+ * dependencies and of the Node that runs. */
+export function headers() {
+  const vendored = join(native, 'vendor');
+  if (existsSync(vendored)) return [vendored];
+  const require = createRequire(import.meta.url);
+  const prefix = process.env.npm_config_nodedir ?? dirname(dirname(process.execPath));
+  return [require('node-addon-api').include_dir, require('node-api-headers').include_dir, join(prefix, 'include/node')];
+}
+
+/**
+ * Compiles and links. `compiler`: a program that takes g++'s arguments, with its first ones. `flags` go to each of its calls,
+ * `linking` to the last one, `flagsOf(name)` to a source's; `more` are paths of other sources. Rejects with what the compiler has written. `onStep(done, all)` is
+ * called after each file.
+ */
+export async function compile({
+  compiler,
+  out,
+  flags = [],
+  linking = [],
+  flagsOf = () => [],
+  more = [],
+  onStep = () => {},
+}) {
+  const [program, ...first] = compiler;
+  mkdirSync(dirname(out), { recursive: true });
+  const work = mkdtempSync(join(dirname(out), '.build-'));
+  const includes = ['-I', native, ...headers().flatMap((path) => ['-isystem', path])];
+  const each = [
+    ...[...first, ...flags, '-fPIC', ...settings.cflags, ...settings.cflags_cc],
+    ...settings.defines.map((define) => `-D${define}`),
+    ...includes,
+  ];
+  try {
+    const files = [...sources().map((name) => join(native, name)), ...more];
+    const objects = files.map((_, i) => join(work, `${i}.o`));
+    let next = 0;
+    let done = 0;
+    const worker = async () => {
+      for (let i = next++; i < files.length; i = next++) {
+        await run(program, [...each, ...flagsOf(relative(native, files[i])), '-c', files[i], '-o', objects[i]]);
+        onStep(++done, files.length + 1);
+      }
+    };
+    const workers = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
+    for (const { reason } of workers) if (reason) throw reason;
+    const made = join(work, 'ksocket.node');
+    const exports = `-Wl,--version-script=${join(native, 'exports.map')}`;
+    await run(program, [...first, ...flags, '-shared', ...objects, exports, ...linking, '-o', made]);
+    renameSync(made, out); // whole or not at all
+    onStep(++done, files.length + 1);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function run(program, args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let output = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      if (status === 0) resolve(output);
+      else reject(new Error(`${program} ended with ${signal ?? status}:\n${output}`));
+    });
+  });
+}
