@@ -15,13 +15,13 @@ const ENTRIES = {
   index: 'build-lib/index.js',
   register: 'build-lib/register.js',
   'monitor/index': 'build-lib/monitor/index.js',
-  'cli/main': 'build-lib/cli/main.js',
+  'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',
 };
 const SHARED = /\/build-lib\/(?:base|backend|thread|dgram|socket|server)\//;
 
-/** A thread has modules of its own anyway, and the monitor's does not load the addon. */
-const THREAD = { 'monitor/worker': 'build-lib/monitor/worker.js' };
+/** They do not load the addon, and so nothing that does. A thread has modules of its own anyway. */
+const ALONE = ['monitor/worker', 'cli/main'];
 
 for (const made of ['dist', 'build-lib']) rmSync(join(root, made), { recursive: true, force: true });
 const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
@@ -32,7 +32,7 @@ const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 cpSync(join(root, 'build-lib'), join(root, 'dist'), { recursive: true, filter: (path) => !/\.js(\.map)?$/.test(path) });
 await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
-await bundle(THREAD, []);
+for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 
@@ -46,7 +46,7 @@ async function bundle(input, groups) {
       {
         name: 'ksocket',
         load: (id) => ({ code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') }),
-        renderChunk: (code) => ({ code: withoutFacades(code), map: null }), // no line moves
+        renderChunk: (code) => ({ code: traceable(withoutFacades(code)), map: null }), // no line moves
       },
     ],
     onLog: (_, { message }) => {
@@ -63,6 +63,11 @@ async function bundle(input, groups) {
     codeSplitting: { groups },
   });
   await bundle.close();
+}
+
+/** Who bundles ksocket has a `require` that the addon is found by (lib/backend/targets.ts); rolldown would replace it. */
+function traceable(code) {
+  return code.replaceAll('bundlersRequire', 'require');
 }
 
 /** An import makes a module of each builtin, and so reads all that it exports, for which Node loads what nobody has asked for. */

@@ -176,6 +176,57 @@ export const invalidState = define(Error, 'ERR_INVALID_STATE', (message: string)
 /** A shared object that is no handler, in the words of dlopen(3) or of whoever refused it. */
 export const dlopenFailed = define(Error, 'ERR_DLOPEN_FAILED', (reason: string) => reason);
 
+function withCause(error: Error, cause: unknown): Error {
+  return Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
+}
+
+/** The addon may not be loaded. */
+export const addonsAreOff = (cause: unknown): Error =>
+  withCause(
+    coded(
+      Error,
+      'ERR_KSOCKET_ADDONS_OFF',
+      'ksocket is an addon, and Node loads none with --no-addons, or --permission and no --allow-addons',
+    ),
+    cause,
+  );
+
+/** There is a file, which dlopen(3) refuses. */
+export const addonFails = (file: string, cause: Error): Error =>
+  withCause(
+    coded(
+      Error,
+      'ERR_KSOCKET_ADDON_FAILS',
+      `ksocket's addon ${file} does not load: ${cause.message}; "npx ksocket build" makes one for this machine`,
+    ),
+    cause,
+  );
+
+export const addonStale = define(
+  Error,
+  'ERR_KSOCKET_ADDON_STALE',
+  (file: string) =>
+    `ksocket's addon ${file} was built from other sources than the JavaScript; run "npm run build", or "npx ksocket build"`,
+);
+
+/** The package is whole, and has nothing for this platform. */
+export const noAddon = define(
+  Error,
+  'ERR_KSOCKET_NO_ADDON',
+  (target: string, others: string[], checkout: boolean) =>
+    `ksocket has no addon for ${target} (${others.length > 0 ? `only for ${others.join(', ')}` : 'none is built'}); ` +
+    (checkout ? '"npm run build:native" makes it' : '"npx ksocket build" makes one where there is a C++ compiler'),
+);
+
+/** The JavaScript was taken out of its package. */
+export const notBundled = define(
+  Error,
+  'ERR_KSOCKET_NOT_BUNDLED',
+  (target: string, advice: string) =>
+    `ksocket was bundled without its addon: ${advice}; or put prebuilds/${target}/ksocket.node of the package beside the ` +
+    'bundle, or name that file in KSOCKET_ADDON',
+);
+
 /** What Node's permission model says to a bind without --allow-net. */
 export function accessDenied(syscall: string, address: string): Error {
   const code = 'ERR_ACCESS_DENIED';

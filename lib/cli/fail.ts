@@ -2,6 +2,7 @@
 
 /** One line on stderr, whatever the message is made of, and exit code 1. */
 export function fail(message: string): void {
-  process.stderr.write(`ksocket: ${message.replace(/\s*\n\s*/g, ' ')}\n`);
+  const line = message.replace(/\s*\n\s*/g, ' ');
+  process.stderr.write(`${line.startsWith('ksocket') ? '' : 'ksocket: '}${line}\n`);
   process.exitCode = 1;
 }

@@ -1,9 +1,7 @@
 // Packages from npm that speak UDP: what a program with them prints under ksocket/register is what it prints without.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { root, runProgram } from '../support/child.js';
+import { runProgram } from '../support/child.js';
+import { fromNpm } from '../support/npm.js';
 import { unusedPort } from '../support/peer.js';
 import { test } from '../support/test.js';
 
@@ -17,24 +15,7 @@ const packages = {
   'syslog-client': '1.1.1',
 };
 
-/** Where they are installed, once: node_modules/.cache outlives the test runs. */
-function installed(): string {
-  const wanted = Object.entries(packages).map(([name, version]) => `${name}@${version}`);
-  const prefix = join(root, 'node_modules/.cache/ksocket-packages', wanted.join('+').replaceAll(/[^\w.+-]/g, '_'));
-  if (!existsSync(join(prefix, 'node_modules/.package-lock.json'))) {
-    mkdirSync(prefix, { recursive: true });
-    const options = [
-      '--no-save',
-      '--no-package-lock',
-      '--no-audit',
-      '--no-fund',
-      '--ignore-scripts',
-      '--loglevel=error',
-    ];
-    execFileSync('npm', ['install', '--prefix', prefix, ...options, ...wanted], { stdio: 'pipe' });
-  }
-  return prefix;
-}
+const installed = () => fromNpm(...Object.entries(packages).map(([name, version]) => `${name}@${version}`));
 
 const register = import.meta.resolve('ksocket/register');
 

@@ -49,7 +49,8 @@ test('where Node loads no addons it says so', async () => {
   const options = { ...anyEngine, cwd: installation.project, execArgv: ['--no-addons'] };
   const { code, stderr } = await runProgram(selfTest, ['ksocket'], options);
   assert.equal(code, 1);
-  assert.match(stderr, /Error: ksocket is an addon, and Node loads none with --no-addons/);
+  assert.match(stderr, /ERR_KSOCKET_ADDONS_OFF/);
+  assert.match(stderr, /ksocket is an addon, and Node loads none with --no-addons/);
 });
 
 test('require() loads it as well', async () => {
@@ -153,13 +154,86 @@ test('it loads only its own modules and Node’s, though others are installed', 
   );
 });
 
+const target = `${process.platform}-${process.arch}`;
+
+/** Ends with 1 and this code; returns what it says. */
+async function refused(installation: Installation, code: string, env: Record<string, string> = {}): Promise<string> {
+  const options = { env: { ...anyEngine.env, ...env }, cwd: installation.project };
+  const result = await runProgram(selfTest, ['ksocket'], options);
+  assert.equal(result.code, 1, result.stdout);
+  assert.match(result.stderr, new RegExp(`code: '${code}'`));
+  return result.stderr;
+}
+
 test('a missing addon is an error that says what to do', async () => {
   using installation = new Installation();
-  renameSync(join(installation.path, 'prebuilds'), join(installation.path, 'elsewhere'));
-  const { code, stderr } = await runProgram(selfTest, ['ksocket'], { ...anyEngine, cwd: installation.project });
-  assert.equal(code, 1);
-  assert.match(stderr, new RegExp(`Error: ksocket has no addon for ${process.platform}-${process.arch}`));
-  assert.match(stderr, /build:native/);
+  const prebuilds = join(installation.path, 'prebuilds');
+  renameSync(join(prebuilds, target), join(prebuilds, 'linux-riscv64'));
+  const others = await refused(installation, 'ERR_KSOCKET_NO_ADDON');
+  assert.match(
+    others,
+    new RegExp(`Error.*: ksocket has no addon for ${target} \\(only for linux-riscv64\\); "npx ksocket build"`),
+  );
+  rmSync(prebuilds, { recursive: true });
+  const none = await refused(installation, 'ERR_KSOCKET_NO_ADDON');
+  assert.match(none, new RegExp(`ksocket has no addon for ${target} \\(none is built\\)`));
+  assert.match(none, /"npx ksocket build" makes one/);
+  writeFileSync(join(installation.path, 'binding.gyp'), '');
+  assert.match(await refused(installation, 'ERR_KSOCKET_NO_ADDON'), /"npm run build:native" makes it/);
+});
+
+test('an addon that does not load is one that was found, and says why it does not', async () => {
+  using installation = new Installation();
+  const file = join(installation.path, 'prebuilds', target, 'ksocket.node');
+  writeFileSync(file, 'no shared object');
+  const words = await refused(installation, 'ERR_KSOCKET_ADDON_FAILS');
+  assert.match(words, /ksocket's addon \S+ksocket\.node does not load: \S+: (file too short|invalid ELF header)/);
+  assert.ok(words.includes(file));
+  assert.match(words, /\[cause\]: Error/);
+});
+
+test('KSOCKET_ADDON names the addon, and what it names is taken or refused', async () => {
+  using installation = new Installation();
+  const prebuilt = join(installation.path, 'prebuilds', target, 'ksocket.node');
+  const elsewhere = join(installation.project, 'elsewhere.node');
+  renameSync(prebuilt, elsewhere);
+  for (const name of [elsewhere, 'elsewhere.node']) {
+    const env = { ...anyEngine.env, KSOCKET_ADDON: name };
+    const { code, stderr, stdout } = await runProgram(selfTest, ['ksocket'], { env, cwd: installation.project });
+    assert.deepEqual([code, stderr], [0, ''], name);
+    assert.match(stdout, /^hello/);
+  }
+  renameSync(elsewhere, prebuilt);
+  const words = await refused(installation, 'ERR_KSOCKET_ADDON_FAILS', { KSOCKET_ADDON: elsewhere });
+  assert.match(words, /elsewhere\.node does not load: no such file \(KSOCKET_ADDON names it\)/);
+});
+
+test('out of its package it is found beside the program, and missed otherwise', async () => {
+  using installation = new Installation();
+  const bundled = join(installation.project, 'a/b/bundle');
+  cpSync(join(installation.path, 'dist'), bundled, { recursive: true });
+  writeFileSync(join(bundled, 'package.json'), '{ "type": "module" }');
+  writeFileSync(
+    join(installation.project, 'program.mjs'),
+    `import { features } from './a/b/bundle/index.js';
+     console.log(features().gro);`,
+  );
+  const { Child } = await import('../support/child.js');
+  const run = async () => {
+    await using child = new Child(process.execPath, ['program.mjs'], { ...anyEngine, cwd: installation.project });
+    return await child.end();
+  };
+  const missed = await run();
+  assert.equal(missed.code, 1);
+  assert.match(missed.stderr, /ERR_KSOCKET_NOT_BUNDLED/);
+  assert.match(missed.stderr, new RegExp(`put prebuilds/${target}/ksocket\\.node of the package beside the bundle`));
+  for (const place of [join(bundled, 'shared'), installation.project]) {
+    cpSync(join(installation.path, 'prebuilds'), join(place, 'prebuilds'), { recursive: true });
+    const { code, stderr, stdout } = await run();
+    assert.deepEqual([code, stderr], [0, ''], place);
+    assert.match(stdout, /^(true|false)\n$/);
+    rmSync(join(place, 'prebuilds'), { recursive: true });
+  }
 });
 
 test('an addon that does not fit the JavaScript is refused', async () => {
@@ -170,9 +244,10 @@ test('an addon that does not fit the JavaScript is refused', async () => {
   const changed = source.replace(/layoutHash !== \d+/, 'layoutHash !== 1');
   assert.notEqual(changed, source);
   writeFileSync(bundle, changed);
-  const { code, stderr } = await runProgram(selfTest, ['ksocket'], { ...anyEngine, cwd: installation.project });
-  assert.equal(code, 1);
-  assert.match(stderr, /Error: ksocket: the addon was built from other sources/);
+  assert.match(
+    await refused(installation, 'ERR_KSOCKET_ADDON_STALE'),
+    /was built from other sources than the JavaScript/,
+  );
 });
 
 test('the command works through a link, as npm makes it', async () => {

@@ -3,6 +3,6 @@ import { test as nodeTest, type TestContext } from 'node:test';
 
 const LIMIT_MS = 90_000;
 
-export function test(name: string, body: (t: TestContext) => Promise<void> | void): void {
-  void nodeTest(name, { timeout: LIMIT_MS }, body);
+export function test(name: string, body: (t: TestContext) => Promise<void> | void, limitMs = LIMIT_MS): void {
+  void nodeTest(name, { timeout: limitMs }, body);
 }

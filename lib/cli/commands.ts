@@ -1,0 +1,13 @@
+// The commands that need the addon. `ksocket build`, which makes it, does not load them.
+import type { Command } from 'commander';
+import { defineCompare } from './compare/command.js';
+import { defineInfo } from './info.js';
+import { defineSend } from './send.js';
+import { defineServe } from './serve.js';
+
+export function defineCommands(program: Command, version: string): void {
+  defineServe(program);
+  defineSend(program);
+  defineCompare(program);
+  defineInfo(program, version);
+}
