@@ -1,9 +1,10 @@
 // Compiles test/ to build-test/, examples/ to build-test/programs/, and runs it with node:test, on each engine in turn. Its last line is
 // `N passed, N failed`, over both.
 //
-//   node scripts/test-ts.mjs [--engine mmsg|posix] [--jobs N] [--verbose] [FILTER …]
+//   node scripts/test-ts.mjs [--engine mmsg|posix] [--jobs N] [--verbose] [--tarball] [FILTER …]
 //
 // FILTER is part of a test file's path. What does not depend on the engine is named *.once.test.ts and runs once.
+// --tarball: what is in test/tarball/, and only that: it tests ksocket-VERSION.tgz, which `npm run package` has made.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
@@ -23,6 +24,7 @@ const { values: options, positionals: filters } = parseArgs({
     engine: { type: 'string', multiple: true, default: ['mmsg', 'posix'] },
     jobs: { type: 'string', default: '2' },
     verbose: { type: 'boolean', default: false },
+    tarball: { type: 'boolean', default: false },
     /** Not these, though a filter has them. */
     without: { type: 'string', multiple: true, default: [] },
     /** A shared object that is loaded into the tests and all that they start. */
@@ -34,6 +36,7 @@ build();
 if (options.preload) process.env.LD_PRELOAD = options.preload; // the test processes inherit it
 const files = readdirSync(built, { recursive: true })
   .filter((file) => file.endsWith('.test.js') && (filters.length === 0 || filters.some((part) => file.includes(part))))
+  .filter((file) => file.startsWith('tarball/') === options.tarball)
   .filter((file) => !options.without.some((part) => file.includes(part)))
   .sort();
 const total = { passed: 0, failed: 0 };

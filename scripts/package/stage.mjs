@@ -1,0 +1,107 @@
+// The published package as a directory: what users need and nothing that a package manager could run. The checkout's binding.gyp
+// is not in it: with that at a package's root, npm, pnpm and yarn run node-gyp, whatever its manifest says.
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { headers } from '../../native/compile.mjs';
+
+/** What `ksocket build` compiles, and with what. */
+const SOURCES = ['addon.cc', 'bridge', 'core', 'engine', 'include', 'exports.map', 'compile.json', 'compile.mjs'];
+const HEADERS = {
+  'node-addon-api': ['napi.h', 'napi-inl.h', 'napi-inl.deprecated.h'],
+  'node-api-headers': ['node_api.h', 'node_api_types.h', 'js_native_api.h', 'js_native_api_types.h'],
+  node: ['uv.h', 'uv/errno.h', 'uv/linux.h', 'uv/threadpool.h', 'uv/unix.h', 'uv/version.h'],
+};
+
+/** Makes `directory` anew. `binaries`: target names with the files; `repository`: where the sources are, or ''. */
+export function stage(root, directory, { binaries, repository }) {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  for (const name of ['LICENSE', 'CHANGELOG.md']) copyFileSync(join(root, name), join(directory, name));
+  cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true });
+  withoutSources(join(directory, 'dist'));
+  withoutPrivateTypes(join(directory, 'dist'), ['index.d.ts', 'register.d.ts', 'monitor/index.d.ts']);
+  for (const name of SOURCES) cpSync(join(root, 'native', name), join(directory, 'native', name), { recursive: true });
+  vendor(join(directory, 'native/vendor'));
+  for (const [target, file] of Object.entries(binaries)) {
+    mkdirSync(join(directory, 'prebuilds', target), { recursive: true });
+    copyFileSync(file, join(directory, 'prebuilds', target, 'ksocket.node'));
+  }
+  const manifest = publishedManifest(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')), repository);
+  writeFileSync(join(directory, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  writeFileSync(
+    join(directory, 'README.md'),
+    repository ? withFullLinks(readme, repository, manifest.version) : readme,
+  );
+  return manifest;
+}
+
+/** Maps say which line of which source it is; with the sources in them they were a tenth of the package. */
+function withoutSources(dist) {
+  for (const name of readdirSync(dist, { recursive: true }).filter((file) => file.endsWith('.js.map'))) {
+    const { sourcesContent, ...map } = JSON.parse(readFileSync(join(dist, name), 'utf8'));
+    writeFileSync(join(dist, name), JSON.stringify(map));
+  }
+}
+
+/** A C or C++ source as a compiler sees it: half of those headers are comments. */
+export function withoutComments(source) {
+  const parts = /R"(\w*)\([\s\S]*?\)\1"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
+  return source
+    .replaceAll(parts, (part) => (part.startsWith('/') ? ' ' : part))
+    .replaceAll(/[ \t]+$/gm, '')
+    .replaceAll(/\n{2,}/g, '\n');
+}
+
+/** Types that no entry leads to are nobody's business. */
+function withoutPrivateTypes(dist, entries) {
+  const reached = new Set();
+  const follow = (name) => {
+    if (reached.has(name)) return;
+    reached.add(name);
+    const text = readFileSync(join(dist, name), 'utf8');
+    for (const [, from] of text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)\.js'/g))
+      follow(normalize(join(dirname(name), `${from}.d.ts`)));
+  };
+  for (const entry of entries) follow(entry);
+  const all = readdirSync(dist, { recursive: true }).filter((name) => name.endsWith('.d.ts'));
+  for (const name of all) if (!reached.has(name)) rmSync(join(dist, name));
+}
+
+function vendor(directory) {
+  mkdirSync(join(directory, 'uv'), { recursive: true });
+  const folders = headers();
+  Object.values(HEADERS).forEach((names, i) => {
+    for (const name of names) {
+      writeFileSync(join(directory, name), withoutComments(readFileSync(join(folders[i], name), 'utf8')));
+    }
+  });
+  const licences = folders.slice(0, 2).flatMap((folder) =>
+    ['LICENSE.md', 'LICENSE', '../LICENSE']
+      .map((name) => join(folder, name))
+      .filter(existsSync)
+      .slice(0, 1),
+  );
+  const texts = licences.map((file) => readFileSync(file, 'utf8').trim());
+  const libuv = `uv.h and uv/, of libuv:\n${/\/\*.*?\*\//s.exec(readFileSync(join(folders[2], 'uv.h'), 'utf8'))[0]}`;
+  writeFileSync(join(directory, 'LICENSES'), [...texts, libuv].join('\n\n-----\n\n'));
+}
+
+/** Without what only a checkout needs. */
+export function publishedManifest(manifest, repository) {
+  const { scripts, devDependencies, files, gypfile, private: _, ...published } = manifest;
+  if (repository) {
+    published.repository = { type: 'git', url: `git+${repository}.git` };
+    published.homepage = `${repository}#readme`;
+    published.bugs = `${repository}/issues`;
+  }
+  return published;
+}
+
+/** Relative links as whole ones, to this version. */
+export function withFullLinks(markdown, repository, version) {
+  const raw = repository.replace('https://github.com/', 'https://raw.githubusercontent.com/');
+  return markdown.replaceAll(/(!?)\[([^\]]*)\]\((?!https?:|#)([^)]+)\)/g, (_, image, text, path) =>
+    image ? `![${text}](${raw}/v${version}/${path})` : `[${text}](${repository}/blob/v${version}/${path})`,
+  );
+}

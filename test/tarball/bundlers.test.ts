@@ -1,0 +1,211 @@
+// What bundlers make of it runs, and where a bundle has lost its addon, it says what to do (docs/bundlers.md).
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { nodeBinary } from '../dgram/nodes.js';
+import { fromNpm } from '../support/npm.js';
+import { test } from '../support/test.js';
+import { Consumer, received } from './consumer.js';
+import { bun, esbuild } from './tools.js';
+
+const node = process.execPath;
+const target = `linux-${process.arch}`;
+const run = (consumer: Consumer, file: string, env: NodeJS.ProcessEnv = {}) => consumer.runWell(node, [file], { env });
+
+/** Where a bundle is deployed: away from node_modules, with what lies beside it. */
+function deploy(consumer: Consumer, from: string): string {
+  const place = consumer.path('deployed/app');
+  cpSync(consumer.path(from), place, { recursive: true });
+  writeFileSync(join(place, 'package.json'), '{}');
+  return place;
+}
+
+async function installed(): Promise<Consumer> {
+  const consumer = new Consumer();
+  await consumer.install();
+  return consumer;
+}
+
+/** The bundle ends with 1 and these words, and runs once the addon is where they say. */
+async function losesItsAddon(consumer: Consumer, bundle: string, words: RegExp): Promise<void> {
+  const { code, stderr } = await consumer.run(node, [bundle]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /code: 'ERR_KSOCKET_NOT_BUNDLED'/);
+  assert.match(stderr, /ksocket was bundled without its addon/);
+  assert.match(stderr, words);
+  const addon = consumer.path(`node_modules/ksocket/prebuilds/${target}/ksocket.node`);
+  assert.equal(await run(consumer, bundle, { KSOCKET_ADDON: addon }), received);
+  const beside = join(bundle, '..', 'prebuilds', target);
+  mkdirSync(beside, { recursive: true });
+  copyFileSync(addon, join(beside, 'ksocket.node'));
+  assert.equal(await run(consumer, bundle), received);
+}
+
+for (const format of ['esm', 'cjs']) {
+  const out = format === 'esm' ? 'out/app.mjs' : 'out/app.cjs';
+  const common = [
+    'receive.mjs',
+    '--bundle',
+    '--platform=node',
+    `--format=${format}`,
+    `--outfile=${out}`,
+    '--log-level=error',
+  ];
+  test(`esbuild, ${format}, --loader:.node=file`, async () => {
+    using consumer = await installed();
+    await consumer.runWell(esbuild(), [...common, '--loader:.node=file']);
+    const place = deploy(consumer, 'out');
+    assert.equal(await run(consumer, join(place, out.slice(4))), received);
+  });
+  test(`esbuild, ${format}, --external:ksocket`, async () => {
+    using consumer = await installed();
+    await consumer.runWell(esbuild(), [...common, '--external:ksocket']);
+    assert.equal(await run(consumer, out), received);
+  });
+  test(`esbuild, ${format}, with an addon that is left out`, async () => {
+    using consumer = await installed();
+    await consumer.runWell(esbuild(), [...common, '--loader:.node=empty']);
+    await losesItsAddon(
+      consumer,
+      join(deploy(consumer, 'out'), out.slice(4)),
+      /--external:ksocket, or --loader:\.node=file/,
+    );
+  });
+}
+
+test('esbuild, cjs, --loader:.node=copy', async () => {
+  using consumer = await installed();
+  const args = ['receive.mjs', '--bundle', '--platform=node', '--outfile=out/app.cjs', '--log-level=error'];
+  await consumer.runWell(esbuild(), [...args, '--loader:.node=copy']);
+  assert.equal(await run(consumer, join(deploy(consumer, 'out'), 'app.cjs')), received);
+});
+
+for (const format of ['es', 'cjs']) {
+  test(`rollup, ${format}`, async () => {
+    using consumer = await installed();
+    const prefix = fromNpm('rollup@4', '@rollup/plugin-node-resolve@16', '@rollup/plugin-commonjs@29');
+    const from = (name: string) => JSON.stringify(join(prefix, 'node_modules', name));
+    consumer.write(
+      'rollup.config.mjs',
+      `import { createRequire } from 'node:module';
+       const require = createRequire(import.meta.url);
+       const { nodeResolve } = require(${from('@rollup/plugin-node-resolve/dist/cjs/index.js')});
+       const { default: commonjs } = { default: require(${from('@rollup/plugin-commonjs/dist/cjs/index.js')}) };
+       const file = 'out/app.${format === 'es' ? 'mjs' : 'cjs'}';
+       export default { input: 'receive.mjs', output: { file, format: '${format}' }, external: JSON.parse(process.env.OUTSIDE),
+         plugins: [nodeResolve({ preferBuiltins: true }), (commonjs.default ?? commonjs)()] };`,
+    );
+    const rollup = join(prefix, 'node_modules/rollup/dist/bin/rollup');
+    const build = (outside: string[]) =>
+      consumer.runWell(node, [rollup, '-c', '--silent'], { env: { OUTSIDE: JSON.stringify(outside) } });
+    const name = `app.${format === 'es' ? 'mjs' : 'cjs'}`;
+    await build(['ksocket']);
+    assert.equal(await run(consumer, `out/${name}`), received);
+    await build([]);
+    await losesItsAddon(consumer, join(deploy(consumer, 'out'), name), /rollup: external: \["ksocket"\]/);
+  });
+}
+
+test('webpack takes the addon along by itself', async () => {
+  using consumer = await installed();
+  const prefix = fromNpm('webpack@5');
+  consumer.write(
+    'build.cjs',
+    `const webpack = require(${JSON.stringify(join(prefix, 'node_modules/webpack'))});
+     const module = process.argv[2] === 'esm';
+     webpack({ mode: 'production', target: 'node20', entry: './receive.mjs', experiments: { outputModule: module },
+       externals: process.argv[3] ? { ksocket: 'module ksocket' } : {},
+       output: { path: require('node:path').resolve('out'), filename: module ? 'app.mjs' : 'app.cjs', module } },
+       (error, stats) => { if (error || stats.hasErrors() || stats.hasWarnings()) { console.error(error ?? stats.toString()); process.exit(1); } });`,
+  );
+  for (const format of ['cjs', 'esm']) {
+    await consumer.runWell(node, ['build.cjs', format]);
+    assert.equal(
+      await run(consumer, join(deploy(consumer, 'out'), `app.${format === 'esm' ? 'mjs' : 'cjs'}`)),
+      received,
+    );
+  }
+  await consumer.runWell(node, ['build.cjs', 'esm', 'external']);
+  assert.equal(await run(consumer, 'out/app.mjs'), received);
+});
+
+test('webpack, with an addon that is left out', async () => {
+  using consumer = await installed();
+  const prefix = fromNpm('webpack@5');
+  consumer.write(
+    'build.cjs',
+    `const webpack = require(${JSON.stringify(join(prefix, 'node_modules/webpack'))});
+     webpack({ mode: 'production', target: 'node20', entry: './receive.mjs', output: { path: require('node:path').resolve('out'), filename: 'app.cjs' } },
+       (error, stats) => { if (error || stats.hasErrors()) { console.error(error ?? stats.toString()); process.exit(1); } });`,
+  );
+  await consumer.runWell(node, ['build.cjs']);
+  const place = deploy(consumer, 'out');
+  const { rmSync } = await import('node:fs');
+  for (const file of readdirSync(place).filter((name) => name.endsWith('.node'))) rmSync(join(place, file));
+  await losesItsAddon(consumer, join(place, 'app.cjs'), /webpack: externals: \{ ksocket: "module ksocket" \}/);
+});
+
+test('ncc', async () => {
+  using consumer = await installed();
+  const ncc = join(fromNpm('@vercel/ncc@0.45'), 'node_modules/@vercel/ncc/dist/ncc/cli.js');
+  const env = { NODE_ENV: 'production' };
+  await consumer.runWell(node, [ncc, 'build', 'receive.mjs', '-o', 'out', '--no-cache', '-q'], { env });
+  const place = consumer.path('deployed/app');
+  cpSync(consumer.path('out'), place, { recursive: true });
+  const [name] = readdirSync(place).filter((file) => /^index\.m?js$/.test(file));
+  assert.equal(await run(consumer, join(place, name)), received);
+});
+
+test('bun build takes the addon along by itself', async () => {
+  using consumer = await installed();
+  const env = { HOME: consumer.directory };
+  await consumer.run(bun(), ['build', 'receive.mjs', '--target=bun', '--outdir=out'], { env });
+  assert.equal(await consumer.runWell(bun(), [join(deploy(consumer, 'out'), 'receive.js')], { env }), received);
+  const { code, stderr } = await consumer.run(bun(), ['build', 'receive.mjs', '--compile', '--outfile=single'], {
+    env,
+  });
+  assert.equal(code, 0, stderr);
+  mkdirSync(consumer.path('elsewhere'));
+  copyFileSync(consumer.path('single'), consumer.path('elsewhere/single'));
+  chmodSync(consumer.path('elsewhere/single'), 0o755);
+  assert.equal(await consumer.runWell(consumer.path('elsewhere/single'), [], { env }), received);
+});
+
+test('a single executable application of Node', async () => {
+  using consumer = await installed();
+  await consumer.runWell(esbuild(), [
+    ...['receive.mjs', '--bundle', '--platform=node', '--format=cjs', '--outfile=app.cjs', '--log-level=error'],
+    '--loader:.node=empty',
+  ]);
+  const asset = `node_modules/ksocket/prebuilds/${target}/ksocket.node`;
+  const postject = join(fromNpm('postject@1.0.0-alpha.6'), 'node_modules/postject/dist/cli.js');
+  const make = async (name: string, assets: Record<string, string>): Promise<string> => {
+    const config = { main: 'app.cjs', output: `${name}.blob`, disableExperimentalSEAWarning: true, assets };
+    consumer.write(`${name}.json`, JSON.stringify(config));
+    const binary = nodeBinary(22);
+    const made = await consumer.run(binary, ['--experimental-sea-config', `${name}.json`]);
+    assert.equal(made.code, 0, made.stderr);
+    copyFileSync(binary, consumer.path(name));
+    chmodSync(consumer.path(name), 0o755);
+    const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+    const injected = await consumer.run(node, [
+      postject,
+      name,
+      'NODE_SEA_BLOB',
+      `${name}.blob`,
+      '--sentinel-fuse',
+      fuse,
+    ]);
+    assert.equal(injected.code, 0, injected.stderr);
+    const place = consumer.path(`elsewhere-${name}`);
+    mkdirSync(place);
+    copyFileSync(consumer.path(name), join(place, name));
+    return join(place, name);
+  };
+  const whole = await make('whole', { 'ksocket.node': asset });
+  assert.equal(await consumer.runWell(whole, []), received);
+  const without = await make('without', {});
+  const { code, stderr } = await consumer.run(without, []);
+  assert.equal(code, 1);
+  assert.match(stderr, /bundled without its addon: give the single executable application an asset "ksocket\.node"/);
+});

@@ -1,0 +1,63 @@
+// What is in ksocket-VERSION.tgz.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../support/child.js';
+import { test } from '../support/test.js';
+import { Consumer, tarball, version } from './consumer.js';
+
+const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
+const read = (name: string) => execFileSync('tar', ['-xzOf', tarball, `package/${name}`], { encoding: 'utf8' });
+const targets = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'linux-arm64-musl'];
+
+test('it has a binary for each target, and is small', () => {
+  for (const target of targets) assert.ok(files.includes(`package/prebuilds/${target}/ksocket.node`), target);
+  const { size } = statSync(tarball);
+  assert.ok(size <= 1_000_000, `${size} bytes`);
+});
+
+test('no package manager finds anything to run in it', () => {
+  assert.deepEqual(
+    files.filter((file) => /(^|\/)(binding\.gyp|\.npmrc|\.yarnrc.*|pnpm-.*|.*\.tgz|package-lock\.json)$/.test(file)),
+    [],
+  );
+  const manifest = JSON.parse(read('package.json'));
+  assert.equal(manifest.version, version);
+  for (const key of ['scripts', 'devDependencies', 'gypfile', 'files', 'private']) assert.ok(!(key in manifest), key);
+});
+
+test('all that is built is in it, and the sources of the addon with the headers they need', () => {
+  const built = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' });
+  for (const file of built.filter((name) => /\.\w+$/.test(name)))
+    assert.ok(files.includes(`package/dist/${file}`), file);
+  for (const folder of ['bridge', 'core', 'engine', 'include']) {
+    const all = readdirSync(join(root, 'native', folder), { recursive: true, encoding: 'utf8' });
+    for (const file of all.filter((name) => /\.\w+$/.test(name))) {
+      assert.ok(files.includes(`package/native/${folder}/${file}`), file);
+    }
+  }
+  for (const file of ['napi.h', 'node_api.h', 'uv.h', 'LICENSES']) {
+    assert.ok(files.includes(`package/native/vendor/${file}`), file);
+  }
+  const stray = files.filter((file) => !/^package\/(dist|native|prebuilds)\/|^package\/[\w.]+$/.test(file));
+  assert.deepEqual(stray, []);
+});
+
+test('nothing in it tells of the machine that it was made on', async () => {
+  using consumer = new Consumer();
+  execFileSync('tar', ['-xzf', tarball, '-C', consumer.directory]);
+  const places = [root, process.env.HOME ?? '/root'].filter((place) => place.length > 1);
+  for (const file of files.filter((name) => !name.endsWith('/'))) {
+    const bytes = readFileSync(consumer.path(file));
+    for (const place of places) assert.ok(!bytes.includes(place), `${file} has ${place} in it`);
+  }
+});
+
+test('its bill of materials names what it depends on and what is compiled in', () => {
+  const bom = JSON.parse(readFileSync(join(root, `ksocket-${version}.spdx.json`), 'utf8'));
+  assert.equal(bom.spdxVersion, 'SPDX-2.3');
+  const names = (bom.packages as { name: string }[]).map(({ name }) => name);
+  for (const name of ['ksocket', 'commander', 'node-addon-api', 'libuv headers']) assert.ok(names.includes(name), name);
+  assert.ok(!names.includes('typescript'));
+});
