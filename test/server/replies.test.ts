@@ -51,6 +51,24 @@ test('it answers the source, from the port it listens on', async () => {
   }
 });
 
+test('what nobody listens for wakes no event loop, from the first datagram on', async () => {
+  await using sockets = new Sockets();
+  await using server = await started({ reply: 'echo' });
+  const client = sockets.makePeer();
+  const inbox = new Inbox(client);
+  await bound(client);
+  for (let i = 1; i <= 20; i++) {
+    await sent(client, `${i}`, server.port);
+    await inbox.take(i);
+  }
+  assert.equal(server.stats().thread.wakeups, 0);
+  let heard = 0;
+  server.on('datagram', () => heard++);
+  await sent(client, 'listened for', server.port);
+  await waitFor(() => heard === 1);
+  assert.ok(server.stats().thread.wakeups >= 1);
+});
+
 test('a reply is text, bytes, or empty', async () => {
   await using sockets = new Sockets();
   const client = sockets.makePeer();
