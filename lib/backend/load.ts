@@ -103,7 +103,7 @@ function load(): Binding {
   const target = targetHere();
   const prebuilds = here && join(here, '../../prebuilds');
   const own = prebuilds && open(join(prebuilds, target, FILE));
-  const found = own || openAsset() || openTraced(target) || openBeside(target);
+  const found = own || openAsset() || openBeside(target) || openTraced(target);
   if (found) return found;
   if (!prebuilds || !existsSync(join(prebuilds, '../dist'))) throw notBundled(target, bundleAdvice());
   const others = existsSync(prebuilds) ? readdirSync(prebuilds) : [];

@@ -38,7 +38,7 @@ function run(command, args, options = {}) {
   return execFileSync(command, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 300_000,
+    timeout: 100_000,
     ...options,
   });
 }
@@ -51,7 +51,7 @@ const socket = createSocket('udp4', (data) => {
   console.log(String(data), process.arch, process.version);
   socket.close(() => server.stop());
 });
-socket.sendMany(['ping', server.address().port, '127.0.0.1']);
+socket.bind(0, '127.0.0.1', () => socket.sendMany(['ping', server.address().port, '127.0.0.1']));
 `;
 
 /** With Node: "" or the emulator that ran it. */

@@ -35,13 +35,14 @@ for (const target of targets) {
 
 const work = mkdtempSync(join(tmpdir(), 'ksocket-package-'));
 try {
-  const { version } = stage(root, join(work, 'package'), { binaries, repository });
+  const manifest = stage(root, join(work, 'package'), { binaries, repository });
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', work];
   execFileSync('npm', args, { cwd: join(work, 'package'), stdio: ['ignore', 'ignore', 'inherit'] });
+  const { version } = manifest;
   const name = `ksocket-${version}.tgz`;
   const tarball = join(root, name);
   renameOver(join(work, name), tarball);
-  writeFileSync(join(root, `ksocket-${version}.spdx.json`), writeBom(root, tarball));
+  writeFileSync(join(root, `ksocket-${version}.spdx.json`), writeBom(manifest, join(work, 'bom'), tarball));
   console.log(
     `${name}: ${Math.round(statSync(tarball).size / 1000)} kB, for ${targets.map((target) => target.name).join(', ')}`,
   );

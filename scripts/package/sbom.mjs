@@ -1,8 +1,9 @@
 // The release's bill of materials, SPDX 2.3: what npm knows of, and what is compiled into the binaries.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { ZIG_VERSION } from './zig.mjs';
 
 const require = createRequire(import.meta.url);
@@ -22,10 +23,14 @@ function compiledIn() {
   ];
 }
 
-/** `tarball`: the file of the package. */
-export function writeBom(root, tarball) {
-  const args = ['sbom', '--sbom-format', 'spdx', '--omit', 'dev', '--package-lock-only'];
-  const bom = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 }));
+/** `manifest` is the published one, `directory` an empty one to work in, `tarball` the file of the package. */
+export function writeBom(manifest, directory, tarball) {
+  // Of the checkout npm would leave out what is a dependency of a development tool as well.
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest));
+  const npm = (...args) => execFileSync('npm', args, { cwd: directory, encoding: 'utf8', maxBuffer: 1 << 26 });
+  npm('install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund');
+  const bom = JSON.parse(npm('sbom', '--sbom-format', 'spdx', '--package-lock-only'));
   const self = bom.relationships.find(({ relationshipType }) => relationshipType === 'DESCRIBES').relatedSpdxElement;
   const described = bom.packages.find(({ SPDXID }) => SPDXID === self);
   described.checksums = [

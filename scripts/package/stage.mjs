@@ -1,6 +1,16 @@
 // The published package as a directory: what users need and nothing that a package manager could run. The checkout's binding.gyp
 // is not in it: with that at a package's root, npm, pnpm and yarn run node-gyp, whatever its manifest says.
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { headers } from '../../native/compile.mjs';
 
@@ -21,6 +31,7 @@ export function stage(root, directory, { binaries, repository }) {
   withoutSources(join(directory, 'dist'));
   withoutPrivateTypes(join(directory, 'dist'), ['index.d.ts', 'register.d.ts', 'monitor/index.d.ts']);
   for (const name of SOURCES) cpSync(join(root, 'native', name), join(directory, 'native', name), { recursive: true });
+  for (const room of ['addon.cc', 'bridge', 'core', 'engine']) stripComments(join(directory, 'native', room));
   vendor(join(directory, 'native/vendor'));
   for (const [target, file] of Object.entries(binaries)) {
     mkdirSync(join(directory, 'prebuilds', target), { recursive: true });
@@ -44,13 +55,23 @@ function withoutSources(dist) {
   }
 }
 
-/** A C or C++ source as a compiler sees it: half of those headers are comments. */
+/** Of a file, or of all in a directory. Who wants to read them has the repository; the handlers' interface keeps its own. */
+function stripComments(path) {
+  const files = statSync(path).isFile()
+    ? ['']
+    : readdirSync(path, { recursive: true }).filter((name) => /\.(h|cc)$/.test(name));
+  for (const file of files.map((name) => join(path, name))) {
+    writeFileSync(file, withoutComments(readFileSync(file, 'utf8')));
+  }
+}
+
+/** A C or C++ source as a compiler sees it (behind a line that goes on, an empty one has a meaning): a third of ours are comments, half of the headers of others. */
 export function withoutComments(source) {
   const parts = /R"(\w*)\([\s\S]*?\)\1"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
   return source
     .replaceAll(parts, (part) => (part.startsWith('/') ? ' ' : part))
     .replaceAll(/[ \t]+$/gm, '')
-    .replaceAll(/\n{2,}/g, '\n');
+    .replaceAll(/(?<!\\)\n{2,}/g, '\n');
 }
 
 /** Types that no entry leads to are nobody's business. */

@@ -50,6 +50,7 @@ const wrong: [string[], RegExp][] = [
   [['serve', 'surplus'], /too many arguments|surplus/],
   [['serve', '--port'], /--port/],
   [['serve', '--port', 'http'], /--port.*http/s],
+  [['serve', '--address', ''], /--address.*expected a name or an address/s],
   [['serve', '--port', '65536'], /--port.*65536/s],
   [['serve', '--port', '-1'], /--port/],
   [['serve', '--port', '1.5'], /--port.*1\.5/s],

@@ -112,10 +112,10 @@ test('webpack takes the addon along by itself', async () => {
   consumer.write(
     'build.cjs',
     `const webpack = require(${JSON.stringify(join(prefix, 'node_modules/webpack'))});
-     const module = process.argv[2] === 'esm';
-     webpack({ mode: 'production', target: 'node20', entry: './receive.mjs', experiments: { outputModule: module },
+     const esm = process.argv[2] === 'esm';
+     webpack({ mode: 'production', target: 'node20', entry: './receive.mjs', experiments: { outputModule: esm },
        externals: process.argv[3] ? { ksocket: 'module ksocket' } : {},
-       output: { path: require('node:path').resolve('out'), filename: module ? 'app.mjs' : 'app.cjs', module } },
+       output: { path: require('node:path').resolve('out'), filename: esm ? 'app.mjs' : 'app.cjs', module: esm } },
        (error, stats) => { if (error || stats.hasErrors() || stats.hasWarnings()) { console.error(error ?? stats.toString()); process.exit(1); } });`,
   );
   for (const format of ['cjs', 'esm']) {
@@ -158,7 +158,7 @@ test('ncc', async () => {
 
 test('bun build takes the addon along by itself', async () => {
   using consumer = await installed();
-  const env = { HOME: consumer.directory };
+  const env = {};
   await consumer.run(bun(), ['build', 'receive.mjs', '--target=bun', '--outdir=out'], { env });
   assert.equal(await consumer.runWell(bun(), [join(deploy(consumer, 'out'), 'receive.js')], { env }), received);
   const { code, stderr } = await consumer.run(bun(), ['build', 'receive.mjs', '--compile', '--outfile=single'], {

@@ -60,7 +60,13 @@ export class Consumer {
       deadlineMs = 80_000,
     }: { env?: NodeJS.ProcessEnv; compilers?: boolean; deadlineMs?: number } = {},
   ): Promise<ChildResult> {
-    const own = { KSOCKET_ENGINE: undefined, PATH: compilers ? process.env.PATH : this.bin, ...env };
+    const own = {
+      KSOCKET_ENGINE: undefined,
+      PATH: compilers ? process.env.PATH : this.bin,
+      HOME: this.directory, // nobody's settings
+      npm_config_cache: join(root, 'node_modules/.cache/ksocket-tests/npm-cache'),
+      ...env,
+    };
     await using child = new Child(command, args, { cwd: this.directory, env: own, deadlineMs });
     return await child.end();
   }

@@ -13,7 +13,7 @@ const newest = nodeBinary(24);
 function assertNothingCompiled(consumer: Consumer): void {
   const all = readdirSync(consumer.directory, { recursive: true, encoding: 'utf8' });
   assert.deepEqual(
-    all.filter((name) => /(^|\/)(binding\.gyp|config\.gypi|Makefile|obj\.target)$/.test(name)),
+    all.filter((name) => /(^|\/)(binding\.gyp|config\.gypi|build\/Makefile|obj\.target)$/.test(name)),
     [],
   );
 }
@@ -64,7 +64,7 @@ for (const linker of ['node-modules', 'pnp']) {
     using consumer = new Consumer(manifest);
     const yarn = tool('@yarnpkg/cli-dist@4', '@yarnpkg/cli-dist/bin/yarn.js');
     consumer.write('.yarnrc.yml', `nodeLinker: ${linker}\nenableTelemetry: false\nenableGlobalCache: false\n`);
-    const env = { YARN_ENABLE_COLORS: '0', YARN_ENABLE_IMMUTABLE_INSTALLS: 'false', HOME: consumer.directory };
+    const env = { YARN_ENABLE_COLORS: '0', YARN_ENABLE_IMMUTABLE_INSTALLS: 'false' };
     await consumer.runWell(process.execPath, [yarn, 'install'], { env });
     const output = await consumer.runWell(process.execPath, [yarn, 'install', '--immutable', '--inline-builds'], {
       env,
@@ -77,7 +77,7 @@ for (const linker of ['node-modules', 'pnp']) {
 
 test('bun', async () => {
   using consumer = new Consumer(manifest);
-  const env = { BUN_INSTALL_CACHE_DIR: consumer.path('.bun'), HOME: consumer.directory };
+  const env = { BUN_INSTALL_CACHE_DIR: consumer.path('.bun') };
   const install = async (...more: string[]) => {
     const { code, stderr } = await consumer.run(bun(), ['install', '--no-progress', ...more], { env });
     assert.equal(code, 0, stderr); // it tells what it does on standard error
@@ -93,6 +93,6 @@ test('bun', async () => {
 test('deno', async () => {
   using consumer = new Consumer();
   await consumer.install(); // it takes no file of its own, but what another one has installed
-  const env = { DENO_DIR: consumer.path('.deno'), HOME: consumer.directory, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' };
+  const env = { DENO_DIR: consumer.path('.deno'), NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' };
   assert.equal(await consumer.runWell(deno(), ['run', '--allow-all', 'receive.mjs'], { env }), received);
 });

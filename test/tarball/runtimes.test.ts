@@ -37,6 +37,7 @@ for await (const { data } of looped) {
   say(String(data));
   break;
 }
+await closed(looped);
 
 const server = createServer({ port: 0, address: '127.0.0.1', rules: [{ match: { exact: 'ping' }, action: { reply: 'pong' } }] });
 await server.start();
@@ -88,7 +89,7 @@ for (const major of [20, 22, 24, 26]) {
 
 test('Bun', async () => {
   using consumer = await installed();
-  const env = { HOME: consumer.directory };
+  const env = {};
   assert.equal(await consumer.runWell(bun(), ['smoke.mjs'], { env }), expected);
   const output = await consumer.runWell(bun(), ['--preload', 'ksocket/register', 'registered.mjs'], { env });
   assert.equal(output, 'registered function\n');
@@ -96,6 +97,6 @@ test('Bun', async () => {
 
 test('Deno', async () => {
   using consumer = await installed();
-  const env = { DENO_DIR: consumer.path('.deno'), HOME: consumer.directory, NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' };
+  const env = { DENO_DIR: consumer.path('.deno'), NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' };
   assert.equal(await consumer.runWell(deno(), ['run', '--allow-all', 'smoke.mjs'], { env }), expected);
 });

@@ -149,6 +149,8 @@ TEST(TxGroups, joins_no_more_of_what_came_joined_than_the_kernel_takes) {
     return out;
   };
   EXPECT_EQ(messages(64), (std::vector<size_t>{50, 50, 50}));
+  EXPECT_EQ(messages(99), (std::vector<size_t>{50, 50, 50}));
+  EXPECT_EQ(messages(100), (std::vector<size_t>{100, 50}));
   EXPECT_EQ(messages(128), (std::vector<size_t>{100, 50}));
 }
 

@@ -288,6 +288,11 @@ const cases: Record<string, Case> = {
       const socket = open('udp4', log, 'a');
       process.on('message', (fd: number) => {
         socket.bind({ fd }, () => log(socket.address().address));
+        try {
+          socket.bind(0);
+        } catch (error) {
+          log(`again ${(error as NodeJS.ErrnoException).code}`);
+        }
       });
       ready();
       process.once('disconnect', () => exclusive.close());
