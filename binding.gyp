@@ -14,7 +14,7 @@
       "cflags": ["<!@(node -p \"require('./native/compile.json').cflags.join(' ')\")"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-exceptions"],
       "cflags_cc": ["<!@(node -p \"require('./native/compile.json').cflags_cc.join(' ')\")"],
-      "ldflags": ["-Wl,--version-script=<(module_root_dir)/native/exports.map"]
+      "ldflags": ["-Wl,--version-script=<(module_root_dir)/native/exports.map", "-Wl,-z,nodelete"]
     }
   ]
 }

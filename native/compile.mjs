@@ -64,8 +64,10 @@ export async function compile({
     const workers = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
     for (const { reason } of workers) if (reason) throw reason;
     const made = join(work, 'ksocket.node');
-    const exports = `-Wl,--version-script=${join(native, 'exports.map')}`;
-    await run(program, [...first, ...flags, '-shared', ...objects, exports, ...linking, '-o', made]);
+    // Once loaded it stays: when the worker thread ends that has loaded it, Node closes it, and what would then have to run in its
+    // stead at the process's end (atexit(3)) would be gone. Not every toolchain's libraries see to that.
+    const exports = [`-Wl,--version-script=${join(native, 'exports.map')}`, '-Wl,-z,nodelete'];
+    await run(program, [...first, ...flags, '-shared', ...objects, ...exports, ...linking, '-o', made]);
     renameSync(made, out); // whole or not at all
     onStep(++done, files.length + 1);
   } finally {

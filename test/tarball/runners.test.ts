@@ -26,28 +26,26 @@ async function installed(manifest: object): Promise<Consumer> {
 const jest = () => join(fromNpm('jest@30'), 'node_modules/jest/bin/jest.js');
 const jestArgs = ['--ci', '--silent=false', '--detectOpenHandles', '--colors=false'];
 
-test('Jest, ECMAScript modules', async () => {
-  using consumer = await installed({ type: 'module', jest: { transform: {}, testEnvironment: 'node' } });
-  consumer.write('socket.test.js', `import { createSocket } from 'ksocket';${body(expectation)}`);
+async function passes(consumer: Consumer): Promise<void> {
   const args = ['--experimental-vm-modules', '--no-warnings', jest(), ...jestArgs];
   const { code, stderr } = await consumer.run(process.execPath, args);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /Tests: +1 passed, 1 total/);
   assert.doesNotMatch(stderr, /open handle|did not exit/);
+}
+
+test('Jest, ECMAScript modules', async () => {
+  using consumer = await installed({ type: 'module', jest: { transform: {}, testEnvironment: 'node' } });
+  consumer.write('socket.test.js', `import { createSocket } from 'ksocket';${body(expectation)}`);
+  await passes(consumer);
 });
 
 test('Jest, CommonJS', async () => {
   using consumer = await installed({ type: 'commonjs', jest: { testEnvironment: 'node' } });
-  consumer.write('socket.test.js', `const { createSocket } = require('ksocket');${body(expectation)}`);
-  const { code, stderr } = await consumer.run(process.execPath, [
-    '--experimental-vm-modules',
-    '--no-warnings',
-    jest(),
-    ...jestArgs,
-  ]);
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, /Tests: +1 passed, 1 total/);
-  assert.doesNotMatch(stderr, /open handle|did not exit/);
+  // Its require() takes no ECMAScript module before Node 24.9, whatever Node's own does; its import() does.
+  const load = "let createSocket; beforeAll(async () => ({ createSocket } = await import('ksocket')));";
+  consumer.write('socket.test.js', load + body(expectation));
+  await passes(consumer);
 });
 
 for (const pool of ['forks', 'threads']) {

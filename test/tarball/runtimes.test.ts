@@ -87,6 +87,27 @@ for (const major of [20, 22, 24, 26]) {
   });
 }
 
+test('a process of which only workers have loaded it ends well', async () => {
+  using consumer = await installed();
+  consumer.write(
+    'workers.mjs',
+    `import { Worker, isMainThread } from 'node:worker_threads';
+     if (isMainThread) {
+       for (let i = 0; i < 3; i++) {
+         await new Promise((resolve) => new Worker(new URL(import.meta.url)).on('exit', resolve));
+         console.log('ended');
+       }
+     } else {
+       const { createSocket } = await import('ksocket');
+       const socket = createSocket('udp4', () => socket.close());
+       socket.bind(0, '127.0.0.1', () => socket.send('hello', socket.address().port, '127.0.0.1'));
+     }`,
+  );
+  for (const major of [20, 24]) {
+    assert.equal(await consumer.runWell(nodeBinary(major), ['workers.mjs']), 'ended\nended\nended\n');
+  }
+});
+
 test('Bun', async () => {
   using consumer = await installed();
   const env = {};
