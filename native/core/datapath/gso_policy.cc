@@ -16,8 +16,9 @@ bool same_host(const Address& a, const Address& b) {
 }  // namespace
 
 uint32_t GsoPolicy::limit_of(const Address& to) const {
-  const Limit* end = limits_ + hosts_;
-  const Limit* found = std::find_if(limits_, end, [&](const Limit& l) { return same_host(l.host, to); });
+  const Limit* begin = limits_.get();
+  const Limit* end = begin + hosts_;
+  const Limit* found = std::find_if(begin, end, [&](const Limit& l) { return same_host(l.host, to); });
   return found != end ? found->segment_bytes_max : UINT16_MAX;
 }
 
@@ -34,24 +35,27 @@ void GsoPolicy::refused(const Address& to, uint32_t segment_bytes, int error, ui
   uint32_t limit = about_size && segment_bytes > 0 ? segment_bytes - 1 : 0;
   Clock::time_point until = Clock::now() + kRetryAfter;
   if (hosts_ == 0) largest_joined_ = 0;
-  Limit* end = limits_ + hosts_;
-  end = std::remove_if(limits_, end, [&](const Limit& l) { return same_host(l.host, to); });
-  if (end == limits_ + kHostsMax) {
+  if (!limits_) limits_ = std::make_unique<Limit[]>(kHostsMax);
+  Limit* begin = limits_.get();
+  Limit* end = begin + hosts_;
+  end = std::remove_if(begin, end, [&](const Limit& l) { return same_host(l.host, to); });
+  if (end == begin + kHostsMax) {
     if (largest_joined_ < segment_bytes) {
       segment_bytes_max_ = limit;
       limited_ = true;
       until_ = until;
     }
-    end = std::move(limits_ + 1, end, limits_);
+    end = std::move(begin + 1, end, begin);
   }
   *end++ = {to, limit, until};
-  hosts_ = static_cast<size_t>(end - limits_);
+  hosts_ = static_cast<size_t>(end - begin);
 }
 
 void GsoPolicy::forget(Clock::time_point now) {
-  const Limit* end = limits_ + hosts_;
-  const Limit* kept = std::find_if(limits_, limits_ + hosts_, [&](const Limit& l) { return l.until > now; });
-  hosts_ = static_cast<size_t>(std::move(kept, end, limits_) - limits_);
+  Limit* begin = limits_.get();
+  const Limit* end = begin + hosts_;
+  const Limit* kept = std::find_if<const Limit*>(begin, end, [&](const Limit& l) { return l.until > now; });
+  hosts_ = static_cast<size_t>(std::move(kept, end, begin) - begin);
   if (limited_ && now >= until_) {
     limited_ = false;
     segment_bytes_max_ = UINT16_MAX;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "core/base/udp_limits.h"
 #include "core/socket/address.h"
@@ -56,7 +57,8 @@ class GsoPolicy {
   uint32_t limit_of(const Address& to) const;
   void forget(Clock::time_point now);
 
-  Limit limits_[kHostsMax];  // the first hosts_ of them, the oldest first
+  // Room for kHostsMax once there is one: the first hosts_ of them, the oldest first. Most sockets have none.
+  std::unique_ptr<Limit[]> limits_;
   size_t hosts_ = 0;
   uint32_t largest_joined_ = 0;  // since the first of them
   bool limited_ = false;         // every host, until then
