@@ -33,20 +33,24 @@ export function readServerStats(socket: BigUint64Array, thread: BigUint64Array):
 
 const THREAD_COUNTERS = Math.max(...Object.values(threadCounterIndex)) + 1;
 
+// Halves of counters, in a socket's row and its thread's behind it.
+const HALVES = 2 * (COUNTERS_PER_ROW + THREAD_COUNTERS);
+
 /** What the counters of a socket and its thread were at some time. Every socket takes one when it closes, hardly
- * anybody looks at it: halves of counters in a plain array cost a tenth of a typed array with memory of its own. */
+ * anybody looks at it, and most counters are 0: what is not is kept. */
 export class Snapshot {
-  readonly #words: number[] = [];
+  /** A half and its place in one number; several of a place add up. */
+  readonly #kept: number[] = [];
 
   /** `socket` and `thread`: which counter of its page each row begins with. */
   constructor(socketPage: Uint32Array, socket: number, threadPage: Uint32Array, thread: number) {
-    this.#keep(socketPage, socket, COUNTERS_PER_ROW);
-    this.#keep(threadPage, thread, THREAD_COUNTERS);
+    this.#keep(0, socketPage, socket, COUNTERS_PER_ROW);
+    this.#keep(COUNTERS_PER_ROW, threadPage, thread, THREAD_COUNTERS);
   }
 
   /** Counts what JavaScript loses later. */
   add(name: keyof typeof counterIndex, n: number): void {
-    this.#words[2 * counterIndex[name]] += n;
+    this.#kept.push(n * HALVES + 2 * counterIndex[name]);
   }
 
   get stats(): Stats {
@@ -57,13 +61,17 @@ export class Snapshot {
     return readServerStats(...this.#rows());
   }
 
-  #keep(page: Uint32Array, first: number, count: number): void {
-    const words = this.#words;
-    for (let i = first * 2; i < (first + count) * 2; i++) words.push(page[i]);
+  #keep(place: number, page: Uint32Array, first: number, count: number): void {
+    for (let i = 0; i < 2 * count; i++) {
+      const half = page[2 * first + i];
+      if (half !== 0) this.#kept.push(half * HALVES + 2 * place + i);
+    }
   }
 
   #rows(): [socket: BigUint64Array, thread: BigUint64Array] {
-    const counters = new BigUint64Array(Uint32Array.from(this.#words).buffer);
+    const halves = new Uint32Array(HALVES);
+    for (const kept of this.#kept) halves[kept % HALVES] += Math.floor(kept / HALVES);
+    const counters = new BigUint64Array(halves.buffer);
     return [counters.subarray(0, COUNTERS_PER_ROW), counters.subarray(COUNTERS_PER_ROW)];
   }
 }
@@ -72,6 +80,18 @@ function named<Name extends string>(row: BigUint64Array, names: Record<Name, num
   const out = {} as Record<Name, number>;
   for (const name in names) out[name] = Number(row[names[name]]);
   return out;
+}
+
+const PAGE_BYTES = COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8;
+
+// ES2024; where it is not known, the buffer cannot grow.
+type GrowableBuffer = new (bytes: number, options: { maxByteLength: number }) => SharedArrayBuffer;
+
+// Zeroes, of which only what is touched costs memory: the rows of idle sockets do not. V8 takes the memory of a buffer that
+// may grow from the kernel, and that of others from malloc, which may have to clear it. (Views of it need a length: those
+// that follow its growth are slow.)
+function untouched(bytes: number): SharedArrayBuffer {
+  return new (SharedArrayBuffer as unknown as GrowableBuffer)(bytes, { maxByteLength: bytes });
 }
 
 /** Rows of counters, a page of memory at a time. Row 0 is the thread's own. */
@@ -88,9 +108,9 @@ export class CounterPages {
   /** Makes sure that `slot` has a row. */
   reserve(slot: number): void {
     while (slot >= this.#pages.length * COUNTER_ROWS_PER_PAGE) {
-      const page = new BigUint64Array(new SharedArrayBuffer(COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8));
+      const page = new BigUint64Array(untouched(PAGE_BYTES), 0, COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW);
       this.#pages.push(page);
-      this.#words.push(new Uint32Array(page.buffer));
+      this.#words.push(new Uint32Array(page.buffer, 0, 2 * page.length));
       this.#onPage(page);
     }
   }

@@ -104,6 +104,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   uint8_t* tx_arena_;
   size_t tx_arena_bytes_;
   std::vector<uint64_t*> counter_pages_;
+  uint32_t counter_rows_used_ = 0;  // slots are given out in order, unless one is free again
   std::string engine_wanted_;
   IoThread::Options options_;
   RingReader reader_;

@@ -60,8 +60,13 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
 
 Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
   bool may_offload = offloads();
-  Counters counters = counters_of(id & kSocketSlotMask);
-  counters.clear();
+  uint32_t slot = id & kSocketSlotMask;
+  Counters counters = counters_of(slot);
+  if (slot < counter_rows_used_) {
+    counters.clear();
+  } else {  // zeroes, of which the kernel has made no memory yet
+    counter_rows_used_ = slot + 1;
+  }
   auto endpoint = std::make_shared<Endpoint>(id, family, std::move(fd), counters);
   endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;

@@ -173,3 +173,28 @@ test('descriptors and threads are as few as before when everything is closed', a
   }, []);
   assert.deepEqual(result, { code: 0, signal: null, stdout: 'output\ntrue\nas before\n', stderr: '' });
 });
+
+test('a socket that nothing comes to takes less than 800 bytes of native memory', async () => {
+  const result = await runProgram(async () => {
+    const { readFileSync } = await import('node:fs');
+    const { createSocket } = await import('ksocket');
+    // V8's heap is elsewhere, the memory of malloc is here.
+    const heapBytes = () => {
+      const [, kilobytes] =
+        /\[heap\]\nSize:.*\n(?:.*\n)*?Rss: +(\d+) kB/.exec(readFileSync('/proc/self/smaps', 'utf8')) ?? [];
+      return Number(kilobytes) * 1024;
+    };
+    const open = async (count: number) => {
+      const sockets = Array.from({ length: count }, () => createSocket('udp4'));
+      await Promise.all(sockets.map((socket) => new Promise<void>((done) => socket.bind(0, '127.0.0.1', done))));
+      return sockets;
+    };
+    await open(500); // what the first ones cost is not asked
+    const before = heapBytes();
+    const { length } = await open(3000);
+    const bytes = (heapBytes() - before) / length;
+    console.log(bytes < 800 ? 'little' : `${bytes} bytes`);
+    process.exit();
+  }, []);
+  assert.deepEqual(result, { code: 0, signal: null, stdout: 'little\n', stderr: '' });
+});
