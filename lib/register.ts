@@ -7,11 +7,12 @@ import dgram from 'node:dgram';
 import { syncBuiltinESMExports } from 'node:module';
 import { listActiveSockets } from './dgram/active-resources.js';
 import { defaults } from './socket/options.js';
+import { holdingSockets } from './socket/place.js';
 import { createSocket, Socket } from './socket/socket.js';
 
 // Programs read `msg.buffer` as if it were the message: under node:dgram it is.
 defaults.pooled = false;
 
-listActiveSockets();
+listActiveSockets(holdingSockets);
 Object.assign(dgram, { createSocket, Socket });
 syncBuiltinESMExports();

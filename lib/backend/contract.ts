@@ -56,6 +56,8 @@ export interface NativeIoThread {
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
 
   open(id: number, family: number, flags: number): number;
+  /** open(), bind() and watch() in one. What bind() refuses leaves the descriptor open. */
+  openAt(id: number, family: number, flags: number, address: string, port: number, keepBytesMax: number): number;
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
    * `libuv`. */
   adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean }): number;

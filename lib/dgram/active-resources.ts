@@ -1,9 +1,6 @@
 // process.getActiveResourcesInfo() and process._getActiveHandles() ask libuv, which knows nothing of our sockets. Under
 // ksocket/register they list those that keep the event loop running, where node:dgram's would stand.
 
-/** The sockets that keep the event loop running. */
-export const holding = new Set<object>();
-
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
 
@@ -11,17 +8,18 @@ interface ProcessWithHandles {
   _getActiveHandles?: () => unknown[];
 }
 
-export function listActiveSockets(): void {
+/** `holding`: the sockets that keep the event loop running. */
+export function listActiveSockets(holding: () => object[]): void {
   const { getActiveResourcesInfo } = process;
   process.getActiveResourcesInfo = function (this: NodeJS.Process) {
     const listed = getActiveResourcesInfo.call(this);
     const timers = listed.findIndex((name) => name === 'Timeout' || name === 'Immediate');
-    listed.splice(timers < 0 ? listed.length : timers, 0, ...Array.from(holding, () => 'UDPWrap'));
+    listed.splice(timers < 0 ? listed.length : timers, 0, ...holding().map(() => 'UDPWrap'));
     return listed;
   };
   const { _getActiveHandles: getActiveHandles } = process as ProcessWithHandles;
   if (getActiveHandles === undefined) return;
   (process as ProcessWithHandles)._getActiveHandles = function (this: NodeJS.Process) {
-    return [...getActiveHandles.call(this), ...holding];
+    return [...getActiveHandles.call(this), ...holding()];
   };
 }

@@ -10,22 +10,32 @@ import { parseLiteral } from '../thread/address.js';
 import { isOurs } from '../thread/io-thread.js';
 import type { SocketCore } from './core.js';
 import { bufferSize } from './kernel-options.js';
-import { resolve } from './resolve.js';
+import { literalOf, resolve } from './resolve.js';
 
 /** The caller has checked that the socket is unbound. `exclusive`: do not share the port with a cluster's other
  * workers. */
 export function bind(core: SocketCore, host: string | undefined, port: unknown, exclusive: boolean): void {
   core.bindState = 'binding';
-  resolve(core, host || core.family.any, (error, ip) => {
-    if (core.closed) return;
-    const alone = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0;
-    if (error === undefined && sharesPorts() && !alone) {
-      const failure = (errno: number) => errors.exceptionWithHostPort(errno, 'bind', ip, port);
-      bindShared(core, { address: ip, port, flags: core.flags }, failure);
-    } else {
-      end(core, error ?? bindNow(core, ip, port));
-    }
-  });
+  const name = host || core.family.any;
+  const literal = literalOf(core, name);
+  if (literal !== undefined) nextTick(bindTo, core, literal, port, exclusive);
+  else {
+    resolve(core, name, (error, ip) => {
+      if (error === undefined) bindTo(core, ip, port, exclusive);
+      else if (!core.closed) end(core, error);
+    });
+  }
+}
+
+function bindTo(core: SocketCore, ip: string, port: unknown, exclusive: boolean): void {
+  if (core.closed) return;
+  const alone = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0;
+  if (sharesPorts() && !alone) {
+    const failure = (errno: number) => errors.exceptionWithHostPort(errno, 'bind', ip, port);
+    bindShared(core, { address: ip, port, flags: core.flags }, failure);
+  } else {
+    end(core, bindNow(core, ip, port));
+  }
 }
 
 /** As `bind`, to a literal: bound when this returns, or throws. 'listening' comes on the next tick. */
@@ -97,14 +107,17 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     if (wrongFlag || parseLiteral(core.family, String(ip)) === null) {
       return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
     }
-    const errno =
-      core.open() ||
-      core
-        .running()
-        .changing()
-        .bind(core.id, String(ip), Number(port || 0) & 0xffff);
-    if (errno === 0) return listen(core, ip, port);
-    return errors.exceptionWithHostPort(errno, 'bind', ip, port);
+    const number = Number(port || 0) & 0xffff;
+    const { recvBufferSize, sendBufferSize } = core.options;
+    // Mostly nothing is to be done in between: a native call instead of three.
+    const atOnce = core.thread === undefined && !recvBufferSize && !sendBufferSize;
+    const errno = atOnce
+      ? core.openAt(String(ip), number)
+      : core.open() || core.running().changing().bind(core.id, String(ip), number);
+    if (errno !== 0) return errors.exceptionWithHostPort(errno, 'bind', ip, port);
+    if (!atOnce) return listen(core, ip, port);
+    core.startReceiving(core.running());
+    return undefined;
   } catch (error) {
     return error as Error; // KSOCKET_ENGINE names no engine
   }
@@ -131,7 +144,7 @@ function take(core: SocketCore, fd: number, copy: boolean): number {
   core.bindState = 'binding';
   if (isOurs(fd)) return EEXIST;
   const given = { fd, copy, flags: core.flags, libuv: hasLibuv };
-  return core.occupy((native) => native.adopt(core.id, given));
+  return core.settle() || core.settled(core.running().changing().adopt(core.id, given));
 }
 
 // The bound descriptor starts to receive.

@@ -1,14 +1,12 @@
 // A socket's place on an I/O thread: a slot with an id, and a descriptor from the moment it is needed. The thread's half is
 // native/core/endpoint/endpoint.h.
-import type { NativeIoThread } from '../backend/contract.js';
-import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress } from '../base/family.js';
-import { holding } from '../dgram/active-resources.js';
 import type { Loan } from '../dgram/inherited.js';
 import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
-import { dedicatedThread, handOver, type IoThread, sharedThread } from '../thread/io-thread.js';
+import { dedicatedThread, handOver, type IoThread, openEndpoints, sharedThread } from '../thread/io-thread.js';
 import type { SentListener } from '../thread/sender.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { AddressInfo, Face } from './types.js';
@@ -46,19 +44,22 @@ export class Place {
     return this.thread;
   }
 
-  /** Makes a descriptor, as `native` does it, on a new place. 0, or -errno: then nothing is open. */
-  occupy(make: (native: NativeIoThread) => number): number {
-    let errno: number;
+  /** Takes a place, for a descriptor. 0, or -errno. */
+  settle(): number {
     try {
       const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
       this.id = thread.reserve();
       this.thread = thread;
-      errno = make(thread.changing());
+      return 0;
     } catch (error) {
-      const { errno: left, syscall } = error as NodeJS.ErrnoException;
-      if (left === undefined || syscall === undefined) throw error; // it is about engines
-      return left; // the system has no descriptor or thread left
+      const { errno, syscall } = error as NodeJS.ErrnoException;
+      if (errno === undefined || syscall === undefined) throw error; // it is about engines
+      return errno; // the system has no descriptor or thread left
     }
+  }
+
+  /** The place has a descriptor, or `errno`: then nothing is open. */
+  settled(errno: number): number {
     if (errno !== 0) this.abandon();
     return errno;
   }
@@ -66,7 +67,17 @@ export class Place {
   /** Makes the descriptor if there is none. 0, or -errno: then nothing is open. */
   open(family = this.family, flags = this.flags): number {
     if (this.thread !== undefined) return 0;
-    return this.occupy((native) => native.open(this.id, family.number, flags));
+    return this.settle() || this.settled(this.running().changing().open(this.id, family.number, flags));
+  }
+
+  /** Makes the descriptor, bound to this address and watched, where there is none. 0, or -errno: then nothing is open, or
+   * what bind() has refused, unbound. */
+  openAt(ip: string, port: number): number {
+    const errno = this.settle();
+    if (errno !== 0) return errno;
+    const native = this.running().changing();
+    const refused = native.openAt(this.id, this.family.number, this.flags, ip, port, DATAGRAM_BYTES_MAX);
+    return refused !== 0 && native.getFd(this.id) < 0 ? this.settled(refused) : refused;
   }
 
   /** As `open`, of a multicast group's family and with a port, which a later bind() then refuses to change. */
@@ -107,13 +118,12 @@ export class Place {
   hold(on: boolean): void {
     if (on === this.#holding) return;
     this.#holding = on;
-    if (on) {
-      holding.add(this.face);
-      this.thread?.hold();
-    } else {
-      holding.delete(this.face);
-      this.thread?.unhold();
-    }
+    if (on) this.thread?.hold();
+    else this.thread?.unhold();
+  }
+
+  get holding(): boolean {
+    return this.#holding;
   }
 
   name(peer: boolean): AddressInfo {
@@ -154,4 +164,10 @@ export class Place {
     if (this.#finalCounters !== undefined) this.#finalCounters.add('rxQueueDrops', 1);
     else this.thread?.countQueueDrop(this.id);
   }
+}
+
+/** The sockets that keep the event loop running. */
+export function holdingSockets(): Face[] {
+  const places = openEndpoints().filter((endpoint) => endpoint instanceof Place);
+  return places.filter((place) => place.holding).map((place) => place.face);
 }

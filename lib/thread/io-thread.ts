@@ -162,9 +162,13 @@ export class IoThread {
     if (--this.#holds === 0) this.native.unref();
   }
 
+  endpoints(): Endpoint[] {
+    return this.#endpoints.filter((endpoint) => endpoint !== undefined);
+  }
+
   /** Is this descriptor one of this thread's sockets? */
   owns(fd: number): boolean {
-    return this.#endpoints.some((endpoint) => endpoint !== undefined && this.native.getFd(endpoint.id) === fd);
+    return this.endpoints().some((endpoint) => this.native.getFd(endpoint.id) === fd);
   }
 
   stats(id: number): Stats {
@@ -201,26 +205,32 @@ export class IoThread {
     this.#stopped = true;
     this.#receiver.stop();
     this.native.stop();
-    live.delete(this);
+    live.splice(live.indexOf(this), 1);
   }
 
   static start(options: IoThreadOptions, onIdle: () => void): IoThread {
     const thread = new IoThread(options, onIdle);
-    live.add(thread);
+    live.push(thread);
     return thread;
   }
 }
 
-const live = new Set<IoThread>();
+const live: IoThread[] = [];
 
 /** What node:dgram would have handed to the kernel by now leaves, of all sockets: one may send to another. */
 export function handOver(): void {
-  for (const thread of live) thread.sender.handOver();
+  // Before each call that changes something: an iterator would be garbage, several times a socket.
+  for (let i = 0; i < live.length; i++) live[i].sender.handOver();
+}
+
+/** All that is open. */
+export function openEndpoints(): Endpoint[] {
+  return live.flatMap((thread) => thread.endpoints());
 }
 
 /** Is this descriptor a ksocket's already? */
 export function isOurs(fd: number): boolean {
-  return [...live].some((thread) => thread.owns(fd));
+  return live.some((thread) => thread.owns(fd));
 }
 
 let shared: IoThread | undefined;

@@ -172,6 +172,7 @@ export class Sender {
   /** Hands to the kernel what node:dgram would have handed over by now. What has a tick of its own there, which is still
    * to come, stays. */
   handOver(): void {
+    if (this.#staging.count === 0) return;
     const pending: number[] = [];
     for (let n = this.#earlier; n < this.#staging.count; n++) if (this.#staging.revocable[n] === 1) pending.push(n);
     if (pending.length === 0) this.flush();

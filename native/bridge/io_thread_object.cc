@@ -15,6 +15,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::get_engine_name>("getEngineName"),
                          InstanceMethod<&Self::add_counters>("addCounters"),
                          InstanceMethod<&Self::open>("open"),
+                         InstanceMethod<&Self::open_at>("openAt"),
                          InstanceMethod<&Self::adopt>("adopt"),
                          InstanceMethod<&Self::get_fd>("getFd"),
                          InstanceMethod<&Self::copy_fd>("copyFd"),

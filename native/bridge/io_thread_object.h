@@ -47,6 +47,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   // socket_calls.cc: one socket's life and properties.
   Napi::Value open(const Napi::CallbackInfo& info);
+  Napi::Value open_at(const Napi::CallbackInfo& info);
   Napi::Value adopt(const Napi::CallbackInfo& info);
   Napi::Value get_fd(const Napi::CallbackInfo& info);
   Napi::Value copy_fd(const Napi::CallbackInfo& info);
@@ -91,6 +92,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   template <typename Call>
   Napi::Value endpoint_or_ebadf(const Napi::CallbackInfo& info, Call&& call) const;
 
+  int open_endpoint(uint32_t id, uint8_t family, uint32_t flags);
   Endpoint& add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
   RuleResponder& answer_by_rules(Endpoint& endpoint, uint16_t port);
   // Of the engine: may its sockets use GRO and GSO?

@@ -15,11 +15,30 @@ namespace ksocket {
 
 // open(id, family, flags): makes the descriptor. flags: OpenFlags.
 Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
-  if (!thread_) return number(info.Env(), -EBADF);
-  uint32_t flags = u32(info[2]);
+  return number(info.Env(), open_endpoint(u32(info[0]), static_cast<uint8_t>(u32(info[1])), u32(info[2])));
+}
+
+// openAt(id, family, flags, address, port, keepBytesMax): open(), bind() and watch(), which are one after the
+// other in a socket's life mostly. What bind() refuses leaves the descriptor open.
+Napi::Value IoThreadObject::open_at(const Napi::CallbackInfo& info) {
   uint8_t family = static_cast<uint8_t>(u32(info[1]));
+  if (int error = open_endpoint(u32(info[0]), family, u32(info[2]))) return number(info.Env(), error);
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Address address;
+    int error = address_of(family, info[3], info[4], &address);
+    if (error == 0) error = bind_socket(endpoint.fd.get(), address);
+    if (error != 0) return error;
+    endpoint.keep_bytes_max = u32(info[5]);
+    error = thread_->watch(endpoint);
+    if (error != 0) thread_->close(endpoint.id);
+    return error;
+  });
+}
+
+int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
+  if (!thread_) return -EBADF;
   Fd fd;
-  if (int error = open_udp(family, &fd)) return number(info.Env(), error);
+  if (int error = open_udp(family, &fd)) return error;
 
   const struct {
     uint32_t flag;
@@ -29,11 +48,10 @@ Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
                    {kOpenIpv6Only, SocketOption::ipv6_only}};
   for (const auto& request : requested) {
     if (!(flags & request.flag)) continue;
-    if (int error = ksocket::set_option(fd.get(), family, request.option, 1))
-      return number(info.Env(), error);
+    if (int error = ksocket::set_option(fd.get(), family, request.option, 1)) return error;
   }
-  add_endpoint(u32(info[0]), family, flags, std::move(fd));
-  return number(info.Env(), 0);
+  add_endpoint(id, family, flags, std::move(fd));
+  return 0;
 }
 
 // adopt(id, { fd, copy, flags, libuv }): takes a bound UDP descriptor that somebody else made, or a copy of
