@@ -17,25 +17,28 @@ import { literalOf, resolve } from './resolve.js';
 export function bind(core: SocketCore, host: string | undefined, port: unknown, exclusive: boolean): void {
   core.bindState = 'binding';
   const name = host || core.family.any;
+  const next = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0 ? bindAlone : bindOrShare;
   const literal = literalOf(core, name);
-  if (literal !== undefined) nextTick(bindTo, core, literal, port, exclusive);
+  if (literal !== undefined) nextTick(next, core, literal, port);
   else {
     resolve(core, name, (error, ip) => {
-      if (error === undefined) bindTo(core, ip, port, exclusive);
+      if (error === undefined) next(core, ip, port);
       else if (!core.closed) end(core, error);
     });
   }
 }
 
-function bindTo(core: SocketCore, ip: string, port: unknown, exclusive: boolean): void {
-  if (core.closed) return;
-  const alone = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0;
-  if (sharesPorts() && !alone) {
+function bindOrShare(core: SocketCore, ip: string, port: unknown): void {
+  if (!sharesPorts()) {
+    bindAlone(core, ip, port);
+  } else if (!core.closed) {
     const failure = (errno: number) => errors.exceptionWithHostPort(errno, 'bind', ip, port);
     bindShared(core, { address: ip, port, flags: core.flags }, failure);
-  } else {
-    end(core, bindNow(core, ip, port));
   }
+}
+
+function bindAlone(core: SocketCore, ip: string, port: unknown): void {
+  if (!core.closed) end(core, bindNow(core, ip, port));
 }
 
 /** As `bind`, to a literal: bound when this returns, or throws. 'listening' comes on the next tick. */
