@@ -83,8 +83,11 @@ function fail(message) {
 }
 
 async function runEngine(engine, files) {
-  console.log(`engine ${engine} (KSOCKET_ENGINE=${engine}), ${files.length} files, node ${process.version}`);
-  process.env.KSOCKET_ENGINE = engine; // the test processes inherit it
+  const [variable, other] =
+    engine === 'dgram' ? ['KSOCKET_BACKEND', 'KSOCKET_ENGINE'] : ['KSOCKET_ENGINE', 'KSOCKET_BACKEND'];
+  console.log(`engine ${engine} (${variable}=${engine}), ${files.length} files, node ${process.version}`);
+  process.env[variable] = engine; // the test processes inherit it
+  delete process.env[other];
   const started = performance.now();
   const sum = { passed: 0, failed: 0 };
   const waiting = [...files];

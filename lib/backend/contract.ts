@@ -57,8 +57,8 @@ export interface NativeIoThread {
 
   open(id: number, family: number, flags: number): number;
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
-   * `libuv`. */
-  adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean }): number;
+   * `libuv`. `family` is what the caller takes it for. */
+  adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean; family: number }): number;
   getFd(id: number): number;
   /** A duplicate, for the caller to close. */
   copyFd(id: number): number;
@@ -172,7 +172,7 @@ export interface KernelFeatures {
   ipv6: boolean;
 }
 
-/** The addon's exports: native/addon.cc. */
+/** The addon's exports: native/addon.cc. Without it: lib/backend/fallback/. */
 export interface Binding {
   IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
   parseAddress(family: number, text: string, out: Uint8Array): number;

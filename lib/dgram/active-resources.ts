@@ -1,5 +1,7 @@
 // process.getActiveResourcesInfo() and process._getActiveHandles() ask libuv, which knows nothing of our sockets. Under
-// ksocket/register they list those that keep the event loop running, where node:dgram's would stand.
+// ksocket/register they list those that keep the event loop running, where node:dgram's would stand. (Without the addon
+// those do.)
+import { backend } from '../backend/load.js';
 
 /** The sockets that keep the event loop running. */
 export const holding = new Set<object>();
@@ -12,6 +14,7 @@ interface ProcessWithHandles {
 }
 
 export function listActiveSockets(): void {
+  if (backend === 'dgram') return;
   const { getActiveResourcesInfo } = process;
   process.getActiveResourcesInfo = function (this: NodeJS.Process) {
     const listed = getActiveResourcesInfo.call(this);

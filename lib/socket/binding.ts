@@ -130,7 +130,7 @@ function take(core: SocketCore, fd: number, copy: boolean): number {
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   if (isOurs(fd)) return EEXIST;
-  const given = { fd, copy, flags: core.flags, libuv: hasLibuv };
+  const given = { fd, copy, flags: core.flags, libuv: hasLibuv, family: core.family.number };
   return core.occupy((native) => native.adopt(core.id, given));
 }
 

@@ -14,7 +14,7 @@ import { type Family, familyOfType, type SocketType } from '../base/family.js';
 import { isBlockList, validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
 import { type MetadataKind, type MetadataOptions, metadataKinds } from '../thread/metadata.js';
 import {
-  BUSY_POLL_US_MAX,
+  checkBusyPoll,
   defaultThreadOptions,
   type IoThreadOptions,
   RING_BYTES_MAX,
@@ -71,7 +71,8 @@ export interface SocketOptions extends MetadataOptions {
   ringBytes?: number;
   /** Microseconds (0 to 1 000 000) after a datagram that the event loop looks for the next one instead of sleeping;
    * timers and all else are served meanwhile. Lowest latency, at the price of a busy core. Where the loop cannot receive
-   * (no libuv, engine `posix`, `rxUsecs: 0`, `adaptiveRx: false`) the dedicated thread does so, on a core of its own. */
+   * (no libuv, engine `posix`, `rxUsecs: 0`, `adaptiveRx: false`) the dedicated thread does so, on a core of its own.
+   * Without the addon it throws ERR_KSOCKET_NEEDS_ADDON. */
   busyPoll?: number;
   /** Interrupt moderation: how many microseconds (0 to 10 000) the dedicated thread may wait for a fuller batch;
    * 100 by default, 0 never waits. */
@@ -178,7 +179,7 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   const { thread, ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx } = options;
   if (thread !== undefined) validateOneOf(thread, 'options.thread', ['shared', 'dedicated']);
   if (ringBytes !== undefined) validateInteger(ringBytes, 'options.ringBytes', RING_BYTES_MIN, RING_BYTES_MAX);
-  if (busyPoll !== undefined) validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
+  if (busyPoll !== undefined) checkBusyPoll(busyPoll);
   if (rxUsecs !== undefined) validateInteger(rxUsecs, 'options.rxUsecs', 0, RX_USECS_MAX);
   if (rxFrames !== undefined) validateInteger(rxFrames, 'options.rxFrames', 1, RX_FRAMES_MAX);
   if (adaptiveRx !== undefined) validateBoolean(adaptiveRx, 'options.adaptiveRx');
