@@ -8,7 +8,10 @@ export function defineInfo(program: Command, version: string): void {
     .command('info')
     .description('show version, backend, engine and kernel features')
     .option('--json', 'as JSON')
-    .addHelpText('after', '\nExamples:\n  ksocket info\n  ksocket info --json\n  KSOCKET_ENGINE=posix ksocket info\n  KSOCKET_BACKEND=dgram ksocket info')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ksocket info\n  ksocket info --json\n  KSOCKET_ENGINE=posix ksocket info\n  KSOCKET_BACKEND=dgram ksocket info',
+    )
     .action((options: { json?: boolean }) => {
       const { backend, engine, ...kernel } = features();
       const facts = {

@@ -12,7 +12,7 @@ import {
   validatePort,
   validateString,
 } from '../base/validate.js';
-import { checkBusyPoll } from '../thread/options.js';
+import { BUSY_POLL_US_MAX, checkBusyPollIsPossible } from '../thread/options.js';
 import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -161,7 +161,8 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   const cuts = answering.by === 'reply' && options.reply === undefined;
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
-  checkBusyPoll(busyPoll);
+  validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
+  checkBusyPollIsPossible(busyPoll);
   return {
     address,
     port: validatePort(port, 'options.port', true),

@@ -14,7 +14,8 @@ import { type Family, familyOfType, type SocketType } from '../base/family.js';
 import { isBlockList, validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
 import { type MetadataKind, type MetadataOptions, metadataKinds } from '../thread/metadata.js';
 import {
-  checkBusyPoll,
+  BUSY_POLL_US_MAX,
+  checkBusyPollIsPossible,
   defaultThreadOptions,
   type IoThreadOptions,
   RING_BYTES_MAX,
@@ -179,7 +180,7 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   const { thread, ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx } = options;
   if (thread !== undefined) validateOneOf(thread, 'options.thread', ['shared', 'dedicated']);
   if (ringBytes !== undefined) validateInteger(ringBytes, 'options.ringBytes', RING_BYTES_MIN, RING_BYTES_MAX);
-  if (busyPoll !== undefined) checkBusyPoll(busyPoll);
+  if (busyPoll !== undefined) validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
   if (rxUsecs !== undefined) validateInteger(rxUsecs, 'options.rxUsecs', 0, RX_USECS_MAX);
   if (rxFrames !== undefined) validateInteger(rxFrames, 'options.rxFrames', 1, RX_FRAMES_MAX);
   if (adaptiveRx !== undefined) validateBoolean(adaptiveRx, 'options.adaptiveRx');
@@ -189,6 +190,7 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   if (thread === 'shared' && given.length > 0) {
     throw errors.invalidArgValue('options.thread', thread, `must be 'dedicated' with ${given[0][0]}`);
   }
+  checkBusyPollIsPossible(busyPoll);
   if (thread !== 'dedicated' && given.length === 0) return undefined;
   return { ...defaultThreadOptions, ...Object.fromEntries(given) };
 }

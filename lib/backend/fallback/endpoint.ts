@@ -1,6 +1,6 @@
 // One socket of the façade on one of node:dgram (native/core/endpoint/endpoint.h).
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { ENOBUFS } from '../../base/errno.js';
+import { EINVAL, ENOBUFS } from '../../base/errno.js';
 import { DATAGRAM_BYTES_MAX, KIND_DRAINED, KIND_ERROR, KIND_SENT, RESULT_DEFERRED, SocketOption } from '../layout.js';
 import type { SocketCounters } from './counters.js';
 import type { Host, Hosts } from './hosts.js';
@@ -163,6 +163,10 @@ export class Endpoint {
   send(staged: StagedReader, n: number, bytes: Uint8Array): void {
     const offset = staged.offset(n);
     const length = staged.length(n);
+    if (offset + length > bytes.length) {
+      staged.settle(n, EINVAL);
+      return;
+    }
     const each = staged.segmentSize(n) || length;
     const address = staged.address(n);
     const port = staged.port(n);

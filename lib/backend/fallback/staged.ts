@@ -29,6 +29,11 @@ export class StagedReader {
     this.#words = new Uint32Array(buffer, byteOffset, byteLength / 4);
   }
 
+  /** How many there are. */
+  get count(): number {
+    return this.#bytes.length / DESCRIPTOR_BYTES;
+  }
+
   socketId(n: number): number {
     return this.#words[n * RECORD_WORDS + (D_SOCKET_ID >> 2)];
   }

@@ -257,7 +257,7 @@ export class DgramThread implements NativeIoThread {
   sendFrom(bytes: Uint8Array, count: number): number {
     this.#options.control[C_STAGED >> 2] = 0;
     const senders = new Set<Endpoint>();
-    for (let n = 0; n < count; n++) {
+    for (let n = 0; n < Math.min(count, this.#staged.count); n++) {
       const endpoint = this.#endpoints.get(this.#staged.socketId(n));
       if (endpoint === undefined) this.#staged.settle(n, EBADF);
       else {
