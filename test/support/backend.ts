@@ -9,7 +9,7 @@ export const onDgram = process.env.KSOCKET_BACKEND === 'dgram';
 export type Need =
   | 'a thread of its own' // that receives while the event loop is stuck
   | 'kernel counters' // what the kernel has dropped
-  | 'kernel features' // GRO, GSO, hop limits, SO_REUSEPORT before Node 22.12, a kernel that is made to fail
+  | 'kernel features' // GRO, GSO, many datagrams a call, hop limits, a kernel that is made to fail
   | 'descriptors' // their numbers, copies of them, how many there may be
   | 'few allocations';
 
@@ -17,3 +17,7 @@ export type Need =
 export function addonTest(_need: Need, name: string, body: (t: TestContext) => Promise<void> | void): void {
   if (!onDgram) test(name, body);
 }
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+/** Before Node 22.12 node:dgram has no SO_REUSEPORT. */
+export const hasReusePort = !onDgram || major > 22 || (major === 22 && minor >= 12);
