@@ -13,6 +13,8 @@ function chooseBackend(): Backend {
   if (wanted === 'addon' || wanted === 'dgram') return wanted;
   if (wanted !== '') throw new Error(`KSOCKET_BACKEND must be 'addon' or 'dgram'. Received '${wanted}'`);
   if (process.platform === 'linux') return 'addon';
+  // Once a process: workers import ksocket, too.
+  if (!process.getBuiltinModule('node:worker_threads').isMainThread) return 'dgram';
   process.emitWarning(`no addon for ${process.platform}: sockets are node:dgram's, and slower`, {
     code: 'KSOCKET_NO_ADDON',
     detail: 'KSOCKET_BACKEND=dgram says that this is what is wanted',

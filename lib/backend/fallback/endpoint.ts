@@ -35,7 +35,6 @@ type Put = () => boolean;
 
 export class Endpoint {
   readonly id: number;
-  readonly family: 4 | 6;
   readonly socket: Socket;
   readonly counters: SocketCounters;
   readonly outlet: Outlet;
@@ -55,22 +54,17 @@ export class Endpoint {
   deliver = true;
   responder: Responder | undefined;
 
-  constructor(
-    id: number,
-    family: 4 | 6,
-    socket: Socket,
-    counters: SocketCounters,
-    dropWhenFull: boolean,
-    around: Surroundings,
-  ) {
+  constructor(id: number, socket: Socket, counters: SocketCounters, dropWhenFull: boolean, around: Surroundings) {
     this.id = id;
-    this.family = family;
     this.socket = socket;
     this.counters = counters;
     this.outlet = new Outlet(socket, counters);
     this.#dropWhenFull = dropWhenFull;
     this.#around = around;
     socket.on('message', (payload, from) => this.#received(payload, from));
+    socket.on('error', (error) => {
+      if (this.#state === 'watched') this.#failed(errnoOf(error));
+    });
   }
 
   // ---- receiving
@@ -78,9 +72,6 @@ export class Endpoint {
   watch(keepBytesMax: number): void {
     this.#keepBytesMax = keepBytesMax;
     this.#state = 'watched';
-    this.socket.on('error', (error) => {
-      if (this.#state === 'watched') this.#failed(errnoOf(error));
-    });
   }
 
   /** What comes from now on is lost: node:dgram takes it from the kernel all the same. */
@@ -217,7 +208,6 @@ export class Endpoint {
     this.counters.add('rxCloseDrops', this.#kept.filter(({ bytes }) => bytes > 0).length);
     this.#kept.length = 0;
     this.counters.add('txDropped', this.outlet.pending);
-    this.socket.on('error', () => {});
     this.socket.close();
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:dgram';
 import dgram from 'node:dgram';
-import { EACCES } from '../../base/errno.js';
+import { EACCES, ENOTSUP } from '../../base/errno.js';
 import type { SocketType } from '../../base/family.js';
 import { versions, withoutTick } from '../../base/runtime.js';
 import { errnoOf } from './outlet.js';
@@ -40,7 +40,8 @@ export function bindNow(socket: Socket, address: string, port: number): number {
   socket.on('error', refused);
   const thrown = attempt(() => socket.bind({ address, port, exclusive: true }));
   socket.off('error', refused);
-  return thrown || errno;
+  if (thrown !== 0 || errno !== 0) return thrown || errno;
+  return attempt(() => void socket.address()) && ENOTSUP; // Bun's is bound some time later
 }
 
 /** 0 or -errno. */

@@ -30,7 +30,8 @@ export class Outlet {
 
   /** Datagrams, and their bytes, that wait for the socket to be writable. */
   get waiting(): [datagrams: number, bytes: number] {
-    return [this.#socket.getSendQueueCount(), this.#socket.getSendQueueSize()];
+    const socket: Partial<Socket> = this.#socket; // Deno's have no such methods
+    return [socket.getSendQueueCount?.() ?? 0, socket.getSendQueueSize?.() ?? 0];
   }
 
   /** Sends bytes that nobody changes any more. Returns the result, or undefined: `later` gets it. */
@@ -64,7 +65,7 @@ export class Outlet {
   /** As `send`, of an answer: what cannot leave now is dropped, as the client will ask again. What the network says of an
    * earlier one (ICMP) does not keep it. */
   answer(payload: Uint8Array, port: number, address: string): void {
-    if (this.#socket.getSendQueueCount() > 0) this.#counters.add('txDropped');
+    if (this.waiting[0] > 0) this.#counters.add('txDropped');
     else if (this.send(payload, port, address) === ECONNREFUSED) this.send(payload, port, address);
   }
 

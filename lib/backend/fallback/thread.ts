@@ -137,7 +137,7 @@ export class DgramThread implements NativeIoThread {
     });
     if (!this.#referenced) socket.unref();
     const counters = this.#pages.ofSocket(id & SLOT_MASK);
-    const endpoint = new Endpoint(id, family, socket, counters, (flags & OPEN_DROP_WHEN_FULL) !== 0, this.#around);
+    const endpoint = new Endpoint(id, socket, counters, (flags & OPEN_DROP_WHEN_FULL) !== 0, this.#around);
     this.#endpoints.set(id, endpoint);
     return endpoint;
   }

@@ -18,9 +18,9 @@ export class Answers {
     return this.#loops === undefined || this.#loops.admits(source, payload, kind, now());
   }
 
-  /** An echo says what was asked: that has been looked at. */
+  /** Of an echo the guard knows already: it says what was asked. */
   send(to: Place, payload: Uint8Array, kind: AnswerKind): void {
-    if (kind !== 'echo') this.#loops?.said(payload);
+    if (kind === 'reply') this.#loops?.said(payload);
     this.#outlet.answer(payload, to.port, to.host.text);
   }
 }

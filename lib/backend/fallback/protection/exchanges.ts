@@ -15,6 +15,7 @@ const MANY_KINDS = 128;
 const KIND_BITS = 512;
 const FORMER_RATE_PART = 8;
 const PEERS = 1024;
+const WAYS = 4;
 
 /** An exchange with one peer. */
 export interface Exchange {
@@ -57,7 +58,8 @@ export class Exchanges {
   // Of the four that have been here longest the one with the most tokens goes: the fewer, the more there is to keep. The
   // others are the latest from now on.
   #makeRoom(now: number): void {
-    const oldest = [...this.#peers.entries()].slice(0, 4);
+    const oldest: [string, Exchange][] = [];
+    for (const each of this.#peers) if (oldest.push(each) === WAYS) break;
     const tokens = ({ latest, tokens }: Exchange) => (now - latest >= PAUSE_MS ? Number.POSITIVE_INFINITY : tokens);
     const most = oldest.reduce((best, each) => (tokens(each[1]) > tokens(best[1]) ? each : best));
     for (const [peer, exchange] of oldest) {
