@@ -1,0 +1,76 @@
+// Sends that have to wait, on node:dgram's sockets: a kernel that refuses them for a while (test/support/kernel_preload.cc).
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runProgram } from '../support/child.js';
+import { kernelPreload } from '../support/programs.js';
+import { test } from '../support/test.js';
+
+test('sends that wait call back, sendMany stops and goes on at drain, and close() counts what has not left', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  const blocks = join(directory, 'blocks');
+  const program = async (file: string) => {
+    const { createSocket } = await import('ksocket');
+    const { once } = await import('node:events');
+    const { rmSync, writeFileSync } = await import('node:fs');
+    const [receiver, sender] = [createSocket('udp4'), createSocket('udp4')];
+    for (const socket of [receiver, sender]) socket.bindSync({ address: '127.0.0.1' });
+    const { port } = receiver.address();
+    const received: string[] = [];
+    receiver.on('message', (data) => received.push(`${data}`));
+    const results: unknown[] = [];
+    const send = (text: string) => sender.send(text, port, '127.0.0.1', (error, bytes) => results.push(error ?? bytes));
+
+    writeFileSync(file, '');
+    for (const text of ['a', 'bb', 'ccc']) send(text);
+    await new Promise(setImmediate);
+    const waiting = [results.length, sender.getSendQueueCount(), sender.getSendQueueSize()];
+    const taken = sender.sendMany(['1', '2', '3'], { port, address: '127.0.0.1' });
+    rmSync(file);
+    while (results.length < 3 || received.length < 6) await new Promise(setImmediate);
+
+    writeFileSync(file, '');
+    const list = Array.from({ length: 1100 }, () => 'list');
+    const some = sender.sendMany(list, { port, address: '127.0.0.1' });
+    const drained = once(sender, 'drain');
+    rmSync(file);
+    await drained;
+    const { txDeferred, txDatagrams, txDropped } = sender.stats();
+
+    writeFileSync(file, '');
+    sender.sendMany(['x', 'y'], { port, address: '127.0.0.1' });
+    sender.close();
+    receiver.close();
+    const dropped = sender.stats().txDropped - txDropped;
+    console.log(
+      JSON.stringify({
+        waiting,
+        taken,
+        results,
+        received: received.slice(0, 6),
+        some,
+        txDeferred,
+        txDatagrams,
+        dropped,
+      }),
+    );
+  };
+  try {
+    const env = { LD_PRELOAD: kernelPreload, KERNEL_BLOCKS_WHILE: blocks, KSOCKET_BACKEND: 'dgram' };
+    const { stdout, code } = await runProgram(program, [blocks], { env: { ...env, KSOCKET_ENGINE: undefined } });
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout), {
+      waiting: [0, 3, 6],
+      taken: 3,
+      results: [1, 2, 3],
+      received: ['a', 'bb', 'ccc', '1', '2', '3'],
+      some: 1024, // what one flush holds
+      txDeferred: 6 + 1024,
+      txDatagrams: 6 + 1024,
+      dropped: 2,
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
