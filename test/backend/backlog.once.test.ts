@@ -74,3 +74,42 @@ test('sends that wait call back, sendMany stops and goes on at drain, and close(
     rmSync(directory, { recursive: true });
   }
 });
+
+test('where process.nextTick cannot be replaced, results come a tick later, and all is sent', async () => {
+  const program = async () => {
+    const { value } = Object.getOwnPropertyDescriptor(process, 'nextTick') ?? {};
+    Object.defineProperty(process, 'nextTick', { value, writable: false, configurable: false });
+    const { createServer, createSocket } = await import('ksocket');
+    const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+    await server.start();
+    const port = server.address()?.port ?? 0;
+    const socket = createSocket('udp4');
+    socket.bindSync({ address: '127.0.0.1' });
+    socket.connectSync(port, '127.0.0.1');
+    const heard: string[] = [];
+    const results: unknown[] = [];
+    socket.on('message', (data) => heard.push(`${data}`));
+    for (const text of ['a', 'bb', 'ccc']) socket.send(text, (error, bytes) => results.push(error ?? bytes));
+    socket.send(Buffer.alloc(65_508), (error) => results.push((error as NodeJS.ErrnoException).code));
+    while (heard.length < 3 || results.length < 4) await new Promise(setImmediate);
+    const { txDatagrams, txErrors, txDropped } = socket.stats();
+    console.log(
+      JSON.stringify({ heard, results, txDatagrams, txErrors, txDropped, server: server.stats().txDatagrams }),
+    );
+    socket.close();
+    await server.stop();
+  };
+  const { stdout, stderr } = await runProgram(program, [], {
+    env: { KSOCKET_BACKEND: 'dgram', KSOCKET_ENGINE: undefined },
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  assert.equal(stderr, '');
+  assert.deepEqual(JSON.parse(stdout), {
+    heard: ['a', 'bb', 'ccc'],
+    results: [1, 2, 3, 'EMSGSIZE'],
+    txDatagrams: 3,
+    txErrors: 1,
+    txDropped: 0,
+    server: 3,
+  });
+});
