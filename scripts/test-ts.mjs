@@ -21,23 +21,20 @@ const SILENCE_LIMIT_MS = 100_000;
 /** What runs on the engine `dgram`. In these files addonTest() (test/support/backend.ts) marks what only the addon can do. */
 const ON_DGRAM = ['backend/', 'cli/info', 'cli/serve', 'monitor/cli', 'monitor/endpoints', 'server/', 'socket/'];
 
-/** But for these, which are about that and nothing else, or about what no backend has a part in. */
+/** But for these, which are about that and nothing else. */
 const NOT_ON_DGRAM = [
   'server/blocked-loop', // a thread that answers while the event loop is stuck
   'server/descriptors', // how many a process may have
   'server/handler', // a shared object
   'server/no-wait', // fuller batches, for which the thread waits
   'socket/accounting', // what the kernel has dropped
-  'socket/address-space', // this and some others: what the façade does with memory and time, whoever fills it
   'socket/adopt-live', // copies of descriptors
   'socket/busy-poll',
-  'socket/lent-memory',
   'socket/limits', // the thread's
   'socket/lone-datagrams', // the short way out of native code
   'socket/receive-buffer', // how long a stuck loop leaves datagrams there
   'socket/refusals', // a kernel that is made to refuse
   'socket/sharing', // of the loop with the thread
-  'socket/slow-listener',
   'socket/super-datagrams', // GRO
 ];
 
