@@ -40,19 +40,18 @@ test('sends that wait call back, sendMany stops and goes on at drain, and close(
 
     writeFileSync(file, '');
     sender.sendMany(['x', 'y'], { port, address: '127.0.0.1' });
-    sender.close();
     receiver.close();
+    sender.close();
     const dropped = sender.stats().txDropped - txDropped;
+    const next = createSocket('udp4'); // in the place of the latest
+    next.bindSync({ address: '127.0.0.1' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const { txErrors, txDatagrams: sentByNext } = next.stats();
+    next.close();
     console.log(
       JSON.stringify({
-        waiting,
-        taken,
-        results,
-        received: received.slice(0, 6),
-        some,
-        txDeferred,
-        txDatagrams,
-        dropped,
+        ...{ waiting, taken, results, received: received.slice(0, 6) },
+        ...{ some, txDeferred, txDatagrams, dropped, next: [txErrors, sentByNext] },
       }),
     );
   };
@@ -69,6 +68,7 @@ test('sends that wait call back, sendMany stops and goes on at drain, and close(
       txDeferred: 6 + 1024,
       txDatagrams: 6 + 1024,
       dropped: 2,
+      next: [0, 0],
     });
   } finally {
     rmSync(directory, { recursive: true });

@@ -28,8 +28,8 @@ function forwardOf({ targets, balance, idleMs, flows }: NativeForward): ForwardO
   };
 }
 
-/** A socket connected to the target, or -errno. */
-function connectedTo({ family, address, port }: NativeAddress, counters: SocketCounters) {
+/** The way out of a socket connected to the target, or -errno. */
+function connectedTo({ family, address, port }: NativeAddress, counters: SocketCounters): Outlet | number {
   const socket = makeSocket({ type: family === 4 ? 'udp4' : 'udp6' });
   socket.unref();
   const errno = bindNow(socket, family === 4 ? '0.0.0.0' : '::', 0) || connectNow(socket, address, port);
@@ -40,7 +40,7 @@ function connectedTo({ family, address, port }: NativeAddress, counters: SocketC
   socket.on('error', () => {}); // that nobody is there
   const outlet = new Outlet(socket, counters);
   outlet.connected = true;
-  return { socket, outlet };
+  return outlet;
 }
 
 export interface Guard {
@@ -99,9 +99,9 @@ export class Answering {
     const { outlet, counters } = this.#endpoint;
     const other = target && connectedTo(target, counters);
     if (typeof other === 'number') return other;
-    const answers = new Answers(other?.outlet ?? outlet, this.#loops);
+    const answers = new Answers(other ?? outlet, this.#loops);
     const said = echo ? undefined : reply.slice();
-    this.#endpoint.responder = new FixedResponder(said, keepBytesMax, answers, other?.socket);
+    this.#endpoint.responder = new FixedResponder(said, keepBytesMax, answers, other);
     return 0;
   }
 

@@ -176,14 +176,14 @@ export class Endpoint {
   }
 
   #sendOne(payload: Uint8Array, port: number, address: string, sendNumber: number): number {
-    const [datagrams, bytes] = this.outlet.waiting;
-    if (bytes + payload.length > BACKLOG_BYTES_MAX) {
+    if (this.outlet.waiting[1] + payload.length > BACKLOG_BYTES_MAX) {
       this.counters.add('txDropped');
       return ENOBUFS;
     }
     const result = this.outlet.send(payload, port, address, (late) => this.#settled(late, sendNumber));
-    if (this.outlet.waiting[0] > datagrams) this.counters.add('txDeferred');
-    return result ?? RESULT_DEFERRED;
+    if (result !== undefined) return result;
+    if (this.outlet.waiting[0] > 0) this.counters.add('txDeferred');
+    return RESULT_DEFERRED;
   }
 
   #settled(result: number, sendNumber: number): void {
@@ -207,8 +207,7 @@ export class Endpoint {
     this.responder?.close();
     this.counters.add('rxCloseDrops', this.#kept.filter(({ bytes }) => bytes > 0).length);
     this.#kept.length = 0;
-    this.counters.add('txDropped', this.outlet.pending);
-    this.socket.close();
+    this.outlet.close();
   }
 }
 

@@ -13,6 +13,8 @@ export function errnoOf(error: unknown, otherwise = EINVAL): number {
 /** Bytes or -errno. */
 export type Settled = (result: number) => void;
 
+const NOTHING: [number, number] = [0, 0];
+
 type Callback = (error: Error | null, bytes: number) => void;
 
 export class Outlet {
@@ -20,8 +22,8 @@ export class Outlet {
   readonly #counters: SocketCounters;
   /** Does it send to its one peer? */
   connected = false;
-  /** Datagrams whose result is still to come. */
-  pending = 0;
+  #pending = 0; // datagrams whose result is still to come
+  #ended = false;
 
   constructor(socket: Socket, counters: SocketCounters) {
     this.#socket = socket;
@@ -30,6 +32,7 @@ export class Outlet {
 
   /** Datagrams, and their bytes, that wait for the socket to be writable. */
   get waiting(): [datagrams: number, bytes: number] {
+    if (this.#pending === 0) return NOTHING;
     const socket: Partial<Socket> = this.#socket; // Deno's have no such methods
     return [socket.getSendQueueCount?.() ?? 0, socket.getSendQueueSize?.() ?? 0];
   }
@@ -40,11 +43,12 @@ export class Outlet {
     let result: number | undefined;
     let returned = false;
     const settled: Callback = (error, bytes) => {
+      if (this.#ended) return; // the row of counters may be another socket's
       const outcome = error === null ? bytes : errnoOf(error);
       this.#count(outcome);
       if (!returned) result = outcome;
       else {
-        this.pending--;
+        this.#pending--;
         later?.(outcome);
       }
     };
@@ -58,7 +62,7 @@ export class Outlet {
       this.#count(result);
     }
     returned = true;
-    if (result === undefined) this.pending++;
+    if (result === undefined) this.#pending++;
     return result;
   }
 
@@ -67,6 +71,13 @@ export class Outlet {
   answer(payload: Uint8Array, port: number, address: string): void {
     if (this.waiting[0] > 0) this.#counters.add('txDropped');
     else if (this.send(payload, port, address) === ECONNREFUSED) this.send(payload, port, address);
+  }
+
+  /** Closes the socket; what still waits is counted as dropped, and nobody is told. */
+  close(): void {
+    this.#ended = true;
+    this.#counters.add('txDropped', this.#pending);
+    this.#socket.close();
   }
 
   #hand(payload: Uint8Array, port: number, address: string, settled: Callback): void {

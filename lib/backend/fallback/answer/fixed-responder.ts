@@ -1,5 +1,5 @@
 // The original's answer: the same bytes to every datagram, or the datagram itself (native/core/answer/fixed_responder.h).
-import type { Socket } from 'node:dgram';
+import type { Outlet } from '../outlet.js';
 import type { AnswerKind } from '../protection/loop-guard.js';
 import type { Incoming, Responder } from '../responder.js';
 import type { Answers } from './answers.js';
@@ -9,10 +9,10 @@ export class FixedResponder implements Responder {
   readonly #keepBytesMax: number;
   readonly #answers: Answers;
   readonly #kind: AnswerKind;
-  readonly #target: Socket | undefined;
+  readonly #target: Outlet | undefined;
 
-  /** `reply`: undefined for an echo. `target`: the socket that `answers` leave through, if it is one of its own. */
-  constructor(reply: Uint8Array | undefined, keepBytesMax: number, answers: Answers, target: Socket | undefined) {
+  /** `reply`: undefined for an echo. `target`: what `answers` leave through, if it is one of its own. */
+  constructor(reply: Uint8Array | undefined, keepBytesMax: number, answers: Answers, target: Outlet | undefined) {
     this.#reply = reply;
     this.#keepBytesMax = keepBytesMax;
     this.#answers = answers;

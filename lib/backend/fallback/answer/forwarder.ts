@@ -1,7 +1,6 @@
 // Forwards datagrams to back ends and their answers back to the clients, as a NAT does, with a socket towards the back end
 // for each client: native/core/answer/forwarder.h. How many hops a datagram has come is not known here, nor how many
 // descriptors the process may have.
-import type { Socket } from 'node:dgram';
 import { EMFILE, ENFILE, ENOBUFS, ENOMEM } from '../../../base/errno.js';
 import { now } from '../../../base/runtime.js';
 import type { SocketCounters } from '../counters.js';
@@ -36,7 +35,6 @@ const NEXT_TARGET = -1;
 interface Flow {
   readonly key: string;
   readonly client: Place;
-  readonly socket: Socket;
   readonly outlet: Outlet;
   /** Where it sends from. */
   readonly own: Place;
@@ -125,7 +123,7 @@ export class Forwarder {
     outlet.connected = true;
     const own = socket.address();
     const place = { host: new Host(own.address), port: own.port };
-    const flow = { key, client, socket, outlet, own: place, used: time, requests: 0, answers: 0 };
+    const flow = { key, client, outlet, own: place, used: time, requests: 0, answers: 0 };
     socket.on('message', (payload) => this.#returned(flow, payload));
     // That nobody is there (ECONNREFUSED): the back end may come back, and the clients will ask again.
     socket.on('error', () => {});
@@ -175,7 +173,6 @@ export class Forwarder {
     this.#flows.delete(flow.key);
     for (const list of this.#evictable) list.delete(flow);
     this.#around.loops?.removeOwn(flow.own);
-    this.#around.counters.add('txDropped', flow.outlet.pending);
-    flow.socket.close();
+    flow.outlet.close();
   }
 }
