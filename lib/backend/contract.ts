@@ -47,6 +47,12 @@ export interface NativeForward {
   flows: number;
 }
 
+/** An address, or a descriptor of the primary's. */
+export type SharedPlace = { address: string; port: number } | { fd: number };
+
+/** The socket is to close, and then to call back. */
+export type AskedBack = (closed?: () => void) => void;
+
 /** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
   /** `onWake` reads the ring. */
@@ -63,6 +69,9 @@ export interface NativeIoThread {
   /** A duplicate, for the caller to close. */
   copyFd(id: number): number;
   bind(id: number, address: string, port: number): number;
+  /** Only where descriptors cannot be copied: binds to what a cluster's workers share, and calls `done` with 0 or -errno;
+   * `askedBack` when the worker disconnects. */
+  bindShared?(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void;
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
   /** After bind(), before it is set who answers: native/core/answer/protection/loop_guard.h. */

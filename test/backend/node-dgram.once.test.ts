@@ -1,8 +1,10 @@
 // Sockets without the addon and node:dgram's own, side by side, as test/dgram/differential.test.ts has them with it.
 import assert from 'node:assert/strict';
 import { test as longTest } from 'node:test';
+import { traces } from '../dgram/cluster-traces.js';
 import { nodeBinary } from '../dgram/nodes.js';
 import { Child, root } from '../support/child.js';
+import { test } from '../support/test.js';
 
 const SCRIPTS = Number(process.env.KSOCKET_SCRIPTS ?? 300);
 const SEED = Number(process.env.KSOCKET_SEED ?? 2026);
@@ -39,3 +41,11 @@ for (const version of [20, 26]) {
     },
   );
 }
+
+test("without the addon a cluster's workers share, disconnect and end as with node:dgram", async () => {
+  const env = { KSOCKET_BACKEND: 'dgram', KSOCKET_ENGINE: undefined };
+  const plain = await traces(20, []);
+  assert.ok(Object.keys(plain).length > 60);
+  const flags = ['--import', 'ksocket/register', '--disable-warning=ExperimentalWarning'];
+  assert.deepEqual(await traces(20, flags, [], env), plain);
+});

@@ -4,8 +4,9 @@ import { EINVAL, ENOBUFS } from '../../base/errno.js';
 import { DATAGRAM_BYTES_MAX, KIND_DRAINED, KIND_ERROR, KIND_SENT, RESULT_DEFERRED, SocketOption } from '../layout.js';
 import type { SocketCounters } from './counters.js';
 import type { Host, Hosts } from './hosts.js';
+import { errnoOf } from './node-socket.js';
 import { setOption } from './options.js';
-import { errnoOf, Outlet } from './outlet.js';
+import { Outlet } from './outlet.js';
 import type { Responder } from './responder.js';
 import type { RxRing } from './ring.js';
 import type { StagedReader } from './staged.js';
@@ -43,7 +44,7 @@ export class Endpoint {
   readonly #kept: { put: Put; bytes: number }[] = [];
   #keptBytes = 0;
   #keepBytesMax = DATAGRAM_BYTES_MAX;
-  #state: 'new' | 'watched' | 'unwatched' | 'closed' = 'new';
+  #state: 'new' | 'watched' | 'closed' = 'new';
   #tellDrained = false;
   #turn = 0;
   #inTurn = 0; // datagrams
@@ -74,16 +75,8 @@ export class Endpoint {
     this.#state = 'watched';
   }
 
-  /** What comes from now on is lost: node:dgram takes it from the kernel all the same. */
-  unwatch(): void {
-    this.#state = 'unwatched';
-  }
-
   #received(payload: Buffer, { address, port }: RemoteInfo): void {
-    if (this.#state !== 'watched') {
-      if (this.#state === 'unwatched') this.counters.add('rxCloseDrops');
-      return;
-    }
+    if (this.#state !== 'watched') return;
     const { counters } = this;
     counters.add('rxCalls');
     counters.add('rxBatches');

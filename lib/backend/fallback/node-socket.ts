@@ -2,12 +2,46 @@
 
 import type { Socket } from 'node:dgram';
 import dgram from 'node:dgram';
-import { EACCES, ENOTSUP } from '../../base/errno.js';
+import { EACCES, EINVAL, ENOTSUP } from '../../base/errno.js';
 import type { SocketType } from '../../base/family.js';
 import { versions, withoutTick } from '../../base/runtime.js';
-import { errnoOf } from './outlet.js';
+import type { AskedBack, SharedPlace } from '../contract.js';
 
 const { createSocket } = dgram; // ksocket/register replaces it
+const { close } = dgram.Socket.prototype;
+
+/** As `socket.close()`, also where that is another function (bindShared). */
+export function closeNow(socket: Socket): void {
+  close.call(socket);
+}
+
+/** Binds to what a cluster's workers share; a worker that disconnects closes its sockets, and this one by `askedBack`. */
+export function bindShared(
+  socket: Socket,
+  shared: SharedPlace,
+  done: (errno: number) => void,
+  askedBack: AskedBack,
+): void {
+  const settle = (errno: number) => {
+    socket.off('listening', bound).off('error', refused);
+    done(errno);
+  };
+  const bound = () => settle(0);
+  const refused = (error: Error) => settle(errnoOf(error, EACCES));
+  socket.on('listening', bound).on('error', refused);
+  socket.close = (callback) => {
+    askedBack(callback);
+    return socket;
+  };
+  const thrown = attempt(() => socket.bind({ ...shared, exclusive: false }));
+  if (thrown !== 0) settle(thrown);
+}
+
+/** Errors of node:dgram's own (a port that is none) have no errno. */
+export function errnoOf(error: unknown, otherwise = EINVAL): number {
+  const { errno } = error as NodeJS.ErrnoException;
+  return typeof errno === 'number' ? errno : otherwise;
+}
 
 export interface NodeSocketOptions {
   type: SocketType;

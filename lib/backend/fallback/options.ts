@@ -2,8 +2,7 @@
 import type { Socket } from 'node:dgram';
 import { EINVAL, ENOPROTOOPT } from '../../base/errno.js';
 import { SocketOption } from '../layout.js';
-import { attempt } from './node-socket.js';
-import { errnoOf } from './outlet.js';
+import { attempt, errnoOf } from './node-socket.js';
 
 const setters: Record<number, (socket: Socket, value: number) => unknown> = {
   [SocketOption.broadcast]: (socket, value) => socket.setBroadcast(value !== 0),

@@ -1,14 +1,9 @@
 // The way out of one socket of node:dgram: a datagram at a time, with its result.
 import type { Socket } from 'node:dgram';
-import { ECONNREFUSED, EINVAL } from '../../base/errno.js';
+import { ECONNREFUSED } from '../../base/errno.js';
 import { withoutTick } from '../../base/runtime.js';
 import type { SocketCounters } from './counters.js';
-
-/** Errors of node:dgram's own (a port that is none) have no errno. */
-export function errnoOf(error: unknown, otherwise = EINVAL): number {
-  const { errno } = error as NodeJS.ErrnoException;
-  return typeof errno === 'number' ? errno : otherwise;
-}
+import { closeNow, errnoOf } from './node-socket.js';
 
 /** Bytes or -errno. */
 export type Settled = (result: number) => void;
@@ -77,7 +72,7 @@ export class Outlet {
   close(): void {
     this.#ended = true;
     this.#counters.add('txDropped', this.#pending);
-    this.#socket.close();
+    closeNow(this.#socket);
   }
 
   #hand(payload: Uint8Array, port: number, address: string, settled: Callback): void {

@@ -3,7 +3,14 @@
 
 import { EBADF, EINVAL, ENOPROTOOPT, ENOTSUP } from '../../base/errno.js';
 import { pid, setImmediate } from '../../base/runtime.js';
-import type { NativeAddress, NativeForward, NativeIoThread, NativeIoThreadOptions } from '../contract.js';
+import type {
+  AskedBack,
+  NativeAddress,
+  NativeForward,
+  NativeIoThread,
+  NativeIoThreadOptions,
+  SharedPlace,
+} from '../contract.js';
 import {
   C_STAGED,
   C_THREAD_ID,
@@ -19,9 +26,8 @@ import { Pages } from './counters.js';
 import { Endpoint, type Surroundings } from './endpoint.js';
 import { ENGINE } from './engine.js';
 import { Hosts } from './hosts.js';
-import { attempt, bindNow, connectNow, hasReusePort, makeSocket } from './node-socket.js';
+import { attempt, bindNow, bindShared, connectNow, errnoOf, hasReusePort, makeSocket } from './node-socket.js';
 import * as options from './options.js';
-import { errnoOf } from './outlet.js';
 import { RxRing } from './ring.js';
 import { StagedReader } from './staged.js';
 
@@ -159,6 +165,17 @@ export class DgramThread implements NativeIoThread {
     });
   }
 
+  bindShared(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void {
+    const endpoint = this.#endpoints.get(id);
+    if (endpoint === undefined) return;
+    const whenDone = (errno: number) => {
+      endpoint.bound = errno === 0;
+      if (this.#endpoints.get(id) === endpoint) done(errno);
+    };
+    if (endpoint.bound) done(EINVAL);
+    else bindShared(endpoint.socket, shared, whenDone, askedBack);
+  }
+
   connect(id: number, address: string, port: number): number {
     return this.#of(id, ({ socket, outlet }) => {
       const errno = connectNow(socket, address, port);
@@ -182,8 +199,8 @@ export class DgramThread implements NativeIoThread {
     });
   }
 
-  unwatch(id: number): void {
-    this.#endpoints.get(id)?.unwatch();
+  unwatch(): void {
+    // node:dgram goes on receiving until it is closed
   }
 
   keepContext(): void {
