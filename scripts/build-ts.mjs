@@ -20,6 +20,10 @@ const ENTRIES = {
 };
 const SHARED = /\/build-lib\/(?:base|backend|thread|dgram|socket|server)\//;
 
+/** What stands in for the addon: loaded while the others are, so that it shares no module with them. Its place is where
+ * lib/backend/load.ts looks for it, from its own bundle. */
+const FALLBACK = { 'shared/fallback/index': 'build-lib/backend/fallback/index.js' };
+
 /** They do not load the addon, and so nothing that does. A thread has modules of its own anyway. */
 const ALONE = ['monitor/worker', 'cli/main'];
 
@@ -32,6 +36,7 @@ const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 cpSync(join(root, 'build-lib'), join(root, 'dist'), { recursive: true, filter: (path) => !/\.js(\.map)?$/.test(path) });
 await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
+await bundle(FALLBACK, []);
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
@@ -75,7 +80,7 @@ function withoutFacades(code) {
   return code.replaceAll(
     /^import (?:(\w+),? )?(?:\{([^}]*)\} )?from "(node:[\w/]+)";$/gm,
     (_, whole, names, builtin) => {
-      const got = `process.getBuiltinModule("${builtin}")`;
+      const got = `globalThis.process.getBuiltinModule("${builtin}")`; // a module of ours may have a `process` of its own
       const parts = [];
       if (whole) parts.push(`${whole} = ${got}`);
       if (names) parts.push(`{${names.replaceAll(' as ', ': ')}} = ${got}`);

@@ -111,7 +111,7 @@ function namesIn(file) {
 }
 
 function namePattern(file) {
-  if (file.endsWith('.test.ts')) return /[tT]est\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g;
+  if (file.endsWith('.test.ts')) return /[tT]est\(\s*(?:'[^']*',\s*(?=['"`]))?(['"`])((?:\\.|(?!\1).)*)\1/g; // addonTest() says first what it needs
   if (file.startsWith('test/dgram/cases/')) return /^ {2}\[?(['"`])((?:\\.|(?!\1).)*)\1\]?:/gm;
   if (/^scripts\/(check-model|stepping-mistakes)\.mjs$/.test(file)) return /^ {2}(')([^']+)': \[/gm;
   if (file === 'scripts/simulation-mistakes.mjs') return /^ {2}(['"])(.+?)\1: \{/gm;

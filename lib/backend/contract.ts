@@ -47,6 +47,12 @@ export interface NativeForward {
   flows: number;
 }
 
+/** An address, or a descriptor of the primary's. */
+export type SharedPlace = { address: string; port: number } | { fd: number };
+
+/** The socket is to close, and then to call back. */
+export type AskedBack = (closed?: () => void) => void;
+
 /** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
   /** `onWake` reads the ring. */
@@ -59,12 +65,15 @@ export interface NativeIoThread {
   /** open(), bind() and watch() in one. What bind() refuses leaves the descriptor open. */
   openAt(id: number, family: number, flags: number, address: string, port: number, keepBytesMax: number): number;
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
-   * `libuv`. */
-  adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean }): number;
+   * `libuv`. `family` is what the caller takes it for. */
+  adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean; family: number }): number;
   getFd(id: number): number;
   /** A duplicate, for the caller to close. */
   copyFd(id: number): number;
   bind(id: number, address: string, port: number): number;
+  /** Only where descriptors cannot be copied: binds to what a cluster's workers share, and calls `done` with 0 or -errno;
+   * `askedBack` when the worker disconnects. */
+  bindShared?(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void;
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
   /** After bind(), before it is set who answers: native/core/answer/protection/loop_guard.h. */
@@ -174,7 +183,7 @@ export interface KernelFeatures {
   ipv6: boolean;
 }
 
-/** The addon's exports: native/addon.cc. */
+/** The addon's exports: native/addon.cc. Without it: lib/backend/fallback/. */
 export interface Binding {
   IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
   parseAddress(family: number, text: string, out: Uint8Array): number;

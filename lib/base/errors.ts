@@ -235,6 +235,13 @@ export function accessDenied(syscall: string, address: string): Error {
   return Object.assign(new Error(`${syscall} ${code} ${message}`), { errno, code, syscall, address });
 }
 
+/** What only the addon can do is asked of sockets that are node:dgram's. */
+export const needsAddon = define(
+  Error,
+  'ERR_KSOCKET_NEEDS_ADDON',
+  (what: string) => `${what} needs ksocket's addon, and the backend is node:dgram (docs/backends.md)`,
+);
+
 class SystemError extends Error {
   override name = 'SystemError';
 

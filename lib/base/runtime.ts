@@ -36,6 +36,27 @@ const lateTick: NextTick = (callback, ...args) => {
 };
 export const nextTick: NextTick = isReal(process.nextTick, TICK_MARK) ? process.nextTick : lateTick;
 
+/** Runs `action`. What it leaves to the next tick, and `isMeant` knows, runs at once: for functions of Node's that have done
+ * their work by then and keep only the result to themselves. Where programs have locked `process` up nothing changes. */
+export function withoutTick(isMeant: (callback: unknown) => boolean, action: () => void): void {
+  const given = process.nextTick;
+  const atOnce: NextTick = (callback, ...args) => {
+    if (isMeant(callback)) callback(...args);
+    else given.call(process, callback, ...args);
+  };
+  try {
+    process.nextTick = atOnce;
+  } catch {
+    action();
+    return;
+  }
+  try {
+    action();
+  } finally {
+    process.nextTick = given;
+  }
+}
+
 export interface Immediate {
   ref?(): unknown;
   unref?(): unknown;
@@ -59,10 +80,24 @@ export const setImmediate: SetImmediate = isReal(timers.setImmediate, IMMEDIATE_
 /** lib/thread/run-ticks.ts says what it is good for; undefined in other runtimes. */
 export const { _tickCallback: tickCallback } = process as unknown as { _tickCallback?: () => void };
 export const { clearInterval, setInterval, setTimeout } = timers;
+/** What the kernel calls this process, and what runs it. */
+export const { pid, versions } = process;
 /** Milliseconds, monotonic. */
 export const now: () => number = performance.now.bind(performance);
 /** Nanoseconds, monotonic. */
 export const { bigint: nowNs } = process.hrtime;
+
+const { now: dateNow } = Date;
+const NS_PER_MS = 1_000_000n;
+let epochNs = 0n; // of the monotonic clock
+/** Nanoseconds since 1970. The millisecond is the system clock's, also where that is set anew. */
+export function wallClockNs(): bigint {
+  const ms = BigInt(dateNow());
+  const ns = epochNs + nowNs();
+  if (ns / NS_PER_MS === ms) return ns;
+  epochNs += ms * NS_PER_MS - ns;
+  return ms * NS_PER_MS;
+}
 /** Leaves `memory` detached, whoever has views of it. */
 export function detach(memory: ArrayBuffer): void {
   if (memory.byteLength > 0) structuredClone(memory, { transfer: [memory] });

@@ -6,16 +6,20 @@ import { features } from '../backend/features.js';
 export function defineInfo(program: Command, version: string): void {
   program
     .command('info')
-    .description('show version, engine and kernel features')
+    .description('show version, backend, engine and kernel features')
     .option('--json', 'as JSON')
-    .addHelpText('after', '\nExamples:\n  ksocket info\n  ksocket info --json\n  KSOCKET_ENGINE=posix ksocket info')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ksocket info\n  ksocket info --json\n  KSOCKET_ENGINE=posix ksocket info\n  KSOCKET_BACKEND=dgram ksocket info',
+    )
     .action((options: { json?: boolean }) => {
-      const { engine, ...kernel } = features();
+      const { backend, engine, ...kernel } = features();
       const facts = {
         ksocket: version,
         node: process.version,
         platform: `${process.platform}-${process.arch}`,
         kernel: release(),
+        backend,
         engine,
       };
       if (options.json) {

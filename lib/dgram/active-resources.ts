@@ -1,5 +1,7 @@
 // process.getActiveResourcesInfo() and process._getActiveHandles() ask libuv, which knows nothing of our sockets. Under
-// ksocket/register they list those that keep the event loop running, where node:dgram's would stand.
+// ksocket/register they list those that keep the event loop running, where node:dgram's would stand. (Without the addon
+// those do.)
+import { backend } from '../backend/load.js';
 
 // The global is a getter; importing node:process would open stdin.
 const { process } = globalThis;
@@ -10,6 +12,7 @@ interface ProcessWithHandles {
 
 /** `holding`: the sockets that keep the event loop running. */
 export function listActiveSockets(holding: () => object[]): void {
+  if (backend === 'dgram') return;
   const { getActiveResourcesInfo } = process;
   process.getActiveResourcesInfo = function (this: NodeJS.Process) {
     const listed = getActiveResourcesInfo.call(this);

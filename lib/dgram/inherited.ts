@@ -1,6 +1,7 @@
 // Binding to what somebody else opened: a descriptor number, a libuv handle that came over IPC, a port that a cluster's
 // primary shares among its workers.
 import type { Cluster } from 'node:cluster';
+import type { AskedBack } from '../backend/contract.js';
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
@@ -65,9 +66,6 @@ function requestOf(addressType: string, shared: Shared): SharedBind {
   if (shared.flags & OPEN_IPV6_ONLY) flags |= UV_UDP_IPV6ONLY;
   return { address: shared.address, port: shared.port, addressType, fd: -1, flags };
 }
-
-/** What to do when a worker disconnects: to close the socket, and then to call back. */
-export type AskedBack = (closed?: () => void) => void;
 
 /** Asks the primary for the one socket that all workers share. `done` gets -errno, or 0 and what is lent. */
 export function bindThroughPrimary(

@@ -1,5 +1,6 @@
 // The options of createServer(): their defaults and checks.
 import { resolve } from 'node:path';
+import { backend } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { isBytes, ownBytes } from '../base/payload.js';
@@ -11,7 +12,7 @@ import {
   validatePort,
   validateString,
 } from '../base/validate.js';
-import { BUSY_POLL_US_MAX } from '../thread/options.js';
+import { BUSY_POLL_US_MAX, checkBusyPollIsPossible } from '../thread/options.js';
 import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -35,7 +36,8 @@ export interface ServerOptions extends ProtectionOptions {
   /** What becomes of a datagram that no rule decides about. Default `drop`. */
   otherwise?: DefaultAction;
   /** Path of a shared object that answers instead: see native/include/ksocket_handler.h. start() rejects with
-   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or its `open` refuses. */
+   * ERR_DLOPEN_FAILED when it cannot be loaded, is of another version, or its `open` refuses. Without the addon
+   * createServer() throws ERR_KSOCKET_NEEDS_ADDON. */
   handler?: string;
   /** A text for the handler's `open`. */
   handlerArgument?: string;
@@ -45,7 +47,8 @@ export interface ServerOptions extends ProtectionOptions {
   /** What keeps the server from answering itself, nobody, and those who only answer answers (docs/protection.md); on
    * by default. */
   loops?: LoopOptions | false;
-  /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. */
+  /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. Without the addon
+   * createServer() throws ERR_KSOCKET_NEEDS_ADDON. */
   busyPoll?: number;
 }
 
@@ -140,6 +143,7 @@ function checkAnswering(options: ServerOptions): Answering {
     checkAlone(options, 'handler', ['reply', 'replyTo']);
     validateString(handler, 'options.handler');
     validateString(handlerArgument, 'options.handlerArgument');
+    if (backend === 'dgram') throw errors.needsAddon('options.handler');
     return { by: 'handler', path: resolve(handler), argument: handlerArgument };
   }
   const { replyTo = reply === 'echo' ? 'source' : DEFAULT_TARGET } = options;
@@ -158,6 +162,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   const { maxBytes = cuts ? DEFAULT_MAX_BYTES : MAX_BYTES_MAX } = options;
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
   validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
+  checkBusyPollIsPossible(busyPoll);
   return {
     address,
     port: validatePort(port, 'options.port', true),

@@ -1,7 +1,9 @@
 // From unbound to bound, on all the ways there are: to a name or a literal, through a cluster's primary, to a descriptor
 // made elsewhere; and what has to wait for it.
 import { EventEmitter } from 'node:events';
+import type { AskedBack } from '../backend/contract.js';
 import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { backend } from '../backend/load.js';
 import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { hasLibuv, netIsDenied, nextTick } from '../base/runtime.js';
@@ -129,6 +131,10 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
 // All workers of the cluster receive from one socket, which the primary binds; we work on a copy of its descriptor.
 function bindShared(core: SocketCore, shared: Shared, failure: (errno: number) => Error): void {
   const askedBack = (closed?: () => void) => core.closeWhenRead(closed);
+  if (backend === 'dgram') {
+    bindSharedThere(core, shared, failure, askedBack);
+    return;
+  }
   bindThroughPrimary(core.face, shared, askedBack, (errno, loan) => {
     if (core.closed || errno !== 0 || loan === null) {
       loan?.giveBack();
@@ -142,11 +148,28 @@ function bindShared(core: SocketCore, shared: Shared, failure: (errno: number) =
   });
 }
 
+// node:dgram asks the primary by itself.
+function bindSharedThere(
+  core: SocketCore,
+  shared: Shared,
+  failure: (errno: number) => Error,
+  askedBack: AskedBack,
+): void {
+  const opened = core.open();
+  if (opened !== 0) {
+    end(core, failure(opened));
+    return;
+  }
+  const place = 'fd' in shared ? shared : { address: shared.address, port: Number(shared.port || 0) & 0xffff };
+  const done = (errno: number) => end(core, errno === 0 ? listen(core, '', 0) : failure(errno));
+  core.running().changing().bindShared?.(core.id, place, done, askedBack);
+}
+
 function take(core: SocketCore, fd: number, copy: boolean): number {
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   if (isOurs(fd)) return EEXIST;
-  const given = { fd, copy, flags: core.flags, libuv: hasLibuv };
+  const given = { fd, copy, flags: core.flags, libuv: hasLibuv, family: core.family.number };
   return core.settle() || core.settled(core.running().changing().adopt(core.id, given));
 }
 

@@ -15,6 +15,7 @@ import { isBlockList, validateBoolean, validateFunction, validateInteger, valida
 import { type MetadataKind, type MetadataOptions, metadataKinds } from '../thread/metadata.js';
 import {
   BUSY_POLL_US_MAX,
+  checkBusyPollIsPossible,
   defaultThreadOptions,
   type IoThreadOptions,
   RING_BYTES_MAX,
@@ -71,7 +72,8 @@ export interface SocketOptions extends MetadataOptions {
   ringBytes?: number;
   /** Microseconds (0 to 1 000 000) after a datagram that the event loop looks for the next one instead of sleeping;
    * timers and all else are served meanwhile. Lowest latency, at the price of a busy core. Where the loop cannot receive
-   * (no libuv, engine `posix`, `rxUsecs: 0`, `adaptiveRx: false`) the dedicated thread does so, on a core of its own. */
+   * (no libuv, engine `posix`, `rxUsecs: 0`, `adaptiveRx: false`) the dedicated thread does so, on a core of its own.
+   * Without the addon it throws ERR_KSOCKET_NEEDS_ADDON. */
   busyPoll?: number;
   /** Interrupt moderation: how many microseconds (0 to 10 000) the dedicated thread may wait for a fuller batch;
    * 100 by default, 0 never waits. */
@@ -188,6 +190,7 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   if (thread === 'shared' && given.length > 0) {
     throw errors.invalidArgValue('options.thread', thread, `must be 'dedicated' with ${given[0][0]}`);
   }
+  checkBusyPollIsPossible(busyPoll);
   if (thread !== 'dedicated' && given.length === 0) return undefined;
   return { ...defaultThreadOptions, ...Object.fromEntries(given) };
 }

@@ -1,4 +1,6 @@
 // What an I/O thread may be asked for.
+import { backend } from '../backend/load.js';
+import * as errors from '../base/errors.js';
 
 export interface IoThreadOptions {
   /** Memory of the receive ring: a quarter for descriptors of 64 bytes, the rest for payload. */
@@ -25,3 +27,8 @@ export const RING_BYTES_MAX = 1024 * 1024 * 1024;
 export const BUSY_POLL_US_MAX = 1_000_000;
 export const RX_USECS_MAX = 10_000;
 export const RX_FRAMES_MAX = 1024;
+
+/** @throws ERR_KSOCKET_NEEDS_ADDON where no thread of ours looks for datagrams */
+export function checkBusyPollIsPossible(busyPoll: number | undefined): void {
+  if (busyPoll && backend === 'dgram') throw errors.needsAddon('options.busyPoll');
+}

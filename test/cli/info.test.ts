@@ -8,7 +8,7 @@ import { test } from '../support/test.js';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-test('info shows version, engine and features', async () => {
+test('info shows version, backend, engine and features', async () => {
   const { code, stdout, stderr } = await runCli(['info']);
   assert.equal(stderr, '');
   assert.equal(code, 0);
@@ -21,9 +21,11 @@ test('info shows version, engine and features', async () => {
   assert.equal(facts.ksocket, version);
   assert.equal(facts.node, process.version);
   assert.equal(facts.kernel, release());
-  const { engine, ...kernel } = features();
+  const { backend, engine, ...kernel } = features();
+  assert.equal(facts.backend, backend);
+  assert.equal(backend, process.env.KSOCKET_BACKEND ?? 'addon', 'the backend that the tests ask for');
   assert.equal(facts.engine, engine);
-  assert.equal(engine, process.env.KSOCKET_ENGINE, 'the engine that the tests ask for');
+  assert.equal(engine, process.env.KSOCKET_ENGINE ?? 'dgram', 'the engine that the tests ask for');
   for (const [name, has] of Object.entries(kernel)) {
     assert.equal(facts[name], typeof has === 'number' ? `${has}` : has ? 'yes' : 'no', name);
   }
@@ -33,8 +35,9 @@ test('info --json is JSON with the same facts', async () => {
   const { code, stdout } = await runCli(['info', '--json']);
   assert.equal(code, 0);
   const facts = JSON.parse(stdout);
-  const { engine, ...kernel } = features();
+  const { backend, engine, ...kernel } = features();
   assert.equal(facts.ksocket, version);
+  assert.equal(facts.backend, backend);
   assert.equal(facts.engine, engine);
   assert.deepEqual(facts.features, kernel);
 });

@@ -1,6 +1,7 @@
 // `ksocket serve` with everything but its defaults (those are in test/server/original.test.ts).
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { addonTest } from '../support/backend.js';
 import { Child, runCli, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { descendants, ioThreadCount } from '../support/process.js';
@@ -190,7 +191,7 @@ test('it unloads under load, and every line of the log is whole', async () => {
   }
 });
 
-test('it has one I/O thread, and no descriptor to spare when nothing comes', async () => {
+addonTest('a thread of its own', 'it has one I/O thread, and no descriptor to spare when nothing comes', async () => {
   const { child } = await serve('--echo', '--quiet');
   await using _ = child;
   await waitFor(() => ioThreadCount(child.pid) === 1, 'the thread');

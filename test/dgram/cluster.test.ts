@@ -1,44 +1,13 @@
 // How a cluster's workers share ports and end, with node:dgram and under ksocket/register.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { Child, root } from '../support/child.js';
+import { Child } from '../support/child.js';
 import { test } from '../support/test.js';
-import { boundHandle } from './handles.js';
+import { programs, traces } from './cluster-traces.js';
 import { nodeBinary } from './nodes.js';
 
-const programs = join(root, 'build-test/dgram/programs');
 const register = ['--import', 'ksocket/register'];
 const nodes = [20, 22, 24, 26];
-
-/** What each process of the program wrote, by the words before it. */
-async function traces(node: number, flags: string[], args: string[] = []): Promise<Record<string, string[]>> {
-  const handle = boundHandle('udp4');
-  try {
-    await using child = new Child(nodeBinary(node), [...flags, join(programs, 'cluster-ends.js'), ...args], {
-      fds: [handle.fd],
-    });
-    const { stdout, ...end } = await child.end();
-    assert.deepEqual(end, { code: 0, signal: null, stderr: '' }, stdout);
-    const found: Record<string, string[]> = {};
-    for (const line of child.lines) {
-      const [name, process, ...words] = line.split(': ');
-      const key = `${name}: ${process}`;
-      found[key] ??= [];
-      found[key].push(words.join(': '));
-    }
-    for (const lines of Object.values(found)) sortEnd(lines);
-    return found;
-  } finally {
-    handle.close();
-  }
-}
-
-// Of a worker that is gone a primary hears twice, from the kernel (SIGCHLD) and by the end of the channel, in any order.
-function sortEnd(lines: string[]): void {
-  const at = lines.indexOf('disconnect');
-  if (at < 1 || !lines[at - 1].startsWith('exit ')) return;
-  [lines[at - 1], lines[at]] = [lines[at], lines[at - 1]];
-}
 
 for (const node of nodes) {
   test(`workers with sockets disconnect, share and end as with node:dgram on node ${node}`, async () => {

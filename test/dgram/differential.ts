@@ -75,6 +75,8 @@ if (process.argv[1] === import.meta.filename) {
       scripts: { type: 'string', default: '0' },
       seed: { type: 'string', default: '1' },
       cases: { type: 'boolean', default: true },
+      /** Not these cases. */
+      without: { type: 'string', multiple: true, default: [] },
     },
   });
   process.on('warning', (warning) => {
@@ -86,6 +88,7 @@ if (process.argv[1] === import.meta.filename) {
   let different = 0;
   for (const [name, script] of Object.entries(values.cases ? cases : {})) {
     if (positionals.length > 0 && !positionals.some((part) => name.includes(part))) continue;
+    if (values.without.includes(name)) continue;
     run++;
     const found = await comparison.differenceOf(script).catch((error) => String(error));
     if (found === undefined) continue;

@@ -14,7 +14,7 @@ function scripts(folder: string): string[] {
   return all.filter((file) => file.endsWith('.js')).sort();
 }
 
-test('dist/ has a file for each entry, one for what they share, and the monitor’s page', () => {
+test('dist/ has a file for each entry, one for what they share, one for who has no addon, and the monitor’s page', () => {
   const page = scripts('lib/monitor/page').map((file) => `monitor/page/${file}`);
   const bundles = [
     'cli/commands.js',
@@ -25,7 +25,8 @@ test('dist/ has a file for each entry, one for what they share, and the monitor�
     'monitor/worker.js',
     'register.js',
   ];
-  assert.deepEqual(scripts('dist'), [...bundles, ...page, 'shared/ksocket.js'].sort());
+  const shared = ['shared/ksocket.js', 'shared/fallback/index.js'];
+  assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());
 });
 
 test('what ksocket loads are two files in one-byte characters, which import nothing of Node’s', () => {

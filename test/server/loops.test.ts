@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type dgram from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Rule, type Server, type ServerOptions } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { inNamespace } from '../support/namespace.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
@@ -240,36 +241,40 @@ test('forwarders in a ring do not pass a datagram round for ever', async () => {
 });
 
 // Where there are few ports, those of closed flows come back while the next one still takes them for its clients.
-test('what goes round through flows that are all open ends when its hops are used up', async () => {
-  const round = async (address: string) => {
-    const { createServer } = await import('ksocket');
-    const dgram = await import('node:dgram');
-    const ports = [2325, 2326];
-    const servers = ports.map((port, i) => {
-      const forward = { address, port: ports[1 - i] };
-      const loops = { repeats: { rate: 1, burst: 16_384 } };
-      return createServer({ address, port, loops, rules: [{ name: 'next', action: { forward, flows: [2, 5][i] } }] });
-    });
-    for (const server of servers) await server.start();
-    const client = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4').unref();
-    for (let i = 0; i < 10; i++) client.send(`datagram ${i}`, 2325, address);
-    const received = () => servers.reduce((sum, server) => sum + server.stats().rxDatagrams, 0);
-    let before: number;
-    do {
-      before = received();
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    } while (received() !== before);
-    console.log(before);
-    for (const server of servers) await server.stop();
-  };
-  const few = inNamespace('ip link set lo up && echo 40000 40008 >/proc/sys/net/ipv4/ip_local_port_range');
-  for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
-    const { code, stdout, stderr } = await runProgram(round, [address], { under: few });
-    assert.deepEqual([code, stderr], [0, '']);
-    const received = Number(stdout);
-    assert.ok(received > 10 && received <= 10 * 64, `${received} at ${address}`);
-  }
-});
+addonTest(
+  'kernel features',
+  'what goes round through flows that are all open ends when its hops are used up',
+  async () => {
+    const round = async (address: string) => {
+      const { createServer } = await import('ksocket');
+      const dgram = await import('node:dgram');
+      const ports = [2325, 2326];
+      const servers = ports.map((port, i) => {
+        const forward = { address, port: ports[1 - i] };
+        const loops = { repeats: { rate: 1, burst: 16_384 } };
+        return createServer({ address, port, loops, rules: [{ name: 'next', action: { forward, flows: [2, 5][i] } }] });
+      });
+      for (const server of servers) await server.start();
+      const client = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4').unref();
+      for (let i = 0; i < 10; i++) client.send(`datagram ${i}`, 2325, address);
+      const received = () => servers.reduce((sum, server) => sum + server.stats().rxDatagrams, 0);
+      let before: number;
+      do {
+        before = received();
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      } while (received() !== before);
+      console.log(before);
+      for (const server of servers) await server.stop();
+    };
+    const few = inNamespace('ip link set lo up && echo 40000 40008 >/proc/sys/net/ipv4/ip_local_port_range');
+    for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
+      const { code, stdout, stderr } = await runProgram(round, [address], { under: few });
+      assert.deepEqual([code, stderr], [0, '']);
+      const received = Number(stdout);
+      assert.ok(received > 10 && received <= 10 * 64, `${received} at ${address}`);
+    }
+  },
+);
 
 /** start() is refused, and nothing stays open. */
 async function refused(options: ServerOptions, message: RegExp): Promise<void> {

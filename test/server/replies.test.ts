@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerOptions, type Socket } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { nextTurn, waitFor } from '../support/wait.js';
@@ -391,7 +392,7 @@ test('without a datagram listener nothing is copied to JavaScript', async () => 
   assert.equal(server.stats().rxRingDrops, 0);
 });
 
-test('a busy-polling server answers', async () => {
+addonTest('a thread of its own', 'a busy-polling server answers', async () => {
   await using sockets = new Sockets();
   const client = sockets.makePeer();
   const inbox = new Inbox(client);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { createServer, type Server } from 'ksocket';
+import { onDgram } from '../support/backend.js';
 import { Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -55,7 +56,8 @@ test('a flood of spoofed sources takes nothing from a source that keeps to its r
     assert.ok(asked > 10, 'the flood was long enough');
     const { limited } = server.stats().answering;
     assert.ok(limited >= SOURCES, `${limited} of the flood were over the rate of their sources`);
-    assert.ok(grown < 16 * 1024 * 1024, `${grown} bytes`);
+    // node:dgram takes 64 KiB for each datagram, until they are collected.
+    assert.ok(grown < (onDgram ? 48 : 16) * 1024 * 1024, `${grown} bytes`);
   } finally {
     await server.stop();
   }

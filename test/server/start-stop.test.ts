@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, Server, type ServerOptions } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { runProgram, startProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { held, heldAtRest, untilHeldIs } from '../support/process.js';
@@ -239,7 +240,7 @@ test('a listening listener that throws leaves a server that can be stopped', asy
   await untilHeldIs(before);
 });
 
-test('stop() in a datagram listener ends the events at once', async () => {
+addonTest('a thread of its own', 'stop() in a datagram listener ends the events at once', async () => {
   const before = await heldAtRest();
   const server = createServer({ ...local, reply: null });
   await server.start();

@@ -1,6 +1,7 @@
 // 'batch': many datagrams in borrowed memory.
 import assert from 'node:assert/strict';
 import { type Batch, createSocket } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';
@@ -51,24 +52,28 @@ test("'batch' splits what the kernel joined, to the last short segment", async (
 });
 
 for (const bytes of [0, 1]) {
-  test(`of many datagrams with ${bytes} bytes that wait, a batch has 2048 at most, each with its size`, async () => {
-    await using sockets = new Sockets();
-    const receiver = sockets.make();
-    const port = await bound(receiver);
-    const lengths: number[] = [];
-    const wrong: unknown[] = [];
-    receiver.on('batch', (batch) => {
-      lengths.push(batch.length);
-      for (let i = 0; i < batch.length; i++) {
-        const seen = [batch.size(i), batch.data(i).length, batch.address(i)];
-        if (seen.join() !== `${bytes},${bytes},127.0.0.1`) wrong.push(seen);
-      }
-    });
-    const count = 2 * 2048 + 100;
-    sendWhileBlocked({ port, count, bytes, ahead: AHEAD_BYTES });
-    await waitFor(() => lengths.reduce((sum, length) => sum + length, 0) === count);
-    assert.deepEqual([wrong, Math.max(...lengths)], [[], 2048]);
-  });
+  addonTest(
+    'a thread of its own',
+    `of many datagrams with ${bytes} bytes that wait, a batch has 2048 at most, each with its size`,
+    async () => {
+      await using sockets = new Sockets();
+      const receiver = sockets.make();
+      const port = await bound(receiver);
+      const lengths: number[] = [];
+      const wrong: unknown[] = [];
+      receiver.on('batch', (batch) => {
+        lengths.push(batch.length);
+        for (let i = 0; i < batch.length; i++) {
+          const seen = [batch.size(i), batch.data(i).length, batch.address(i)];
+          if (seen.join() !== `${bytes},${bytes},127.0.0.1`) wrong.push(seen);
+        }
+      });
+      const count = 2 * 2048 + 100;
+      sendWhileBlocked({ port, count, bytes, ahead: AHEAD_BYTES });
+      await waitFor(() => lengths.reduce((sum, length) => sum + length, 0) === count);
+      assert.deepEqual([wrong, Math.max(...lengths)], [[], 2048]);
+    },
+  );
 }
 
 test("'batch' goes to its listeners instead of 'message', and back when they are gone", async () => {
@@ -113,21 +118,25 @@ test('batch.reply answers each sender, and its callback says so', async () => {
   );
 });
 
-test('what a reply’s callback says is what became of it, also if ticks run before it leaves', async () => {
-  await using sockets = new Sockets();
-  const [server, other, client] = [sockets.make(), sockets.make(), sockets.make()];
-  const seen: unknown[] = [];
-  server.on('batch', (batch) => batch.reply(0, 'the answer', (...result) => seen.push(...result)));
-  other.on('message', () => seen.push('the other socket'));
-  await bound(client);
-  for (const socket of [server, other]) await bound(socket);
-  for (const socket of [server, other]) {
-    client.sendMany(['x', socket.address().port, '127.0.0.1']);
-    blockUntil(() => socket.stats().rxDatagrams === 1, 'it to lie in the ring'); // so that one drain has both
-  }
-  await waitFor(() => seen.length === 3);
-  assert.deepEqual(seen, ['the other socket', null, 10]);
-});
+addonTest(
+  'a thread of its own',
+  'what a reply’s callback says is what became of it, also if ticks run before it leaves',
+  async () => {
+    await using sockets = new Sockets();
+    const [server, other, client] = [sockets.make(), sockets.make(), sockets.make()];
+    const seen: unknown[] = [];
+    server.on('batch', (batch) => batch.reply(0, 'the answer', (...result) => seen.push(...result)));
+    other.on('message', () => seen.push('the other socket'));
+    await bound(client);
+    for (const socket of [server, other]) await bound(socket);
+    for (const socket of [server, other]) {
+      client.sendMany(['x', socket.address().port, '127.0.0.1']);
+      blockUntil(() => socket.stats().rxDatagrams === 1, 'it to lie in the ring'); // so that one drain has both
+    }
+    await waitFor(() => seen.length === 3);
+    assert.deepEqual(seen, ['the other socket', null, 10]);
+  },
+);
 
 test('batch.reply works for IPv6 and on a connected socket', async () => {
   await using sockets = new Sockets();
@@ -214,7 +223,7 @@ test('a throwing batch listener loses nothing behind its batch', async () => {
   assert.deepEqual([code, stdout], [0, 'thrown\n20\n']);
 });
 
-test('reading a batch by index allocates nothing per datagram', async () => {
+addonTest('few allocations', 'reading a batch by index allocates nothing per datagram', async () => {
   // A sampling heap profile of everything that is allocated while 200 000 datagrams go by, also what is garbage by now.
   const { code, stdout, stderr } = await runProgram(async () => {
     const { Session } = await import('node:inspector/promises');
@@ -274,20 +283,24 @@ test('reading a batch by index allocates nothing per datagram', async () => {
   assert.ok(perDatagram < 5, `${perDatagram} bytes a datagram: ${JSON.stringify(sizes)}`);
 });
 
-test("a socket with a 'batch' listener can be closed inside it: there is no other batch", async () => {
-  const socket = createSocket('udp4');
-  const port = await bound(socket);
-  const batches: number[] = [];
-  const closedEvent = new Promise<void>((resolve) => socket.on('close', () => resolve()));
-  socket.on('batch', (batch) => {
-    batches.push(batch.length);
-    if (batches.length === 1) socket.close();
-  });
-  const count = 5000;
-  sendWhileBlocked({ port, count, bytes: 1, ahead: AHEAD_BYTES });
-  blockUntil(() => socket.stats().rxDatagrams === count, 'all to lie in the ring');
-  await closedEvent;
-  for (let i = 0; i < 3; i++) await nextTurn();
-  assert.deepEqual(batches, [2048]);
-  assert.equal(socket.stats().rxCloseDrops, count - 2048);
-});
+addonTest(
+  'a thread of its own',
+  "a socket with a 'batch' listener can be closed inside it: there is no other batch",
+  async () => {
+    const socket = createSocket('udp4');
+    const port = await bound(socket);
+    const batches: number[] = [];
+    const closedEvent = new Promise<void>((resolve) => socket.on('close', () => resolve()));
+    socket.on('batch', (batch) => {
+      batches.push(batch.length);
+      if (batches.length === 1) socket.close();
+    });
+    const count = 5000;
+    sendWhileBlocked({ port, count, bytes: 1, ahead: AHEAD_BYTES });
+    blockUntil(() => socket.stats().rxDatagrams === count, 'all to lie in the ring');
+    await closedEvent;
+    for (let i = 0; i < 3; i++) await nextTurn();
+    assert.deepEqual(batches, [2048]);
+    assert.equal(socket.stats().rxCloseDrops, count - 2048);
+  },
+);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createSocket } from 'ksocket';
 import { createSocket as createSocketOfLib } from '../../build-lib/socket/socket.js';
 import { sharedThread } from '../../build-lib/thread/io-thread.js';
+import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { bound, closed, Inbox, kinds, Sockets, sent, unusedPort } from '../support/peer.js';
 import { heldAtRest, untilHeldIs } from '../support/process.js';
@@ -54,7 +55,7 @@ test('close() takes back what the present tick has sent to an address, and nothi
   }
 });
 
-test('a program without standard input has a handle of its socket, and closes it', async () => {
+addonTest('descriptors', 'a program without standard input has a handle of its socket, and closes it', async () => {
   const result = await runProgram(async () => {
     const { closeSync } = await import('node:fs');
     const { createSocket } = await import('ksocket');
@@ -162,22 +163,26 @@ test('close() behind queued sends is done right after listening, and drops them 
   assert.deepEqual(inbox.texts, ['last']);
 });
 
-test('who waits for what has been received, as a cluster’s worker before it closes, waits until it is handed out', async () => {
-  const socket = createSocketOfLib('udp4');
-  const port = await bound(socket);
-  const seen: string[] = [];
-  socket.on('message', () => seen.push('message'));
-  socket.send('x', port, '127.0.0.1', () => {
-    blockUntil(() => socket.stats().rxDatagrams === 1, 'it to lie in the ring');
-    sharedThread().whenRead(() => seen.push('read'));
-    assert.deepEqual(seen, []);
-  });
-  await waitFor(() => seen.length === 2);
-  assert.deepEqual(seen, ['message', 'read']);
-  sharedThread().whenRead(() => seen.push('at once'));
-  assert.deepEqual(seen, ['message', 'read', 'at once']);
-  await closed(socket);
-});
+addonTest(
+  'a thread of its own',
+  'who waits for what has been received, as a cluster’s worker before it closes, waits until it is handed out',
+  async () => {
+    const socket = createSocketOfLib('udp4');
+    const port = await bound(socket);
+    const seen: string[] = [];
+    socket.on('message', () => seen.push('message'));
+    socket.send('x', port, '127.0.0.1', () => {
+      blockUntil(() => socket.stats().rxDatagrams === 1, 'it to lie in the ring');
+      sharedThread().whenRead(() => seen.push('read'));
+      assert.deepEqual(seen, []);
+    });
+    await waitFor(() => seen.length === 2);
+    assert.deepEqual(seen, ['message', 'read']);
+    sharedThread().whenRead(() => seen.push('at once'));
+    assert.deepEqual(seen, ['message', 'read', 'at once']);
+    await closed(socket);
+  },
+);
 
 test('close() in a message listener ends delivery at once', async () => {
   await using sockets = new Sockets();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createSocket as createDgramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { Batch, RemoteInfo, Socket, SocketOptions } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { bound, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -32,7 +33,7 @@ for (const [kind, options, address, to] of [
   ['udp6, from IPv4', { type: 'udp6' }, '::', '127.0.0.1'],
   ['a dedicated thread', { type: 'udp4', thread: 'dedicated' }, '127.0.0.1', '127.0.0.1'],
 ] as const) {
-  test(`receiveTtl: rinfo.ttl is the hop limit of each datagram: ${kind}`, async () => {
+  addonTest('kernel features', `receiveTtl: rinfo.ttl is the hop limit of each datagram: ${kind}`, async () => {
     await using sockets = new Sockets();
     const socket = await receiver(sockets, { ...options, receiveTtl: true }, address);
     const sender = sockets.make(to.includes(':') ? 'udp6' : 'udp4');
@@ -70,7 +71,7 @@ test('without the option rinfo is what node:dgram’s is, and a batch says undef
   }
 });
 
-test('receiveTtl: batch.ttl(i), also of joined datagrams, of several hop limits', async () => {
+addonTest('kernel features', 'receiveTtl: batch.ttl(i), also of joined datagrams, of several hop limits', async () => {
   await using sockets = new Sockets();
   const socket = await receiver(sockets, { receiveTtl: true });
   const senders = [10, 20].map((ttl) => ({ ttl, socket: sockets.make() }));
@@ -99,7 +100,7 @@ test('receiveTtl: batch.ttl(i), also of joined datagrams, of several hop limits'
   }
 });
 
-test('receiveTtl: for await says it, too', async () => {
+addonTest('kernel features', 'receiveTtl: for await says it, too', async () => {
   await using sockets = new Sockets();
   const socket = await receiver(sockets, { receiveTtl: true });
   const sender = sockets.make();

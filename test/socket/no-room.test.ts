@@ -1,5 +1,6 @@
 // Sends that the kernel has no room for, now or ever.
 import assert from 'node:assert/strict';
+import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { inNamespace } from '../support/namespace.js';
 import { test } from '../support/test.js';
@@ -39,15 +40,19 @@ async function sendTooMuch() {
   receiver.close();
 }
 
-test('a datagram that no send buffer takes is reported, what is behind it is sent, and the thread comes to rest', async () => {
-  const { code, stdout, stderr } = await runProgram(sendTooMuch, [], { under: ethernet });
-  assert.deepEqual([code, stderr], [0, '']);
-  const [line, rest] = stdout.split('\n');
-  const { seen, ...counted } = JSON.parse(line);
-  assert.deepEqual(seen, ['6', 'ENOBUFS', '9', 'ENOBUFS', 'ENOBUFS', '1']);
-  assert.deepEqual(counted, { txDatagrams: 3, txErrors: 3, queued: 0 });
-  assert.equal(rest, 'at rest');
-});
+addonTest(
+  'kernel features',
+  'a datagram that no send buffer takes is reported, what is behind it is sent, and the thread comes to rest',
+  async () => {
+    const { code, stdout, stderr } = await runProgram(sendTooMuch, [], { under: ethernet });
+    assert.deepEqual([code, stderr], [0, '']);
+    const [line, rest] = stdout.split('\n');
+    const { seen, ...counted } = JSON.parse(line);
+    assert.deepEqual(seen, ['6', 'ENOBUFS', '9', 'ENOBUFS', 'ENOBUFS', '1']);
+    assert.deepEqual(counted, { txDatagrams: 3, txErrors: 3, queued: 0 });
+    assert.equal(rest, 'at rest');
+  },
+);
 
 // A socket is writable again before its send buffer is empty, and fragments of a slow link lie in it.
 const slowLink = inNamespace(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { runProgram, startProgram } from '../support/child.js';
 import { type AnySocket, bound, Inbox, kinds, Sockets, sent } from '../support/peer.js';
 import { AHEAD_BYTES, checkNumbered, sendWhileBlocked, startSender } from '../support/programs.js';
@@ -313,26 +314,30 @@ test('message buffers stay as they were, however many come behind and however on
   }
 });
 
-test('messages share memory, but never more than 64 KiB, however many lie in the ring', async () => {
-  await using sockets = new Sockets();
-  const receiver = sockets.make();
-  const port = await bound(receiver);
-  const count = 1000;
-  const bytes = 500;
-  const messages: Buffer[] = [];
-  receiver.on('message', (data) => messages.push(data));
-  sendWhileBlocked({ port, count, bytes, ahead: AHEAD_BYTES });
-  blockUntil(() => receiver.stats().rxDatagrams === count, 'all to lie in the ring');
-  await waitFor(() => messages.length === count);
-  messages.forEach((data, i) => void assert.equal(checkNumbered(data, bytes), i));
-  const memories = new Set(messages.map(({ buffer }) => buffer));
-  assert.deepEqual(
-    new Set([...memories].map(({ byteLength }) => byteLength)),
-    new Set([65536]),
-    'one for several, and no larger one for more',
-  );
-  assert.ok(memories.size < 2 * Math.ceil((count * bytes) / 65536), `${memories.size} allocations`);
-});
+addonTest(
+  'a thread of its own',
+  'messages share memory, but never more than 64 KiB, however many lie in the ring',
+  async () => {
+    await using sockets = new Sockets();
+    const receiver = sockets.make();
+    const port = await bound(receiver);
+    const count = 1000;
+    const bytes = 500;
+    const messages: Buffer[] = [];
+    receiver.on('message', (data) => messages.push(data));
+    sendWhileBlocked({ port, count, bytes, ahead: AHEAD_BYTES });
+    blockUntil(() => receiver.stats().rxDatagrams === count, 'all to lie in the ring');
+    await waitFor(() => messages.length === count);
+    messages.forEach((data, i) => void assert.equal(checkNumbered(data, bytes), i));
+    const memories = new Set(messages.map(({ buffer }) => buffer));
+    assert.deepEqual(
+      new Set([...memories].map(({ byteLength }) => byteLength)),
+      new Set([65536]),
+      'one for several, and no larger one for more',
+    );
+    assert.ok(memories.size < 2 * Math.ceil((count * bytes) / 65536), `${memories.size} allocations`);
+  },
+);
 
 test('transferring a message’s memory does no harm to the others, nor to what comes later', async () => {
   // A program of its own: a receiver whose memory is taken away might never come to rest.

@@ -5,19 +5,10 @@ import { readFileSync } from 'node:fs';
 import { createSocket, Socket } from 'ksocket';
 import { bound, Inbox, kinds, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
+import { ttlWitness } from '../support/ttl-witness.js';
 import { nextTurn, waitFor } from '../support/wait.js';
 
 const GROUP = '224.0.0.114';
-
-/** Says the hop limit of what it gets: `text@ttl`. */
-async function witness(sockets: Sockets): Promise<{ port: number; take(count: number): Promise<string[]> }> {
-  const socket = sockets.make({ type: 'udp4', receiveTtl: true });
-  const inbox = new Inbox(socket);
-  return {
-    port: await bound(socket),
-    take: async (count) => (await inbox.take(count)).map(({ data, rinfo }) => `${data}@${rinfo.ttl}`),
-  };
-}
 
 async function connected(socket: Socket, port: number): Promise<void> {
   await bound(socket);
@@ -43,7 +34,7 @@ const texts = (count: number, ttl: (n: number) => number) =>
 for (const [name, make] of kinds) {
   test(`${name}: each send of a connected socket has the hop limit that was set before it`, async () => {
     await using sockets = new Sockets();
-    const peer = await witness(sockets);
+    const peer = await ttlWitness(sockets);
     const socket = sockets.add(make());
     await connected(socket, peer.port);
     for (let n = 1; n <= 5; n++) {
@@ -59,7 +50,7 @@ for (const [name, make] of kinds) {
 
   test(`${name}: what one tick sends to an address leaves behind it, under the last hop limit`, async () => {
     await using sockets = new Sockets();
-    const peer = await witness(sockets);
+    const peer = await ttlWitness(sockets);
     const socket = sockets.add(make());
     await bound(socket);
     const called: number[] = [];
@@ -77,7 +68,7 @@ for (const [name, make] of kinds) {
 
   test(`${name}: a setting takes along what a connected socket has sent, and leaves what another is about to`, async () => {
     await using sockets = new Sockets();
-    const peer = await witness(sockets);
+    const peer = await ttlWitness(sockets);
     const [one, other] = [sockets.add(make()), sockets.add(make())];
     await bound(one);
     await connected(other, peer.port);
@@ -95,7 +86,7 @@ for (const [name, make] of kinds) {
   for (const answering of ['at once', 'in a tick', 'in a microtask'] as const) {
     test(`${name}: in a 'message' listener every answer has its own hop limit (${answering})`, async () => {
       await using sockets = new Sockets();
-      const peer = await witness(sockets);
+      const peer = await ttlWitness(sockets);
       const socket = sockets.add(make());
       await bound(socket);
       await asked(socket, 40, (n) => {
@@ -116,7 +107,7 @@ for (const [name, make] of kinds) {
 
   test(`${name}: in a 'message' listener an answer leaves before the tick that changes the hop limit`, async () => {
     await using sockets = new Sockets();
-    const peer = await witness(sockets);
+    const peer = await ttlWitness(sockets);
     const socket = sockets.add(make());
     await bound(socket);
     await asked(socket, 40, (n) => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { checkNumbered, startSender } from '../support/programs.js';
@@ -346,7 +347,7 @@ test("others do not wait behind the backlog of a listener that throws, and an un
   assert.ok(callsInAll <= 20, `ended after ${callsInAll} calls`);
 });
 
-test('answers of several busy sockets leave in few system calls', async () => {
+addonTest('kernel features', 'answers of several busy sockets leave in few system calls', async () => {
   await using sockets = new Sockets();
   const servers: Socket[] = [];
   const senders = [];

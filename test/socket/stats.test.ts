@@ -1,6 +1,7 @@
 // Counters, and what becomes of datagrams when there is no room: every one is in a counter.
 import assert from 'node:assert/strict';
 import { createSocket, type Socket, type SocketOptions } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { bound, closed, Inbox, Sockets, sent } from '../support/peer.js';
 import { AHEAD_BYTES, checkNumbered, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -50,24 +51,28 @@ test('a new socket in the place of a closed one begins at nothing', async () => 
   }
 });
 
-test('an event loop blocked for half a second and more loses none of 100 000 datagrams a second', async () => {
-  await using sockets = new Sockets();
-  const socket = sockets.make();
-  const seen = new Inbox(socket);
-  const port = await bound(socket);
-  const count = 60_000;
-  const started = performance.now();
-  sendWhileBlocked({ port, count, bytes: 64, rate: 100_000, ahead: AHEAD_BYTES });
-  assert.ok(performance.now() - started >= 500, 'the loop was blocked for half a second');
-  assert.equal(seen.all.length, 0, 'and nothing was delivered meanwhile');
-  await waitFor(
-    () => seen.all.length === count,
-    () => `${seen.all.length} of ${count}: ${JSON.stringify(socket.stats())}`,
-  );
-  for (const [i, { data }] of seen.all.entries()) assert.equal(checkNumbered(data, 64), i);
-  const { rxDatagrams, rxKernelDrops, rxRingDrops } = socket.stats();
-  assert.deepEqual([rxDatagrams, rxKernelDrops, rxRingDrops], [count, 0, 0]);
-});
+addonTest(
+  'a thread of its own',
+  'an event loop blocked for half a second and more loses none of 100 000 datagrams a second',
+  async () => {
+    await using sockets = new Sockets();
+    const socket = sockets.make();
+    const seen = new Inbox(socket);
+    const port = await bound(socket);
+    const count = 60_000;
+    const started = performance.now();
+    sendWhileBlocked({ port, count, bytes: 64, rate: 100_000, ahead: AHEAD_BYTES });
+    assert.ok(performance.now() - started >= 500, 'the loop was blocked for half a second');
+    assert.equal(seen.all.length, 0, 'and nothing was delivered meanwhile');
+    await waitFor(
+      () => seen.all.length === count,
+      () => `${seen.all.length} of ${count}: ${JSON.stringify(socket.stats())}`,
+    );
+    for (const [i, { data }] of seen.all.entries()) assert.equal(checkNumbered(data, 64), i);
+    const { rxDatagrams, rxKernelDrops, rxRingDrops } = socket.stats();
+    assert.deepEqual([rxDatagrams, rxKernelDrops, rxRingDrops], [count, 0, 0]);
+  },
+);
 
 /** Sends more than the ring holds (and the kernel's buffer, unless `ahead` spares it) while the event loop is blocked,
  * then looks where everything is. */
@@ -129,29 +134,37 @@ async function overflow(options: Partial<SocketOptions>, sending: { bytes: numbe
 }
 
 for (const bytes of [8, 64, 1400, 9000]) {
-  test(`a full ring, onFull block, ${bytes} bytes: the kernel drops, and every datagram is in a counter`, async () => {
-    const { received, stats, total, inOrder } = await overflow({ onFull: 'block' }, { bytes });
-    assert.equal(received + stats.rxKernelDrops, total);
-    assert.equal(stats.rxRingDrops, 0);
-    assert.equal(stats.rxDatagrams, received);
-    assert.ok(stats.rxKernelDrops > 0, 'something was dropped');
-    assert.ok(stats.rxPauses > 0, 'receiving paused');
-    assert.ok(inOrder);
-  });
+  addonTest(
+    'a thread of its own',
+    `a full ring, onFull block, ${bytes} bytes: the kernel drops, and every datagram is in a counter`,
+    async () => {
+      const { received, stats, total, inOrder } = await overflow({ onFull: 'block' }, { bytes });
+      assert.equal(received + stats.rxKernelDrops, total);
+      assert.equal(stats.rxRingDrops, 0);
+      assert.equal(stats.rxDatagrams, received);
+      assert.ok(stats.rxKernelDrops > 0, 'something was dropped');
+      assert.ok(stats.rxPauses > 0, 'receiving paused');
+      assert.ok(inOrder);
+    },
+  );
 
-  test(`a full ring, onFull drop, ${bytes} bytes: the thread drops, and every datagram is in a counter`, async () => {
-    // Slowly enough for the kernel's buffer, so that what is lost is lost in the ring.
-    const { received, stats, total, inOrder } = await overflow({ onFull: 'drop' }, { bytes, ahead: AHEAD_BYTES });
-    assert.equal(received + stats.rxKernelDrops + stats.rxRingDrops, total);
-    assert.ok(stats.rxRingDrops > 0, 'something was dropped');
-    assert.equal(stats.rxDatagrams, received + stats.rxRingDrops, 'rxDatagrams are all that were read');
-    assert.equal(stats.rxKernelDrops, 0);
-    assert.equal(stats.rxPauses, 0);
-    assert.ok(inOrder);
-  });
+  addonTest(
+    'a thread of its own',
+    `a full ring, onFull drop, ${bytes} bytes: the thread drops, and every datagram is in a counter`,
+    async () => {
+      // Slowly enough for the kernel's buffer, so that what is lost is lost in the ring.
+      const { received, stats, total, inOrder } = await overflow({ onFull: 'drop' }, { bytes, ahead: AHEAD_BYTES });
+      assert.equal(received + stats.rxKernelDrops + stats.rxRingDrops, total);
+      assert.ok(stats.rxRingDrops > 0, 'something was dropped');
+      assert.equal(stats.rxDatagrams, received + stats.rxRingDrops, 'rxDatagrams are all that were read');
+      assert.equal(stats.rxKernelDrops, 0);
+      assert.equal(stats.rxPauses, 0);
+      assert.ok(inOrder);
+    },
+  );
 }
 
-test('block is the default, on the shared thread too', async () => {
+addonTest('a thread of its own', 'block is the default, on the shared thread too', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make({ type: 'udp4', recvBufferSize: 106_496 }); // or it would grow
   const inbox = new Inbox(socket);
@@ -176,7 +189,7 @@ test('block is the default, on the shared thread too', async () => {
   assert.ok(rxKernelDrops > 0, 'the kernel dropped');
 });
 
-test('one socket’s full ring does not stop a socket with a thread of its own', async () => {
+addonTest('a thread of its own', 'one socket’s full ring does not stop a socket with a thread of its own', async () => {
   await using sockets = new Sockets();
   const full = sockets.make({ type: 'udp4', ringBytes: 256 * 1024 });
   const other = sockets.make({ type: 'udp4', thread: 'dedicated' });

@@ -70,6 +70,12 @@ export class Inbox {
 /** Sockets that end with the test. */
 export class Sockets {
   readonly #all: AnySocket[] = [];
+  readonly #others: (() => unknown)[] = [];
+
+  /** What else ends then. */
+  onEnd(end: () => unknown): void {
+    this.#others.push(end);
+  }
 
   /** An unbound ksocket. */
   make(options: SocketType | SocketOptions = 'udp4'): Socket {
@@ -92,6 +98,7 @@ export class Sockets {
         await closed(socket);
       } catch {} // closed by the test
     }
+    for (const end of this.#others) await end();
   }
 }
 

@@ -1,0 +1,55 @@
+// What stands before a responder and before JavaScript: lists of addresses and rate limits
+// (native/core/answer/guarded_responder.h).
+import { now } from '../../../base/runtime.js';
+import type { SocketCounters } from '../counters.js';
+import type { Host } from '../hosts.js';
+import type { AddressSet } from '../protection/address-set.js';
+import { type RateLimit, TokenBuckets, TotalBucket } from '../protection/token-buckets.js';
+import type { Incoming, Responder } from '../responder.js';
+
+export interface GuardOptions {
+  readonly deny: AddressSet;
+  /** Undefined: everybody. */
+  readonly allow: AddressSet | undefined;
+  readonly perSource?: RateLimit & { readonly sources: number };
+  readonly total?: RateLimit;
+}
+
+export class GuardedResponder implements Responder {
+  readonly #options: GuardOptions;
+  readonly #inner: Responder | undefined;
+  readonly #counters: SocketCounters;
+  readonly #perSource: TokenBuckets | undefined;
+  readonly #total: TotalBucket | undefined;
+
+  /** Without `inner` nobody answers, but JavaScript is protected all the same. */
+  constructor(options: GuardOptions, inner: Responder | undefined, counters: SocketCounters) {
+    this.#options = options;
+    this.#inner = inner;
+    this.#counters = counters;
+    const { perSource, total } = options;
+    if (perSource !== undefined) this.#perSource = new TokenBuckets(perSource, perSource.sources);
+    if (total !== undefined) this.#total = new TotalBucket(total);
+  }
+
+  answer(incoming: Incoming): boolean {
+    return this.#passes(incoming.from) && (this.#inner?.answer(incoming) ?? true);
+  }
+
+  #passes(from: Host): boolean {
+    const time = now();
+    const { deny, allow } = this.#options;
+    const over = () => {
+      if (deny.has(from) || allow?.has(from) === false) return 'denied';
+      if (this.#perSource?.take(from, time) === false) return 'limited';
+      return this.#total?.take(time) === false ? 'limitedTotal' : undefined;
+    };
+    const counter = over();
+    if (counter !== undefined) this.#counters.add(counter);
+    return counter === undefined;
+  }
+
+  close(): void {
+    this.#inner?.close();
+  }
+}

@@ -1,0 +1,47 @@
+// The second implementation of `Binding`, on node:dgram, for where there is no addon. One module of its own
+// (scripts/build-ts.mjs): with the addon nothing of it is loaded.
+import { fstatSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { EINVAL } from '../../base/errno.js';
+import type { Binding } from '../contract.js';
+import { LAYOUT_HASH } from '../layout.js';
+import { formatAddress, parseAddress } from './addresses.js';
+import { ENGINE } from './engine.js';
+import { hasIPv6 } from './node-socket.js';
+import { DgramThread } from './thread.js';
+
+// What kind of socket it is node:dgram finds out when it takes it.
+function getFdType(fd: number): string {
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isSocket()) return 'UDP';
+    if (stat.isFIFO()) return 'PIPE';
+    if (isatty(fd)) return 'TTY';
+    return stat.isFile() || stat.isCharacterDevice() ? 'FILE' : 'UNKNOWN';
+  } catch {
+    return 'INVALID';
+  }
+}
+
+export const binding: Binding = {
+  IoThread: DgramThread,
+  parseAddress,
+  formatAddress,
+  getFdType,
+  engineNames: [ENGINE],
+  engineNeeds: ['node:dgram'],
+  probeEngine: (wanted) => (wanted === '' || wanted === ENGINE ? 0 : EINVAL),
+  chooseEngine: () => ENGINE,
+  probeFeatures: () => ({
+    recvmmsg: false,
+    sendmmsg: false,
+    epoll: false,
+    gro: false,
+    gso: false,
+    gsoSegments: 0,
+    kernelDrops: false,
+    busyPoll: false,
+    ipv6: hasIPv6(),
+  }),
+  layoutHash: LAYOUT_HASH,
+};

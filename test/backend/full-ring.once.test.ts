@@ -1,0 +1,69 @@
+// What comes faster than a listener takes it, on the backend that cannot leave it to the kernel.
+import assert from 'node:assert/strict';
+import type { SocketOptions, Stats } from 'ksocket';
+import { runProgram } from '../support/child.js';
+import { test } from '../support/test.js';
+
+const COUNT = 200;
+
+interface Crowd {
+  /** In the order in which the listener got them. */
+  numbers: number[];
+  stats: Stats;
+}
+
+/** Numbered datagrams, many in each turn of the event loop, while the listener takes its time for each: several times what
+ * the smallest ring holds, and less than the kernel's buffer. */
+async function crowd(onFull: SocketOptions['onFull']): Promise<Crowd> {
+  const program = async (wanted: typeof onFull, count: number) => {
+    const { createSocket } = await import('ksocket');
+    const receiver = createSocket({ type: 'udp4', ringBytes: 256 * 1024, recvBufferSize: 4 << 20, onFull: wanted });
+    const numbers: number[] = [];
+    receiver.on('message', (data) => {
+      for (const until = performance.now() + 2; performance.now() < until; );
+      numbers.push(data.readUInt32LE());
+    });
+    await new Promise<void>((resolve) => receiver.bind(0, '127.0.0.1', resolve));
+    const sender = createSocket('udp4');
+    sender.connectSync(receiver.address().port);
+    for (let n = 0; n < count; n += 10) {
+      const some = Array.from({ length: 10 }, (_, i) => {
+        const data = Buffer.alloc(9000);
+        data.writeUInt32LE(n + i);
+        return data;
+      });
+      sender.sendMany(some);
+      await new Promise(setImmediate);
+    }
+    while (numbers.length + receiver.stats().rxRingDrops < count) await new Promise(setImmediate);
+    console.log(JSON.stringify({ numbers, stats: receiver.stats() }));
+    receiver.close();
+    sender.close();
+  };
+  const { stdout } = await runProgram(program, [onFull, COUNT], {
+    env: { KSOCKET_BACKEND: 'dgram', KSOCKET_ENGINE: undefined },
+  });
+  return JSON.parse(stdout);
+}
+
+test('onFull block: what the ring has no place for comes later, in order', async () => {
+  const { numbers, stats } = await crowd('block');
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: COUNT }, (_, n) => n),
+  );
+  assert.deepEqual([stats.rxRingDrops, stats.rxDatagrams], [0, COUNT]);
+  assert.ok(stats.rxPauses > 0, 'the ring was full');
+});
+
+test('onFull drop: what it has no place for is dropped and counted, the others come in order', async () => {
+  const { numbers, stats } = await crowd('drop');
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  );
+  assert.equal(numbers.length + stats.rxRingDrops, COUNT);
+  assert.equal(stats.rxDatagrams, COUNT);
+  assert.ok(stats.rxRingDrops > 0, 'something was dropped');
+  assert.equal(stats.rxPauses, 0);
+});
