@@ -268,8 +268,15 @@ int dozes_on(SharingRig& rig, const std::function<void(bool)>& wake) {
   auto socket = rig.add();
   std::atomic<bool> over{false};
   std::thread loop([&] {
-    for (int i = 0; !over; i++) {
-      if (i % 50 == 0) rig.send(*socket);  // it would lose a socket that never has anything
+    // It would lose a socket that never has anything, and leave one that has something all the time to the
+    // thread: so both rounds and datagrams come at a pace of their own, however fast the machine is.
+    constexpr uint64_t kRoundNs = kLimits.leave_gap_ns / 2, kRoundsADatagram = 10;
+    uint64_t next_ns = clock_ns(CLOCK_MONOTONIC);
+    for (uint64_t i = 0; !over; i++) {
+      if (i % kRoundsADatagram == 0) rig.send(*socket);
+      for (; clock_ns(CLOCK_MONOTONIC) < next_ns;)
+        ;
+      next_ns = clock_ns(CLOCK_MONOTONIC) + kRoundNs;
       rig.receive_on_loop(*socket);
     }
   });
