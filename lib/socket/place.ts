@@ -77,7 +77,7 @@ export class Place {
     if (errno !== 0) return errno;
     const native = this.running().changing();
     const refused = native.openAt(this.id, this.family.number, this.flags, ip, port, DATAGRAM_BYTES_MAX);
-    return refused !== 0 && native.getFd(this.id) < 0 ? this.settled(refused) : refused;
+    return refused !== 0 && native.getFd(this.id) === EBADF ? this.settled(refused) : refused;
   }
 
   /** As `open`, of a multicast group's family and with a port, which a later bind() then refuses to change. */

@@ -152,8 +152,8 @@ export class DgramThread implements NativeIoThread {
     return endpoint;
   }
 
-  getFd(): number {
-    return ENOTSUP;
+  getFd(id: number): number {
+    return this.#of(id, () => ENOTSUP);
   }
 
   copyFd(): number {
