@@ -94,7 +94,7 @@ function kernelOptions(fd: number, options: string[]): number[] {
   return JSON.parse(stdout);
 }
 
-test('each of them is what it was set to, in the kernel', async () => {
+addonTest('descriptors', 'each of them is what it was set to, in the kernel', async () => {
   const names = {
     udp4: ['s.IPPROTO_IP, s.IP_TTL', 's.IPPROTO_IP, s.IP_MULTICAST_TTL', 's.IPPROTO_IP, s.IP_MULTICAST_LOOP'],
     udp6: [
