@@ -55,8 +55,8 @@ export type AskedBack = (closed?: () => void) => void;
 
 /** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
-  /** `onWake` reads the ring. */
-  start(onWake: () => void, onLone: OnLone): number;
+  /** `onWake` reads the ring. `resource` stands for the thread in async_hooks. */
+  start(onWake: () => void, onLone: OnLone, resource: { hasRef(): boolean }): number;
   stop(): void;
   getEngineName(): string;
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;

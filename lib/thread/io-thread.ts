@@ -87,7 +87,9 @@ export class IoThread {
       held: () => this.#holds > 0,
     });
     this.#onIdle = onIdle;
-    const error = this.#native.start(() => this.#receiver.drain(), this.#receiver.takeLone);
+    // Who lists what keeps a program running (Jest) asks it: the thread goes on for a while behind its last socket.
+    const resource = { hasRef: () => this.#holds > 0 };
+    const error = this.#native.start(() => this.#receiver.drain(), this.#receiver.takeLone, resource);
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw whyNoThread(error);
   }

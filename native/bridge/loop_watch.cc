@@ -19,15 +19,14 @@ thread_local uint32_t awake = 0;
 
 }  // namespace
 
-bool LoopWatch::open(napi_env env, RingReader& reader, uint32_t busy_poll_us, Calls calls) {
+bool LoopWatch::open(napi_env env, RingReader& reader, napi_value resource, uint32_t busy_poll_us,
+                     Calls calls) {
   const Libuv& uv = libuv();
   uv_loop_t* loop = nullptr;
   if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
   epoll_fd_ = uv.backend_fd(loop);
   if (epoll_fd_ < 0) return false;
 
-  napi_value resource;
-  napi_create_object(env, &resource);
   context_ = std::make_shared<AsyncContext>();
   context_->open(env, resource, "ksocket");
   reader_ = &reader;

@@ -35,7 +35,7 @@ class LoopWatch {
   };
   // False where this runtime has no libuv loop for us; then nothing happened. `busy_poll_us`: so long after a
   // datagram the loop does not sleep, but looks for the next.
-  bool open(napi_env env, RingReader& reader, uint32_t busy_poll_us, Calls calls);
+  bool open(napi_env env, RingReader& reader, napi_value resource, uint32_t busy_poll_us, Calls calls);
   // No socket may be shared any more. Safe to call twice.
   void close();
 

@@ -6,11 +6,11 @@
 
 namespace ksocket {
 
-napi_status Waker::open(napi_env env, RingReader& reader) {
+napi_status Waker::open(napi_env env, RingReader& reader, napi_value resource) {
   napi_value name;
   napi_status status = napi_create_string_utf8(env, "ksocket", NAPI_AUTO_LENGTH, &name);
   if (status != napi_ok) return status;
-  status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, &reader,
+  status = napi_create_threadsafe_function(env, nullptr, resource, name, 0, 1, nullptr, nullptr, &reader,
                                            &Waker::call, &function_);
   if (status == napi_ok) unref(env);
   return status;

@@ -13,7 +13,7 @@ class Waker {
   ~Waker() { close(); }
 
   // `reader` outlives it.
-  napi_status open(napi_env env, RingReader& reader);
+  napi_status open(napi_env env, RingReader& reader, napi_value resource);
   // From any thread, until close().
   void wake() { napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking); }
   // The thread that calls wake() must be gone. Safe to call twice.

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createSocket } from 'ksocket';
+import { addonTest } from '../support/backend.js';
+import { runProgram } from '../support/child.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -34,4 +36,24 @@ test('a message listener runs in the context of createSocket()', async () => {
   for (const port of ports) await storage.run('send', () => sent(peer, 'x', port));
   await waitFor(() => seen.length === 2, 'messages');
   assert.deepEqual(seen.sort(), ['a', 'b']);
+});
+
+addonTest('a thread of its own', 'the thread tells async_hooks whether it keeps the program running', async () => {
+  const { code, stdout, stderr } = await runProgram(async () => {
+    const { createHook } = await import('node:async_hooks');
+    const { createSocket } = await import('ksocket');
+    const resources: { hasRef?(): boolean }[] = [];
+    createHook({ init: (_, type, __, resource) => void (type === 'ksocket' && resources.push(resource)) }).enable();
+    const answers = () => [...new Set(resources.map((resource) => resource.hasRef?.()))];
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const bound = answers();
+    socket.unref();
+    const unrefd = answers();
+    socket.ref();
+    await new Promise<void>((resolve) => socket.close(resolve));
+    console.log(JSON.stringify({ bound, unrefd, closed: answers() }));
+  }, []);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(JSON.parse(stdout), { bound: [true], unrefd: [false], closed: [false] });
 });

@@ -11,12 +11,13 @@ class IoThread extends addon.IoThread {
     world.control = options.control;
   }
 
-  override start(onWake: () => void, onLone: OnLone): number {
-    return super.start(onWake, (...told) => {
+  override start(onWake: () => void, onLone: OnLone, resource: { hasRef(): boolean }): number {
+    const seen: OnLone = (...told) => {
       const taken = onLone(...told);
       world.see(taken ? 'a lone datagram is taken' : 'a lone datagram is for the ring');
       return taken;
-    });
+    };
+    return super.start(onWake, seen, resource);
   }
 }
 for (const name of calls) {

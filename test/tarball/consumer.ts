@@ -60,10 +60,13 @@ export class Consumer {
       deadlineMs = 80_000,
     }: { env?: NodeJS.ProcessEnv; compilers?: boolean; deadlineMs?: number } = {},
   ): Promise<ChildResult> {
+    // Nobody's settings, also where `npm run` has told its own.
+    const npms = Object.keys(process.env).filter((name) => /^npm_/i.test(name));
     const own = {
+      ...Object.fromEntries(npms.map((name) => [name, undefined])),
       KSOCKET_ENGINE: undefined,
       PATH: compilers ? process.env.PATH : this.bin,
-      HOME: this.directory, // nobody's settings
+      HOME: this.directory,
       npm_config_cache: join(root, 'node_modules/.cache/ksocket-tests/npm-cache'),
       ...env,
     };

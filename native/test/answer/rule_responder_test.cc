@@ -56,6 +56,16 @@ TEST(RuleResponder, does_what_the_first_match_says) {
   EXPECT_EQ(talk.counters[Counter::rule_drops], 1u);
 }
 
+TEST(RuleResponder, delivers_of_each_batch_its_own_datagrams) {
+  Talk talk({rule("d", Action::deliver)});
+  for (const char* data : {"d1", "d2", "d3"}) {
+    talk.hear(1, data).hear(1, "x").answers();
+    EXPECT_EQ(talk.delivered, Lines{data});
+  }
+  talk.hear(1, "x").answers();
+  EXPECT_EQ(talk.delivered, Lines{});
+}
+
 TEST(RuleResponder, keeps_together_of_a_super_datagram_what_fares_alike) {
   Talk talk({rule("e", Action::echo), rule("j", Action::deliver), rule("r", Action::reply, "=")},
             Action::drop, true);
