@@ -31,5 +31,6 @@ for (const name of calls) {
   });
 }
 
+export const backend = 'addon';
 export const binding: Binding = { ...addon, IoThread };
 export const engineWanted = '';
