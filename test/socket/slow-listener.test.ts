@@ -135,7 +135,9 @@ for (const [thread, count] of [
     }
     for (let round = 0; round < 5; round++) for (const port of ports) sendAll(sender, port, 1);
     await waitFor(() => calls === 5 * count);
-    assert.equal(timers.callsWithout, 1);
+    // What comes alone is handed out at once, as node:dgram does: one of each thread may, between two timers.
+    const most = thread === 'shared' ? 1 : count;
+    assert.ok(timers.callsWithout <= most, `${timers.callsWithout} calls`);
   });
 }
 
