@@ -1,6 +1,6 @@
 // What bundlers make of it runs, and where a bundle has lost its addon, it says what to do (docs/bundlers.md).
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeBinary } from '../dgram/nodes.js';
 import { fromNpm } from '../support/npm.js';
@@ -106,8 +106,9 @@ for (const format of ['es', 'cjs']) {
   });
 }
 
-test('webpack takes the addon along by itself', async () => {
-  using consumer = await installed();
+/** Installed, with a program that bundles by webpack: `cjs` or `esm`, and whether ksocket stays outside. */
+async function withWebpack(): Promise<Consumer> {
+  const consumer = await installed();
   const prefix = fromNpm('webpack@5');
   consumer.write(
     'build.cjs',
@@ -118,6 +119,11 @@ test('webpack takes the addon along by itself', async () => {
        output: { path: require('node:path').resolve('out'), filename: esm ? 'app.mjs' : 'app.cjs', module: esm } },
        (error, stats) => { if (error || stats.hasErrors() || stats.hasWarnings()) { console.error(error ?? stats.toString()); process.exit(1); } });`,
   );
+  return consumer;
+}
+
+test('webpack takes the addon along by itself', async () => {
+  using consumer = await withWebpack();
   for (const format of ['cjs', 'esm']) {
     await consumer.runWell(node, ['build.cjs', format]);
     assert.equal(
@@ -130,17 +136,9 @@ test('webpack takes the addon along by itself', async () => {
 });
 
 test('webpack, with an addon that is left out', async () => {
-  using consumer = await installed();
-  const prefix = fromNpm('webpack@5');
-  consumer.write(
-    'build.cjs',
-    `const webpack = require(${JSON.stringify(join(prefix, 'node_modules/webpack'))});
-     webpack({ mode: 'production', target: 'node20', entry: './receive.mjs', output: { path: require('node:path').resolve('out'), filename: 'app.cjs' } },
-       (error, stats) => { if (error || stats.hasErrors()) { console.error(error ?? stats.toString()); process.exit(1); } });`,
-  );
-  await consumer.runWell(node, ['build.cjs']);
+  using consumer = await withWebpack();
+  await consumer.runWell(node, ['build.cjs', 'cjs']);
   const place = deploy(consumer, 'out');
-  const { rmSync } = await import('node:fs');
   for (const file of readdirSync(place).filter((name) => name.endsWith('.node'))) rmSync(join(place, file));
   await losesItsAddon(consumer, join(place, 'app.cjs'), /webpack: externals: \{ ksocket: "module ksocket" \}/);
 });
