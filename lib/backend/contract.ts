@@ -67,6 +67,8 @@ export interface NativeIoThread {
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
    * `libuv`. `family` is what the caller takes it for. */
   adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean; family: number }): number;
+  /** PACKET_INFO_BYTES for each of the ring's records, before a socket is opened that wants them. */
+  lendPacketInfos(memory: Uint8Array): number;
   /** -EBADF: it has none; -ENOTSUP: one that nobody can see. */
   getFd(id: number): number;
   /** A duplicate, for the caller to close. */
@@ -141,6 +143,7 @@ export type SteadyCall =
   | 'stop'
   | 'getEngineName'
   | 'addCounters'
+  | 'lendPacketInfos'
   | 'getFd'
   | 'getName'
   | 'getOption'

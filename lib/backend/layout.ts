@@ -16,11 +16,21 @@ export const D_SCOPE_ID = 40;
 export const D_SIZE = 44;
 export const D_RESULT = 44;
 export const D_USER_DATA = 48;
+export const TOS_SAID = 256;
+export const PACKET_INFO_BYTES = 64;
+export const P_LOCAL = 0;
+export const P_ANSWER_FROM = 16;
+export const P_ORIGINAL = 32;
+export const P_IFINDEX = 48;
+export const P_ORIGINAL_PORT = 52;
+export const P_LOCAL_FAMILY = 54;
+export const P_ORIGINAL_FAMILY = 55;
 export const KIND_DATAGRAM = 0;
 export const KIND_ERROR = 1;
 export const KIND_SENT = 2;
 export const KIND_DRAINED = 3;
 export const FLAG_TRUNCATED = 1;
+export const FLAG_PACKET_INFO = 2;
 export const CONTROL_BYTES = 256;
 export const C_THREAD_ID = 8;
 export const C_HEAD = 0;
@@ -42,10 +52,12 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2528692593;
+export const LAYOUT_HASH = 2768987648;
 
 // What the kernel said beside a received datagram.
-export const D_TTL = 56;
+export const D_RECEIVED_NS = 48;
+export const D_TOS = 56;
+export const D_TTL = 58;
 
 // What IoThread.open is asked for.
 export const OPEN_REUSE_ADDRESS = 1;
@@ -55,6 +67,11 @@ export const OPEN_GRO = 8;
 export const OPEN_GSO = 16;
 export const OPEN_DROP_WHEN_FULL = 32;
 export const OPEN_RECEIVE_TTL = 64;
+export const OPEN_RECEIVE_TOS = 128;
+export const OPEN_RECEIVE_LOCAL = 256;
+export const OPEN_RECEIVE_ORIGINAL = 512;
+export const OPEN_RECEIVE_TIMES = 1024;
+export const OPEN_OPTIONAL_SHIFT = 16;
 
 // Rows of the native table of socket options.
 export const SocketOption = {
@@ -73,6 +90,9 @@ export const SocketOption = {
   busyPoll: 12,
   preferBusyPoll: 13,
   receiveTtl: 14,
+  receiveTos: 15,
+  receiveLocal: 16,
+  receiveOriginal: 17,
 } as const;
 
 // Where each counter stands in its row.

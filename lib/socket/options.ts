@@ -12,7 +12,7 @@ import {
 import * as errors from '../base/errors.js';
 import { type Family, familyOfType, type SocketType } from '../base/family.js';
 import { isBlockList, validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
-import { type MetadataKind, type MetadataOptions, metadataKinds } from '../thread/metadata.js';
+import { checkMetadata, type MetadataKind, type MetadataOptions } from '../thread/metadata.js';
 import {
   BUSY_POLL_US_MAX,
   checkBusyPollIsPossible,
@@ -147,7 +147,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
   if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
-  for (const name of ['gro', 'gso', 'pooled', ...metadataKinds.map((kind) => kind.option)] as const) {
+  for (const name of ['gro', 'gso', 'pooled'] as const) {
     if (options[name] !== undefined) validateBoolean(options[name], `options.${name}`);
   }
 
@@ -158,8 +158,8 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   if (options.gro ?? true) flags |= OPEN_GRO;
   if (options.gso ?? true) flags |= OPEN_GSO;
   if (options.onFull === 'drop') flags |= OPEN_DROP_WHEN_FULL;
-  const metadata = metadataKinds.filter((kind) => options[kind.option]);
-  for (const kind of metadata) flags |= kind.flag;
+  const metadata = checkMetadata(options);
+  flags |= metadata.flags;
   return {
     family,
     flags,
@@ -171,7 +171,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     receiveBlockList: options.receiveBlockList,
     sendBlockList: options.sendBlockList,
     pooled: options.pooled ?? defaults.pooled,
-    metadata: metadata.length > 0 ? metadata : undefined,
+    metadata: metadata.kinds,
     thread: checkThreadOptions(options),
   };
 }

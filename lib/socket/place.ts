@@ -48,6 +48,7 @@ export class Place {
   settle(): number {
     try {
       const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
+      if (this.options.metadata?.some((kind) => kind.needsPacketInfo)) thread.providePacketInfos();
       this.id = thread.reserve();
       this.thread = thread;
       return 0;

@@ -1,7 +1,19 @@
 // What a 'batch' listener gets: many datagrams in borrowed memory, nothing allocated for any of them.
 import type { Payload, SendCallback } from '../base/payload.js';
 import { detach, development } from '../base/runtime.js';
-import { type Metadata, type MetadataKind, ttlOf } from './metadata.js';
+import {
+  dscpOf,
+  ecnOf,
+  ifindexOf,
+  localOf,
+  type Metadata,
+  type MetadataKind,
+  type OriginalDestination,
+  originalDstOf,
+  receivedNsOf,
+  receivedUsOf,
+  ttlOf,
+} from './metadata.js';
 import type { ReceivedRecords } from './records.js';
 
 /** The datagrams of one batch at most. */
@@ -96,6 +108,41 @@ export class Batch implements Iterable<BatchDatagram> {
   /** The hop limit (IPv4: TTL) that it came with, 1 to 255; undefined without the option `receiveTtl`. */
   ttl(i: number): number | undefined {
     return ttlOf(this.#records, this.#at(i));
+  }
+
+  /** Its differentiated services code point, 0 to 63; undefined without the option `receiveTos`. */
+  dscp(i: number): number | undefined {
+    return dscpOf(this.#records, this.#at(i));
+  }
+
+  /** Its explicit congestion notification, 0 to 3; undefined without the option `receiveTos`. */
+  ecn(i: number): number | undefined {
+    return ecnOf(this.#records, this.#at(i));
+  }
+
+  /** The address that it was sent to; undefined without the option `receiveLocal`. */
+  local(i: number): string | undefined {
+    return localOf(this.#records, this.#at(i));
+  }
+
+  /** The index of the interface that it came in by; undefined without the option `receiveLocal`. */
+  ifindex(i: number): number | undefined {
+    return ifindexOf(this.#records, this.#at(i));
+  }
+
+  /** When the kernel has received it, in microseconds since 1970; undefined without the option `receiveTimes`. */
+  receivedUs(i: number): number | undefined {
+    return receivedUsOf(this.#records, this.#at(i));
+  }
+
+  /** The same to the nanosecond. */
+  receivedNs(i: number): bigint | undefined {
+    return receivedNsOf(this.#records, this.#at(i));
+  }
+
+  /** Where it was sent before it was redirected here; undefined without the option `receiveOriginalDst`. */
+  originalDst(i: number): OriginalDestination | undefined {
+    return originalDstOf(this.#records, this.#at(i));
   }
 
   /** The memory all payloads of the batch lie in, at `offset(i)`, `size(i)` bytes long. */

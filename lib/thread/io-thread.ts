@@ -13,6 +13,7 @@ import { Lists } from './lists.js';
 import { allocateThreadMemory } from './memory.js';
 import type { Observation } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
+import { PacketInfos, packetInfoBytes } from './packet-info.js';
 import { Receiver } from './receiver.js';
 import { Sender } from './sender.js';
 import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, Staging } from './staging.js';
@@ -56,6 +57,7 @@ export class IoThread {
   #open = 0;
   #holds = 0;
   #stopped = false;
+  #hasPacketInfos = false;
 
   /** Starts the thread. Throws when the system has no descriptor or thread for it. `onIdle` runs whenever the last
    * socket has closed. */
@@ -106,6 +108,15 @@ export class IoThread {
 
   get engine(): string {
     return this.native.getEngineName();
+  }
+
+  /** Before a socket is opened that wants PacketInfos. */
+  providePacketInfos(): void {
+    if (this.#hasPacketInfos) return;
+    const memory = new Uint8Array(new SharedArrayBuffer(packetInfoBytes(this.#slots)));
+    this.#native.lendPacketInfos(memory);
+    this.#receiver.usePacketInfos(new PacketInfos(memory));
+    this.#hasPacketInfos = true;
   }
 
   get idle(): boolean {

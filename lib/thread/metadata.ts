@@ -1,24 +1,81 @@
-// What the kernel says beside a datagram, for sockets that ask for it. A kind is an option, a field of `rinfo`, a column
-// of a batch (`Batch` in batch.ts), and a row of `metadataKinds`; its other half is a row of native/core/control/kinds.h.
-import { D_TTL, OPEN_RECEIVE_TTL } from '../backend/layout.js';
-import type { ReceivedRecords } from './records.js';
+// What the kernel says beside a datagram, for sockets that ask for it. A kind is an option, fields of `rinfo`, columns of a
+// batch (`Batch` in batch.ts), and a row of `metadataKinds`; its other half is a row of native/core/control/kinds.h.
+import {
+  D_RECEIVED_NS,
+  D_TOS,
+  D_TTL,
+  OPEN_OPTIONAL_SHIFT,
+  OPEN_RECEIVE_LOCAL,
+  OPEN_RECEIVE_ORIGINAL,
+  OPEN_RECEIVE_TIMES,
+  OPEN_RECEIVE_TOS,
+  OPEN_RECEIVE_TTL,
+  P_IFINDEX,
+  P_LOCAL,
+  P_LOCAL_FAMILY,
+  P_ORIGINAL,
+  P_ORIGINAL_FAMILY,
+  P_ORIGINAL_PORT,
+  TOS_SAID,
+} from '../backend/layout.js';
+import { backend } from '../backend/load.js';
+import * as errors from '../base/errors.js';
+import { validateBoolean } from '../base/validate.js';
+import { littleEndian, type ReceivedRecords } from './records.js';
+
+/** `true`: the kernel has to say it, or bind() fails; `'auto'`: where it can. Off by default. */
+export type MetadataWish = boolean | 'auto';
 
 export interface MetadataOptions {
   /** IP_RECVTTL, IPV6_RECVHOPLIMIT: say of each datagram how many hops it had left (`rinfo.ttl`, `batch.ttl(i)`). */
-  receiveTtl?: boolean;
+  receiveTtl?: MetadataWish;
+  /** IP_RECVTOS, IPV6_RECVTCLASS: say how it was marked (`rinfo.dscp` and `ecn`, `batch.dscp(i)` and `ecn(i)`). */
+  receiveTos?: MetadataWish;
+  /** IP_PKTINFO, IPV6_RECVPKTINFO: say where it was sent to, and which interface it came in by (`rinfo.local` and
+   * `ifindex`, `batch.local(i)` and `ifindex(i)`). */
+  receiveLocal?: MetadataWish;
+  /** SO_TIMESTAMPNS: say when the kernel has received it (`rinfo.receivedUs` and `receivedNs`, `batch.receivedUs(i)` and
+   * `receivedNs(i)`). */
+  receiveTimes?: MetadataWish;
+  /** IP_RECVORIGDSTADDR, IPV6_RECVORIGDSTADDR: say where it was sent before it was redirected here, as a transparent proxy
+   * wants to know (`rinfo.originalDst`, `batch.originalDst(i)`). */
+  receiveOriginalDst?: MetadataWish;
 }
 
-/** Only what the socket has asked for is there. */
+/** An address and port that a datagram was sent to. */
+export interface OriginalDestination {
+  address: string;
+  port: number;
+}
+
+/** Only what the socket has asked for is there; undefined where the kernel did not say. */
 export interface Metadata {
-  /** The hop limit (IPv4: TTL) that the datagram came with, 1 to 255; undefined where the kernel did not say. Asked for
-   * with `receiveTtl`. ip(7), ipv6(7). */
+  /** The hop limit (IPv4: TTL) that the datagram came with, 1 to 255. Asked for with `receiveTtl`. ip(7), ipv6(7). */
   ttl?: number;
+  /** Differentiated services code point, 0 to 63, RFC 2474. Asked for with `receiveTos`. */
+  dscp?: number;
+  /** Explicit congestion notification, RFC 3168: 0 not capable, 1 ECT(1), 2 ECT(0), 3 congestion experienced. Asked for
+   * with `receiveTos`. */
+  ecn?: number;
+  /** The address that the datagram was sent to: one of this machine's, or a group. Asked for with `receiveLocal`. */
+  local?: string;
+  /** The index of the interface that it came in by, as if_nametoindex(3) has it. Asked for with `receiveLocal`. */
+  ifindex?: number;
+  /** When the kernel has received it, as microseconds since 1970 with a fraction (of a quarter). Asked for with
+   * `receiveTimes`. socket(7), SO_TIMESTAMPNS. */
+  receivedUs?: number;
+  /** The same to the nanosecond. */
+  receivedNs?: bigint;
+  /** Where it was sent before it was redirected here. Asked for with `receiveOriginalDst`. */
+  originalDst?: OriginalDestination;
 }
 
 /** @internal */
 export interface MetadataKind {
   readonly option: keyof MetadataOptions;
   readonly flag: number;
+  /** Is it too long for a record (PacketInfo in native/core/memory/layout.h)? */
+  readonly needsPacketInfo: boolean;
   /** Puts it into `out`; `at` is the record's first word. */
   read(records: ReceivedRecords, at: number, out: Metadata): void;
 }
@@ -28,13 +85,110 @@ export const metadataKinds: readonly MetadataKind[] = [
   {
     option: 'receiveTtl',
     flag: OPEN_RECEIVE_TTL,
+    needsPacketInfo: false,
     read(records, at, out) {
       out.ttl = ttlOf(records, at);
     },
   },
+  {
+    option: 'receiveTos',
+    flag: OPEN_RECEIVE_TOS,
+    needsPacketInfo: false,
+    read(records, at, out) {
+      out.dscp = dscpOf(records, at);
+      out.ecn = ecnOf(records, at);
+    },
+  },
+  {
+    option: 'receiveLocal',
+    flag: OPEN_RECEIVE_LOCAL,
+    needsPacketInfo: true,
+    read(records, at, out) {
+      out.local = localOf(records, at);
+      out.ifindex = ifindexOf(records, at);
+    },
+  },
+  {
+    option: 'receiveTimes',
+    flag: OPEN_RECEIVE_TIMES,
+    needsPacketInfo: false,
+    read(records, at, out) {
+      out.receivedUs = receivedUsOf(records, at);
+      out.receivedNs = receivedNsOf(records, at);
+    },
+  },
+  {
+    option: 'receiveOriginalDst',
+    flag: OPEN_RECEIVE_ORIGINAL,
+    needsPacketInfo: true,
+    read(records, at, out) {
+      out.originalDst = originalDstOf(records, at);
+    },
+  },
 ];
+
+/** What is asked for, as kinds and as OPEN_ flags.
+ * @internal
+ * @throws ERR_INVALID_ARG_VALUE, ERR_KSOCKET_NEEDS_ADDON */
+export function checkMetadata(options: MetadataOptions): { kinds: readonly MetadataKind[] | undefined; flags: number } {
+  let flags = 0;
+  const kinds: MetadataKind[] = [];
+  for (const kind of metadataKinds) {
+    const wish = options[kind.option];
+    if (wish === undefined || wish === false) continue;
+    if (wish !== 'auto') validateBoolean(wish, `options.${kind.option}`);
+    if (wish === true && backend === 'dgram') throw errors.needsAddon(`options.${kind.option}`);
+    kinds.push(kind);
+    flags |= wish === 'auto' ? kind.flag | (kind.flag << OPEN_OPTIONAL_SHIFT) : kind.flag;
+  }
+  return { kinds: kinds.length > 0 ? kinds : undefined, flags };
+}
 
 /** @internal */
 export function ttlOf(records: ReceivedRecords, at: number): number | undefined {
   return records.byte(at, D_TTL) || undefined;
+}
+
+/** @internal */
+export function dscpOf(records: ReceivedRecords, at: number): number | undefined {
+  const tos = records.half(at, D_TOS);
+  return tos === 0 ? undefined : (tos & ~TOS_SAID) >> 2;
+}
+
+/** @internal */
+export function ecnOf(records: ReceivedRecords, at: number): number | undefined {
+  const tos = records.half(at, D_TOS);
+  return tos === 0 ? undefined : tos & 3;
+}
+
+/** @internal */
+export function localOf(records: ReceivedRecords, at: number): string | undefined {
+  return records.packetInfo(at)?.address(at, P_LOCAL, P_LOCAL_FAMILY);
+}
+
+/** @internal */
+export function ifindexOf(records: ReceivedRecords, at: number): number | undefined {
+  return records.packetInfo(at)?.words[at + (P_IFINDEX >> 2)] || undefined;
+}
+
+/** @internal */
+export function receivedUsOf(records: ReceivedRecords, at: number): number | undefined {
+  const first = at + (D_RECEIVED_NS >> 2);
+  const low = records.words[first + (littleEndian ? 0 : 1)];
+  const high = records.words[first + (littleEndian ? 1 : 0)];
+  // 2^32 ns are 4 294 967 us and 296 ns: no product is rounded.
+  return high === 0 && low === 0 ? undefined : high * 4_294_967 + (high * 296 + low) / 1000;
+}
+
+/** @internal */
+export function receivedNsOf(records: ReceivedRecords, at: number): bigint | undefined {
+  return records.quad(at, D_RECEIVED_NS) || undefined;
+}
+
+/** @internal */
+export function originalDstOf(records: ReceivedRecords, at: number): OriginalDestination | undefined {
+  const info = records.packetInfo(at);
+  const address = info?.address(at, P_ORIGINAL, P_ORIGINAL_FAMILY);
+  if (info === undefined || address === undefined) return undefined;
+  return { address, port: info.half(at, P_ORIGINAL_PORT) };
 }

@@ -99,6 +99,8 @@ export class Receiver implements Waiter {
     return true;
   };
 
+  usePacketInfos: ReceivedRecords['usePacketInfos'] = (infos) => this.#records.usePacketInfos(infos);
+
   /** No drain comes after this. */
   stop(): void {
     forget(this);

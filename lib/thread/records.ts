@@ -16,10 +16,12 @@ import {
   D_SOCKET_ID,
   D_USER_DATA,
   DESCRIPTOR_BYTES,
+  FLAG_PACKET_INFO,
   FLAG_TRUNCATED,
 } from '../backend/layout.js';
 import { udp4 } from '../base/family.js';
 import { type ParsedAddress, PeerNames } from './address.js';
+import type { PacketInfos } from './packet-info.js';
 
 const RECORD_WORDS = DESCRIPTOR_BYTES >> 2;
 const IPV4 = udp4.number; // its addresses are one word
@@ -32,6 +34,8 @@ export class ReceivedRecords {
   readonly #bytes: Uint8Array;
   readonly #mask: number;
   readonly #peers = new PeerNames();
+  #quads: BigUint64Array | undefined; // made for the first who asks
+  #packetInfos: PacketInfos | undefined;
 
   constructor(memory: Uint8Array) {
     const { buffer, byteOffset, byteLength } = memory;
@@ -88,6 +92,28 @@ export class ReceivedRecords {
   /** The byte at this offset of the record. */
   byte(at: number, offset: number): number {
     return this.#bytes[(at << 2) + offset];
+  }
+
+  /** From now on there may be some. */
+  usePacketInfos(infos: PacketInfos): void {
+    this.#packetInfos = infos;
+  }
+
+  /** What has the same place as the record, and is about its datagram. */
+  packetInfo(at: number): PacketInfos | undefined {
+    return (this.#halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_PACKET_INFO) !== 0 ? this.#packetInfos : undefined;
+  }
+
+  /** The two bytes at this offset. */
+  half(at: number, offset: number): number {
+    return this.#halves[(at << 1) + (offset >> 1)];
+  }
+
+  /** The eight bytes at this offset. */
+  quad(at: number, offset: number): bigint {
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    this.#quads ??= new BigUint64Array(buffer, byteOffset, byteLength / 8);
+    return this.#quads[(at >> 1) + (offset >> 3)];
   }
 
   port(at: number): number {

@@ -26,6 +26,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::unwatch>("unwatch"),
                          InstanceMethod<&Self::keep_context>("keepContext"),
                          InstanceMethod<&Self::close>("close"),
+                         InstanceMethod<&Self::lend_packet_infos>("lendPacketInfos"),
                          InstanceMethod<&Self::get_name>("getName"),
                          InstanceMethod<&Self::set_option>("setOption"),
                          InstanceMethod<&Self::get_option>("getOption"),

@@ -58,6 +58,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value unwatch(const Napi::CallbackInfo& info);
   Napi::Value keep_context(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
+  Napi::Value lend_packet_infos(const Napi::CallbackInfo& info);
   Napi::Value get_name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);
   Napi::Value get_option(const Napi::CallbackInfo& info);
@@ -101,6 +102,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   napi_env env_;
   std::vector<Napi::ObjectReference> pinned_;
   RingMemory ring_;
+  PacketInfo* packet_infos_ = nullptr;  // of its slots, once a socket needs them
   Descriptor* tx_descriptors_;
   uint32_t tx_slots_;
   uint8_t* tx_arena_;

@@ -207,7 +207,8 @@ Napi::Value IoThreadObject::measure_latency(const Napi::CallbackInfo& info) {
     bool wanted = !info[1].IsNull();
     if (wanted) thread_->tick(endpoint);  // whoever looks on from another thread can ask nobody
     std::lock_guard lock(endpoint.rx_mutex);
-    int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_times, wanted);
+    int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_times,
+                                    wanted || endpoint.receive_times);
     endpoint.latency = wanted && error == 0 ? LatencyHistogram(reinterpret_cast<uint64_t*>(pin(info[1])))
                                             : LatencyHistogram();
     return error;

@@ -13,6 +13,32 @@
 
 namespace ksocket {
 
+namespace {
+
+// What a flag turns on.
+struct Requested {
+  uint32_t flag;
+  SocketOption option;
+};
+
+constexpr Requested kMetadata[] = {{kOpenReceiveTtl, SocketOption::receive_ttl},
+                                   {kOpenReceiveTos, SocketOption::receive_tos},
+                                   {kOpenReceiveLocal, SocketOption::receive_local},
+                                   {kOpenReceiveOriginal, SocketOption::receive_original},
+                                   {kOpenReceiveTimes, SocketOption::receive_times}};
+
+// -errno of the first that the kernel refuses and that is not optional.
+int request(int fd, uint8_t family, uint32_t flags, std::span<const Requested> rows) {
+  for (const Requested& row : rows) {
+    if (!(flags & row.flag)) continue;
+    int error = set_option(fd, family, row.option, 1);
+    if (error != 0 && !(flags & (row.flag << kOpenOptionalShift))) return error;
+  }
+  return 0;
+}
+
+}  // namespace
+
 // open(id, family, flags): makes the descriptor. flags: OpenFlags.
 Napi::Value IoThreadObject::open(const Napi::CallbackInfo& info) {
   return number(info.Env(), open_endpoint(u32(info[0]), static_cast<uint8_t>(u32(info[1])), u32(info[2])));
@@ -40,16 +66,11 @@ int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
   Fd fd;
   if (int error = open_udp(family, &fd)) return error;
 
-  const struct {
-    uint32_t flag;
-    SocketOption option;
-  } requested[] = {{kOpenReuseAddress, SocketOption::reuse_address},
-                   {kOpenReusePort, SocketOption::reuse_port},
-                   {kOpenIpv6Only, SocketOption::ipv6_only}};
-  for (const auto& request : requested) {
-    if (!(flags & request.flag)) continue;
-    if (int error = ksocket::set_option(fd.get(), family, request.option, 1)) return error;
-  }
+  constexpr Requested kBeforeBind[] = {{kOpenReuseAddress, SocketOption::reuse_address},
+                                       {kOpenReusePort, SocketOption::reuse_port},
+                                       {kOpenIpv6Only, SocketOption::ipv6_only}};
+  if (int error = request(fd.get(), family, flags, kBeforeBind)) return error;
+  if (int error = request(fd.get(), family, flags, kMetadata)) return error;
   add_endpoint(id, family, flags, std::move(fd));
   return 0;
 }
@@ -69,8 +90,10 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   Fd fd(copy ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
   if (!fd) return number(info.Env(), -errno);
   if (fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK) < 0) return number(info.Env(), -errno);
-  Endpoint& endpoint =
-      add_endpoint(u32(info[0]), static_cast<uint8_t>(family), u32(given.Get("flags")), std::move(fd));
+  uint32_t flags = u32(given.Get("flags"));
+  if (int error = request(fd.get(), static_cast<uint8_t>(family), flags, kMetadata))
+    return number(info.Env(), error);
+  Endpoint& endpoint = add_endpoint(u32(info[0]), static_cast<uint8_t>(family), flags, std::move(fd));
   endpoint.held_elsewhere.store(true);
   endpoint.kernel_drops.forget(endpoint.fd.get());
   return number(info.Env(), 0);
@@ -89,8 +112,8 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   endpoint->drop_when_full = (flags & kOpenDropWhenFull) != 0;
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
-  // Where the kernel lacks it, the hop limit is unknown.
-  if (flags & kOpenReceiveTtl) ksocket::set_option(endpoint->fd.get(), family, SocketOption::receive_ttl, 1);
+  endpoint->receive_times = (flags & kOpenReceiveTimes) != 0;
+  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal)) endpoint->packet_infos = packet_infos_;
   if (options_.busy_poll_us > 0) {  // where the kernel has it, and we may
     auto usecs = static_cast<int>(options_.busy_poll_us);
     ksocket::set_option(endpoint->fd.get(), family, SocketOption::busy_poll, usecs);
@@ -98,6 +121,16 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   }
   thread_->add(endpoint);
   return *endpoint;
+}
+
+// lendPacketInfos(memory): a PacketInfo for each of the ring's slots, before a socket is opened that needs
+// them
+Napi::Value IoThreadObject::lend_packet_infos(const Napi::CallbackInfo& info) {
+  size_t bytes;
+  auto* memory = reinterpret_cast<PacketInfo*>(pin(info[0], &bytes));
+  if (bytes < ring_.slots * sizeof(PacketInfo)) return number(info.Env(), -EINVAL);
+  packet_infos_ = memory;
+  return number(info.Env(), 0);
 }
 
 // getFd(id) → the descriptor

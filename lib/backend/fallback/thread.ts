@@ -152,6 +152,11 @@ export class DgramThread implements NativeIoThread {
     return endpoint;
   }
 
+  /** node:dgram says nothing of what would be there. */
+  lendPacketInfos(): number {
+    return 0;
+  }
+
   getFd(id: number): number {
     return this.#of(id, () => ENOTSUP);
   }

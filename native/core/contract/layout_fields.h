@@ -32,11 +32,21 @@ namespace ksocket {
   X(D_SIZE, offsetof(Descriptor, size))                          \
   X(D_RESULT, offsetof(Descriptor, result))                      \
   X(D_USER_DATA, offsetof(Descriptor, user_data))                \
+  X(TOS_SAID, kTosSaid)                                          \
+  X(PACKET_INFO_BYTES, sizeof(PacketInfo))                       \
+  X(P_LOCAL, offsetof(PacketInfo, local))                        \
+  X(P_ANSWER_FROM, offsetof(PacketInfo, answer_from))            \
+  X(P_ORIGINAL, offsetof(PacketInfo, original))                  \
+  X(P_IFINDEX, offsetof(PacketInfo, ifindex))                    \
+  X(P_ORIGINAL_PORT, offsetof(PacketInfo, original_port))        \
+  X(P_LOCAL_FAMILY, offsetof(PacketInfo, local_family))          \
+  X(P_ORIGINAL_FAMILY, offsetof(PacketInfo, original_family))    \
   X(KIND_DATAGRAM, static_cast<int>(DescriptorKind::datagram))   \
   X(KIND_ERROR, static_cast<int>(DescriptorKind::error))         \
   X(KIND_SENT, static_cast<int>(DescriptorKind::sent))           \
   X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))     \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                \
+  X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))          \
   X(CONTROL_BYTES, sizeof(RingControl))                          \
   X(C_THREAD_ID, offsetof(RingControl, thread_id))               \
   X(C_HEAD, offsetof(RingControl, head))                         \

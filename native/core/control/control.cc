@@ -14,8 +14,9 @@ bool take(const cmsghdr& message, Field* field) {
 
 }  // namespace
 
-RxControl decode_control(const msghdr& header) {
+RxControl decode_control(const msghdr& header, PacketInfo* packet_info) {
   RxControl out;
+  if (packet_info != nullptr) *packet_info = {};
   msghdr* mutable_header = const_cast<msghdr*>(&header);  // CMSG_NXTHDR takes no const
   const uint8_t* end = static_cast<const uint8_t*>(header.msg_control) + header.msg_controllen;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(mutable_header, c)) {
@@ -25,7 +26,14 @@ RxControl decode_control(const msghdr& header) {
 #define X(name, type, level_v4, type_v4, Form_v4, level_v6, type_v6, Form_v6, option) \
   if (take<level_v4, type_v4, Form_v4>(*c, &out.name)) continue;                      \
   if (take<level_v6, type_v6, Form_v6>(*c, &out.name)) continue;
-    KSOCKET_RECEIVED_KINDS(X)
+    KSOCKET_THREAD_KINDS(X)
+    KSOCKET_METADATA_KINDS(X)
+#undef X
+    if (packet_info == nullptr) continue;
+#define X(name, type, level_v4, type_v4, Form_v4, level_v6, type_v6, Form_v6, option) \
+  if (take<level_v4, type_v4, Form_v4>(*c, packet_info)) continue;                    \
+  if (take<level_v6, type_v6, Form_v6>(*c, packet_info)) continue;
+    KSOCKET_PACKET_INFO_KINDS(X)
 #undef X
   }
   return out;

@@ -36,7 +36,8 @@ struct RxControl : Metadata {
   KSOCKET_THREAD_KINDS(X)
 #undef X
 };
-RxControl decode_control(const msghdr& header);
+// Without `packet_info` what would go there is not read. With it, all of it is written.
+RxControl decode_control(const msghdr& header, PacketInfo* packet_info = nullptr);
 
 // An adopted descriptor may have options on that we know nothing of, and the kernel puts the messages of
 // SOL_SOCKET (SO_TIMESTAMPING: 64 bytes and 32, SO_RCVMARK: 24) before GRO's: in a short buffer the segment

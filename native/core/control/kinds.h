@@ -11,8 +11,10 @@
 
 #include "core/base/kernel_names.h"
 #include "core/control/copied.h"
+#include "core/control/packet_info.h"
 #include "core/control/received_time.h"
 #include "core/control/segment_size.h"
+#include "core/control/traffic_class.h"
 
 namespace ksocket {
 
@@ -26,26 +28,43 @@ namespace ksocket {
 //
 //   segment_size  udp_cmsg_recv: the datagrams' size in a joined one
 //   kernel_drops  since the socket was made, modulo 2^32; only when there are any
-//   received_ns   CLOCK_REALTIME
 #define KSOCKET_THREAD_KINDS(X)                                                                      \
   X(segment_size, uint16_t, SOL_UDP, UDP_GRO, GroSegmentSize, SOL_UDP, UDP_GRO, GroSegmentSize, gro) \
   X(kernel_drops, std::optional<uint32_t>, SOL_SOCKET, SO_RXQ_OVFL, Copied<uint32_t>, SOL_SOCKET,    \
-    SO_RXQ_OVFL, Copied<uint32_t>, report_kernel_drops)                                              \
-  X(received_ns, uint64_t, SOL_SOCKET, SCM_TIMESTAMPNS, ReceivedTime, SOL_SOCKET, SCM_TIMESTAMPNS,   \
-    ReceivedTime, receive_times)
+    SO_RXQ_OVFL, Copied<uint32_t>, report_kernel_drops)
 
 // The same, for JavaScript: a field of Metadata, which travels with the datagram, and of Descriptor
 // (core/memory/layout.h).
 //
-//   ttl  ip_cmsg_recv_ttl, ip6_datagram_recv_common_ctl: the hop limit
+//   received_ns  CLOCK_REALTIME; of joined datagrams the first one's
+//   tos          ip_cmsg_recv_tos, ip6_datagram_recv_specific_ctl: with the ECN bits
+//   ttl          ip_cmsg_recv_ttl, ip6_datagram_recv_specific_ctl: the hop limit
 //
 // One number is right for all datagrams that GRO has joined: inet_gro_receive and ipv6_gro_receive end a
-// super-datagram where the hop limit changes. Before Linux 6.9 udp_gro_receive_segment did not heed that;
-// there it is the first datagram's.
-#define KSOCKET_METADATA_KINDS(X) \
+// super-datagram where the traffic class or the hop limit changes. Before Linux 6.9 udp_gro_receive_segment
+// did not heed that; there it is the first datagram's.
+#define KSOCKET_METADATA_KINDS(X)                                                                           \
+  X(received_ns, uint64_t, SOL_SOCKET, SCM_TIMESTAMPNS, ReceivedTime, SOL_SOCKET, SCM_TIMESTAMPNS,          \
+    ReceivedTime, receive_times)                                                                            \
+  X(tos, uint16_t, IPPROTO_IP, IP_TOS, TrafficClass<uint8_t>, IPPROTO_IPV6, IPV6_TCLASS, TrafficClass<int>, \
+    receive_tos)                                                                                            \
   X(ttl, uint8_t, IPPROTO_IP, IP_TTL, Copied<int>, IPPROTO_IPV6, IPV6_HOPLIMIT, Copied<int>, receive_ttl)
 
-#define KSOCKET_RECEIVED_KINDS(X) KSOCKET_THREAD_KINDS(X) KSOCKET_METADATA_KINDS(X)
+// The same, of sockets that have room for a PacketInfo: what is read is a part of that.
+//
+//   local     ip_cmsg_recv_pktinfo, ip6_datagram_recv_common_ctl. Of an IPv4 datagram a dual-stack socket is
+//   told
+//             twice, at IPv4's place last (udpv6_recvmsg)
+//   original  ip_cmsg_recv_dstaddr, ip6_datagram_recv_specific_ctl: the socket's own address where nobody
+//             redirects (TPROXY)
+#define KSOCKET_PACKET_INFO_KINDS(X)                                                                \
+  X(local, PacketInfo, IPPROTO_IP, IP_PKTINFO, LocalIpv4, IPPROTO_IPV6, IPV6_PKTINFO, LocalIpv6,    \
+    receive_local)                                                                                  \
+  X(original, PacketInfo, IPPROTO_IP, IP_ORIGDSTADDR, OriginalIpv4, IPPROTO_IPV6, IPV6_ORIGDSTADDR, \
+    OriginalIpv6, receive_original)
+
+#define KSOCKET_RECEIVED_KINDS(X) \
+  KSOCKET_THREAD_KINDS(X) KSOCKET_METADATA_KINDS(X) KSOCKET_PACKET_INFO_KINDS(X)
 
 // X(name, value, IPv4 level, IPv4 type, IPv6 level, IPv6 type)
 //

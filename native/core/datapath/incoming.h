@@ -15,10 +15,11 @@ struct Incoming {
   uint16_t segment_size;  // 0: a single datagram
   Address from;
   Metadata metadata = {};
+  const PacketInfo* packet_info = nullptr;  // of sockets that ask for it
 
   // Some of it; what was said of the whole holds for each of its datagrams.
   Incoming part(uint32_t part_offset, uint32_t part_length, uint16_t part_segment_size) const {
-    return {part_offset, part_length, part_segment_size, from, metadata};
+    return {part_offset, part_length, part_segment_size, from, metadata, packet_info};
   }
 };
 

@@ -158,11 +158,14 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = batch_.message(i);
-    RxControl control = message.header.msg_controllen > 0 ? decode_control(message.header) : RxControl{};
+    RxControl control;
+    PacketInfo* info = endpoint.packet_infos != nullptr ? &packet_infos()[i] : nullptr;
+    if (message.header.msg_controllen > 0 || info != nullptr) control = decode_control(message.header, info);
+    if (info != nullptr && endpoint.family == 6) map_ipv4(info);
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
     // Made in its place: to copy what was just written in pieces is a store-forwarding stall.
-    new (&incoming_[i])
-        Incoming{RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i)), control};
+    new (&incoming_[i]) Incoming{
+        RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i)), control, info};
 
     uint32_t segments = segments_of(message.length, segment_size);
     datagrams += segments;
@@ -182,6 +185,11 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
     counters.add(Counter::rx_gro_batches, joined);
     counters.add(Counter::rx_gro_segments, joined_segments);
   }
+}
+
+PacketInfo* RxTurn::packet_infos() {
+  if (!packet_infos_) packet_infos_ = std::make_unique<PacketInfo[]>(RxBatch::kSlots);
+  return packet_infos_.get();
 }
 
 void RxTurn::deliver(Endpoint& endpoint, const Incoming& datagram) {
@@ -222,11 +230,14 @@ void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   record->socket_id = endpoint.id;
   record->kind = DescriptorKind::datagram;
   record->segment_size = segment_size;
-  record->flags = truncated ? kTruncated : 0;
+  const PacketInfo* info = datagram.packet_info;
+  record->flags =
+      static_cast<uint16_t>((truncated ? kTruncated : 0) | (info != nullptr ? kHasPacketInfo : 0));
   record->size = length;
   record->peer_id = peer.id;
   write_address(datagram.from, record);
   write_metadata(datagram.metadata, record);
+  if (info != nullptr) endpoint.packet_infos[ring_.slot_of(*record)] = *info;
   if (truncated) endpoint.counters.add(Counter::rx_truncated, 1);
   if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
 }

@@ -2,6 +2,7 @@
 // into the ring if JavaScript wants it.
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include "core/datapath/peer_table.h"
@@ -51,6 +52,7 @@ class RxTurn {
   void grow_buffer(Endpoint& endpoint);
   void note_traffic(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);
+  PacketInfo* packet_infos();
   void deliver(Endpoint& endpoint, const Incoming& datagram);
   void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
   void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
@@ -66,6 +68,7 @@ class RxTurn {
   Counters thread_counters_;
   RxBatch batch_;
   Incoming incoming_[RxBatch::kSlots];
+  std::unique_ptr<PacketInfo[]> packet_infos_;  // of those, once a socket wants them
   RxRound round_;
   bool yields_ = false;  // in the present turn: what does not fit is the socket's own fault
 };

@@ -30,7 +30,8 @@ enum class DescriptorKind : uint8_t {
 };
 
 enum DescriptorFlags : uint16_t {
-  kTruncated = 1 << 0,  // `size` is the datagram's full length, `length` what was kept
+  kTruncated = 1 << 0,      // `size` is the datagram's full length, `length` what was kept
+  kHasPacketInfo = 1 << 1,  // the slot's PacketInfo is about this datagram
 };
 
 // One datagram (or, with segment_size != 0, one GRO super-datagram whose segments are all segment_size bytes
@@ -51,14 +52,34 @@ struct alignas(64) Descriptor {
     uint32_t size;   // received: the full length on the wire
     int32_t result;  // sent: bytes or -errno; error: -errno
   };
-  uint64_t user_data;  // sent: the sender's number of this datagram
   // Received: what the kernel said beside the datagram, a field for each of KSOCKET_METADATA_KINDS
   // (core/control/kinds.h); 0 where it was not asked for.
+  union {
+    uint64_t user_data;    // sent: the sender's number of this datagram
+    uint64_t received_ns;  // received: when, CLOCK_REALTIME
+  };
+  uint16_t tos;         // kTosSaid | IPv4's type of service, IPv6's traffic class
   uint8_t ttl;          // as it arrived: IPv4's time to live, IPv6's hop limit
-  uint8_t reserved[7];  // for kinds to come; nobody writes or reads them
+  uint8_t reserved[5];  // for kinds to come; nobody writes or reads them
 };
 static_assert(sizeof(Descriptor) == 64);
 static_assert(offsetof(Descriptor, address) == 24 && offsetof(Descriptor, user_data) == 48);
+
+// A traffic class of 0 is one, too.
+inline constexpr uint16_t kTosSaid = 0x100;
+
+// What is too long for a Descriptor, of sockets that ask for it: that of the record in slot n is the n-th of
+// an array of its own, which is made for the first of them.
+struct alignas(64) PacketInfo {
+  uint8_t local[16];        // the address that the datagram was sent to, as Descriptor::address
+  uint8_t answer_from[16];  // ours that an answer comes from; 0: the kernel is to choose
+  uint8_t original[16];     // where it was sent before the kernel redirected it here (IP_RECVORIGDSTADDR)
+  uint32_t ifindex;         // of the interface that it came in by
+  uint16_t original_port;   // host byte order
+  uint8_t local_family;     // 4 or 6; 0: not said
+  uint8_t original_family;
+};
+static_assert(sizeof(PacketInfo) == sizeof(Descriptor));  // what finds the one finds the other
 
 // How many datagrams `length` bytes of payload are.
 constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {

@@ -90,6 +90,9 @@ class RxRingOn {
   }
   uint8_t* payload(const Descriptor& record) { return memory_.arena + record.offset; }
   uint8_t* arena() { return memory_.arena; }
+  uint32_t slot_of(const Descriptor& record) const {
+    return static_cast<uint32_t>(&record - memory_.descriptors);
+  }
 
   // The consumer's cursor: how many records it has consumed, modulo 2^32. From any thread.
   uint32_t consumed() const { return cell(memory_.control->tail).load(std::memory_order_relaxed); }

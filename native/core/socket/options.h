@@ -23,7 +23,10 @@ namespace ksocket {
   X(receive_times, SOL_SOCKET, SO_TIMESTAMPNS, SOL_SOCKET, SO_TIMESTAMPNS)                \
   X(busy_poll, SOL_SOCKET, SO_BUSY_POLL, SOL_SOCKET, SO_BUSY_POLL)                        \
   X(prefer_busy_poll, SOL_SOCKET, SO_PREFER_BUSY_POLL, SOL_SOCKET, SO_PREFER_BUSY_POLL)   \
-  X(receive_ttl, IPPROTO_IP, IP_RECVTTL, IPPROTO_IPV6, IPV6_RECVHOPLIMIT)
+  X(receive_ttl, IPPROTO_IP, IP_RECVTTL, IPPROTO_IPV6, IPV6_RECVHOPLIMIT)                 \
+  X(receive_tos, IPPROTO_IP, IP_RECVTOS, IPPROTO_IPV6, IPV6_RECVTCLASS)                   \
+  X(receive_local, IPPROTO_IP, IP_PKTINFO, IPPROTO_IPV6, IPV6_RECVPKTINFO)                \
+  X(receive_original, IPPROTO_IP, IP_RECVORIGDSTADDR, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR)
 
 enum class SocketOption : uint32_t {
 #define X(name, ...) name,
