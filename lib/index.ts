@@ -35,6 +35,7 @@ export { createServer, Server, type ServerEvents } from './server/server.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
 export type { SocketOptions } from './socket/options.js';
 export type { Peer } from './socket/peer.js';
+export type { SendOptions } from './socket/send-options.js';
 export { createSocket, Socket } from './socket/socket.js';
 export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';
@@ -47,6 +48,8 @@ export type {
   ThreadStats,
 } from './thread/counters.js';
 export type { RemoteInfo } from './thread/endpoint.js';
+export type { Metadata, MetadataOptions, MetadataWish, OriginalDestination } from './thread/metadata.js';
+export type { SendMetadata } from './thread/send-more.js';
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
 const dgram: {

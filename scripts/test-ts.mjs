@@ -37,6 +37,7 @@ const NOT_ON_DGRAM = [
   'socket/refusals', // a kernel that is made to refuse
   'socket/sharing', // of the loop with the thread
   'socket/super-datagrams', // GRO
+  'socket/wire', // what the kernel says beside a datagram, and is told
 ];
 
 const { values: options, positionals: filters } = parseArgs({

@@ -7,6 +7,7 @@ export interface ThreadMemory {
   descriptors: Uint8Array;
   arena: Uint8Array;
   txDescriptors: Uint8Array;
+  txSources: Uint8Array;
   txArena: Uint8Array;
 }
 
@@ -67,8 +68,11 @@ export interface NativeIoThread {
   /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
    * `libuv`. `family` is what the caller takes it for. */
   adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean; family: number }): number;
-  /** PACKET_INFO_BYTES for each of the ring's records, before a socket is opened that wants them. */
-  lendPacketInfos(memory: Uint8Array): number;
+  /** Only where the kernel can be asked: PACKET_INFO_BYTES for each of the ring's records, before a socket is opened that
+   * wants them. */
+  lendPacketInfos?(memory: Uint8Array): number;
+  /** The same: as if the socket were opened with OPEN_RECEIVE_LOCAL, from the next datagram on. */
+  receiveLocal?(id: number): number;
   /** -EBADF: it has none; -ENOTSUP: one that nobody can see. */
   getFd(id: number): number;
   /** A duplicate, for the caller to close. */
@@ -144,6 +148,7 @@ export type SteadyCall =
   | 'getEngineName'
   | 'addCounters'
   | 'lendPacketInfos'
+  | 'receiveLocal'
   | 'getFd'
   | 'getName'
   | 'getOption'

@@ -16,6 +16,11 @@ export const D_SCOPE_ID = 40;
 export const D_SIZE = 44;
 export const D_RESULT = 44;
 export const D_USER_DATA = 48;
+export const D_SOURCE = 62;
+export const SOURCE_BYTES = 32;
+export const S_ADDRESS = 0;
+export const S_IFINDEX = 16;
+export const FLAG_SAYS_MORE = 4;
 export const TOS_SAID = 256;
 export const PACKET_INFO_BYTES = 64;
 export const P_LOCAL = 0;
@@ -52,7 +57,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2768987648;
+export const LAYOUT_HASH = 2116231338;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;

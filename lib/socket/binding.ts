@@ -2,17 +2,27 @@
 // made elsewhere; and what has to wait for it.
 import { EventEmitter } from 'node:events';
 import type { AskedBack } from '../backend/contract.js';
-import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_PORT } from '../backend/layout.js';
+import {
+  DATAGRAM_BYTES_MAX,
+  OPEN_IPV6_ONLY,
+  OPEN_OPTIONAL_SHIFT,
+  OPEN_RECEIVE_LOCAL,
+  OPEN_REUSE_PORT,
+} from '../backend/layout.js';
 import { backend } from '../backend/load.js';
 import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { hasLibuv, netIsDenied, nextTick } from '../base/runtime.js';
 import { bindThroughPrimary, checkFdType, type Shared, sharesPorts } from '../dgram/inherited.js';
-import { parseLiteral } from '../thread/address.js';
+import { isAny, parseLiteral } from '../thread/address.js';
 import { isOurs } from '../thread/io-thread.js';
 import type { SocketCore } from './core.js';
 import { bufferSize } from './kernel-options.js';
 import { literalOf, resolve } from './resolve.js';
+
+// Of one that is bound to all addresses and takes batches, which it may answer: from the address that was asked. Where the
+// kernel does not say which one that was, it goes on choosing.
+const TOLD_LOCAL = OPEN_RECEIVE_LOCAL | (OPEN_RECEIVE_LOCAL << OPEN_OPTIONAL_SHIFT);
 
 /** The caller has checked that the socket is unbound. `exclusive`: do not share the port with a cluster's other
  * workers. */
@@ -109,10 +119,12 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
   try {
     if (netIsDenied()) return errors.accessDenied('bind', ip);
     const wrongFlag = !core.family.dualStack && (core.flags & OPEN_IPV6_ONLY) !== 0;
-    if (wrongFlag || parseLiteral(core.family, String(ip)) === null) {
+    const parsed = parseLiteral(core.family, String(ip));
+    if (wrongFlag || parsed === null) {
       return errors.exceptionWithHostPort(EINVAL, 'bind', ip, port);
     }
     const number = Number(port || 0) & 0xffff;
+    if (core.wantsBatches && isAny(parsed)) core.flags |= TOLD_LOCAL;
     const { recvBufferSize, sendBufferSize } = core.options;
     // Mostly nothing is to be done in between: a native call instead of three.
     const atOnce = core.thread === undefined && !recvBufferSize && !sendBufferSize;

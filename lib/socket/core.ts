@@ -3,6 +3,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { addAbortListener } from 'node:events';
 import type { BlockList } from 'node:net';
+import { OPEN_RECEIVE_LOCAL } from '../backend/layout.js';
 import { ECANCELED } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
@@ -13,6 +14,8 @@ import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesLone, TakesSendResults } from '../thread/endpoint.js';
 import type { IoThread } from '../thread/io-thread.js';
 import type { MetadataKind } from '../thread/metadata.js';
+import type { Question } from '../thread/records.js';
+import type { SendMore } from '../thread/send-more.js';
 import type { KnownNames } from './known-names.js';
 import type { CheckedSocketOptions } from './options.js';
 import { Place } from './place.js';
@@ -32,11 +35,14 @@ export class SocketCore
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
   /** What waits for the bind. */
   queue: (() => void)[] | undefined;
+  /** What is said of each datagram that is sent, unless it says something else. */
+  sendDefaults: SendMore | undefined;
   readonly lookup: Lookup | undefined;
   readonly names: KnownNames | undefined;
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
   #refd = true;
   #alone = 0; // datagrams that came alone while the thread did not know our async context
+  #answersAsAsked = false;
   #stopped = false; // nothing is emitted any more
   #state: SocketState | undefined; // made when somebody asks
 
@@ -82,9 +88,20 @@ export class SocketCore
 
   onBatch(batch: Batch): void {
     if (this.#stopped) return;
+    if (!this.#answersAsAsked) this.#answerAsAsked();
     this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
     this.thread?.sender.passEvent();
+  }
+
+  // Whoever takes batches may answer them: from the address that was asked, where that can be one of several.
+  #answerAsAsked(): void {
+    this.#answersAsAsked = true;
+    const { thread } = this;
+    if ((this.flags & OPEN_RECEIVE_LOCAL) !== 0 || thread === undefined) return;
+    if (this.connectState === 'connected' || this.name(false).address !== this.family.any) return;
+    thread.providePacketInfos();
+    thread.native.receiveLocal?.(this.id); // where the kernel cannot, it goes on choosing
   }
 
   #isBlocked({ address }: RemoteInfo): boolean {
@@ -112,11 +129,12 @@ export class SocketCore
     this.#resource.runInAsyncScope(() => this.face.emit('drain'));
   }
 
-  reply(words: Uint32Array, at: number, data: Payload, callback: SendCallback | undefined): void {
+  reply(question: Question, data: Payload, callback: SendCallback | undefined): void {
     const payload = bytesOfPayload(data, 'data');
     const connected = this.connectState === 'connected';
     const listener = callback && sentListener(this, callback, true, undefined, undefined);
-    const errno = this.running().sender.reply(this.id, connected, words, at, payload, listener);
+    const { sender } = this.running();
+    const errno = sender.reply(this.id, connected, question, payload, listener, this.sendDefaults);
     if (errno !== 0) listener?.(errno);
   }
 

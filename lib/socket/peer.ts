@@ -1,7 +1,9 @@
 // A destination that is checked and packed once: socket.peer().
 import type { Family } from '../base/family.js';
-import { validatePort } from '../base/validate.js';
+import { refuseUnknown } from '../base/known-keys.js';
+import { validateObject, validatePort } from '../base/validate.js';
 import { type Destination, literalDestination } from '../thread/destination.js';
+import { moreOf, type SendMore, sendMetadataKeys } from '../thread/send-more.js';
 
 /**
  * Where to send to, made by `socket.peer(address, port)`; for any socket of that family. `send()` and `sendMany()` take
@@ -34,10 +36,19 @@ class PreparedPeer implements Peer {
 }
 
 /** @throws ERR_SOCKET_BAD_PORT, ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what is no literal of the family */
-export function makePeer(family: Family, address: unknown, port: unknown): Peer {
+export function makePeer(family: Family, address: unknown, port: unknown, options: unknown): Peer {
   const number = validatePort(port, 'Port', false);
-  const destination = literalDestination(family, address, number, 'address');
+  let destination = literalDestination(family, address, number, 'address');
+  if (options !== undefined) destination = { ...destination, more: onlyMore(family, options) };
   return new PreparedPeer(family, address as string, number, destination);
+}
+
+/** Of options that have no destination: what is said.
+ * @throws ERR_INVALID_ARG_VALUE for one that is not known, and as moreOf */
+export function onlyMore(family: Family, options: unknown): SendMore | undefined {
+  validateObject(options, 'options');
+  refuseUnknown(options, 'options', sendMetadataKeys);
+  return moreOf(family, options, 'options', undefined);
 }
 
 /** What `makePeer` has packed; undefined for anything else, however much it looks like a peer. */

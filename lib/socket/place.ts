@@ -7,6 +7,7 @@ import { type Family, familyOfAddress } from '../base/family.js';
 import type { Loan } from '../dgram/inherited.js';
 import { type Snapshot, type Stats, zeroStats } from '../thread/counters.js';
 import { dedicatedThread, handOver, type IoThread, openEndpoints, sharedThread } from '../thread/io-thread.js';
+import { NEED_PACKET_INFO } from '../thread/metadata.js';
 import type { SentListener } from '../thread/sender.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { AddressInfo, Face } from './types.js';
@@ -48,7 +49,7 @@ export class Place {
   settle(): number {
     try {
       const thread = this.options.thread ? dedicatedThread(this.options.thread) : sharedThread();
-      if (this.options.metadata?.some((kind) => kind.needsPacketInfo)) thread.providePacketInfos();
+      if ((this.flags & NEED_PACKET_INFO) !== 0) thread.providePacketInfos();
       this.id = thread.reserve();
       this.thread = thread;
       return 0;

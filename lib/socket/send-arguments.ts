@@ -14,6 +14,7 @@ import {
 } from '../base/payload.js';
 import { validatePort, validateString } from '../base/validate.js';
 import { isPeer, type Peer } from './peer.js';
+import { checkSendOptions, isSendOptions, refuseBesidePeer, type SendOptions } from './send-options.js';
 
 export type Address = string | null | undefined;
 
@@ -24,6 +25,8 @@ export interface SendArguments {
   /** As given: undefined, null and '' mean the loopback address. */
   address: Address;
   callback: SendCallback | undefined;
+  /** What is said besides. */
+  options?: SendOptions | undefined;
 }
 
 /** `offset` and `length` count bytes of a string's UTF-8, too. */
@@ -66,6 +69,32 @@ export function keptPayload(payload: Uint8Array | Uint8Array[]): Buffer {
   return kept;
 }
 
+/** (msg, options[, callback]). The options are read once, here. */
+function ofOptions(connected: boolean, payload: unknown, given: object, callback: unknown): SendArguments {
+  checkSendOptions(given);
+  const options = { ...given };
+  const { port, address, peer } = options;
+  const out: SendArguments = {
+    payload: toPayload(payload),
+    port: undefined,
+    address: undefined,
+    callback: typeof callback === 'function' ? (callback as SendCallback) : undefined,
+    options,
+  };
+  if (connected) {
+    if (port !== undefined || address !== undefined || peer !== undefined) throw errors.isConnected();
+  } else if (peer !== undefined) {
+    if (!isPeer(peer)) throw errors.invalidArgType('options.peer', 'what socket.peer() returns', peer);
+    refuseBesidePeer(options);
+    out.port = peer;
+  } else {
+    out.port = validatePort(port, 'Port', false);
+    if (address !== undefined && address !== null) validateString(address, 'options.address');
+    out.address = address;
+  }
+  return out;
+}
+
 /** (msg, port[, address][, callback]) or (msg, offset, length, port[, address][, callback]), where a peer may stand for
  * port and address; on a connected socket (msg[, callback]) or (msg, offset, length[, callback]). */
 export function parseSendArguments(
@@ -77,6 +106,9 @@ export function parseSendArguments(
   address: unknown,
   callback: unknown,
 ): SendArguments {
+  if (typeof offset === 'object' && isSendOptions(offset)) {
+    return ofOptions(connected, payload, offset, length);
+  }
   if (connected) {
     if (isPeer(offset)) throw errors.isConnected();
     if (typeof length === 'number') {

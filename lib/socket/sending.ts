@@ -1,42 +1,54 @@
 // From send() to the thread's staging memory (lib/thread/staging.ts), with node:dgram's contract of what happens when.
 import { EINVAL, EISCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
-import { refuseUnknown } from '../base/known-keys.js';
 import { bytesOfPayload, lengthOf, type SendCallback } from '../base/payload.js';
 import { nextTick, setImmediate } from '../base/runtime.js';
-import { validateInteger, validateObject, validatePort } from '../base/validate.js';
+import { validateInteger } from '../base/validate.js';
 import { parseLiteral } from '../thread/address.js';
-import { CONNECTED, type Destination, literalDestination } from '../thread/destination.js';
+import { CONNECTED, type Destination } from '../thread/destination.js';
 import type { IoThread } from '../thread/io-thread.js';
+import { moreOf, type SendMore } from '../thread/send-more.js';
 import { whenBound } from './binding.js';
 import { isBlocked, type SocketCore } from './core.js';
-import { destinationOf, isPeer } from './peer.js';
+import { isPeer } from './peer.js';
 import { literalOf, resolve } from './resolve.js';
 import { type Address, keptPayload, type SendArguments } from './send-arguments.js';
+import {
+  checkSendOptions,
+  destinationOfOptions,
+  destinationOfPeer,
+  moreToSay,
+  type SendOptions,
+} from './send-options.js';
 import { sentListener } from './sent-listener.js';
 
 /** The socket is bound. */
-export function send(core: SocketCore, { payload, port, address, callback }: SendArguments): void {
+export function send(core: SocketCore, { payload, port, address, callback, options }: SendArguments): void {
   core.checkRunning();
   if (typeof port === 'object') {
-    const { address: ip } = destinationOfPeer(core, port, 'peer');
-    if (core.connectState === 'connecting') stageResolved(core, keptPayload(payload), port.port, ip, ip, callback);
-    else stage(core, payload, port.port, ip, ip, false, callback);
+    const { address: ip, more: said } = destinationOfPeer(core, port, 'peer');
+    const more = options === undefined ? said : moreOf(core.family, options, 'options', said);
+    if (core.connectState === 'connecting') {
+      stageResolved(core, keptPayload(payload), port.port, ip, ip, callback, more);
+    } else {
+      stage(core, payload, port.port, ip, ip, false, callback, more);
+    }
     return;
   }
+  const more = options === undefined ? core.sendDefaults : moreToSay(core, options);
   const host = address || core.family.loopback;
   // While connect() is under way a send takes its turn, as its result depends on it.
   const ip = port === undefined || core.connectState === 'connecting' ? undefined : literalOf(core, host);
   if (port === undefined || ip !== undefined) {
-    stage(core, payload, port, ip ?? host, address, port === undefined, callback);
+    stage(core, payload, port, ip ?? host, address, port === undefined, callback, more);
   } else {
-    stageResolved(core, keptPayload(payload), port, host, address, callback);
+    stageResolved(core, keptPayload(payload), port, host, address, callback, more);
   }
 }
 
 /** What is sent to several places: payload, port, address, …, or payload, peer, …; on a connected socket payloads. */
 export function sendMany(core: SocketCore, list: readonly unknown[]): number {
-  if (core.connectState === 'connected') return sendList(core, list, CONNECTED);
+  if (core.connectState === 'connected') return sendList(core, list, { ...CONNECTED, more: core.sendDefaults });
   const isBlocked = blockListOf(core);
   if (isPeer(list[1])) {
     if (list.length % 2 !== 0) {
@@ -52,19 +64,21 @@ export function sendMany(core: SocketCore, list: readonly unknown[]): number {
   if (list.length % 3 !== 0) {
     throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 3: data, port, address');
   }
-  return sendRun(core, list.length / 3, ({ lists }) => lists.sendTriples(core.id, core.family, list, isBlocked));
+  return sendRun(core, list.length / 3, ({ lists }) =>
+    lists.sendTriples(core.id, core.family, list, isBlocked, core.sendDefaults),
+  );
 }
 
 /** What is sent to one place. */
 export function sendManyTo(core: SocketCore, list: readonly unknown[], options: unknown): number {
-  if (!isPeer(options)) checkOptions(options, ['port', 'address', 'peer']);
-  return sendList(core, list, destinationOfOptions(core, options as SendOptions));
+  if (!isPeer(options)) checkSendOptions(options);
+  return sendList(core, list, destinationOfOptions(core, options));
 }
 
 /** One piece of memory, cut into datagrams. */
 export function sendSegments(core: SocketCore, payload: unknown, options: unknown): number {
-  checkOptions(options, ['segmentSize', 'port', 'address', 'peer']);
-  const { segmentSize } = options as SendOptions;
+  checkSendOptions(options, ['segmentSize']);
+  const { segmentSize } = options as { segmentSize?: unknown };
   validateInteger(segmentSize, 'options.segmentSize', 1, core.family.payloadBytesMax);
   const destination = destinationOfOptions(core, options as SendOptions);
   const bytes = bytesOfPayload(payload, 'bytes');
@@ -102,50 +116,12 @@ function sendRun(core: SocketCore, all: number, send: (thread: IoThread) => numb
   return taken;
 }
 
-interface SendOptions {
-  segmentSize?: unknown;
-  port?: unknown;
-  address?: unknown;
-  peer?: unknown;
-}
-
-function checkOptions(options: unknown, known: readonly string[]): void {
-  validateObject(options, 'options');
-  refuseUnknown(options, 'options', known);
-}
-
-function destinationOfOptions(core: SocketCore, options: SendOptions): Destination {
-  const { port, address } = options;
-  const peer = isPeer(options) ? options : options.peer;
-  if (core.connectState === 'connected') {
-    if (port === undefined && address === undefined && peer === undefined) return CONNECTED;
-    throw errors.isConnected();
-  }
-  if (peer === undefined) {
-    return literalDestination(core.family, address, validatePort(port, 'Port', false), 'options.address');
-  }
-  if (peer !== options && (port !== undefined || address !== undefined)) {
-    throw errors.invalidArgValue('options.peer', peer, 'must be alone: it has port and address');
-  }
-  return destinationOfPeer(core, peer, peer === options ? 'options' : 'options.peer');
-}
-
-/** @throws ERR_INVALID_ARG_TYPE for what socket.peer() has not made, ERR_INVALID_ARG_VALUE for one of another family */
-function destinationOfPeer(core: SocketCore, value: unknown, name: string): Destination {
-  const destination = destinationOf(value);
-  if (destination === undefined) throw errors.invalidArgType(name, 'what socket.peer() returns', value);
-  if (destination.to?.family !== core.family.number) {
-    throw errors.invalidArgValue(name, value, `must be an ${core.family.name} peer`);
-  }
-  return destination;
-}
-
 function blockListOf({ options: { sendBlockList } }: SocketCore): ((address: string) => boolean) | undefined {
   return sendBlockList && ((address) => isBlocked(sendBlockList, address));
 }
 
 function blocks(core: SocketCore, destination: Destination): boolean {
-  return destination !== CONNECTED && (blockListOf(core)?.(destination.address) ?? false);
+  return destination.to !== null && (blockListOf(core)?.(destination.address) ?? false);
 }
 
 /** Datagrams and bytes that wait because the kernel's send buffer is full. */
@@ -165,6 +141,7 @@ function stage(
   address: Address,
   atOnce: boolean,
   callback: SendCallback | undefined,
+  more: SendMore | undefined,
 ): void {
   const { sendBlockList } = core.options;
   if (sendBlockList && port !== undefined && isBlocked(sendBlockList, ip)) {
@@ -176,7 +153,7 @@ function stage(
   let errno: number;
   if (port !== undefined && to === null) errno = EINVAL;
   else if (port !== undefined && core.connectState === 'connected') errno = EISCONN;
-  else errno = core.running().sender.send(core.id, to, port ?? 0, payload, !atOnce, listener);
+  else errno = core.running().sender.send(core.id, to, port ?? 0, payload, !atOnce, listener, more);
   if (errno !== 0) listener?.(errno);
 }
 
@@ -187,10 +164,11 @@ function stageResolved(
   host: string,
   address: Address,
   callback: SendCallback | undefined,
+  more: SendMore | undefined,
 ): void {
   resolve(core, host, (error, ip) => {
     if (error === undefined) {
-      if (!core.closed) stage(core, payload, port, ip, address, true, callback);
+      if (!core.closed) stage(core, payload, port, ip, address, true, callback, more);
     } else if (callback) {
       nextTick(callback as (error: Error) => void, error);
     } else {

@@ -14,14 +14,16 @@ import { fdOf, isUvHandle, type UvHandle } from '../dgram/inherited.js';
 import { deprecatedProperties, stateSymbol } from '../dgram/state.js';
 import type { Stats } from '../thread/counters.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
+import type { SendMetadata } from '../thread/send-more.js';
 import * as binding from './binding.js';
 import * as connecting from './connecting.js';
 import { SocketCore } from './core.js';
 import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions } from './options.js';
-import { makePeer, type Peer } from './peer.js';
+import { makePeer, onlyMore, type Peer } from './peer.js';
 import { keptPayload, parseSendArguments } from './send-arguments.js';
+import type { SendOptions } from './send-options.js';
 import * as sending from './sending.js';
 import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
 
@@ -90,6 +92,9 @@ export interface Socket extends EventEmitter<SocketEvents> {
   send(msg: Payload | readonly Payload[], port?: number, callback?: SendCallback): void;
   send(msg: Payload | readonly Payload[], callback?: SendCallback): void;
   send(msg: Payload | readonly Payload[], peer: Peer, callback?: SendCallback): void;
+  /** The same with what else is to be said of the datagram; the options are read before this returns.
+   * @throws ERR_INVALID_ARG_VALUE, ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_KSOCKET_NEEDS_ADDON */
+  send(msg: Payload | readonly Payload[], options: SendOptions, callback?: SendCallback): void;
   send(msg: Payload, offset: number, length: number, peer: Peer, callback?: SendCallback): void;
   send(msg: Payload, offset: number, length: number, port?: number, address?: string, callback?: SendCallback): void;
   send(msg: Payload, offset: number, length: number, port?: number, callback?: SendCallback): void;
@@ -109,24 +114,28 @@ export interface Socket extends EventEmitter<SocketEvents> {
   /** The same as `[data, peer, …]`. */
   sendMany(list: readonly (Payload | Peer)[]): number;
   /** The same of datagrams that all go to one place, which costs less. */
-  sendMany(list: readonly Payload[], to: Peer | { peer: Peer } | { port: number; address: string }): number;
+  sendMany(list: readonly Payload[], to: Peer | SendOptions): number;
   /**
    * The same of one piece of memory, cut into datagrams of `segmentSize` bytes, of which the last may be shorter. On a
    * connected socket `segmentSize` alone.
    * @returns how many datagrams were taken: go on at `bytes.subarray(taken * segmentSize)`
    * @throws ERR_OUT_OF_RANGE for a size that no datagram has
    */
-  sendMany(
-    bytes: Payload,
-    options: { segmentSize: number; peer?: Peer } | { segmentSize: number; port: number; address: string },
-  ): number;
+  sendMany(bytes: Payload, options: SendOptions & { segmentSize: number }): number;
 
   /**
    * A destination that is checked and packed once: `send()` and `sendMany()` take it in the place of port and address,
    * of every socket of this family.
-   * @throws ERR_INVALID_ARG_VALUE for what is no IP literal, ERR_SOCKET_BAD_PORT
+   * `options`: what is said of each datagram that goes there.
+   * @throws ERR_INVALID_ARG_VALUE for what is no IP literal, ERR_SOCKET_BAD_PORT, and as `send` for the options
    */
-  peer(address: string, port: number): Peer;
+  peer(address: string, port: number, options?: SendMetadata): Peer;
+  /**
+   * What is said of each datagram that says nothing else, from now on: of all that `send()`, `sendMany()` and
+   * `batch.reply()` send. With null nothing any more.
+   * @throws as `send` for its options
+   */
+  setSendDefaults(options: SendMetadata | null): this;
 
   /** Bytes that wait because the kernel's send buffer is full. */
   getSendQueueSize(): number;
@@ -287,7 +296,10 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     else {
       // What has to wait is sent by the method again, as in node:dgram: those who wrap it see both.
       const kept = { ...parsed, payload: keptPayload(parsed.payload) };
-      const again = () => this.send(kept.payload, kept.port as number, kept.address as string, kept.callback);
+      const again = () =>
+        kept.options === undefined
+          ? this.send(kept.payload, kept.port as number, kept.address as string, kept.callback)
+          : this.send(kept.payload, kept.options, kept.callback);
       binding.whenBound(core, () => sending.send(core, kept), again);
     }
   },
@@ -309,8 +321,16 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
     return sending.sendSegments(core, given, options);
   },
 
-  peer(address, port) {
-    return makePeer(this[kCore].family, address, port);
+  peer(address, port, options?: unknown) {
+    return makePeer(this[kCore].family, address, port, options);
+  },
+
+  setSendDefaults(options) {
+    const core = this[kCore];
+    core.checkRunning();
+    core.sendDefaults = options === null ? undefined : onlyMore(core.family, options);
+    core.handOver();
+    return this;
   },
 
   getSendQueueSize() {

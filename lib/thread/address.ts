@@ -49,6 +49,11 @@ export function parseLiteral(family: Family, text: string): ParsedAddress | null
   return result;
 }
 
+/** Does it stand for every address of the machine? */
+export function isAny({ words }: ParsedAddress): boolean {
+  return (words[0] | words[1] | words[2] | words[3]) === 0;
+}
+
 const WORD = D_ADDRESS >> 2;
 const KEY_WORDS = 6;
 const PAGE_BITS = 8;

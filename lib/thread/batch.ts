@@ -14,7 +14,7 @@ import {
   receivedUsOf,
   ttlOf,
 } from './metadata.js';
-import type { ReceivedRecords } from './records.js';
+import type { Question, ReceivedRecords } from './records.js';
 
 /** The datagrams of one batch at most. */
 const BATCH_DATAGRAMS_MAX = 2048;
@@ -36,8 +36,7 @@ export interface BatchDatagram extends Metadata {
 export interface Replier {
   /** What iteration says of each datagram besides. */
   readonly metadata?: readonly MetadataKind[] | undefined;
-  /** `words[at]` is the first word of the record to answer. */
-  reply(words: Uint32Array, at: number, payload: Payload, callback: SendCallback | undefined): void;
+  reply(question: Question, payload: Payload, callback: SendCallback | undefined): void;
 }
 
 /**
@@ -157,10 +156,13 @@ export class Batch implements Iterable<BatchDatagram> {
     return this.#offsets[i];
   }
 
-  /** Answers the sender of datagram `i`. Leaves with all other answers when the listener has returned. */
+  /** Answers the sender of datagram `i`, from the address that it was sent to where that is known: with `receiveLocal`, and
+   * on a socket that is bound to all addresses. Leaves with all other answers when the listener has returned. */
   reply(i: number, data: Payload, callback?: SendCallback): void {
     const at = this.#at(i);
-    (this.#replier as Replier).reply(this.#records.words, at, data, callback);
+    const { words } = this.#records;
+    const question = { words, at, info: this.#records.packetInfo(at)?.words };
+    (this.#replier as Replier).reply(question, data, callback);
   }
 
   *[Symbol.iterator](): Iterator<BatchDatagram> {

@@ -4,6 +4,7 @@ import type { Family } from '../base/family.js';
 import { validateString } from '../base/validate.js';
 import { type ParsedAddress, parseLiteral } from './address.js';
 import { wordOfPort } from './records.js';
+import type { SendMore } from './send-more.js';
 
 export interface Destination {
   /** As text, for what is asked by it. */
@@ -11,6 +12,8 @@ export interface Destination {
   /** Null on a connected socket, which has its own. */
   readonly to: ParsedAddress | null;
   readonly portWord: number;
+  /** What is said of each datagram besides. */
+  readonly more?: SendMore | undefined;
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what is no literal of the family */

@@ -112,7 +112,7 @@ export class IoThread {
 
   /** Before a socket is opened that wants PacketInfos. */
   providePacketInfos(): void {
-    if (this.#hasPacketInfos) return;
+    if (this.#hasPacketInfos || this.#native.lendPacketInfos === undefined) return;
     const memory = new Uint8Array(new SharedArrayBuffer(packetInfoBytes(this.#slots)));
     this.#native.lendPacketInfos(memory);
     this.#receiver.usePacketInfos(new PacketInfos(memory));

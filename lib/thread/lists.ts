@@ -8,6 +8,7 @@ import { validatePort } from '../base/validate.js';
 import type { ParsedAddress } from './address.js';
 import { type Destination, literal } from './destination.js';
 import { wordOfPort } from './records.js';
+import type { SendMore } from './send-more.js';
 import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, type Staging } from './staging.js';
 
 /** Does the program's list of blocked addresses have it? */
@@ -24,6 +25,7 @@ export class Lists {
   readonly #flush: () => boolean;
   readonly #countRefused: (id: number) => void;
   #runEnd = 0; // where the latest record has to end
+  #more: SendMore | undefined; // what is said of the next records
 
   /** `flush` hands everything staged to the kernel: has some of it to wait? `countRefused` counts a datagram that is
    * refused before the kernel sees it. */
@@ -36,8 +38,15 @@ export class Lists {
 
   /** Sends a list of payload, port, address, … at once. Returns how many entries were taken: fewer than there are when
    * the socket cannot take more now. What goes to an address that `isBlocked` has is taken, and counted as refused. */
-  sendTriples(id: number, family: Family, given: readonly unknown[], isBlocked: IsBlocked | undefined): number {
+  sendTriples(
+    id: number,
+    family: Family,
+    given: readonly unknown[],
+    isBlocked: IsBlocked | undefined,
+    more: SendMore | undefined,
+  ): number {
     const list = [...given]; // reading it runs no code of the program's any more
+    this.#more = more;
     this.#flush(); // what was sent before goes first
     let taken = 0;
     // Of the latest entry: most lists go to one place, which is checked once.
@@ -72,8 +81,9 @@ export class Lists {
   }
 
   /** The same of payloads that go to one place. */
-  sendList(id: number, { to, portWord }: Destination, given: readonly unknown[]): number {
+  sendList(id: number, { to, portWord, more }: Destination, given: readonly unknown[]): number {
     const list = [...given];
+    this.#more = more;
     this.#flush();
     let taken = 0;
     try {
@@ -97,6 +107,7 @@ export class Lists {
         const destination = destinationAt(i + 1);
         if (destination !== latest) this.#staging.runSize = 0;
         latest = destination;
+        this.#more = destination?.more;
         if (destination === undefined) this.#countRefused(id);
         else if (!this.#append(id, destination.to, destination.portWord, payload)) break;
         taken++;
@@ -108,7 +119,7 @@ export class Lists {
   }
 
   /** The same of one piece of memory, cut into datagrams of `segmentSize` bytes, of which the last may be shorter. */
-  sendSegments(id: number, { to, portWord }: Destination, bytes: Uint8Array, segmentSize: number): number {
+  sendSegments(id: number, { to, portWord, more }: Destination, bytes: Uint8Array, segmentSize: number): number {
     this.#flush();
     const all = lengthOf(bytes);
     const each = segmentSize * Math.max(1, Math.min(GSO_SEGMENTS_MIN, Math.floor(JOINED_BYTES_MAX / segmentSize)));
@@ -122,7 +133,9 @@ export class Lists {
         const n = records++;
         this.#staging.records.write(n, id, at, Math.min(each, part.length - at), 0, segmentSize);
         this.#staging.records.address(n, to, portWord);
+        if (more !== undefined) this.#staging.say(n, more);
       }
+      this.#staging.sources = 0;
       deferred = this.#native.sendFrom(part, records) > 0;
       taken += part.length;
     }
@@ -229,6 +242,7 @@ export class Lists {
     const n = this.#staging.next();
     this.#staging.records.write(n, id, offset, length, 0, length);
     this.#staging.records.address(n, to, portWord);
+    if (this.#more !== undefined) this.#staging.say(n, this.#more);
     this.#staging.runSize = length;
     this.#runEnd = Math.min(offset + Math.min(length * GSO_SEGMENTS_MIN, JOINED_BYTES_MAX), STAGED_BYTES_MAX);
     return true;

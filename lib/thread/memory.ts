@@ -8,7 +8,7 @@
 // gigabytes of address space; where that, or WebAssembly itself, is not to be had, a SharedArrayBuffer cannot be detached
 // either, but some Web APIs refuse views of it. What nobody is lent is a SharedArrayBuffer anyway.
 import type { ThreadMemory } from '../backend/contract.js';
-import { CONTROL_BYTES, DESCRIPTOR_BYTES } from '../backend/layout.js';
+import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOURCE_BYTES } from '../backend/layout.js';
 import { WasmMemory } from '../base/runtime.js';
 
 const PAGE_BYTES = 65_536; // https://webassembly.github.io/spec/core/exec/runtime.html#memory-instances
@@ -41,6 +41,7 @@ export function allocateThreadMemory(
     descriptors: shared(slots * DESCRIPTOR_BYTES),
     arena: new Uint8Array(lendable(arenaBytes), 0, arenaBytes),
     txDescriptors: shared(txSlots * DESCRIPTOR_BYTES),
+    txSources: shared(txSlots * SOURCE_BYTES),
     txArena: shared(txArenaBytes),
   };
 }

@@ -70,12 +70,13 @@ export interface Metadata {
   originalDst?: OriginalDestination;
 }
 
+/** @internal Of these the kernel says more than a record takes (PacketInfo in native/core/memory/layout.h). */
+export const NEED_PACKET_INFO = OPEN_RECEIVE_LOCAL | OPEN_RECEIVE_ORIGINAL;
+
 /** @internal */
 export interface MetadataKind {
   readonly option: keyof MetadataOptions;
   readonly flag: number;
-  /** Is it too long for a record (PacketInfo in native/core/memory/layout.h)? */
-  readonly needsPacketInfo: boolean;
   /** Puts it into `out`; `at` is the record's first word. */
   read(records: ReceivedRecords, at: number, out: Metadata): void;
 }
@@ -85,7 +86,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   {
     option: 'receiveTtl',
     flag: OPEN_RECEIVE_TTL,
-    needsPacketInfo: false,
     read(records, at, out) {
       out.ttl = ttlOf(records, at);
     },
@@ -93,7 +93,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   {
     option: 'receiveTos',
     flag: OPEN_RECEIVE_TOS,
-    needsPacketInfo: false,
     read(records, at, out) {
       out.dscp = dscpOf(records, at);
       out.ecn = ecnOf(records, at);
@@ -102,7 +101,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   {
     option: 'receiveLocal',
     flag: OPEN_RECEIVE_LOCAL,
-    needsPacketInfo: true,
     read(records, at, out) {
       out.local = localOf(records, at);
       out.ifindex = ifindexOf(records, at);
@@ -111,7 +109,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   {
     option: 'receiveTimes',
     flag: OPEN_RECEIVE_TIMES,
-    needsPacketInfo: false,
     read(records, at, out) {
       out.receivedUs = receivedUsOf(records, at);
       out.receivedNs = receivedNsOf(records, at);
@@ -120,7 +117,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   {
     option: 'receiveOriginalDst',
     flag: OPEN_RECEIVE_ORIGINAL,
-    needsPacketInfo: true,
     read(records, at, out) {
       out.originalDst = originalDstOf(records, at);
     },

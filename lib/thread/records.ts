@@ -14,9 +14,13 @@ import {
   D_SEGMENT_SIZE,
   D_SIZE,
   D_SOCKET_ID,
+  D_SOURCE,
+  D_TOS,
+  D_TTL,
   D_USER_DATA,
   DESCRIPTOR_BYTES,
   FLAG_PACKET_INFO,
+  FLAG_SAYS_MORE,
   FLAG_TRUNCATED,
 } from '../backend/layout.js';
 import { udp4 } from '../base/family.js';
@@ -140,6 +144,13 @@ export class ReceivedRecords {
   }
 }
 
+/** A received record to answer: its first word is `words[at]`, that of its PacketInfo `info[at]`. */
+export interface Question {
+  readonly words: Uint32Array;
+  readonly at: number;
+  readonly info: Uint32Array | undefined;
+}
+
 /** Port, family and kind (a datagram's is 0) share a word. */
 export function wordOfPort(port: number, family: number): number {
   return littleEndian ? port | (family << 16) : (port << 16) | (family << 8);
@@ -148,9 +159,14 @@ export function wordOfPort(port: number, family: number): number {
 /** Writes what the next flush sends: records by their number, 0 first. */
 export class StagedRecords {
   readonly #words: Uint32Array;
+  readonly #halves: Uint16Array;
+  readonly #bytes: Uint8Array;
 
   constructor(memory: Uint8Array) {
-    this.#words = new Uint32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
+    const { buffer, byteOffset, byteLength } = memory;
+    this.#words = new Uint32Array(buffer, byteOffset, byteLength / 4);
+    this.#halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
+    this.#bytes = memory;
   }
 
   /** All but the destination. `sendNumber` comes back with the result of a send that has to wait; 0: with none. What is
@@ -198,6 +214,22 @@ export class StagedRecords {
     words[first + 2] = from[2];
     words[first + 3] = from[3];
     words[first + 4] = from[4];
+  }
+
+  /** Behind `write`: as Descriptor::tos, ttl and source; each 0: nothing. */
+  say(n: number, tos: number, ttl: number, source: number): void {
+    const half = (n * DESCRIPTOR_BYTES) >> 1;
+    this.#halves[half + (D_FLAGS >> 1)] |= FLAG_SAYS_MORE;
+    this.#halves[half + (D_TOS >> 1)] = tos;
+    this.#halves[half + (D_SOURCE >> 1)] = source;
+    this.#bytes[n * DESCRIPTOR_BYTES + D_TTL] = ttl;
+  }
+
+  /** Behind `write`, perhaps behind `say`: as Descriptor::source. */
+  saySource(n: number, source: number): void {
+    const half = (n * DESCRIPTOR_BYTES) >> 1;
+    if ((this.#halves[half + (D_FLAGS >> 1)] & FLAG_SAYS_MORE) === 0) this.say(n, 0, 0, source);
+    else this.#halves[half + (D_SOURCE >> 1)] = source;
   }
 
   /** Back to where a received record came from: its first word is `from[fromAt]`. */

@@ -6,7 +6,8 @@ import { EMSGSIZE } from '../base/errno.js';
 import { copyBytes, lengthOf } from '../base/payload.js';
 import { nextTick, now } from '../base/runtime.js';
 import type { ParsedAddress } from './address.js';
-import { wordOfPort } from './records.js';
+import { type Question, wordOfPort } from './records.js';
+import type { SendMore } from './send-more.js';
 import type { Staging } from './staging.js';
 
 /** After so long it is no tick any more that datagrams are staged in. */
@@ -58,28 +59,33 @@ export class Sender {
     payload: Uint8Array | Uint8Array[],
     revocable: boolean,
     listener?: SentListener,
+    more?: SendMore,
   ): number {
     const n = this.#stage(id, payload, listener);
     if (n < 0) return EMSGSIZE; // as the kernel would say
     if (revocable) this.#staging.revocable[n] = 1;
     this.#staging.records.address(n, to, to === null ? 0 : wordOfPort(port, to.family));
+    if (more !== undefined) this.#staging.say(n, more);
     this.#schedule();
     return 0;
   }
 
-  /** Stages the answer to a received record, as `send` does: the first word of it is `from[fromAt]`. */
+  /** Stages the answer to a received record, as `send` does. */
   reply(
     id: number,
     connected: boolean,
-    from: Uint32Array,
-    fromAt: number,
+    question: Question,
     payload: Uint8Array,
     listener?: SentListener,
+    more?: SendMore,
   ): number {
     const n = this.#stage(id, payload, listener);
     if (n < 0) return EMSGSIZE;
+    const { words, at, info } = question;
     if (connected) this.#staging.records.address(n, null, 0);
-    else this.#staging.records.addressOf(n, from, fromAt);
+    else this.#staging.records.addressOf(n, words, at);
+    if (more !== undefined) this.#staging.say(n, more);
+    if (info !== undefined && more?.source === undefined) this.#staging.answerFrom(n, info, at);
     this.#schedule();
     return 0;
   }
@@ -183,7 +189,7 @@ export class Sender {
   #flushAllBut(pending: number[]): void {
     const kept = pending.map((n) => ({ record: this.#staging.records.take(n), listener: this.#listeners[n] }));
     for (const n of pending) this.#listeners[n] = undefined;
-    const bytes = this.#staging.bytes;
+    const { bytes, sources } = this.#staging;
     const scheduled = this.#scheduled;
     this.flush();
     kept.forEach(({ record, listener }, n) => {
@@ -195,6 +201,7 @@ export class Sender {
     this.#staging.count = kept.length;
     this.#control[C_STAGED >> 2] = kept.length;
     this.#staging.bytes = bytes;
+    this.#staging.sources = sources;
     this.#scheduled = scheduled;
   }
 

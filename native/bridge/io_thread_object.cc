@@ -27,6 +27,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::keep_context>("keepContext"),
                          InstanceMethod<&Self::close>("close"),
                          InstanceMethod<&Self::lend_packet_infos>("lendPacketInfos"),
+                         InstanceMethod<&Self::receive_local>("receiveLocal"),
                          InstanceMethod<&Self::get_name>("getName"),
                          InstanceMethod<&Self::set_option>("setOption"),
                          InstanceMethod<&Self::get_option>("getOption"),
@@ -52,7 +53,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                      });
 }
 
-// new IoThread({ control, descriptors, arena, txDescriptors, txArena, engine, busyPoll, rxUsecs,
+// new IoThread({ control, descriptors, arena, txDescriptors, txSources, txArena, engine, busyPoll, rxUsecs,
 // rxFrames, adaptiveRx, shareLoop })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Napi::Object given = info[0].As<Napi::Object>();
@@ -64,6 +65,8 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   ring_.arena_bytes = static_cast<uint32_t>(elements);
   tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(given.Get("txDescriptors"), &elements));
   tx_slots_ = static_cast<uint32_t>(elements / sizeof(Descriptor));
+  tx_sources_ = reinterpret_cast<Source*>(pin(given.Get("txSources"), &elements));
+  tx_slots_ = std::min(tx_slots_, static_cast<uint32_t>(elements / sizeof(Source)));
   tx_arena_ = pin(given.Get("txArena"), &tx_arena_bytes_);
   engine_wanted_ = text(given.Get("engine"));
   options_.busy_poll_us = u32(given.Get("busyPoll"));
@@ -185,7 +188,7 @@ uint32_t IoThreadObject::send_records(uint32_t count, std::span<const uint8_t> p
     while (end < count && tx_descriptors_[end].socket_id == id && is_inside(tx_descriptors_[end])) end++;
     std::span<Descriptor> run(tx_descriptors_ + first, end - first);
     if (auto endpoint = thread_->find(id)) {
-      deferred += thread_->send(*endpoint, payloads.data(), run);
+      deferred += thread_->send(*endpoint, payloads.data(), run, {tx_sources_, tx_slots_});
     } else {
       for (Descriptor& descriptor : run) descriptor.result = -EBADF;
     }

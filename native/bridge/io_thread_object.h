@@ -59,6 +59,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value keep_context(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value lend_packet_infos(const Napi::CallbackInfo& info);
+  Napi::Value receive_local(const Napi::CallbackInfo& info);
   Napi::Value get_name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);
   Napi::Value get_option(const Napi::CallbackInfo& info);
@@ -104,6 +105,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   RingMemory ring_;
   PacketInfo* packet_infos_ = nullptr;  // of its slots, once a socket needs them
   Descriptor* tx_descriptors_;
+  Source* tx_sources_;
   uint32_t tx_slots_;
   uint8_t* tx_arena_;
   size_t tx_arena_bytes_;

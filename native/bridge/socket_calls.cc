@@ -37,6 +37,15 @@ int request(int fd, uint8_t family, uint32_t flags, std::span<const Requested> r
   return 0;
 }
 
+// Of a socket that answers on all addresses: from the one that was asked. Where the kernel does not say which
+// one that was, it goes on choosing.
+void answer_as_asked(Endpoint& endpoint) {
+  Address own;
+  if (socket_name(endpoint.fd.get(), false, &own) != 0 || !is_unspecified(own)) return;
+  endpoint.wants_packet_info =
+      set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_local, 1) == 0;
+}
+
 }  // namespace
 
 // open(id, family, flags): makes the descriptor. flags: OpenFlags.
@@ -113,7 +122,10 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
   endpoint->receive_times = (flags & kOpenReceiveTimes) != 0;
-  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal)) endpoint->packet_infos = packet_infos_;
+  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal)) {
+    endpoint->packet_infos = packet_infos_;
+    endpoint->wants_packet_info = true;
+  }
   if (options_.busy_poll_us > 0) {  // where the kernel has it, and we may
     auto usecs = static_cast<int>(options_.busy_poll_us);
     ksocket::set_option(endpoint->fd.get(), family, SocketOption::busy_poll, usecs);
@@ -131,6 +143,18 @@ Napi::Value IoThreadObject::lend_packet_infos(const Napi::CallbackInfo& info) {
   if (bytes < ring_.slots * sizeof(PacketInfo)) return number(info.Env(), -EINVAL);
   packet_infos_ = memory;
   return number(info.Env(), 0);
+}
+
+// receiveLocal(id): as if it were opened with kOpenReceiveLocal, from the next datagram on
+Napi::Value IoThreadObject::receive_local(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    std::lock_guard lock(endpoint.rx_mutex);
+    int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, SocketOption::receive_local, 1);
+    if (error != 0) return error;
+    endpoint.packet_infos = packet_infos_;
+    endpoint.wants_packet_info = true;
+    return 0;
+  });
 }
 
 // getFd(id) → the descriptor
@@ -174,6 +198,7 @@ Napi::Value IoThreadObject::disconnect(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::watch(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     endpoint.keep_bytes_max = u32(info[1]);
+    if (endpoint.responder) answer_as_asked(endpoint);
     return thread_->watch(endpoint);
   });
 }

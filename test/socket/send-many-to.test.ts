@@ -364,7 +364,8 @@ test('what is wrong is named', async () => {
     [() => sender.sendMany(data, { segmentSize: 1.5, peer }), 'ERR_OUT_OF_RANGE', /options\.segmentSize/],
     [() => sender.sendMany(data, { peer } as never), 'ERR_INVALID_ARG_TYPE', /options\.segmentSize/],
     [() => sender.send(data, peer as never, address as never), 'ERR_INVALID_ARG_VALUE', /address/],
-    [() => sender.send(data, { ...peer } as never), 'ERR_SOCKET_BAD_PORT', /Port/],
+    [() => sender.send(data, { ...peer } as never), 'ERR_INVALID_ARG_VALUE', /options\.family/],
+    [() => sender.send(data, {} as never), 'ERR_SOCKET_BAD_PORT', /Port/],
   ];
   for (const [send, code, message] of bad) assert.throws(send, { code, message }, `${send}`);
   // The first of these has been sent before the second was looked at.

@@ -1,7 +1,14 @@
 // What one flush hands to native code at most, of lists of every form. The sender writes memory that the test reads.
 import assert from 'node:assert/strict';
 import type { NativeIoThread, ThreadMemory } from '../../build-lib/backend/contract.js';
-import { CONTROL_BYTES, D_LENGTH, D_OFFSET, D_SEGMENT_SIZE, DESCRIPTOR_BYTES } from '../../build-lib/backend/layout.js';
+import {
+  CONTROL_BYTES,
+  D_LENGTH,
+  D_OFFSET,
+  D_SEGMENT_SIZE,
+  DESCRIPTOR_BYTES,
+  SOURCE_BYTES,
+} from '../../build-lib/backend/layout.js';
 import { udp4 } from '../../build-lib/base/family.js';
 import { literalDestination } from '../../build-lib/thread/destination.js';
 import { Lists } from '../../build-lib/thread/lists.js';
@@ -15,6 +22,7 @@ function stagingSender(deferFlush = true): { sender: Sender; lists: Lists; flush
   const memory = {
     control: new Int32Array(CONTROL_BYTES / 4),
     txDescriptors: new Uint8Array(STAGED_DATAGRAMS_MAX * DESCRIPTOR_BYTES),
+    txSources: new Uint8Array(STAGED_DATAGRAMS_MAX * SOURCE_BYTES),
     txArena: new Uint8Array(STAGED_BYTES_MAX),
   } as unknown as ThreadMemory;
   const flushes: Buffer[][] = [];
@@ -52,7 +60,7 @@ const forms: [name: string, send: (lists: Lists, list: Uint8Array[]) => number][
     'of triples',
     (lists, list) => {
       const triples = list.flatMap((data) => [data, 9, '127.0.0.1']);
-      return lists.sendTriples(ID, udp4, triples, undefined);
+      return lists.sendTriples(ID, udp4, triples, undefined, undefined);
     },
   ],
   [

@@ -52,6 +52,7 @@ function receiverOf(
     descriptors,
     arena: new Uint8Array(64),
     txDescriptors: new Uint8Array(0),
+    txSources: new Uint8Array(0),
     txArena: new Uint8Array(0),
   };
   return new Receiver(memory, endpoints, {

@@ -1,7 +1,7 @@
 // In place of lib/thread/memory.ts: rings so small that they are full after a few records. One is used again for the next
 // schedule, from zeros; what is staged to be sent stays what it was.
 import type { ThreadMemory } from '../../build-lib/backend/contract.js';
-import { CONTROL_BYTES, DESCRIPTOR_BYTES } from '../../build-lib/backend/layout.js';
+import { CONTROL_BYTES, DESCRIPTOR_BYTES, SOURCE_BYTES } from '../../build-lib/backend/layout.js';
 
 const rings = new Map<string, ThreadMemory>();
 let size = { slots: 0, arenaBytes: 0 };
@@ -31,6 +31,7 @@ export function allocateThreadMemory(
     descriptors: shared(slots * DESCRIPTOR_BYTES),
     arena: shared(arenaBytes),
     txDescriptors: shared(txSlots * DESCRIPTOR_BYTES),
+    txSources: shared(txSlots * SOURCE_BYTES),
     txArena: shared(txArenaBytes),
   };
   rings.set(key, made);

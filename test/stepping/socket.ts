@@ -8,6 +8,7 @@ import type { Batch } from '../../build-lib/thread/batch.js';
 import { literalDestination } from '../../build-lib/thread/destination.js';
 import type { Endpoint, RemoteInfo } from '../../build-lib/thread/endpoint.js';
 import type { IoThread } from '../../build-lib/thread/io-thread.js';
+import type { Question } from '../../build-lib/thread/records.js';
 import type { SentListener } from '../../build-lib/thread/sender.js';
 import { STAGED_DATAGRAMS_MAX } from '../../build-lib/thread/staging.js';
 import { stepping } from './native.js';
@@ -118,9 +119,9 @@ export class TestSocket implements Endpoint {
     this.#react(this);
   }
 
-  reply(words: Uint32Array, at: number, payload: Payload, told: SendCallback | undefined): void {
+  reply(question: Question, payload: Payload, told: SendCallback | undefined): void {
     const listener = told as unknown as SentListener;
-    const errno = this.#thread.sender.reply(this.id, false, words, at, payload as Uint8Array, listener);
+    const errno = this.#thread.sender.reply(this.id, false, question, payload as Uint8Array, listener);
     if (errno !== 0) listener(errno);
   }
 
@@ -190,7 +191,7 @@ export class TestSocket implements Endpoint {
     const { lists } = this.#thread;
     if (way === 0) {
       const list = payloads.flatMap((payload) => [payload, port, '127.0.0.1']);
-      return lists.sendTriples(this.id, udp4, list, undefined);
+      return lists.sendTriples(this.id, udp4, list, undefined, undefined);
     }
     const destination = literalDestination(udp4, '127.0.0.1', port, 'address');
     if (way === 1) return lists.sendList(this.id, destination, payloads);

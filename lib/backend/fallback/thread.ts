@@ -152,11 +152,6 @@ export class DgramThread implements NativeIoThread {
     return endpoint;
   }
 
-  /** node:dgram says nothing of what would be there. */
-  lendPacketInfos(): number {
-    return 0;
-  }
-
   getFd(id: number): number {
     return this.#of(id, () => ENOTSUP);
   }

@@ -1,6 +1,7 @@
 #include "core/answer/answers.h"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -17,8 +18,16 @@ bool Answers::admits(const Address& source, std::span<const uint8_t> payload, ui
   return admitted;
 }
 
-void Answers::add(const Address* to, uint32_t offset, uint32_t length, uint16_t segment_size) {
+void Answers::add(const Address* to, uint32_t offset, uint32_t length, uint16_t segment_size,
+                  const PacketInfo* asked) {
   Descriptor& answer = waiting_.emplace_back();
+  Source source;
+  if (asked != nullptr && answer_source(*asked, &source) && sources_.size() < UINT16_MAX) {
+    if (sources_.empty() || std::memcmp(&sources_.back(), &source, sizeof source) != 0)
+      sources_.push_back(source);
+    answer.flags = kSaysMore;
+    answer.source = static_cast<uint16_t>(sources_.size());
+  }
   if (to != nullptr) write_address(*to, &answer);
   answer.offset = offset;
   answer.length = length;
@@ -33,8 +42,9 @@ void Answers::flush(const ResponderTools& tools, const uint8_t* base) {
       loops_->said(read_address(answer), {base + answer.offset, length});
     }
   }
-  if (!tools.flush.send(tools.engine, tx_, base, waiting_)) drop_deferred(tools, base);
+  if (!tools.flush.send(tools.engine, tx_, base, waiting_, sources_)) drop_deferred(tools, base);
   waiting_.clear();
+  sources_.clear();
 }
 
 // What is refused for want of memory, ENOBUFS, may be too large for it: that says nothing of those behind.
@@ -43,7 +53,7 @@ void Answers::drop_deferred(const ResponderTools& tools, const uint8_t* base) {
   for (Descriptor& answer : waiting_) {
     if (answer.result != kResultDeferred) continue;
     bool full = tools.flush.blocked_by() == EAGAIN;
-    if (full || !tools.flush.send(tools.engine, tx_, base, {&answer, 1})) {
+    if (full || !tools.flush.send(tools.engine, tx_, base, {&answer, 1}, sources_)) {
       dropped += segments_of(answer.length, answer.segment_size);
     }
   }

@@ -21,8 +21,10 @@ class Answers {
   bool empty() const { return waiting_.empty(); }
   // May `count` answers to what `source` has said leave? To be asked before add().
   bool admits(const Address& source, std::span<const uint8_t> payload, uint32_t count, LoopGuard::Kind kind);
-  // `to`: null on a connected socket. The payload is at `offset` of the base that flush() is given.
-  void add(const Address* to, uint32_t offset, uint32_t length, uint16_t segment_size);
+  // `to`: null on a connected socket. The payload is at `offset` of the base that flush() is given. `asked`:
+  // of the question, if it is known: the answer comes from the address that was asked.
+  void add(const Address* to, uint32_t offset, uint32_t length, uint16_t segment_size,
+           const PacketInfo* asked = nullptr);
   // Sends them all. What a full send buffer refuses is dropped, and counted: an answer that cannot leave now
   // is late, and the client will ask again.
   void flush(const ResponderTools& tools, const uint8_t* base);
@@ -34,6 +36,7 @@ class Answers {
   LoopGuard* const loops_;
   bool tells_ = false;  // the guard of what leaves
   std::vector<Descriptor> waiting_;
+  std::vector<Source> sources_;  // of those
 };
 
 }  // namespace ksocket

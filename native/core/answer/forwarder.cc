@@ -47,6 +47,7 @@ struct Forwarder::Flow {
   KernelDrops drops;
   bool grown = false;  // its receive buffer
   uint64_t used_ns = 0;
+  std::unique_ptr<PacketInfo> asked;  // of the client's latest datagram: what comes back comes from there
   uint64_t requests = 0;
   uint64_t answers = 0;
   uint32_t failures = 0;  // receives without a datagram since the latest with one; kFailuresToRest: it rests
@@ -77,8 +78,8 @@ Forwarder::~Forwarder() {
 }
 
 void Forwarder::forward(const Address& client, const uint8_t* base, uint32_t offset, uint32_t length,
-                        uint16_t segment_size, uint8_t hops, uint64_t now_ns) {
-  Part part{base, offset, length, segment_size, hops};
+                        uint16_t segment_size, uint8_t hops, uint64_t now_ns, const PacketInfo* asked) {
+  Part part{base, offset, length, segment_size, hops, asked};
   uint32_t count = static_cast<uint32_t>(options_.targets.size());
   switch (options_.balance) {
     case Balance::all:
@@ -105,6 +106,10 @@ void Forwarder::send_to(uint32_t target, const Address& client, const Part& part
     return;
   }
   flow->requests += count;
+  if (part.asked != nullptr) {
+    if (!flow->asked) flow->asked = std::make_unique<PacketInfo>();
+    *flow->asked = *part.asked;
+  }
   touch(*flow, now_ns);
   if (host_.loops != nullptr && part.hops != 0) limit_hops(*flow, part.hops - 1);
   if (flow->out.empty()) touched_.push_back(places_.at(flow->key));
@@ -248,7 +253,7 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
     datagrams += segments;
     std::span<const uint8_t> payload(tools.batch.base() + RxBatch::offset(i), message.length);
     if (to_clients.admits(flow.key.client, payload, segments, LoopGuard::Kind::reply)) {
-      to_clients.add(&flow.key.client, RxBatch::offset(i), message.length, segment_size);
+      to_clients.add(&flow.key.client, RxBatch::offset(i), message.length, segment_size, flow.asked.get());
     }
   }
   flow.answers += datagrams;

@@ -60,9 +60,9 @@ class Forwarder {
   ~Forwarder();
 
   // A client's datagram (or super-datagram), `offset` bytes behind the `base` that flush() is given, that
-  // came with a hop limit of `hops`; 0: nobody knows.
+  // came with a hop limit of `hops`; 0: nobody knows. `asked`: where it was sent to, if that is known.
   void forward(const Address& client, const uint8_t* base, uint32_t offset, uint32_t length,
-               uint16_t segment_size, uint8_t hops, uint64_t now_ns);
+               uint16_t segment_size, uint8_t hops, uint64_t now_ns, const PacketInfo* asked = nullptr);
   // Sends what was forwarded since the last call.
   void flush(const ResponderTools& tools, const uint8_t* base);
 
@@ -102,6 +102,7 @@ class Forwarder {
     uint32_t length;
     uint16_t segment_size;
     uint8_t hops;
+    const PacketInfo* asked;
   };
   void send_to(uint32_t target, const Address& client, const Part& part, uint64_t now_ns);
   Flow* find(const Key& key, const Part& part, uint64_t now_ns);

@@ -40,7 +40,7 @@ struct HandlerResponder::Call {
     // What may not leave is written all the same: the handler need not know.
     if (self.answers_.admits(question.from, {batch->requests[index].data, question.length}, 1,
                              LoopGuard::Kind::reply)) {
-      self.answers_.add(&question.from, call.used, length, 0);
+      self.answers_.add(&question.from, call.used, length, 0, question.packet_info);
       self.counters_.add(Counter::replies, 1);
     }
     uint8_t* out = self.scratch_.data() + call.used;

@@ -146,7 +146,7 @@ void RuleResponder::decide(const ResponderTools& tools, const uint8_t* base, con
     if (action == Action::reply) {
       settle(tools, base, incoming, run);
       echoes_.flush(tools, base);
-      reply(tools, request, index);
+      reply(tools, request, index, incoming.packet_info);
       return;
     }
     bool joins = run.datagrams > 0 && action == run.action && forwarder == run.forwarder &&
@@ -172,7 +172,7 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
         break;
       }
       counters_.add(Counter::replies, run.datagrams);
-      echo(tools, base, incoming.from, run, segment_size);
+      echo(tools, base, incoming, run, segment_size);
       break;
     case Action::deliver:
       delivered_.push_back(incoming.part(run.offset, run.length, segment_size));
@@ -180,7 +180,7 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
     case Action::forward:
       tools.round.forwarded += run.datagrams;
       run.forwarder->forward(incoming.from, base, run.offset, run.length, segment_size, incoming.metadata.ttl,
-                             clock_ns(CLOCK_MONOTONIC));
+                             clock_ns(CLOCK_MONOTONIC), incoming.packet_info);
       break;
     default:
       counters_.add(Counter::rule_drops, run.datagrams);
@@ -190,15 +190,15 @@ void RuleResponder::settle(const ResponderTools& tools, const uint8_t* base, con
 
 // A client's answers keep their order: behind replies, which have memory of their own, an echo is copied
 // there.
-void RuleResponder::echo(const ResponderTools& tools, const uint8_t* base, const Address& to, const Run& run,
-                         uint16_t segment_size) {
+void RuleResponder::echo(const ResponderTools& tools, const uint8_t* base, const Incoming& question,
+                         const Run& run, uint16_t segment_size) {
   if (!replies_.empty() && kScratchBytes - scratch_used_ < run.length) flush_replies(tools);
   if (replies_.empty()) {
-    echoes_.add(&to, run.offset, run.length, segment_size);
+    echoes_.add(&question.from, run.offset, run.length, segment_size, question.packet_info);
     return;
   }
   std::memcpy(scratch_.data() + scratch_used_, base + run.offset, run.length);
-  replies_.add(&to, scratch_used_, run.length, segment_size);
+  replies_.add(&question.from, scratch_used_, run.length, segment_size, question.packet_info);
   scratch_used_ += run.length;
 }
 
@@ -207,7 +207,8 @@ void RuleResponder::flush_replies(const ResponderTools& tools) {
   scratch_used_ = 0;
 }
 
-void RuleResponder::reply(const ResponderTools& tools, const rules::Request& request, uint32_t index) {
+void RuleResponder::reply(const ResponderTools& tools, const rules::Request& request, uint32_t index,
+                          const PacketInfo* asked) {
   if (!replies_.admits(request.source, request.payload, 1, LoopGuard::Kind::reply)) return;
   const rules::Rule& rule = rules_->program.rule(index);
   size_t limit = rules::size_limit(rule, request.payload.size());
@@ -220,7 +221,7 @@ void RuleResponder::reply(const ResponderTools& tools, const rules::Request& req
   }
   tally.replies++;
   counters_.add(Counter::replies, 1);
-  replies_.add(&request.source, scratch_used_, static_cast<uint32_t>(bytes), 0);
+  replies_.add(&request.source, scratch_used_, static_cast<uint32_t>(bytes), 0, asked);
   scratch_used_ += static_cast<uint32_t>(bytes);
 }
 

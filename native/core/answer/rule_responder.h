@@ -55,8 +55,9 @@ class RuleResponder final : public Responder {
   void adopt_next();
   bool make_room();
   void decide(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming);
-  void reply(const ResponderTools& tools, const rules::Request& request, uint32_t index);
-  void echo(const ResponderTools& tools, const uint8_t* base, const Address& to, const Run& run,
+  void reply(const ResponderTools& tools, const rules::Request& request, uint32_t index,
+             const PacketInfo* asked);
+  void echo(const ResponderTools& tools, const uint8_t* base, const Incoming& question, const Run& run,
             uint16_t segment_size);
   void flush_replies(const ResponderTools& tools);
   void settle(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming, Run& run);

@@ -32,6 +32,11 @@ namespace ksocket {
   X(D_SIZE, offsetof(Descriptor, size))                          \
   X(D_RESULT, offsetof(Descriptor, result))                      \
   X(D_USER_DATA, offsetof(Descriptor, user_data))                \
+  X(D_SOURCE, offsetof(Descriptor, source))                      \
+  X(SOURCE_BYTES, sizeof(Source))                                \
+  X(S_ADDRESS, offsetof(Source, address))                        \
+  X(S_IFINDEX, offsetof(Source, ifindex))                        \
+  X(FLAG_SAYS_MORE, static_cast<int>(kSaysMore))                 \
   X(TOS_SAID, kTosSaid)                                          \
   X(PACKET_INFO_BYTES, sizeof(PacketInfo))                       \
   X(P_LOCAL, offsetof(PacketInfo, local))                        \

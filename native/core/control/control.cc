@@ -39,4 +39,30 @@ RxControl decode_control(const msghdr& header, PacketInfo* packet_info) {
   return out;
 }
 
+void append_more(msghdr* header, uint8_t family, const Descriptor& datagram,
+                 std::span<const Source> sources) {
+  // An IPv6 socket sends to IPv4 addresses, too: udpv6_sendmsg leaves them to udp_sendmsg.
+  if (datagram.tos != 0) {
+    append_tos_v4(header, datagram.tos & 0xff);
+    if (family == 6) append_tos_v6(header, datagram.tos & 0xff);
+  }
+  if (datagram.ttl != 0) {
+    append_ttl_v4(header, datagram.ttl);
+    if (family == 6) append_ttl_v6(header, datagram.ttl);
+  }
+  if (datagram.source == 0 || datagram.source > sources.size()) return;
+  const Source& source = sources[datagram.source - 1u];
+  if (family == 6) {
+    in6_pktinfo info{};
+    std::memcpy(&info.ipi6_addr, source.address, 16);
+    info.ipi6_ifindex = source.ifindex;
+    append_source_v6(header, info);
+  } else {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, source.address, 4);
+    info.ipi_ifindex = static_cast<int>(source.ifindex);
+    append_source_v4(header, info);
+  }
+}
+
 }  // namespace ksocket

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <type_traits>
 
 #include "core/control/kinds.h"
@@ -77,14 +78,22 @@ void append_control(msghdr* header, size_t room, int level, int type, const Valu
   header->msg_controllen += CMSG_SPACE(sizeof value);
 }
 
-// append_segment_size(&header, family, 1200) and so on, one for each row, into kTxControlBytes. `family`: of
-// the socket, 4 or 6.
-#define X(name, value, level_v4, type_v4, level_v6, type_v6)                                         \
-  inline void append_##name(msghdr* header, uint8_t family, value name) {                            \
-    bool v6 = family == 6;                                                                           \
-    append_control(header, kTxControlBytes, v6 ? level_v6 : level_v4, v6 ? type_v6 : type_v4, name); \
+// append_segment_size(&header, 1200) and so on, one for each row, into kTxControlBytes.
+#define X(name, value, level, type)                              \
+  inline void append_##name(msghdr* header, const value& name) { \
+    append_control(header, kTxControlBytes, level, type, name);  \
   }
 KSOCKET_SENT_KINDS(X)
 #undef X
+
+// What `datagram` says beside its destination, for a socket of this family. `sources`: as Descriptor::source
+// counts them.
+void append_more(msghdr* header, uint8_t family, const Descriptor& datagram, std::span<const Source> sources);
+
+// Do both say the same, so that they may leave in one message?
+inline bool say_alike(const Descriptor& a, const Descriptor& b) {
+  if (((a.flags | b.flags) & kSaysMore) == 0) return true;
+  return ((a.flags ^ b.flags) & kSaysMore) == 0 && a.tos == b.tos && a.ttl == b.ttl && a.source == b.source;
+}
 
 }  // namespace ksocket

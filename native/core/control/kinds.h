@@ -66,10 +66,17 @@ namespace ksocket {
 #define KSOCKET_RECEIVED_KINDS(X) \
   KSOCKET_THREAD_KINDS(X) KSOCKET_METADATA_KINDS(X) KSOCKET_PACKET_INFO_KINDS(X)
 
-// X(name, value, IPv4 level, IPv4 type, IPv6 level, IPv6 type)
+// X(name, value, level, type)
 //
-// append_<name>() of core/control/control.h says it. The kernel wants exactly this many bytes
-// (udp_cmsg_send).
-#define KSOCKET_SENT_KINDS(X) X(segment_size, uint16_t, SOL_UDP, UDP_SEGMENT, SOL_UDP, UDP_SEGMENT)
+// append_<name>() of core/control/control.h says it. The kernel wants exactly this many bytes (udp_cmsg_send,
+// ip_cmsg_send, ip6_datagram_send_ctl), and each family passes over what is the other's.
+#define KSOCKET_SENT_KINDS(X)                      \
+  X(segment_size, uint16_t, SOL_UDP, UDP_SEGMENT)  \
+  X(tos_v4, int, IPPROTO_IP, IP_TOS)               \
+  X(tos_v6, int, IPPROTO_IPV6, IPV6_TCLASS)        \
+  X(ttl_v4, int, IPPROTO_IP, IP_TTL)               \
+  X(ttl_v6, int, IPPROTO_IPV6, IPV6_HOPLIMIT)      \
+  X(source_v4, in_pktinfo, IPPROTO_IP, IP_PKTINFO) \
+  X(source_v6, in6_pktinfo, IPPROTO_IPV6, IPV6_PKTINFO)
 
 }  // namespace ksocket

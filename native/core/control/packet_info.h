@@ -89,4 +89,16 @@ inline void map_ipv4(PacketInfo* info) {
   }
 }
 
+// Where an answer comes from; false: the kernel is to choose.
+inline bool answer_source(const PacketInfo& asked, Source* out) {
+  constexpr uint8_t kNone[16] = {};
+  if (std::memcmp(asked.answer_from, kNone, sizeof kNone) == 0) return false;
+  *out = {};
+  std::memcpy(out->address, asked.answer_from, sizeof out->address);
+  // An address of a link is one of several, RFC 4007.
+  bool link_local = asked.local_family == 6 && out->address[0] == 0xfe && (out->address[1] & 0xc0) == 0x80;
+  if (link_local) out->ifindex = asked.ifindex;
+  return true;
+}
+
 }  // namespace ksocket

@@ -75,7 +75,9 @@ Message alone(SockAddr* to, iovec* payload) {
 
 }  // namespace
 
-bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors) {
+bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors,
+                   std::span<const Source> sources) {
+  sources_ = sources;
   socket.gso.refresh(engine.traits().gso_segments_max);
   Outlet out(engine, socket);
   while (!descriptors.empty()) {
@@ -91,7 +93,7 @@ bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::s
 
 bool TxFlush::send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor> chunk) {
   const TxSocket& socket = out.socket;
-  uint32_t groups = groups_.form(socket.gso, socket.family, base, chunk);
+  uint32_t groups = groups_.form(socket.gso, socket.family, base, chunk, sources_);
   bool all_settled = true;
   uint32_t g = 0;
   while (g < groups && all_settled) {
@@ -197,12 +199,19 @@ bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descri
   int32_t first_error = 0;
   Message messages[kSegmentsAtOnce];
   iovec iovs[kSegmentsAtOnce];
+  alignas(cmsghdr) uint8_t control[kTxControlBytes];
+  msghdr more{};
+  more.msg_control = control;
+  if (descriptor->flags & kSaysMore) append_more(&more, out.socket.family, *descriptor, sources_);
   do {
     uint32_t count = std::min(segments_of(descriptor->length, each), kSegmentsAtOnce);
     for (uint32_t i = 0; i < count; i++) {
       iovs[i] = {const_cast<uint8_t*>(base) + descriptor->offset + i * each,
                  std::min(each, descriptor->length - i * each)};
       messages[i] = alone(&name, &iovs[i]);
+      if (more.msg_controllen == 0) continue;
+      messages[i].header.msg_control = control;
+      messages[i].header.msg_controllen = more.msg_controllen;
     }
     Action action;
     int sent = out.send(std::span(messages, count), &action);

@@ -34,7 +34,9 @@ class TxFlush {
   // The payload of each descriptor is `base + offset`. Sets each one's result: bytes, -errno, or
   // kResultDeferred where the kernel wants us to wait. False when any is deferred. A descriptor with
   // segment_size != 0 is joined already; one deferred half-way has offset and length moved to its rest.
-  bool send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors);
+  // `sources`: those that Descriptor::source counts.
+  bool send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors,
+            std::span<const Source> sources = {});
   // Where the latest send() was false: the errno that made it wait.
   int blocked_by() const { return blocked_by_; }
 
@@ -52,6 +54,7 @@ class TxFlush {
   void defer(std::span<Descriptor> chunk, uint16_t first);
 
   TxGroups groups_;
+  std::span<const Source> sources_;  // of the present send()
   int blocked_by_ = 0;
 };
 

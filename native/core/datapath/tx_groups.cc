@@ -18,12 +18,13 @@ uint32_t hash_address(const Address& address) {
   return static_cast<uint32_t>(h >> 40);
 }
 
-// Mostly a run goes to one place: no need to parse that again and again.
-bool same_destination(const Descriptor& a, const Descriptor& b) {
+// Mostly a run goes to one place, and says nothing more: no need to look at that again and again.
+bool go_alike(const Descriptor& a, const Descriptor& b) {
   constexpr size_t kFrom = offsetof(Descriptor, port);
   constexpr size_t kBytes = offsetof(Descriptor, scope_id) + sizeof a.scope_id - kFrom;
   return std::memcmp(reinterpret_cast<const uint8_t*>(&a) + kFrom,
-                     reinterpret_cast<const uint8_t*>(&b) + kFrom, kBytes) == 0;
+                     reinterpret_cast<const uint8_t*>(&b) + kFrom, kBytes) == 0 &&
+         say_alike(a, b);
 }
 
 // Did it come here joined, as an echoed super-datagram does, or a run of sendMany's?
@@ -73,9 +74,9 @@ inline bool join(TxGroups::Group* group, uint16_t* next, uint16_t place, const D
 }  // namespace
 
 uint32_t TxGroups::form(const GsoPolicy& gso, uint8_t family, const uint8_t* base,
-                        std::span<const Descriptor> chunk) {
+                        std::span<const Descriptor> chunk, std::span<const Source> sources) {
   uint32_t groups = group(gso, chunk);
-  lay_out(family, base, chunk, groups);
+  lay_out(family, base, chunk, sources, groups);
   return groups;
 }
 
@@ -89,12 +90,13 @@ uint32_t TxGroups::group(const GsoPolicy& gso, std::span<const Descriptor> chunk
   Group* latest = nullptr;  // of that destination
   for (uint16_t i = 0; i < chunk.size(); i++) {
     s.next[i] = kNone;
-    if (i == 0 || !same_destination(chunk[i - 1], chunk[i])) {
+    if (i == 0 || !go_alike(chunk[i - 1], chunk[i])) {
       // Read straight into the next free group, where it stays if it gets one: to copy what was just written
       // in pieces is a store-forwarding stall.
       to = new (&s.groups[count].to) Address(read_address(chunk[i]));
       slot = gso.enabled ? slot_of(*to) : nullptr;
       latest = slot != nullptr && slot->stamp == s.stamp ? &s.groups[slot->group] : nullptr;
+      if (latest != nullptr && !say_alike(chunk[latest->first], chunk[i])) latest = nullptr;
     }
     if (latest != nullptr && join(latest, s.next, i, chunk[i], segments_max)) continue;
     // The destination's later datagrams must come behind this group: it takes the place of the older one.
@@ -122,7 +124,7 @@ TxGroups::Slot* TxGroups::slot_of(const Address& to) {
 }
 
 void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk,
-                       uint32_t groups) {
+                       std::span<const Source> sources, uint32_t groups) {
   Scratch& s = scratch_[0];
   iovec* iovs = s.iovs;
   for (uint32_t g = 0; g < groups; g++) {
@@ -137,9 +139,14 @@ void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Desc
     header.msg_iov = iovs;
     header.msg_iovlen = gather(group, base, chunk, iovs);
     iovs += header.msg_iovlen;
+    const Descriptor& first = chunk[group.first];
     if (group.segments > 1) {
       header.msg_control = s.controls[g];
-      append_segment_size(&header, family, group.segment_size);
+      append_segment_size(&header, group.segment_size);
+    }
+    if (first.flags & kSaysMore) {
+      header.msg_control = s.controls[g];
+      append_more(&header, family, first, sources);
     }
   }
 }

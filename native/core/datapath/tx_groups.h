@@ -40,7 +40,8 @@ class TxGroups {
 
   // Groups at most kChunk datagrams, whose payloads are at `base + offset`, and lays out their messages; all
   // of it is valid until the next call. `family`: of the socket. Returns how many groups there are.
-  uint32_t form(const GsoPolicy& gso, uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk);
+  uint32_t form(const GsoPolicy& gso, uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk,
+                std::span<const Source> sources = {});
 
   const Group& operator[](uint32_t group) const { return scratch_[0].groups[group]; }
   // The place of the next datagram of the same group, or kNone.
@@ -72,7 +73,8 @@ class TxGroups {
   uint32_t group(const GsoPolicy& gso, std::span<const Descriptor> chunk);
   void new_stamp();
   Slot* slot_of(const Address& to);
-  void lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk, uint32_t groups);
+  void lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk,
+               std::span<const Source> sources, uint32_t groups);
   uint32_t gather(const Group& group, const uint8_t* base, std::span<const Descriptor> chunk, iovec* iovs);
 
   Zeroed<Scratch> scratch_;

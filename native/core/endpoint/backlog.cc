@@ -8,7 +8,8 @@
 
 namespace ksocket {
 
-uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors, const Counters& counters) {
+uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors,
+                       std::span<const Source> sources, const Counters& counters) {
   uint32_t kept = 0, refused = 0;
   for (Descriptor& descriptor : descriptors) {
     if (descriptor.result != kResultDeferred) continue;
@@ -21,6 +22,10 @@ uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors, c
     Deferred& copy = waiting_.emplace_back();
     copy.descriptor = descriptor;
     copy.descriptor.offset = 0;
+    if ((descriptor.flags & kSaysMore) && descriptor.source != 0 && descriptor.source <= sources.size()) {
+      copy.source = std::make_unique<Source>(sources[descriptor.source - 1u]);
+    }
+    copy.descriptor.source = copy.source ? 1 : 0;
     copy.datagrams = datagrams;
     copy.payload.assign(base + descriptor.offset, base + descriptor.offset + descriptor.length);
     bytes_ += descriptor.length + sizeof(Descriptor);
@@ -49,7 +54,8 @@ Backlog::Outcome Backlog::work_off(Engine& engine, TxFlush& flush, TxSocket& soc
     front.descriptor.result = 0;
     bool has_room =
         first && bytes_in_flight(socket.fd) == 0;  // before: it may all have left when it is refused
-    if (!flush.send(engine, socket, front.payload.data(), std::span(&front.descriptor, 1))) {
+    std::span<const Source> sources(front.source.get(), front.source ? 1 : 0);
+    if (!flush.send(engine, socket, front.payload.data(), std::span(&front.descriptor, 1), sources)) {
       uint32_t rest = segments_of(front.descriptor.length, front.descriptor.segment_size);
       uint32_t left = std::exchange(front.datagrams, rest) - rest;
       datagrams_ -= left;

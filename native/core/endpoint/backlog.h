@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,7 +25,8 @@ class Backlog {
 
   // Copies those whose result is kResultDeferred, as far as there is room; the others' result is -ENOBUFS.
   // How many wait now of these.
-  uint32_t keep(const uint8_t* base, std::span<Descriptor> descriptors, const Counters& counters);
+  uint32_t keep(const uint8_t* base, std::span<Descriptor> descriptors, std::span<const Source> sources,
+                const Counters& counters);
 
   enum class Outcome {
     empty,    // nothing waits any more
@@ -46,6 +48,7 @@ class Backlog {
   struct Deferred {
     Descriptor descriptor;
     uint32_t datagrams;
+    std::unique_ptr<Source> source;
     std::vector<uint8_t> payload;
   };
 

@@ -38,8 +38,7 @@ struct Endpoint {
   uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
   bool drop_when_full = false;                  // else: stop reading when the ring is full
   bool gro = false;                             // ask for UDP_GRO once there is traffic
-  bool receive_times = false;          // JavaScript wants SO_TIMESTAMPNS's, not only who measures latency
-  PacketInfo* packet_infos = nullptr;  // the ring's, of each slot, if the socket wants any
+  bool receive_times = false;  // JavaScript wants SO_TIMESTAMPNS's, not only who measures latency
 
   // Asked under rx_mutex, by the responder; set before that is. Null: answers go to everybody.
   std::unique_ptr<LoopGuard> loops;
@@ -57,6 +56,9 @@ struct Endpoint {
   std::atomic<bool> may_grow{true};
 
   std::mutex rx_mutex;
+  bool wants_packet_info = false;  // guarded by rx_mutex: the kernel says it, and somebody has a use for it
+  PacketInfo* packet_infos =
+      nullptr;                // guarded by rx_mutex: the ring's, of each slot, if the socket wants any
   uint32_t batches = 0;       // guarded by rx_mutex: counts to kBusyAfterBatches
   KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
   LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them

@@ -159,7 +159,7 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = batch_.message(i);
     RxControl control;
-    PacketInfo* info = endpoint.packet_infos != nullptr ? &packet_infos()[i] : nullptr;
+    PacketInfo* info = endpoint.wants_packet_info ? &packet_infos()[i] : nullptr;
     if (message.header.msg_controllen > 0 || info != nullptr) control = decode_control(message.header, info);
     if (info != nullptr && endpoint.family == 6) map_ipv4(info);
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
@@ -230,7 +230,7 @@ void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   record->socket_id = endpoint.id;
   record->kind = DescriptorKind::datagram;
   record->segment_size = segment_size;
-  const PacketInfo* info = datagram.packet_info;
+  const PacketInfo* info = endpoint.packet_infos != nullptr ? datagram.packet_info : nullptr;
   record->flags =
       static_cast<uint16_t>((truncated ? kTruncated : 0) | (info != nullptr ? kHasPacketInfo : 0));
   record->size = length;

@@ -32,6 +32,7 @@ enum class DescriptorKind : uint8_t {
 enum DescriptorFlags : uint16_t {
   kTruncated = 1 << 0,      // `size` is the datagram's full length, `length` what was kept
   kHasPacketInfo = 1 << 1,  // the slot's PacketInfo is about this datagram
+  kSaysMore = 1 << 2,  // to send: `tos`, `ttl` and `source` say something; without it they are not looked at
 };
 
 // One datagram (or, with segment_size != 0, one GRO super-datagram whose segments are all segment_size bytes
@@ -60,7 +61,8 @@ struct alignas(64) Descriptor {
   };
   uint16_t tos;         // kTosSaid | IPv4's type of service, IPv6's traffic class
   uint8_t ttl;          // as it arrived: IPv4's time to live, IPv6's hop limit
-  uint8_t reserved[5];  // for kinds to come; nobody writes or reads them
+  uint8_t reserved[3];  // for kinds to come; nobody writes or reads them
+  uint16_t source;      // to send: place + 1 in the array of Sources that goes with the descriptors; 0: none
 };
 static_assert(sizeof(Descriptor) == 64);
 static_assert(offsetof(Descriptor, address) == 24 && offsetof(Descriptor, user_data) == 48);
@@ -80,6 +82,13 @@ struct alignas(64) PacketInfo {
   uint8_t original_family;
 };
 static_assert(sizeof(PacketInfo) == sizeof(Descriptor));  // what finds the one finds the other
+
+// Where a datagram is sent from, instead of where the socket and the route say. IP_PKTINFO, ip(7).
+struct alignas(32) Source {
+  uint8_t address[16];  // as Descriptor::address; 0: the kernel chooses
+  uint32_t ifindex;     // of the interface to leave by; 0: the kernel chooses
+};
+static_assert(sizeof(Source) == 32);
 
 // How many datagrams `length` bytes of payload are.
 constexpr uint32_t segments_of(uint32_t length, uint32_t segment_size) {

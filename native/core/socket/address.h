@@ -27,6 +27,13 @@ struct Address {
   }
 };
 
+// 0.0.0.0 or ::, also as an IPv6 socket writes the former: as an own address every one of the machine's.
+inline bool is_unspecified(const Address& address) {
+  constexpr uint8_t kNone[16] = {}, kMapped[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (address.family == 4) return std::memcmp(address.bytes, kNone, 4) == 0;
+  return std::memcmp(address.bytes, kNone, 16) == 0 || std::memcmp(address.bytes, kMapped, 16) == 0;
+}
+
 // For tables; see hash.h.
 inline uint64_t seeded_hash(uint64_t seed, const Address& address) {
   uint64_t low, high;

@@ -121,16 +121,17 @@ void IoThread::close(uint32_t id) {
 
 // ---- sending, on the calling thread
 
-uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors) {
+uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors,
+                        std::span<const Source> sources) {
   has_sent_ = true;
   std::lock_guard lock(endpoint.tx_mutex);
   bool first = endpoint.backlog.empty();
   if (first) {
-    if (inline_flush_.send(*engine_, endpoint.tx, base, descriptors)) return 0;
+    if (inline_flush_.send(*engine_, endpoint.tx, base, descriptors, sources)) return 0;
   } else {  // nobody overtakes what waits already
     for (Descriptor& descriptor : descriptors) descriptor.result = kResultDeferred;
   }
-  uint32_t waiting = endpoint.backlog.keep(base, descriptors, endpoint.counters);
+  uint32_t waiting = endpoint.backlog.keep(base, descriptors, sources, endpoint.counters);
   if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);
   return waiting;
 }

@@ -83,7 +83,8 @@ class IoThread {
 
   // Sends now what the kernel takes now; what it does not take waits for the I/O thread. Sets each
   // descriptor's result; returns how many have to wait.
-  uint32_t send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors);
+  uint32_t send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors,
+                std::span<const Source> sources = {});
 
   // Asks for a `drained` record once the backlog is empty. False when it is: there will be none.
   bool notify_drained(Endpoint& endpoint) {

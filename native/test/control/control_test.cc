@@ -1,5 +1,6 @@
 #include "core/control/control.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -41,13 +42,20 @@ class Control {
 
   RxControl decode() const { return decode_bytes(bytes_.data(), bytes_.size()); }
 
-  static RxControl decode_bytes(const uint8_t* data, size_t length) {
+  PacketInfo decode_info() const {
+    PacketInfo out;
+    std::memset(static_cast<void*>(&out), 0xa5, sizeof out);
+    decode_bytes(bytes_.data(), bytes_.size(), &out);
+    return out;
+  }
+
+  static RxControl decode_bytes(const uint8_t* data, size_t length, PacketInfo* info = nullptr) {
     auto copy = std::make_unique<uint8_t[]>(length);
     if (length > 0) std::memcpy(copy.get(), data, length);
     msghdr header{};
     header.msg_control = copy.get();
     header.msg_controllen = length;
-    return decode_control(header);
+    return decode_control(header, info);
   }
 
  private:
@@ -137,6 +145,83 @@ TEST(Cmsg, reads_the_hop_limit_of_either_family) {
   EXPECT_EQ(control.segment_size, 99);
 }
 
+TEST(Cmsg, reads_the_traffic_class_of_either_family) {
+  EXPECT_EQ(Control().add(IPPROTO_IP, IP_TOS, uint8_t{0xb9}).decode().tos, kTosSaid | 0xb9);
+  EXPECT_EQ(Control().add(IPPROTO_IPV6, IPV6_TCLASS, int{3}).decode().tos, kTosSaid | 3);
+  EXPECT_EQ(Control().add(IPPROTO_IP, IP_TOS, uint8_t{0}).decode().tos, kTosSaid) << "0 is one, too";
+  EXPECT_EQ(Control().add(IPPROTO_IPV6, IPV6_TCLASS, uint16_t{3}).decode().tos, 0) << "too short";
+  EXPECT_EQ(decode_control(msghdr{}).tos, 0);
+}
+
+TEST(Cmsg, reads_where_a_datagram_was_sent_to) {
+  in_pktinfo v4{};
+  v4.ipi_ifindex = 3;
+  v4.ipi_spec_dst.s_addr = htonl(0x7f000002);
+  v4.ipi_addr.s_addr = htonl(0xe0000001);
+  PacketInfo info = Control().add(IPPROTO_IP, IP_PKTINFO, v4).decode_info();
+  EXPECT_EQ(info.local_family, 4);
+  EXPECT_EQ(info.ifindex, 3u);
+  EXPECT_EQ(std::memcmp(info.local, &v4.ipi_addr, 4), 0);
+  EXPECT_EQ(std::memcmp(info.answer_from, &v4.ipi_spec_dst, 4), 0);
+  EXPECT_EQ(info.original_family, 0);
+
+  in6_pktinfo v6{};
+  inet_pton(AF_INET6, "fd00::7", &v6.ipi6_addr);
+  v6.ipi6_ifindex = 5;
+  info = Control().add(IPPROTO_IPV6, IPV6_PKTINFO, v6).decode_info();
+  EXPECT_EQ(info.local_family, 6);
+  EXPECT_EQ(info.ifindex, 5u);
+  EXPECT_EQ(std::memcmp(info.local, &v6.ipi6_addr, 16), 0);
+  EXPECT_EQ(std::memcmp(info.answer_from, &v6.ipi6_addr, 16), 0);
+
+  // Of a group nobody can answer from its address.
+  inet_pton(AF_INET6, "ff02::1", &v6.ipi6_addr);
+  info = Control().add(IPPROTO_IPV6, IPV6_PKTINFO, v6).decode_info();
+  Source source;
+  EXPECT_FALSE(answer_source(info, &source));
+
+  sockaddr_in before{};
+  before.sin_port = htons(53);
+  before.sin_addr.s_addr = htonl(0x01020304);
+  info = Control().add(IPPROTO_IP, IP_ORIGDSTADDR, before).decode_info();
+  EXPECT_EQ(info.original_family, 4);
+  EXPECT_EQ(info.original_port, 53);
+  EXPECT_EQ(info.local_family, 0);
+
+  EXPECT_EQ(Control().add(IPPROTO_IP, IP_PKTINFO, uint64_t{1}).decode_info().local_family, 0) << "too short";
+  EXPECT_EQ(Control().decode_info().local_family, 0) << "what was there is gone";
+}
+
+TEST(Cmsg, an_ipv6_socket_has_ipv4_addresses_mapped) {
+  in_pktinfo v4{};
+  v4.ipi_spec_dst.s_addr = v4.ipi_addr.s_addr = htonl(0x7f000002);
+  PacketInfo info = Control().add(IPPROTO_IP, IP_PKTINFO, v4).decode_info();
+  map_ipv4(&info);
+  uint8_t mapped[16];
+  inet_pton(AF_INET6, "::ffff:127.0.0.2", mapped);
+  EXPECT_EQ(std::memcmp(info.local, mapped, 16), 0);
+  EXPECT_EQ(std::memcmp(info.answer_from, mapped, 16), 0);
+  EXPECT_EQ(info.local_family, 6);
+  // No address stays none.
+  v4.ipi_spec_dst.s_addr = 0;
+  info = Control().add(IPPROTO_IP, IP_PKTINFO, v4).decode_info();
+  map_ipv4(&info);
+  Source source;
+  EXPECT_FALSE(answer_source(info, &source));
+}
+
+TEST(Cmsg, an_answer_of_a_link_local_address_names_its_link) {
+  in6_pktinfo v6{};
+  v6.ipi6_ifindex = 5;
+  Source source;
+  for (const auto& [text, ifindex] :
+       {std::pair{"fe80::1", 5u}, {"febf::1", 5u}, {"fec0::1", 0u}, {"fd00::1", 0u}}) {
+    inet_pton(AF_INET6, text, &v6.ipi6_addr);
+    ASSERT_TRUE(answer_source(Control().add(IPPROTO_IPV6, IPV6_PKTINFO, v6).decode_info(), &source));
+    EXPECT_EQ(source.ifindex, ifindex) << text;
+  }
+}
+
 TEST(Cmsg, ignores_a_value_that_is_too_short) {
   EXPECT_EQ(Control().add(SOL_UDP, UDP_GRO, uint8_t{1}).decode().segment_size, 0);
   EXPECT_FALSE(Control().add(SOL_SOCKET, SO_RXQ_OVFL, uint16_t{1}).decode().kernel_drops);
@@ -197,9 +282,9 @@ TEST(Cmsg, says_the_segment_size_to_the_kernel) {
   std::memset(buffer, 0xa5, sizeof buffer);
   msghdr header{};
   header.msg_control = buffer;
-  append_segment_size(&header, 4, 1200);
-  EXPECT_EQ(header.msg_controllen, kTxControlBytes);
-  EXPECT_EQ(buffer[kTxControlBytes], 0xa5);
+  append_segment_size(&header, 1200);
+  EXPECT_EQ(header.msg_controllen, CMSG_SPACE(sizeof(uint16_t)));
+  EXPECT_EQ(buffer[header.msg_controllen], 0xa5);
 
   const cmsghdr* c = CMSG_FIRSTHDR(&header);
   ASSERT_NE(c, nullptr);

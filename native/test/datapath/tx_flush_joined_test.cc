@@ -244,6 +244,17 @@ TEST(TxFlush, splits_a_super_datagram_where_gso_is_not_to_be_had) {
   }
 }
 
+TEST(TxFlush, says_of_each_of_a_split_super_datagram_what_is_said_of_all) {
+  Outbox out(false);
+  out.add_joined(1, {"a0", "a1", "a2"}, 100, 30);
+  out.descriptors[0].flags = kSaysMore;
+  out.descriptors[0].ttl = 9;
+  out.descriptors[0].tos = kTosSaid | 1;
+  EXPECT_TRUE(out.send());
+  EXPECT_EQ(out.engine.sent().size(), 3u);
+  for (const Outgoing& m : out.engine.sent()) EXPECT_EQ(m.more, "tos=1 ttl=9");
+}
+
 TEST(TxFlush, splits_a_super_datagram_in_few_calls) {
   Outbox out(false);
   out.engine.on_send([](const Outgoing& m) { return m.data.starts_with("bad") ? EPERM : 0; });

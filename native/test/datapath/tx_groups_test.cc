@@ -1,5 +1,6 @@
 #include "core/datapath/tx_groups.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -49,6 +50,77 @@ class Pile : public test::Staging {
 };
 
 using Places = std::vector<uint16_t>;
+
+// ---- what is said besides
+
+// "a" of one kind and "b" of another; the kinds are what differs.
+class Said : public Pile {
+ public:
+  Said& add_saying(const std::string& label, uint16_t tos, uint8_t ttl = 0, uint16_t source = 0) {
+    add(1, label, 10);
+    Descriptor& d = descriptors.back();
+    d.flags = kSaysMore;
+    d.tos = tos;
+    d.ttl = ttl;
+    d.source = source;
+    return *this;
+  }
+  std::vector<std::string> messages(uint8_t family = 4) {
+    count = groups.form(gso, family, payloads.data(), descriptors, sources);
+    std::vector<std::string> out;
+    for (const Message& message : groups.messages(0, count)) {
+      Outgoing one = test::outgoing_of(7, message.header);
+      out.push_back(line(one) + (one.more.empty() ? "" : " | " + one.more));
+    }
+    return out;
+  }
+  std::vector<Source> sources;
+};
+
+TEST(TxGroups, says_of_each_message_what_is_said_of_its_datagrams) {
+  Said pile;
+  pile.sources.resize(2);
+  inet_pton(AF_INET, "127.0.0.2", pile.sources[0].address);
+  pile.sources[1].ifindex = 3;
+  pile.add_saying("a0", kTosSaid | 184, 9, 1)
+      .add_saying("a1", kTosSaid | 184, 9, 1)
+      .add_saying("b0", 0, 0, 2);
+  EXPECT_EQ(pile.messages(),
+            (Lines{"1/10: a0 a1 | tos=184 ttl=9 from=127.0.0.2 by=0", "1: b0 | from=0.0.0.0 by=3"}));
+}
+
+TEST(TxGroups, an_ipv6_socket_says_it_for_both_families) {
+  Said pile;
+  pile.sources.resize(1);
+  inet_pton(AF_INET6, "::ffff:127.0.0.2", pile.sources[0].address);
+  pile.add_saying("a0", kTosSaid, 9, 1);
+  EXPECT_EQ(pile.messages(6), (Lines{"1: a0 | tos=0 tos6=0 ttl=9 ttl6=9 from6=::ffff:127.0.0.2 by=0"}));
+}
+
+TEST(TxGroups, joins_nothing_of_which_something_else_is_said_and_keeps_the_order) {
+  Said pile;
+  pile.sources.resize(2);
+  pile.add_saying("a0", kTosSaid | 4).add_saying("a1", kTosSaid | 4).add_saying("b0", kTosSaid | 8);
+  pile.add_saying("a2", kTosSaid | 4).add_saying("c0", kTosSaid | 4, 9).add_saying("d0", kTosSaid | 4, 9, 1);
+  pile.add_saying("e0", kTosSaid | 4, 9, 2).add(1, "n0", 10).add(2, "x0", 10).add(1, "n1", 10);
+  EXPECT_EQ(pile.messages(), (Lines{"1/10: a0 a1 | tos=4", "1: b0 | tos=8", "1: a2 | tos=4",
+                                    "1: c0 | tos=4 ttl=9", "1: d0 | tos=4 ttl=9 from=0.0.0.0 by=0",
+                                    "1: e0 | tos=4 ttl=9 from=0.0.0.0 by=0", "1/10: n0 n1", "2: x0"}));
+}
+
+TEST(TxGroups, looks_at_nothing_that_is_not_said) {
+  Said pile;
+  pile.add_saying("a0", kTosSaid | 4, 9, 1).add_saying("a1", kTosSaid | 8, 3, 2);
+  for (Descriptor& d : pile.descriptors) d.flags = 0;  // what JavaScript left there of earlier datagrams
+  EXPECT_EQ(pile.messages(), (Lines{"1/10: a0 a1"}));
+}
+
+TEST(TxGroups, a_source_that_there_is_not_is_none) {
+  Said pile;
+  pile.sources.resize(1);
+  pile.add_saying("a0", 0, 7, 2).add_saying("b0", 0, 7, UINT16_MAX);
+  EXPECT_EQ(pile.messages(), (Lines{"1: a0 | ttl=7", "1: b0 | ttl=7"}));
+}
 
 // ---- what is joined
 

@@ -1,6 +1,7 @@
 // What waits for a socket to be writable, on the fake engine.
 #include "core/endpoint/backlog.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -30,7 +31,7 @@ class BacklogTest : public testing::Test {
     descriptor.length = static_cast<uint32_t>(data.size());
     descriptor.user_data = number;
     descriptor.result = kResultDeferred;
-    return backlog.keep(reinterpret_cast<const uint8_t*>(data.data()), {&descriptor, 1}, counters);
+    return backlog.keep(reinterpret_cast<const uint8_t*>(data.data()), {&descriptor, 1}, {}, counters);
   }
   Backlog::Outcome work_off(int room_now) {
     room = room_now;
@@ -83,6 +84,28 @@ TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
     EXPECT_EQ(each.kind, DescriptorKind::sent);
     EXPECT_EQ(each.socket_id, 9u);
   }
+}
+
+TEST_F(BacklogTest, says_later_what_was_to_be_said) {
+  Source source{};
+  inet_pton(AF_INET, "127.0.0.9", source.address);
+  std::vector<Source> sources(3);
+  sources[2] = source;
+  Descriptor descriptor{};
+  write_address(test::address_of("127.0.0.1", 4000), &descriptor);
+  descriptor.length = 1;
+  descriptor.flags = kSaysMore;
+  descriptor.tos = kTosSaid | 46;
+  descriptor.source = 3;
+  descriptor.result = kResultDeferred;
+  uint8_t payload = 'x';
+  EXPECT_EQ(backlog.keep(&payload, {&descriptor, 1}, sources, counters), 1u);
+  sources.clear();  // another flush's by now
+  EXPECT_EQ(keep("plain", 0), 1u);
+  EXPECT_EQ(work_off(2), Outcome::empty);
+  ASSERT_EQ(engine.sent().size(), 2u);
+  EXPECT_EQ(engine.sent()[0].more, "tos=46 from=127.0.0.9 by=0");
+  EXPECT_EQ(engine.sent()[1].more, "");
 }
 
 TEST_F(BacklogTest, says_once_that_it_is_drained_and_only_if_asked) {

@@ -121,7 +121,7 @@ TEST_P(EngineTest, sends_and_receives_super_datagrams_where_it_says_so) {
   Batch batch(other.address(), {std::string(3000, 'a') + std::string(500, 'b')});
   alignas(cmsghdr) uint8_t control[kTxControlBytes];
   batch.messages[0].header.msg_control = control;
-  append_segment_size(&batch.messages[0].header, 4, 1000);
+  append_segment_size(&batch.messages[0].header, 1000);
   ASSERT_EQ(engine->send(socket.fd(), batch.from(0)), 1);
 
   RxBatch received;
@@ -147,7 +147,7 @@ TEST_P(EngineTest, is_told_drops_segment_size_and_time_beside_one_datagram) {
   alignas(cmsghdr) uint8_t control[kTxControlBytes];
   if (engine->traits().offloads) {
     batch.messages[0].header.msg_control = control;
-    append_segment_size(&batch.messages[0].header, 4, 1000);
+    append_segment_size(&batch.messages[0].header, 1000);
   }
   ASSERT_EQ(engine->send(socket.fd(), batch.from(0)), 1);
   timespec now;

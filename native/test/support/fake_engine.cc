@@ -1,5 +1,6 @@
 #include "support/fake_engine.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 
@@ -55,6 +56,38 @@ void fill(Message* message, const Arrival& arrival) {
 
 }  // namespace
 
+namespace {
+
+template <typename Value>
+Value value_of(const cmsghdr& message) {
+  if (message.cmsg_len != CMSG_LEN(sizeof(Value))) throw std::runtime_error("the kernel refuses that length");
+  Value value;
+  std::memcpy(&value, CMSG_DATA(&message), sizeof value);
+  return value;
+}
+
+std::string text_of(const cmsghdr& message) {
+  auto is = [&](int level, int type) { return message.cmsg_level == level && message.cmsg_type == type; };
+  if (is(IPPROTO_IP, IP_TOS)) return "tos=" + std::to_string(value_of<int>(message));
+  if (is(IPPROTO_IPV6, IPV6_TCLASS)) return "tos6=" + std::to_string(value_of<int>(message));
+  if (is(IPPROTO_IP, IP_TTL)) return "ttl=" + std::to_string(value_of<int>(message));
+  if (is(IPPROTO_IPV6, IPV6_HOPLIMIT)) return "ttl6=" + std::to_string(value_of<int>(message));
+  char text[INET6_ADDRSTRLEN];
+  if (is(IPPROTO_IP, IP_PKTINFO)) {
+    auto info = value_of<in_pktinfo>(message);
+    inet_ntop(AF_INET, &info.ipi_spec_dst, text, sizeof text);
+    return std::string("from=") + text + " by=" + std::to_string(info.ipi_ifindex);
+  }
+  if (is(IPPROTO_IPV6, IPV6_PKTINFO)) {
+    auto info = value_of<in6_pktinfo>(message);
+    inet_ntop(AF_INET6, &info.ipi6_addr, text, sizeof text);
+    return std::string("from6=") + text + " by=" + std::to_string(info.ipi6_ifindex);
+  }
+  throw std::runtime_error("nobody says that");
+}
+
+}  // namespace
+
 Outgoing outgoing_of(int fd, const msghdr& header) {
   Outgoing out;
   out.fd = fd;
@@ -66,7 +99,9 @@ Outgoing outgoing_of(int fd, const msghdr& header) {
   for (const cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr;
        c = CMSG_NXTHDR(const_cast<msghdr*>(&header), const_cast<cmsghdr*>(c))) {
     if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT) {
-      std::memcpy(&out.segment_size, CMSG_DATA(c), sizeof out.segment_size);
+      out.segment_size = value_of<uint16_t>(*c);
+    } else {
+      out.more += (out.more.empty() ? "" : " ") + text_of(*c);
     }
   }
   return out;

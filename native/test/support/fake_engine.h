@@ -39,6 +39,9 @@ struct Outgoing {
   std::string data;           // of all its iovecs
   uint16_t segment_size = 0;  // != 0: UDP_SEGMENT says so
   size_t pieces = 0;          // iovecs
+  // What else is said, in the order in which it is: "tos=184 ttl=9 from=127.0.0.2 by=3"; IPv6's kinds have a
+  // 6 behind their names.
+  std::string more;
 };
 
 Outgoing outgoing_of(int fd, const msghdr& header);

@@ -7,13 +7,7 @@ namespace ksocket {
 
 namespace {
 
-constexpr Ipv6Number kNobody{0, 0};
 constexpr uint32_t kIpv4Broadcast = UINT32_MAX;
-
-bool is_unspecified(const Address& address) {
-  std::optional<uint32_t> ipv4 = ipv4_number(address);
-  return ipv4 ? *ipv4 == 0 : ipv6_number(address.bytes) == kNobody;
-}
 
 // RFC 1112 section 4, RFC 4291 section 2.7, and the limited broadcast of RFC 919. What is a subnet's
 // broadcast address only the routing table knows: the kernel refuses to send there (EACCES).

@@ -1,0 +1,77 @@
+// What is said of a datagram to send beside where it goes, packed as records carry it.
+
+import { S_ADDRESS, S_IFINDEX, SOURCE_BYTES, TOS_SAID } from '../backend/layout.js';
+import { backend } from '../backend/load.js';
+import * as errors from '../base/errors.js';
+import type { Family } from '../base/family.js';
+import { validateInteger } from '../base/validate.js';
+import { literal } from './destination.js';
+
+/** Each is said by the kernel's own means, cmsg(3), of this datagram only: nothing of the socket changes. */
+export interface SendMetadata {
+  /** IP_TTL, IPV6_HOPLIMIT: how many hops it may take, 1 to 255, to a group, too. ip(7). */
+  ttl?: number | undefined;
+  /** Differentiated services code point, 0 to 63, RFC 2474: the upper six bits of IP_TOS or IPV6_TCLASS. */
+  dscp?: number | undefined;
+  /** Explicit congestion notification, RFC 3168: 0 not capable, 1 ECT(1), 2 ECT(0), 3 congestion experienced. */
+  ecn?: number | undefined;
+  /** IP_PKTINFO, IPV6_PKTINFO: the source address, an IP literal of this machine's; what the kernel does not take is
+   * EINVAL in the callback. */
+  local?: string | undefined;
+  /** IP_PKTINFO, IPV6_PKTINFO: the index of the interface that it leaves by, if_nametoindex(3). */
+  ifindex?: number | undefined;
+}
+
+/** @internal The names of all that may be said. */
+export const sendMetadataKeys = ['ttl', 'dscp', 'ecn', 'local', 'ifindex'] as const;
+
+const SOURCE_WORDS = SOURCE_BYTES >> 2;
+const IFINDEX_MAX = 0x7fffffff;
+
+/** @internal */
+export class SendMore {
+  /** What it was made of. */
+  readonly given: Readonly<SendMetadata>;
+  /** As Descriptor::tos and ttl: 0 says nothing. */
+  readonly tos: number;
+  readonly ttl: number;
+  /** A Source in words. */
+  readonly source: Uint32Array | undefined;
+
+  /** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE */
+  constructor(family: Family, given: Readonly<SendMetadata>, name: string) {
+    const { ttl, dscp, ecn, local, ifindex } = given;
+    if (ttl !== undefined) validateInteger(ttl, `${name}.ttl`, 1, 255);
+    if (dscp !== undefined) validateInteger(dscp, `${name}.dscp`, 0, 63);
+    if (ecn !== undefined) validateInteger(ecn, `${name}.ecn`, 0, 3);
+    if (ifindex !== undefined) validateInteger(ifindex, `${name}.ifindex`, 1, IFINDEX_MAX);
+    this.given = { ttl, dscp, ecn, local, ifindex };
+    this.tos = dscp === undefined && ecn === undefined ? 0 : TOS_SAID | ((dscp ?? 0) << 2) | (ecn ?? 0);
+    this.ttl = ttl ?? 0;
+    if (local === undefined && ifindex === undefined) return;
+    const source = new Uint32Array(SOURCE_WORDS);
+    if (local !== undefined) {
+      const { words } = literal(family, local, `${name}.local`);
+      source.set(words.subarray(0, family.addressBytes >> 2), S_ADDRESS >> 2);
+      source[S_IFINDEX >> 2] = family.number === 6 ? words[4] : 0;
+    }
+    if (ifindex !== undefined) source[S_IFINDEX >> 2] = ifindex;
+    this.source = source;
+  }
+}
+
+/** @internal What `options` says beside the destination, over what `always` says; undefined: nothing.
+ * @throws as SendMore; ERR_KSOCKET_NEEDS_ADDON */
+export function moreOf(
+  family: Family,
+  options: Readonly<SendMetadata>,
+  name: string,
+  always: SendMore | undefined,
+): SendMore | undefined {
+  const said = sendMetadataKeys.filter((key) => options[key] !== undefined);
+  if (said.length === 0) return always;
+  if (backend === 'dgram') throw errors.needsAddon(`${name}.${said[0]}`);
+  const given: Record<string, unknown> = { ...always?.given };
+  for (const key of said) given[key] = options[key];
+  return new SendMore(family, given, name);
+}

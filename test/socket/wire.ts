@@ -1,0 +1,370 @@
+// A program: one case of what is said beside a datagram, in the network namespace that it is started in, with a second
+// host that looks at the wire (wire.test.ts).
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type Batch, createServer, createSocket, type ServerOptions, type Socket, type SocketOptions } from 'ksocket';
+import { SecondHost } from '../support/second-host.js';
+import { waitFor } from '../support/wait.js';
+
+const OURS_V4 = ['192.0.2.1', '192.0.2.3'];
+const OURS_V6 = ['fd00::1', 'fd00::3'];
+const THEIR_V4 = '192.0.2.2';
+const THEIR_V6 = 'fd00::2';
+
+function start(): Promise<SecondHost> {
+  // Of IPv4 addresses the kernel prefers the first, of IPv6 addresses the latest.
+  const ours = [
+    ...OURS_V4.map((address) => `${address}/24`),
+    ...OURS_V6.slice()
+      .reverse()
+      .map((address) => `${address}/64`),
+  ];
+  return SecondHost.start(ours, [`${THEIR_V4}/24`, `${THEIR_V6}/64`]);
+}
+
+async function open(options: SocketOptions, address?: string): Promise<Socket> {
+  const socket = createSocket(options);
+  socket.bind(0, address);
+  await once(socket, 'listening');
+  return socket;
+}
+
+function sent(socket: Socket, ...args: unknown[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const told = (error: Error | null, bytes: number) => (error ? reject(error) : resolve(bytes));
+    (socket.send as (...args: unknown[]) => void)(...args, told);
+  });
+}
+
+const families = [
+  { type: 'udp4', any: '0.0.0.0', ours: OURS_V4, theirs: THEIR_V4, to: THEIR_V4 },
+  { type: 'udp6', any: '::', ours: OURS_V6, theirs: THEIR_V6, to: THEIR_V6 },
+  // An IPv6 socket, and IPv4 on the wire.
+  {
+    type: 'udp6',
+    any: '::',
+    ours: OURS_V4.map((address) => `::ffff:${address}`),
+    theirs: THEIR_V4,
+    to: `::ffff:${THEIR_V4}`,
+  },
+] as const;
+
+const plain = (address: string) => address.replace('::ffff:', '');
+
+export const cases: Record<string, () => Promise<void>> = {
+  async 'what send() says of one datagram, and of no other'() {
+    await using host = await start();
+    await host.do('sniff', { interface: 'theirs0' });
+    for (const { type, ours, theirs, to } of families) {
+      const socket = await open({ type });
+      const { port } = await host.do('open', { name: 'sink', address: theirs });
+      const meant = (packet: { dport: number }) => packet.dport === port;
+      await sent(socket, '0', port, to);
+      await sent(socket, '1', { port, address: to, dscp: 46, ecn: 2, ttl: 9, local: ours[1] });
+      await sent(socket, '2', { port, address: to });
+      await sent(socket, '3', { port, address: to, ecn: 1 });
+      await sent(socket, '4', { port, address: to, ttl: 255 });
+      await sent(socket, '5', { peer: socket.peer(to, port, { dscp: 8, local: ours[1] }), dscp: 10 });
+      await sent(socket, '6', socket.peer(to, port, { dscp: 8 }));
+      const packets = await host.arrived(7, meant);
+      const said = packets.map(({ data, tos, ttl, src }) => [data, tos, ttl, src]);
+      const [first, second] = ours.map(plain);
+      assert.deepEqual(said, [
+        ['0', 0, 64, first],
+        ['1', (46 << 2) | 2, 9, second],
+        ['2', 0, 64, first],
+        ['3', 1, 64, first],
+        ['4', 0, 255, first],
+        ['5', 10 << 2, 64, second],
+        ['6', 8 << 2, 64, first],
+      ]);
+      socket.close();
+    }
+  },
+
+  async 'defaults: of all that is sent, until they are taken back'() {
+    await using host = await start();
+    await host.do('sniff', { interface: 'theirs0' });
+    const socket = await open({ type: 'udp4' });
+    const { port } = await host.do('open', { name: 'sink', address: THEIR_V4 });
+    const to = { port, address: THEIR_V4 };
+    socket.setSendDefaults({ dscp: 34, local: OURS_V4[1] });
+    await sent(socket, 'a', port, THEIR_V4);
+    await sent(socket, 'b', { ...to, ecn: 1 });
+    assert.equal(socket.sendMany(['c', port as number, THEIR_V4]), 1);
+    assert.equal(socket.sendMany(['d'], { port: port as number, address: THEIR_V4, dscp: 1 }), 1);
+    assert.equal(socket.sendMany(['e', socket.peer(THEIR_V4, port as number, { ttl: 3 })]), 1);
+    socket.setSendDefaults(null);
+    await sent(socket, 'f', port, THEIR_V4);
+    const packets = await host.arrived(6, (packet) => packet.dport === port);
+    assert.deepEqual(
+      packets.map(({ data, tos, ttl, src }) => [data, tos, ttl, src]),
+      [
+        ['a', 34 << 2, 64, OURS_V4[1]],
+        ['b', (34 << 2) | 1, 64, OURS_V4[1]],
+        ['c', 34 << 2, 64, OURS_V4[1]],
+        ['d', 1 << 2, 64, OURS_V4[1]],
+        ['e', 34 << 2, 3, OURS_V4[1]],
+        ['f', 0, 64, OURS_V4[0]],
+      ],
+    );
+    socket.close();
+  },
+
+  async 'many at once: what is said differently leaves apart, and each peer gets its own in order'() {
+    await using host = await start();
+    await host.do('sniff', { interface: 'theirs0' });
+    for (const { type, ours, theirs, to } of families) {
+      const socket = await open({ type });
+      const { port } = (await host.do('open', { name: 'sink', address: theirs })) as { port: number };
+      const peers = [
+        socket.peer(to, port),
+        socket.peer(to, port, { dscp: 46 }),
+        socket.peer(to, port, { dscp: 46, local: ours[1] }),
+        socket.peer(to, port, { ttl: 5 }),
+      ];
+      const wanted: [tos: number, ttl: number, src: string][] = [
+        [0, 64, plain(ours[0])],
+        [46 << 2, 64, plain(ours[0])],
+        [46 << 2, 64, plain(ours[1])],
+        [0, 5, plain(ours[0])],
+      ];
+      const list: (string | (typeof peers)[number])[] = [];
+      // Runs of one to three alike, so that some could be joined.
+      const kinds: number[] = [];
+      for (let i = 0; i < 400; i++) {
+        const kind = Math.floor(i / (1 + (i % 3))) % peers.length;
+        kinds.push(kind);
+        list.push(String(i).padStart(4, '0'), peers[kind]);
+      }
+      // While a neighbour is looked for the kernel keeps a few packets and drops the others.
+      await sent(socket, 'first', port, to);
+      await host.arrived(1, (packet) => packet.dport === port);
+      const before = socket.stats();
+      assert.equal(socket.sendMany(list), 400);
+      const packets = await host.arrived(400, ({ dport, data }) => dport === port && data !== 'first');
+      assert.equal(packets.length, 400);
+      packets.forEach(({ data, tos, ttl, src }, i) => {
+        assert.deepEqual([data, tos, ttl, src], [String(i).padStart(4, '0'), ...wanted[kinds[i]]]);
+      });
+      const { txDatagrams } = socket.stats();
+      assert.equal(txDatagrams - before.txDatagrams, 400);
+      // One piece of memory, cut by the kernel.
+      const bytes = Buffer.alloc(50 * 100, 'x');
+      assert.equal(socket.sendMany(bytes, { segmentSize: 100, peer: peers[2], ecn: 1 }), 50);
+      const cut = await host.arrived(50, (packet) => packet.dport === port && packet.data.startsWith('x'));
+      for (const { tos, src, data } of cut) {
+        assert.deepEqual([tos, src, data.length], [(46 << 2) | 1, plain(ours[1]), 100]);
+      }
+      socket.close();
+    }
+  },
+
+  async 'what the kernel refuses is the error of its own datagram'() {
+    await using host = await start();
+    await host.do('sniff', { interface: 'theirs0' });
+    const socket = await open({ type: 'udp4' });
+    const { port } = await host.do('open', { name: 'sink', address: THEIR_V4 });
+    const to = { port, address: THEIR_V4 };
+    const results = await Promise.allSettled([
+      sent(socket, 'a', to),
+      sent(socket, 'b', { ...to, local: '198.51.100.1' }), // not one of ours
+      sent(socket, 'c', to),
+      sent(socket, 'd', { ...to, ifindex: 4711 }), // there is none
+      sent(socket, 'e', to),
+    ]);
+    assert.deepEqual(
+      results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
+      [1, 'ENETUNREACH', 1, 'ENODEV', 1],
+    );
+    const packets = await host.arrived(3, (packet) => packet.dport === port);
+    assert.deepEqual(
+      packets.map(({ data }) => data),
+      ['a', 'c', 'e'],
+    );
+    assert.equal(socket.stats().txErrors, 2);
+    socket.close();
+  },
+
+  async 'what rinfo and a batch say of what another host has sent'() {
+    await using host = await start();
+    for (const { type, any, ours, theirs } of families) {
+      for (const how of ['message', 'batch']) {
+        const socket = await open(
+          { type, receiveTtl: true, receiveTos: true, receiveLocal: true, receiveTimes: true },
+          any,
+        );
+        const { port } = socket.address();
+        await host.do('open', { name: 'theirs', address: theirs });
+        const seen: unknown[] = [];
+        const times: bigint[] = [];
+        if (how === 'message') {
+          socket.on('message', (data, { dscp, ecn, ttl, local, ifindex, receivedNs }) => {
+            seen.push([String(data), dscp, ecn, ttl, local, ifindex]);
+            times.push(receivedNs as bigint);
+          });
+        } else {
+          socket.on('batch', (batch: Batch) => {
+            for (let i = 0; i < batch.length; i++) {
+              const said = [batch.dscp(i), batch.ecn(i), batch.ttl(i), batch.local(i), batch.ifindex(i)];
+              seen.push([String(batch.data(i)), ...said]);
+              times.push(batch.receivedNs(i) as bigint);
+            }
+          });
+        }
+        const began = BigInt(Date.now()) * 1_000_000n;
+        await host.do('send', { name: 'theirs', to: plain(ours[0]), port, data: 'a', tos: (46 << 2) | 3, ttl: 7 });
+        await host.do('send', { name: 'theirs', to: plain(ours[1]), port, data: 'b', tos: 0, ttl: 255 });
+        // Joined on the way: 30 datagrams of 10 bytes.
+        const joined = Array.from({ length: 30 }, (_, i) => String(i).padStart(10, '.'));
+        const all = {
+          name: 'theirs',
+          to: plain(ours[1]),
+          port,
+          data: joined.join(''),
+          tos: 0xb9,
+          ttl: 33,
+          segment: 10,
+        };
+        await host.do('send', all);
+        await waitFor(
+          () => seen.length === 32,
+          () => `${seen.length} of 32 datagrams`,
+        );
+        const index = (seen[0] as unknown[])[5];
+        assert.equal(typeof index, 'number');
+        assert.deepEqual(seen, [
+          ['a', 46, 3, 7, ours[0], index],
+          ['b', 0, 0, 255, ours[1], index],
+          ...joined.map((text) => [text, 46, 1, 33, ours[1], index]),
+        ]);
+        const ended = BigInt(Date.now() + 1) * 1_000_000n;
+        for (const time of times) assert.ok(time >= began && time <= ended, `${began} <= ${time} <= ${ended}`);
+        assert.equal(socket.stats().rxDatagrams, 32);
+        socket.close();
+      }
+    }
+  },
+
+  async 'a batch is answered from the address that was asked'() {
+    await using host = await start();
+    for (const { type, any, ours, theirs } of families) {
+      for (const when of ['before bind()', 'after it']) {
+        const socket = createSocket({ type });
+        const answer = (batch: Batch) => {
+          for (let i = 0; i < batch.length; i++) batch.reply(i, `for ${batch.data(i)}`);
+        };
+        if (when === 'before bind()') socket.on('batch', answer);
+        socket.bindSync({ port: 0, address: any });
+        if (when === 'after it') socket.on('batch', answer);
+        await once(socket, 'listening');
+        const { port } = socket.address();
+        await host.do('open', { name: 'theirs', address: theirs });
+        // The listener came late: the first batch of all finds out.
+        const first = when === 'before bind()' ? 0 : 1;
+        for (let i = -first; i < 4; i++) {
+          const to = plain(ours[Math.abs(i) % 2]);
+          await host.do('send', { name: 'theirs', to, port, data: `${i}` });
+          const got = await host.do('receive', { name: 'theirs' });
+          assert.equal(got.data, `for ${i}`);
+          if (i >= 0) assert.equal(got.address, to, when);
+        }
+        socket.close();
+      }
+    }
+  },
+
+  async 'a server on all addresses answers from the one that was asked'() {
+    await using host = await start();
+    const back = await open({ type: 'udp4' }, '127.0.0.1');
+    back.on('message', (data, { address, port }) => back.send(`back ${data}`, port, address));
+    const forward = { address: '127.0.0.1', port: back.address().port };
+    const servers: Record<string, ServerOptions> = {
+      echo: { reply: 'echo' },
+      reply: { reply: 'hello', replyTo: 'source' },
+      'reply and echo by rules': { rules: [{ match: { prefix: 'q' }, action: { reply: 'ruled' } }], otherwise: 'echo' },
+      forward: { rules: [{ action: { forward } }] },
+    };
+    for (const { type, any, ours, theirs } of families) {
+      for (const [name, options] of Object.entries(servers)) {
+        const server = createServer({ ...options, address: any, port: 0 });
+        await server.start();
+        const { port } = server.address() as { port: number };
+        await host.do('open', { name: 'theirs', address: theirs });
+        for (let i = 0; i < 4; i++) {
+          const to = plain(ours[i % 2]);
+          await host.do('send', { name: 'theirs', to, port, data: i < 2 ? 'question' : 'echo' });
+          const got = await host.do('receive', { name: 'theirs' });
+          assert.equal(got.address, to, `${type} ${name} ${i}: ${JSON.stringify(got)}`);
+        }
+        await server.stop();
+      }
+    }
+    back.close();
+  },
+
+  async 'link-local: an answer leaves by the interface that asked'() {
+    await using host = await start();
+    // A second interface with a link-local address of its own.
+    const { ip } = await import('../support/second-host.js');
+    ip('link', 'add', 'other0', 'type', 'veth', 'peer', 'name', 'other1');
+    ip('link', 'set', 'other0', 'up');
+    ip('addr', 'add', 'fe80::9/64', 'dev', 'ours0', 'nodad');
+    await host.ip('addr', 'add', 'fe80::8/64', 'dev', 'theirs0', 'nodad');
+    const socket = createSocket('udp6');
+    socket.on('batch', (batch) => {
+      for (let i = 0; i < batch.length; i++) batch.reply(i, 'answer');
+    });
+    socket.bindSync({ port: 0 });
+    await host.do('open', { name: 'theirs', address: 'fe80::8%theirs0' });
+    await host.do('send', { name: 'theirs', to: 'fe80::9%theirs0', port: socket.address().port, data: 'q' });
+    const got = await host.do('receive', { name: 'theirs' });
+    assert.deepEqual([got.data, got.address?.replace(/%.*/, '')], ['answer', 'fe80::9']);
+    socket.close();
+  },
+
+  async 'a datagram of a group: local is the group, and the answer comes from an address of ours'() {
+    await using host = await start();
+    const group = '239.1.2.3';
+    await host.ip('route', 'add', '239.0.0.0/8', 'dev', 'theirs0');
+    const socket = createSocket({ type: 'udp4', receiveLocal: true });
+    const locals: unknown[] = [];
+    socket.on('batch', (batch) => {
+      for (let i = 0; i < batch.length; i++) {
+        locals.push(batch.local(i));
+        batch.reply(i, 'answer');
+      }
+    });
+    socket.bindSync({ port: 0 });
+    socket.addMembership(group, OURS_V4[1]);
+    await host.do('open', { name: 'theirs', address: THEIR_V4 });
+    await host.do('send', { name: 'theirs', to: group, port: socket.address().port, data: 'q' });
+    const got = await host.do('receive', { name: 'theirs' });
+    assert.deepEqual(locals, [group]);
+    assert.equal(got.data, 'answer');
+    assert.ok(OURS_V4.includes(got.address as string), got.address);
+    socket.close();
+  },
+
+  async 'where it was sent before it was redirected here'() {
+    await using host = await start();
+    const { ip } = await import('../support/second-host.js');
+    // AnyIP: what is sent to any of these addresses is for this machine.
+    ip('route', 'add', 'local', '203.0.113.0/24', 'dev', 'lo');
+    await host.ip('route', 'add', '203.0.113.0/24', 'via', OURS_V4[0]);
+    const socket = await open({ type: 'udp4', receiveOriginalDst: true });
+    await host.do('open', { name: 'theirs', address: THEIR_V4 });
+    const { port } = socket.address();
+    const received = once(socket, 'message');
+    await host.do('send', { name: 'theirs', to: '203.0.113.77', port, data: 'q' });
+    const [, rinfo] = await received;
+    assert.deepEqual(rinfo.originalDst, { address: '203.0.113.77', port });
+    socket.close();
+  },
+};
+
+const name = process.argv[2];
+if (process.argv[1] === import.meta.filename && name !== undefined) {
+  await cases[name]();
+  console.log(`${name}: done`);
+}
