@@ -1,11 +1,11 @@
 // The object that send(), sendMany() and peer() take where they take a port and an address: where to, and what is said
 // besides.
 import * as errors from '../base/errors.js';
+import type { Family } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { isRecord, validateObject, validatePort } from '../base/validate.js';
 import { CONNECTED, type Destination, literalDestination } from '../thread/destination.js';
 import { moreOf, type SendMetadata, type SendMore, sendMetadataKeys } from '../thread/send-more.js';
-import type { SocketCore } from './core.js';
 import { destinationOf, isPeer, type Peer } from './peer.js';
 
 /** Where to, and what is said besides. On a connected socket without a destination. */
@@ -20,6 +20,14 @@ export interface SendOptions extends SendMetadata {
 
 const KNOWN = ['port', 'address', 'peer', ...sendMetadataKeys];
 
+/** What has to be known of the socket that sends. */
+interface Sends {
+  readonly family: Family;
+  readonly connectState: 'disconnected' | 'connecting' | 'connected';
+  /** What is said of each datagram that says nothing else. */
+  readonly sendDefaults: SendMore | undefined;
+}
+
 /** Is it meant as such, in the place of a port? Any other object is refused, or passed over, as node:dgram does. */
 export function isSendOptions(value: object | null): value is object {
   return isRecord(value) && !isPeer(value) && KNOWN.some((key) => key in value);
@@ -32,29 +40,29 @@ export function checkSendOptions(options: unknown, also: readonly string[] = [])
 }
 
 /** What a socket of this core says of a datagram with these options. */
-export function moreToSay(core: SocketCore, options: SendMetadata): SendMore | undefined {
-  return moreOf(core.family, options, 'options', core.sendDefaults);
+export function moreToSay(socket: Sends, options: SendMetadata): SendMore | undefined {
+  return moreOf(socket.family, options, 'options', socket.sendDefaults);
 }
 
 /** The destination, packed, with all that is said. */
-export function destinationOfOptions(core: SocketCore, given: Peer | SendOptions): Destination {
-  const connected = core.connectState === 'connected';
+export function destinationOfOptions(socket: Sends, given: Peer | SendOptions): Destination {
+  const connected = socket.connectState === 'connected';
   if (isPeer(given)) {
     if (connected) throw errors.isConnected();
-    return destinationOfPeer(core, given, 'options');
+    return destinationOfPeer(socket, given, 'options');
   }
   const { port, address, peer } = given;
   if (connected) {
     if (port !== undefined || address !== undefined || peer !== undefined) throw errors.isConnected();
-    return saying(CONNECTED, moreToSay(core, given));
+    return saying(CONNECTED, moreToSay(socket, given));
   }
   if (peer === undefined) {
-    const to = literalDestination(core.family, address, validatePort(port, 'Port', false), 'options.address');
-    return saying(to, moreToSay(core, given));
+    const to = literalDestination(socket.family, address, validatePort(port, 'Port', false), 'options.address');
+    return saying(to, moreToSay(socket, given));
   }
   refuseBesidePeer(given);
-  const to = destinationOfPeer(core, peer, 'options.peer');
-  return saying(to, moreOf(core.family, given, 'options', to.more));
+  const to = destinationOfPeer(socket, peer, 'options.peer');
+  return saying(to, moreOf(socket.family, given, 'options', to.more));
 }
 
 /** @throws ERR_INVALID_ARG_VALUE where there is a port or an address, too */
@@ -68,14 +76,14 @@ function saying(to: Destination, more: SendMore | undefined): Destination {
 }
 
 /** @throws ERR_INVALID_ARG_TYPE for what socket.peer() has not made, ERR_INVALID_ARG_VALUE for one of another family */
-export function destinationOfPeer(core: SocketCore, value: unknown, name: string): Destination {
+export function destinationOfPeer(socket: Sends, value: unknown, name: string): Destination {
   const destination = destinationOf(value);
   if (destination === undefined) throw errors.invalidArgType(name, 'what socket.peer() returns', value);
-  if (destination.to?.family !== core.family.number) {
-    throw errors.invalidArgValue(name, value, `must be an ${core.family.name} peer`);
+  if (destination.to?.family !== socket.family.number) {
+    throw errors.invalidArgValue(name, value, `must be an ${socket.family.name} peer`);
   }
-  const { sendDefaults } = core;
+  const { sendDefaults } = socket;
   if (sendDefaults === undefined) return destination;
   const { more } = destination;
-  return saying(destination, more === undefined ? sendDefaults : moreOf(core.family, more.given, name, sendDefaults));
+  return saying(destination, more === undefined ? sendDefaults : moreOf(socket.family, more.given, name, sendDefaults));
 }

@@ -2,7 +2,9 @@
 import { isIP } from 'node:net';
 import { D_ADDRESS, PEERS_MAX } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
+import * as errors from '../base/errors.js';
 import { type Family, udp4 } from '../base/family.js';
+import { validateString } from '../base/validate.js';
 
 /** An IP literal as descriptors carry it: 16 address bytes and the scope id, as five native-order words. */
 export interface ParsedAddress {
@@ -47,6 +49,14 @@ export function parseLiteral(family: Family, text: string): ParsedAddress | null
   lastFamily = family;
   lastParsed = result;
   return result;
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what is no literal of the family */
+export function literal(family: Family, address: unknown, name: string): ParsedAddress {
+  validateString(address, name);
+  const to = parseLiteral(family, address);
+  if (to === null) throw errors.invalidArgValue(name, address, `must be an ${family.name} address`);
+  return to;
 }
 
 /** Does it stand for every address of the machine? */

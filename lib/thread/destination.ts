@@ -1,8 +1,6 @@
 // Where a datagram goes, packed as descriptors carry it.
-import * as errors from '../base/errors.js';
 import type { Family } from '../base/family.js';
-import { validateString } from '../base/validate.js';
-import { type ParsedAddress, parseLiteral } from './address.js';
+import { literal, type ParsedAddress } from './address.js';
 import { wordOfPort } from './records.js';
 import type { SendMore } from './send-more.js';
 
@@ -14,14 +12,6 @@ export interface Destination {
   readonly portWord: number;
   /** What is said of each datagram besides. */
   readonly more?: SendMore | undefined;
-}
-
-/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what is no literal of the family */
-export function literal(family: Family, address: unknown, name: string): ParsedAddress {
-  validateString(address, name);
-  const to = parseLiteral(family, address);
-  if (to === null) throw errors.invalidArgValue(name, address, `must be an ${family.name} address`);
-  return to;
 }
 
 /** Where a connected socket sends to. */

@@ -5,8 +5,8 @@ import { DATAGRAM_BYTES_MAX, GSO_SEGMENTS_MIN, JOINED_BYTES_MAX } from '../backe
 import type { Family } from '../base/family.js';
 import { bytesOfPayload, bytesOfView, isBytes, lengthOf } from '../base/payload.js';
 import { validatePort } from '../base/validate.js';
-import type { ParsedAddress } from './address.js';
-import { type Destination, literal } from './destination.js';
+import { literal, type ParsedAddress } from './address.js';
+import type { Destination } from './destination.js';
 import { wordOfPort } from './records.js';
 import type { SendMore } from './send-more.js';
 import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, type Staging } from './staging.js';

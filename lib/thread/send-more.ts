@@ -5,7 +5,7 @@ import { backend } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import type { Family } from '../base/family.js';
 import { validateInteger } from '../base/validate.js';
-import { literal } from './destination.js';
+import { literal } from './address.js';
 
 /** Each is said by the kernel's own means, cmsg(3), of this datagram only: nothing of the socket changes. */
 export interface SendMetadata {
