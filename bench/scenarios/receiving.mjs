@@ -68,6 +68,8 @@ export function receiving() {
       ],
       goals: [atLeast(0.95, 'rate', "ksocket 'batch'", 'C')],
     },
+    metadata('receive/metadata', 'all metadata asked for, GRO off', { gro: false }, gsoFlood(64)),
+    metadata('receive/metadata-gro', 'all metadata asked for, with GRO', {}, gsoFlood(64)),
     {
       id: 'receive/flood-1400-gro',
       title: "1400 B with GRO, 'message'",
@@ -83,4 +85,34 @@ export function receiving() {
       goals: [atLeast(8, 'rate', 'ksocket', 'node:dgram'), atLeast(0.8, 'rate', 'ksocket', 'C')],
     },
   ];
+}
+
+const allMetadata = {
+  receiveLocal: true,
+  receiveTos: true,
+  receiveTtl: true,
+  receiveTimes: true,
+  receiveOriginalDst: true,
+};
+
+// What it costs that the kernel says more beside each datagram: the same socket with and without.
+function metadata(id, title, socketOptions, load) {
+  const asked = { socketOptions: { ...socketOptions, ...allMetadata } };
+  return {
+    id,
+    title,
+    kind: 'receive',
+    show: ['cpuNs', 'rate', 'offered'],
+    load,
+    entries: [
+      entry('ksocket', 'receive', { socketOptions }, "ksocket 'message'"),
+      entry('ksocket', 'receive', asked, "ksocket 'message', metadata"),
+      entry('ksocket', 'receive-batch', { socketOptions }, "ksocket 'batch'"),
+      entry('ksocket', 'receive-batch', asked, "ksocket 'batch', metadata"),
+    ],
+    goals: [
+      atMost(1.3, 'cpuNs', "ksocket 'message', metadata", "ksocket 'message'"),
+      atMost(1.3, 'cpuNs', "ksocket 'batch', metadata", "ksocket 'batch'"),
+    ],
+  };
 }

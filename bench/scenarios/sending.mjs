@@ -34,6 +34,23 @@ export function sending() {
       ],
     },
     {
+      id: 'send/metadata',
+      title: 'send to one peer, sendMany of a list, each with DSCP, hop limit and source address',
+      kind: 'send',
+      show: ['cpuNs', 'rate', 'delivered'],
+      sink: { gro: true },
+      entries: [
+        entry('ksocket', 'send-list', sendOne, 'ksocket, a list'),
+        entry(
+          'ksocket',
+          'send-list',
+          { ...sendOne, say: { dscp: 46, ttl: 9, local: '127.0.0.1' } },
+          'ksocket, metadata',
+        ),
+      ],
+      goals: [atMost(1.3, 'cpuNs', 'ksocket, metadata', 'ksocket, a list')],
+    },
+    {
       id: 'send/one-peer-connected',
       title: 'send to one peer, connected socket, sendMany',
       kind: 'send',

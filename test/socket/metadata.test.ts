@@ -129,7 +129,7 @@ test('receiveTtl: a value that is no boolean is refused as Node refuses it', asy
 
 test('a batch shows nothing of the ring that it reads', async () => {
   await using sockets = new Sockets();
-  const socket = await receiver(sockets, { receiveTtl: true });
+  const socket = await receiver(sockets, { receiveTtl: 'auto' });
   const batches: Batch[] = [];
   socket.on('batch', (batch: Batch) => batches.push(batch));
   sockets.make().send('x', socket.address().port, '127.0.0.1');
@@ -144,7 +144,7 @@ test('a batch shows nothing of the ring that it reads', async () => {
 
 test('a batch has no datagram at what is no index', async () => {
   await using sockets = new Sockets();
-  const socket = await receiver(sockets, { receiveTtl: true });
+  const socket = await receiver(sockets, { receiveTtl: 'auto' });
   const sender = sockets.make();
   let tried = 0;
   socket.on('batch', (batch: Batch) => {

@@ -96,7 +96,7 @@ export const roles = {
     const { ports, size, batch } = options;
     const socket = await dgramLike.openSender(options, tally);
     requireMethod(socket, 'peer');
-    const peer = socket.peer('127.0.0.1', ports[0]);
+    const peer = socket.peer('127.0.0.1', ports[0], options.say);
     const list = payloads(options);
     sendInTurns(socket, tally, size, batch, (from) => socket.sendMany(from === 0 ? list : list.slice(from), peer));
     return { stats: () => socket.stats?.() };
