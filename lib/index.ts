@@ -49,6 +49,7 @@ export type {
 } from './thread/counters.js';
 export type { RemoteInfo } from './thread/endpoint.js';
 export type { Metadata, MetadataOptions, MetadataWish, OriginalDestination } from './thread/metadata.js';
+export type { PeerError } from './thread/peer-error.js';
 export type { SendMetadata } from './thread/send-more.js';
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */

@@ -34,6 +34,7 @@ export const KIND_DATAGRAM = 0;
 export const KIND_ERROR = 1;
 export const KIND_SENT = 2;
 export const KIND_DRAINED = 3;
+export const KIND_PEER_ERROR = 4;
 export const FLAG_TRUNCATED = 1;
 export const FLAG_PACKET_INFO = 2;
 export const CONTROL_BYTES = 256;
@@ -57,7 +58,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2116231338;
+export const LAYOUT_HASH = 3983940336;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -76,6 +77,7 @@ export const OPEN_RECEIVE_TOS = 128;
 export const OPEN_RECEIVE_LOCAL = 256;
 export const OPEN_RECEIVE_ORIGINAL = 512;
 export const OPEN_RECEIVE_TIMES = 1024;
+export const OPEN_RECEIVE_ERRORS = 2048;
 export const OPEN_OPTIONAL_SHIFT = 16;
 
 // Rows of the native table of socket options.
@@ -98,6 +100,7 @@ export const SocketOption = {
   receiveTos: 15,
   receiveLocal: 16,
   receiveOriginal: 17,
+  receiveErrors: 18,
 } as const;
 
 // Where each counter stands in its row.
@@ -118,16 +121,18 @@ export const counterIndex = {
   rxTruncated: 6,
   /** receive calls that failed */
   rxErrors: 7,
+  /** ICMP errors received about datagrams sent */
+  rxPeerErrors: 8,
   /** datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO) */
-  rxKernelDrops: 8,
+  rxKernelDrops: 9,
   /** datagrams read and dropped, ring full */
-  rxRingDrops: 9,
+  rxRingDrops: 10,
   /** datagrams dropped because an async iterator fell behind */
-  rxQueueDrops: 10,
+  rxQueueDrops: 11,
   /** datagrams that were not handed out yet when the socket closed */
-  rxCloseDrops: 11,
+  rxCloseDrops: 12,
   /** times that receiving stopped because the ring was full */
-  rxPauses: 12,
+  rxPauses: 13,
   /** datagrams the kernel took */
   txDatagrams: 32,
   /** payload bytes the kernel took */
@@ -151,33 +156,33 @@ export const counterIndex = {
 // Of a server that answers by rules, in the same row.
 export const serverCounterIndex = {
   /** datagrams from sources that the lists refuse, seen by the thread */
-  denied: 13,
+  denied: 14,
   /** datagrams over a source's rate */
-  limited: 14,
+  limited: 15,
   /** datagrams over the server's rate */
-  limitedTotal: 15,
+  limitedTotal: 16,
   /** answers not sent: to ourselves, to nobody, to a service that answers by itself */
-  loopSources: 16,
+  loopSources: 17,
   /** answers not sent: to a peer that only answers answers */
-  loopRepeats: 17,
+  loopRepeats: 18,
   /** datagrams that a rule, or the default, dropped */
-  ruleDrops: 18,
+  ruleDrops: 19,
   /** replies made by rules and handlers, echoes too */
-  replies: 19,
+  replies: 20,
   /** replies not sent because they are longer than the request */
-  refusedReplies: 20,
+  refusedReplies: 21,
   /** datagrams sent on to a back end */
-  forwarded: 21,
+  forwarded: 22,
   /** answers of back ends */
-  returned: 22,
+  returned: 23,
   /** datagrams not forwarded: no place for a flow, or no socket */
-  forwardDrops: 23,
+  forwardDrops: 24,
   /** clients that got a socket to a back end */
-  flowsOpened: 24,
+  flowsOpened: 25,
   /** of these, closed because they were idle */
-  flowsExpired: 25,
+  flowsExpired: 26,
   /** of these, closed to make room for others */
-  flowsEvicted: 26,
+  flowsEvicted: 27,
 } as const;
 
 // In the thread's own row.

@@ -27,6 +27,7 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   rxGroSegments: metric('gro_datagrams', 'Datagrams that came in super-datagrams.'),
   rxTruncated: metric('truncated_datagrams', 'Datagrams cut to the receive limit.'),
   rxErrors: metric('receive_errors', 'Receive system calls that failed.'),
+  rxPeerErrors: metric('peer_errors', 'ICMP errors received about datagrams sent.'),
   rxKernelDrops: dropped('receive_buffer_full', 'Lost in the kernel: receive buffer full.'),
   rxRingDrops: dropped('ring_full', 'Answered, but not delivered to JavaScript: ring full.'),
   rxQueueDrops: dropped('iterator_behind', 'Lost because an async iterator fell behind.'),

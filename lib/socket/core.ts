@@ -11,9 +11,17 @@ import { bytesOfPayload, type Payload, type SendCallback } from '../base/payload
 import { hasLibuv, nextTick } from '../base/runtime.js';
 import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
-import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesLone, TakesSendResults } from '../thread/endpoint.js';
+import type {
+  RemoteInfo,
+  TakesBatches,
+  TakesDatagrams,
+  TakesLone,
+  TakesPeerErrors,
+  TakesSendResults,
+} from '../thread/endpoint.js';
 import type { IoThread } from '../thread/io-thread.js';
 import type { MetadataKind } from '../thread/metadata.js';
+import type { PeerError } from '../thread/peer-error.js';
 import type { Question } from '../thread/records.js';
 import type { SendMore } from '../thread/send-more.js';
 import type { KnownNames } from './known-names.js';
@@ -29,7 +37,7 @@ export function isBlocked(list: BlockList, ip: string): boolean {
 
 export class SocketCore
   extends Place
-  implements TakesDatagrams, TakesLone, TakesBatches, TakesSendResults, StateSource
+  implements TakesDatagrams, TakesLone, TakesBatches, TakesSendResults, TakesPeerErrors, StateSource
 {
   bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
@@ -119,6 +127,11 @@ export class SocketCore
   onReceiveError(errno: number): void {
     const error = errors.errnoException(errno, 'recvmsg');
     this.#resource.runInAsyncScope(() => this.face.emit('error', error));
+  }
+
+  onPeerError(error: PeerError): void {
+    if (this.#stopped) return;
+    this.#resource.runInAsyncScope(() => this.face.emit('peererror', error));
   }
 
   onSent(number: number, result: number): void {

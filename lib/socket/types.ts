@@ -3,6 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { SocketType } from '../base/family.js';
 import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
+import type { PeerError } from '../thread/peer-error.js';
 
 export interface AddressInfo {
   address: string;
@@ -26,6 +27,7 @@ export interface SocketEvents {
   message: [msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo];
   batch: [batch: Batch];
   drain: [];
+  peererror: [error: PeerError];
   listening: [];
   connect: [];
   error: [error: Error];

@@ -1,6 +1,7 @@
 // What a thread tells its sockets of: each takes what it has a use for.
 import type { Batch, Replier } from './batch.js';
 import type { Metadata, MetadataKind } from './metadata.js';
+import type { PeerError } from './peer-error.js';
 
 /** Where a datagram came from, as node:dgram says it, and what the socket wants to know besides. */
 export interface RemoteInfo extends Metadata {
@@ -42,8 +43,13 @@ export interface TakesSendResults {
   onDrained(): void;
 }
 
+export interface TakesPeerErrors {
+  /** The network has said something of a datagram that was sent. */
+  onPeerError(error: PeerError): void;
+}
+
 /** What is behind an id on a thread. */
-export type Endpoint = TakesDatagrams & Partial<TakesLone> & Partial<TakesBatches> & Partial<TakesSendResults>;
+export type Endpoint = TakesDatagrams & Partial<TakesLone & TakesBatches & TakesSendResults & TakesPeerErrors>;
 
 export function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
   return endpoint.wantsBatches === true;

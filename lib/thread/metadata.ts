@@ -5,6 +5,7 @@ import {
   D_TOS,
   D_TTL,
   OPEN_OPTIONAL_SHIFT,
+  OPEN_RECEIVE_ERRORS,
   OPEN_RECEIVE_LOCAL,
   OPEN_RECEIVE_ORIGINAL,
   OPEN_RECEIVE_TIMES,
@@ -40,6 +41,9 @@ export interface MetadataOptions {
   /** IP_RECVORIGDSTADDR, IPV6_RECVORIGDSTADDR: say where it was sent before it was redirected here, as a transparent proxy
    * wants to know (`rinfo.originalDst`, `batch.originalDst(i)`). */
   receiveOriginalDst?: MetadataWish;
+  /** IP_RECVERR, IPV6_RECVERR: what the network says of datagrams that were sent comes as `'peererror'`, and never as the
+   * result of another one. */
+  receiveErrors?: MetadataWish;
 }
 
 /** An address and port that a datagram was sent to. */
@@ -71,7 +75,7 @@ export interface Metadata {
 }
 
 /** @internal Of these the kernel says more than a record takes (PacketInfo in native/core/memory/layout.h). */
-export const NEED_PACKET_INFO = OPEN_RECEIVE_LOCAL | OPEN_RECEIVE_ORIGINAL;
+export const NEED_PACKET_INFO = OPEN_RECEIVE_LOCAL | OPEN_RECEIVE_ORIGINAL | OPEN_RECEIVE_ERRORS;
 
 /** @internal */
 export interface MetadataKind {
@@ -123,6 +127,15 @@ export const metadataKinds: readonly MetadataKind[] = [
   },
 ];
 
+function flagsOf(options: MetadataOptions, name: keyof MetadataOptions, flag: number): number {
+  const wish = options[name];
+  if (wish === undefined || wish === false) return 0;
+  if (wish === 'auto') return flag | (flag << OPEN_OPTIONAL_SHIFT);
+  validateBoolean(wish, `options.${name}`);
+  if (backend === 'dgram') throw errors.needsAddon(`options.${name}`);
+  return flag;
+}
+
 /** What is asked for, as kinds and as OPEN_ flags.
  * @internal
  * @throws ERR_INVALID_ARG_VALUE, ERR_KSOCKET_NEEDS_ADDON */
@@ -130,13 +143,11 @@ export function checkMetadata(options: MetadataOptions): { kinds: readonly Metad
   let flags = 0;
   const kinds: MetadataKind[] = [];
   for (const kind of metadataKinds) {
-    const wish = options[kind.option];
-    if (wish === undefined || wish === false) continue;
-    if (wish !== 'auto') validateBoolean(wish, `options.${kind.option}`);
-    if (wish === true && backend === 'dgram') throw errors.needsAddon(`options.${kind.option}`);
-    kinds.push(kind);
-    flags |= wish === 'auto' ? kind.flag | (kind.flag << OPEN_OPTIONAL_SHIFT) : kind.flag;
+    const asked = flagsOf(options, kind.option, kind.flag);
+    if (asked !== 0) kinds.push(kind);
+    flags |= asked;
   }
+  flags |= flagsOf(options, 'receiveErrors', OPEN_RECEIVE_ERRORS);
   return { kinds: kinds.length > 0 ? kinds : undefined, flags };
 }
 

@@ -201,7 +201,7 @@ export class Receiver implements Waiter {
       this.#next(1);
     } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
       this.#next(1);
-      notify(this.#records, at, endpoint);
+      notify(this.#records, at, endpoint, this.#arena);
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#next(this.#fill(batch, endpoint.id, head, base));
@@ -258,7 +258,7 @@ export class Receiver implements Waiter {
       this.#done(lanes, lane, lane.records.length - lane.first, base);
     } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
       this.#done(lanes, lane, 1, base);
-      notify(this.#records, at, endpoint);
+      notify(this.#records, at, endpoint, this.#arena);
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);

@@ -21,11 +21,10 @@ struct Requested {
   SocketOption option;
 };
 
-constexpr Requested kMetadata[] = {{kOpenReceiveTtl, SocketOption::receive_ttl},
-                                   {kOpenReceiveTos, SocketOption::receive_tos},
-                                   {kOpenReceiveLocal, SocketOption::receive_local},
-                                   {kOpenReceiveOriginal, SocketOption::receive_original},
-                                   {kOpenReceiveTimes, SocketOption::receive_times}};
+constexpr Requested kMetadata[] = {
+    {kOpenReceiveTtl, SocketOption::receive_ttl},     {kOpenReceiveTos, SocketOption::receive_tos},
+    {kOpenReceiveLocal, SocketOption::receive_local}, {kOpenReceiveOriginal, SocketOption::receive_original},
+    {kOpenReceiveTimes, SocketOption::receive_times}, {kOpenReceiveErrors, SocketOption::receive_errors}};
 
 // -errno of the first that the kernel refuses and that is not optional.
 int request(int fd, uint8_t family, uint32_t flags, std::span<const Requested> rows) {
@@ -122,6 +121,11 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
   endpoint->receive_times = (flags & kOpenReceiveTimes) != 0;
+  int queued = 0;
+  ksocket::get_option(endpoint->fd.get(), family, SocketOption::receive_errors, &queued);
+  endpoint->receive_errors = (flags & kOpenReceiveErrors) != 0 && queued != 0;
+  endpoint->tx.errors_are_queued = endpoint->receive_errors;
+  if (flags & kOpenReceiveErrors) endpoint->packet_infos = packet_infos_;
   if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal)) {
     endpoint->packet_infos = packet_infos_;
     endpoint->wants_packet_info = true;

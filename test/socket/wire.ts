@@ -2,7 +2,15 @@
 // host that looks at the wire (wire.test.ts).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type Batch, createServer, createSocket, type ServerOptions, type Socket, type SocketOptions } from 'ksocket';
+import {
+  type Batch,
+  createServer,
+  createSocket,
+  type PeerError,
+  type ServerOptions,
+  type Socket,
+  type SocketOptions,
+} from 'ksocket';
 import { SecondHost } from '../support/second-host.js';
 import { waitFor } from '../support/wait.js';
 
@@ -344,6 +352,72 @@ export const cases: Record<string, () => Promise<void>> = {
     assert.equal(got.data, 'answer');
     assert.ok(OURS_V4.includes(got.address as string), got.address);
     socket.close();
+  },
+
+  async 'peererror: what routers and hosts say of datagrams, and of no other'() {
+    await using host = await start();
+    const { ip } = await import('../support/second-host.js');
+    // Behind the second host: a network of small packets, one to which there is no way, and one where nobody is.
+    await host.ip('link', 'add', 'far0', 'mtu', '1280', 'type', 'veth', 'peer', 'name', 'far1');
+    await host.ip('addr', 'add', '198.51.100.1/24', 'dev', 'far0');
+    await host.ip('addr', 'add', 'fd01::1/64', 'dev', 'far0', 'nodad');
+    await host.ip('link', 'set', 'far0', 'up');
+    await host.ip('link', 'set', 'far1', 'up');
+    await host.ip('route', 'add', 'prohibit', '203.0.113.0/24');
+    await host.ip('route', 'add', 'unreachable', 'fd02::/64');
+    await host.do('forward');
+    for (const far of ['198.51.100.0/24', '203.0.113.0/24']) ip('route', 'add', far, 'via', THEIR_V4);
+    for (const far of ['fd01::/64', 'fd02::/64']) ip('route', 'add', far, 'via', THEIR_V6);
+    const plans = [
+      {
+        type: 'udp4',
+        theirs: THEIR_V4,
+        far: '198.51.100.9',
+        closed: '203.0.113.9',
+        refused: ['ECONNREFUSED', 3, 3],
+        tooLong: ['EMSGSIZE', 3, 4],
+        prohibited: ['EHOSTUNREACH', 3, 13],
+      },
+      {
+        type: 'udp6',
+        theirs: THEIR_V6,
+        far: 'fd01::9',
+        closed: 'fd02::9',
+        refused: ['ECONNREFUSED', 1, 4],
+        tooLong: ['EMSGSIZE', 2, 0],
+        prohibited: ['ENETUNREACH', 1, 0],
+      },
+    ] as const;
+    for (const { type, theirs, far, closed, refused, tooLong, prohibited } of plans) {
+      const socket = await open({ type, receiveErrors: true });
+      socket.on('error', (error) => assert.fail(error));
+      const told: PeerError[] = [];
+      socket.on('peererror', (error) => told.push(error));
+      const { port } = await host.do('open', { name: 'sink', address: theirs });
+      // One after the other: Linux limits how many such messages a host sends.
+      const about = async (data: string | Buffer, to: string, at: number) => {
+        const count = told.length;
+        await sent(socket, data, at, to);
+        await waitFor(() => told.length === count + 1);
+        const { code, icmpType, icmpCode, address, port: there, reporter, mtu, data: back, syscall } = told[count];
+        assert.deepEqual([syscall, address, there, reporter], ['send', to, at, theirs]);
+        const begins = Buffer.from(data).subarray(0, back.length);
+        assert.equal(String(back), String(begins));
+        return { said: [code, icmpType, icmpCode], mtu, back };
+      };
+      const nobody = await about('nobody there', theirs, port + 1 > 65_535 ? port - 1 : port + 1);
+      assert.deepEqual(nobody, { said: refused, mtu: undefined, back: Buffer.from('nobody there') });
+      const long = await about(Buffer.alloc(1400, 'l'), far, 9);
+      assert.deepEqual([long.said, long.mtu], [tooLong, 1280]);
+      assert.deepEqual((await about('prohibited', closed, 9)).said, prohibited);
+      // Nothing of it is the result of another datagram.
+      await host.do('sniff', { interface: 'theirs0' });
+      const results = await Promise.all(Array.from({ length: 100 }, (_, i) => sent(socket, `${i}`, port, theirs)));
+      assert.ok(results.every((bytes) => bytes > 0));
+      const { rxPeerErrors, rxErrors, txErrors } = socket.stats();
+      assert.deepEqual([rxPeerErrors, rxErrors, txErrors], [3, 0, 0]);
+      socket.close();
+    }
   },
 
   async 'where it was sent before it was redirected here'() {

@@ -22,6 +22,14 @@ def ip(arguments):
     say(done="ip")
 
 
+# Packets that are not for it go on to where they are for.
+def forward():
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        with open(f"/proc/sys/net/{name}", "w") as setting:
+            setting.write("1")
+    say(done="forward")
+
+
 # A UDP socket that the test knows by its name.
 def open_socket(name, address, port=0):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -104,7 +112,7 @@ def read_packet(packet):
 say(pid=os.getpid())
 for line in sys.stdin:
     command = json.loads(line)
-    do = {"ip": ip, "open": open_socket, "send": send, "receive": receive, "sniff": sniff}[command.pop("do")]
+    do = {"ip": ip, "forward": forward, "open": open_socket, "send": send, "receive": receive, "sniff": sniff}[command.pop("do")]
     try:
         do(**command)
     except Exception as error:

@@ -16,62 +16,63 @@ namespace ksocket {
 
 // X(TypeScript name, value)
 // lib/ refuses what is longer than DATAGRAM_BYTES_MAX, and leaves the rest for the kernel to judge.
-#define KSOCKET_LAYOUT(X)                                        \
-  X(DESCRIPTOR_BYTES, sizeof(Descriptor))                        \
-  X(D_SOCKET_ID, offsetof(Descriptor, socket_id))                \
-  X(D_OFFSET, offsetof(Descriptor, offset))                      \
-  X(D_LENGTH, offsetof(Descriptor, length))                      \
-  X(D_SEGMENT_SIZE, offsetof(Descriptor, segment_size))          \
-  X(D_FLAGS, offsetof(Descriptor, flags))                        \
-  X(D_PEER_ID, offsetof(Descriptor, peer_id))                    \
-  X(D_PORT, offsetof(Descriptor, port))                          \
-  X(D_FAMILY, offsetof(Descriptor, family))                      \
-  X(D_KIND, offsetof(Descriptor, kind))                          \
-  X(D_ADDRESS, offsetof(Descriptor, address))                    \
-  X(D_SCOPE_ID, offsetof(Descriptor, scope_id))                  \
-  X(D_SIZE, offsetof(Descriptor, size))                          \
-  X(D_RESULT, offsetof(Descriptor, result))                      \
-  X(D_USER_DATA, offsetof(Descriptor, user_data))                \
-  X(D_SOURCE, offsetof(Descriptor, source))                      \
-  X(SOURCE_BYTES, sizeof(Source))                                \
-  X(S_ADDRESS, offsetof(Source, address))                        \
-  X(S_IFINDEX, offsetof(Source, ifindex))                        \
-  X(FLAG_SAYS_MORE, static_cast<int>(kSaysMore))                 \
-  X(TOS_SAID, kTosSaid)                                          \
-  X(PACKET_INFO_BYTES, sizeof(PacketInfo))                       \
-  X(P_LOCAL, offsetof(PacketInfo, local))                        \
-  X(P_ANSWER_FROM, offsetof(PacketInfo, answer_from))            \
-  X(P_ORIGINAL, offsetof(PacketInfo, original))                  \
-  X(P_IFINDEX, offsetof(PacketInfo, ifindex))                    \
-  X(P_ORIGINAL_PORT, offsetof(PacketInfo, original_port))        \
-  X(P_LOCAL_FAMILY, offsetof(PacketInfo, local_family))          \
-  X(P_ORIGINAL_FAMILY, offsetof(PacketInfo, original_family))    \
-  X(KIND_DATAGRAM, static_cast<int>(DescriptorKind::datagram))   \
-  X(KIND_ERROR, static_cast<int>(DescriptorKind::error))         \
-  X(KIND_SENT, static_cast<int>(DescriptorKind::sent))           \
-  X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))     \
-  X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                \
-  X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))          \
-  X(CONTROL_BYTES, sizeof(RingControl))                          \
-  X(C_THREAD_ID, offsetof(RingControl, thread_id))               \
-  X(C_HEAD, offsetof(RingControl, head))                         \
-  X(C_BASE, offsetof(RingControl, base))                         \
-  X(C_TAIL, offsetof(RingControl, tail))                         \
-  X(C_CROWDING, offsetof(RingControl, crowding))                 \
-  X(C_STAGED, offsetof(RingControl, staged))                     \
-  X(C_WAKE_PENDING, offsetof(RingControl, wake_pending))         \
-  X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting)) \
-  X(SOCKET_SLOT_BITS, kSocketSlotBits)                           \
-  X(DATAGRAM_BYTES_MAX, kDatagramBytesMax)                       \
-  X(JOINED_BYTES_MAX, kJoinedBytesMax)                           \
-  X(GSO_SEGMENTS_MIN, kGsoSegmentsMin)                           \
-  X(RESULT_DEFERRED, kResultDeferred)                            \
-  X(PEERS_MAX, kPeersMax)                                        \
-  X(COUNTERS_PER_ROW, kCountersPerRow)                           \
-  X(COUNTER_ROWS_PER_PAGE, kCounterRowsPerPage)                  \
-  X(LATENCY_SUB_BUCKET_BITS, kLatencySubBucketBits)              \
-  X(LATENCY_BUCKETS, kLatencyBuckets)                            \
-  X(LATENCY_SUM, kLatencySum)                                    \
+#define KSOCKET_LAYOUT(X)                                          \
+  X(DESCRIPTOR_BYTES, sizeof(Descriptor))                          \
+  X(D_SOCKET_ID, offsetof(Descriptor, socket_id))                  \
+  X(D_OFFSET, offsetof(Descriptor, offset))                        \
+  X(D_LENGTH, offsetof(Descriptor, length))                        \
+  X(D_SEGMENT_SIZE, offsetof(Descriptor, segment_size))            \
+  X(D_FLAGS, offsetof(Descriptor, flags))                          \
+  X(D_PEER_ID, offsetof(Descriptor, peer_id))                      \
+  X(D_PORT, offsetof(Descriptor, port))                            \
+  X(D_FAMILY, offsetof(Descriptor, family))                        \
+  X(D_KIND, offsetof(Descriptor, kind))                            \
+  X(D_ADDRESS, offsetof(Descriptor, address))                      \
+  X(D_SCOPE_ID, offsetof(Descriptor, scope_id))                    \
+  X(D_SIZE, offsetof(Descriptor, size))                            \
+  X(D_RESULT, offsetof(Descriptor, result))                        \
+  X(D_USER_DATA, offsetof(Descriptor, user_data))                  \
+  X(D_SOURCE, offsetof(Descriptor, source))                        \
+  X(SOURCE_BYTES, sizeof(Source))                                  \
+  X(S_ADDRESS, offsetof(Source, address))                          \
+  X(S_IFINDEX, offsetof(Source, ifindex))                          \
+  X(FLAG_SAYS_MORE, static_cast<int>(kSaysMore))                   \
+  X(TOS_SAID, kTosSaid)                                            \
+  X(PACKET_INFO_BYTES, sizeof(PacketInfo))                         \
+  X(P_LOCAL, offsetof(PacketInfo, local))                          \
+  X(P_ANSWER_FROM, offsetof(PacketInfo, answer_from))              \
+  X(P_ORIGINAL, offsetof(PacketInfo, original))                    \
+  X(P_IFINDEX, offsetof(PacketInfo, ifindex))                      \
+  X(P_ORIGINAL_PORT, offsetof(PacketInfo, original_port))          \
+  X(P_LOCAL_FAMILY, offsetof(PacketInfo, local_family))            \
+  X(P_ORIGINAL_FAMILY, offsetof(PacketInfo, original_family))      \
+  X(KIND_DATAGRAM, static_cast<int>(DescriptorKind::datagram))     \
+  X(KIND_ERROR, static_cast<int>(DescriptorKind::error))           \
+  X(KIND_SENT, static_cast<int>(DescriptorKind::sent))             \
+  X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))       \
+  X(KIND_PEER_ERROR, static_cast<int>(DescriptorKind::peer_error)) \
+  X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                  \
+  X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))            \
+  X(CONTROL_BYTES, sizeof(RingControl))                            \
+  X(C_THREAD_ID, offsetof(RingControl, thread_id))                 \
+  X(C_HEAD, offsetof(RingControl, head))                           \
+  X(C_BASE, offsetof(RingControl, base))                           \
+  X(C_TAIL, offsetof(RingControl, tail))                           \
+  X(C_CROWDING, offsetof(RingControl, crowding))                   \
+  X(C_STAGED, offsetof(RingControl, staged))                       \
+  X(C_WAKE_PENDING, offsetof(RingControl, wake_pending))           \
+  X(C_PRODUCER_WAITING, offsetof(RingControl, producer_waiting))   \
+  X(SOCKET_SLOT_BITS, kSocketSlotBits)                             \
+  X(DATAGRAM_BYTES_MAX, kDatagramBytesMax)                         \
+  X(JOINED_BYTES_MAX, kJoinedBytesMax)                             \
+  X(GSO_SEGMENTS_MIN, kGsoSegmentsMin)                             \
+  X(RESULT_DEFERRED, kResultDeferred)                              \
+  X(PEERS_MAX, kPeersMax)                                          \
+  X(COUNTERS_PER_ROW, kCountersPerRow)                             \
+  X(COUNTER_ROWS_PER_PAGE, kCounterRowsPerPage)                    \
+  X(LATENCY_SUB_BUCKET_BITS, kLatencySubBucketBits)                \
+  X(LATENCY_BUCKETS, kLatencyBuckets)                              \
+  X(LATENCY_SUM, kLatencySum)                                      \
   X(LATENCY_CELLS, kLatencyCells)
 
 #define X(name, value) static_cast<int64_t>(value),

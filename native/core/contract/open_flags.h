@@ -18,6 +18,7 @@ namespace ksocket {
   X(kOpenReceiveLocal, 1 << 8)    \
   X(kOpenReceiveOriginal, 1 << 9) \
   X(kOpenReceiveTimes, 1 << 10)   \
+  X(kOpenReceiveErrors, 1 << 11)  \
   X(kOpenOptionalShift, 16)
 
 enum OpenFlags : uint32_t {

@@ -4,8 +4,16 @@
 #include <cerrno>
 
 #include "core/base/errno_policy.h"
+#include "core/socket/error_queue.h"
 
 namespace ksocket {
+
+namespace {
+
+// Between two calls the network may report about one more.
+constexpr int kQueuedInARow = 3;
+
+}  // namespace
 
 // The way out of one flush: calls the engine for the socket, again where that is all there is to do, and
 // keeps count.
@@ -17,6 +25,7 @@ class TxFlush::Outlet {
   // How many messages left, or -errno of the first and in `action` what is to be done about it: wait, report
   // or stop.
   int send(std::span<Message> messages, Action* action) {
+    int queued = 0;  // errors that may have been about others
     for (bool refused_once = false;;) {
       int sent = engine_.send(socket.fd, messages);
       calls++;
@@ -24,6 +33,8 @@ class TxFlush::Outlet {
       *action = on_send_error(-sent);
       if (*action == Action::wait) blocked_by = -sent;
       if (*action == Action::retry) continue;
+      // Again: what is about this datagram is said again.
+      if (socket.errors_are_queued && is_queued_error(-sent) && ++queued <= kQueuedInARow) continue;
       if (sent != -ECONNREFUSED || !socket.retry_refused || refused_once) return sent;
       refused_once = true;
       errors++;

@@ -24,6 +24,9 @@ struct TxSocket {
   // send this one because of it. A responder just sends again; a user's socket reports it, as node:dgram
   // does.
   bool retry_refused = false;
+  // What the network says of earlier datagrams is in a queue of its own (IP_RECVERR), and is not to be the
+  // result of another one.
+  bool errors_are_queued = false;
 };
 
 // One for each thread that sends.

@@ -38,7 +38,8 @@ struct Endpoint {
   uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
   bool drop_when_full = false;                  // else: stop reading when the ring is full
   bool gro = false;                             // ask for UDP_GRO once there is traffic
-  bool receive_times = false;  // JavaScript wants SO_TIMESTAMPNS's, not only who measures latency
+  bool receive_times = false;   // JavaScript wants SO_TIMESTAMPNS's, not only who measures latency
+  bool receive_errors = false;  // ICMP errors are in a queue (IP_RECVERR), for JavaScript
 
   // Asked under rx_mutex, by the responder; set before that is. Null: answers go to everybody.
   std::unique_ptr<LoopGuard> loops;

@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/errno_policy.h"
 #include "core/base/udp_limits.h"
+#include "core/socket/error_queue.h"
 #include "core/socket/options.h"
 #include "core/socket/receive_buffer.h"
 #include "core/socket/socket.h"
@@ -32,6 +33,9 @@ constexpr uint32_t kLargeSlots = 8;
 // itself fails.
 constexpr uint32_t kFutileTurns = 64;
 
+// Then datagrams have their turn again.
+constexpr uint32_t kPeerErrorsAtOnce = 32;
+
 }  // namespace
 
 RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told, uint32_t most) {
@@ -55,6 +59,11 @@ RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told, uint32_t most) {
 
   int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
+  if (got < 0 && endpoint.receive_errors) {
+    bool any = take_peer_errors(endpoint);
+    if (is_queued_error(-got)) return Outcome::more;  // which is said of its own datagram
+    if (any && got == -EAGAIN) return Outcome::more;
+  }
   if (got < 0) return after_failure(endpoint, got, told);
   endpoint.futile_turns = 0;
   endpoint.rx_backoff.reset();
@@ -242,12 +251,51 @@ void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
 }
 
+// From the kernel's queue of errors into the ring, as far as there is room: what stays is said again.
+bool RxTurn::take_peer_errors(Endpoint& endpoint) {
+  bool any = false;
+  for (uint32_t i = 0; i < kPeerErrorsAtOnce && ring_.room(1, kPeerErrorBytes) > 0; i++) {
+    PeerError told;
+    if (take_peer_error(endpoint.fd.get(), &told) != 0) break;
+    any = true;
+    if (told.is_own) continue;  // it was the result of that datagram
+    endpoint.counters.add(Counter::rx_peer_errors, 1);
+    if (told.peer.family != 0) put_peer_error(endpoint, told);
+  }
+  if (any) endpoint.futile_turns = 0;
+  return any;
+}
+
+void RxTurn::put_peer_error(Endpoint& endpoint, const PeerError& told) {
+  Descriptor* record = ring_.push(told.length);
+  if (record == nullptr) return;  // counted all the same
+  std::memcpy(ring_.payload(*record), told.data, told.length);
+  PeerTable::Found peer = peers_.intern(told.peer);
+  if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
+  record->socket_id = endpoint.id;
+  record->kind = DescriptorKind::peer_error;
+  record->segment_size = 0;
+  record->peer_id = peer.id;
+  write_address(told.peer, record);
+  record->result = -told.error;
+  record->user_data = told.mtu;
+  record->tos = static_cast<uint16_t>(told.type << 8 | told.code);
+  bool reported = told.reporter.family != 0 && endpoint.packet_infos != nullptr;
+  record->flags = reported ? kHasPacketInfo : 0;
+  if (!reported) return;
+  PacketInfo& info = endpoint.packet_infos[ring_.slot_of(*record)];
+  info = {};
+  std::memcpy(info.local, told.reporter.bytes, sizeof info.local);
+  info.local_family = told.reporter.family;
+}
+
 void RxTurn::report(Endpoint& endpoint, int error) {
   endpoint.counters.add(Counter::rx_errors, 1);
   Descriptor* record = ring_.room(1, 1) > 0 ? ring_.push(0) : nullptr;
   if (record == nullptr) return;  // counted all the same
   record->socket_id = endpoint.id;
   record->kind = DescriptorKind::error;
+  record->flags = 0;
   record->result = error;
 }
 

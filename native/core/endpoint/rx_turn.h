@@ -11,6 +11,7 @@
 #include "core/endpoint/endpoint.h"
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
+#include "core/socket/error_queue.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -59,6 +60,8 @@ class RxTurn {
            uint16_t segment_size);
   void describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
                 uint16_t segment_size);
+  bool take_peer_errors(Endpoint& endpoint);
+  void put_peer_error(Endpoint& endpoint, const PeerError& told);
   void report(Endpoint& endpoint, int error);
 
   Engine& engine_;

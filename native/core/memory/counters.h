@@ -20,6 +20,7 @@ namespace ksocket {
   X(rx_gro_segments, "datagrams that came in super-datagrams")                                      \
   X(rx_truncated, "datagrams cut to the receive limit")                                             \
   X(rx_errors, "receive calls that failed")                                                         \
+  X(rx_peer_errors, "ICMP errors received about datagrams sent")                                    \
   X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO)") \
   X(rx_ring_drops, "datagrams read and dropped, ring full")                                         \
   X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")                      \

@@ -27,6 +27,10 @@ enum class DescriptorKind : uint8_t {
   error = 1,     // a receive error: `result` is -errno
   sent = 2,      // a deferred send has ended: `user_data` names it, `result` is bytes or -errno
   drained = 3,   // nothing waits to be sent any more, as somebody wanted to know
+  // What the network says of a datagram that was sent to `address`, of which the payload is the beginning:
+  // `result` is -errno, `user_data` the path's MTU or 0, `tos` ICMP's type << 8 | code; the address of who
+  // says so is the PacketInfo's `local`
+  peer_error = 4,
 };
 
 enum DescriptorFlags : uint16_t {

@@ -38,7 +38,7 @@ int set_at(int fd, Place place, int value) {
 // Does it ask for a control message that the families have in a place each? A dual-stack socket gives IPv4
 // datagrams IPv4's (udpv6_recvmsg calls ip_cmsg_recv), and only if IPv4's option is set on it.
 constexpr bool asks_each_family(SocketOption option) {
-  bool out = false;
+  bool out = option == SocketOption::receive_errors;  // the same way, into the queue of errors
 #define X(name, type, level_v4, type_v4, Form_v4, level_v6, type_v6, Form_v6, asked_with) \
   if (level_v4 != level_v6 || type_v4 != type_v6) out |= option == SocketOption::asked_with;
   KSOCKET_RECEIVED_KINDS(X)

@@ -26,7 +26,8 @@ namespace ksocket {
   X(receive_ttl, IPPROTO_IP, IP_RECVTTL, IPPROTO_IPV6, IPV6_RECVHOPLIMIT)                 \
   X(receive_tos, IPPROTO_IP, IP_RECVTOS, IPPROTO_IPV6, IPV6_RECVTCLASS)                   \
   X(receive_local, IPPROTO_IP, IP_PKTINFO, IPPROTO_IPV6, IPV6_RECVPKTINFO)                \
-  X(receive_original, IPPROTO_IP, IP_RECVORIGDSTADDR, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR)
+  X(receive_original, IPPROTO_IP, IP_RECVORIGDSTADDR, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR) \
+  X(receive_errors, IPPROTO_IP, IP_RECVERR, IPPROTO_IPV6, IPV6_RECVERR)
 
 enum class SocketOption : uint32_t {
 #define X(name, ...) name,
