@@ -1,7 +1,7 @@
 /**
  * UDP on raw POSIX sockets: a native thread in the kernel's receive call.
  *
- * @module
+ * @module ksocket
  */
 
 import { features } from './backend/features.js';
@@ -14,11 +14,21 @@ import type * as endpoint from './thread/endpoint.js';
 
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features } from './backend/features.js';
+export type { Backend } from './backend/load.js';
 export type { SocketType } from './base/family.js';
+export type { Payload, SendCallback } from './base/payload.js';
 export type { LoopOptions, RepeatLimit } from './server/loops.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
-export { type Slot, slot } from './server/rules/slots.js';
+export {
+  type CounterSlot,
+  type RequestSlot,
+  type Slot,
+  type SourceSlot,
+  slot,
+  type TimeSlot,
+  type XorOptions,
+} from './server/rules/slots.js';
 export type {
   DefaultAction,
   ForwardAction,
@@ -33,14 +43,15 @@ export type {
 } from './server/rules/types.js';
 export { createServer, Server, type ServerEvents } from './server/server.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
-export type { SocketOptions } from './socket/options.js';
+export type { LookupFunction, SocketOptions } from './socket/options.js';
 export type { Peer } from './socket/peer.js';
 export type { SendOptions } from './socket/send-options.js';
-export { createSocket, Socket } from './socket/socket.js';
+export { createSocket, type MessageListener, Socket, type SocketConstructor } from './socket/socket.js';
 export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';
 export type {
   AnsweringCounterName,
+  AnsweringStats,
   CounterName,
   ServerStats,
   Stats,
@@ -54,20 +65,31 @@ export type { SendMetadata } from './thread/send-more.js';
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
 const dgram: {
+  /** {@link createSocket} */
   createSocket: typeof sockets.createSocket;
+  /** {@link Socket} */
   Socket: typeof sockets.Socket;
+  /** {@link createServer} */
   createServer: typeof createServer;
+  /** {@link Server} */
   Server: typeof Server;
+  /** {@link features} */
   features: typeof features;
+  /** {@link slot} */
   slot: typeof slot;
 } = { createSocket: sockets.createSocket, Socket: sockets.Socket, createServer, Server, features, slot };
 
-// The types that node:dgram has, by the same names.
+/** The types that node:dgram has, by the same names. */
 declare namespace dgram {
+  /** {@link types.BindOptions} */
   export type BindOptions = types.BindOptions;
+  /** {@link endpoint.RemoteInfo} */
   export type RemoteInfo = endpoint.RemoteInfo;
+  /** {@link sockets.Socket} */
   export type Socket = sockets.Socket;
+  /** {@link options.SocketOptions} */
   export type SocketOptions = options.SocketOptions;
+  /** `udp4` or `udp6`. */
   export type SocketType = import('./base/family.js').SocketType;
 }
 

@@ -4,6 +4,7 @@ import { findAddon } from './addon.js';
 import type { Binding } from './contract.js';
 import { targetHere } from './targets.js';
 
+/** What sockets are made of: this package's `addon`, or node:`dgram`. */
 export type Backend = 'addon' | 'dgram';
 
 /** As KSOCKET_BACKEND says: `dgram` does without the addon, `addon` with nothing else. Otherwise it is the addon, or on platforms

@@ -1,6 +1,7 @@
 // The kinds of socket, a row each: where IPv4 and IPv6 differ, the row knows.
 import { isIP } from 'node:net';
 
+/** A socket's protocol: UDP over IPv4 (udp(7), ip(7)) or over IPv6 (ipv6(7)). */
 export type SocketType = 'udp4' | 'udp6';
 
 export interface Family {

@@ -2,9 +2,12 @@
 // own properties and changed prototypes can say anything of its length and place.
 import * as errors from './errors.js';
 
+/** What one datagram is made of: a text, sent as UTF-8, or the bytes that a Buffer, TypedArray or DataView shows. At most
+ * 65 507 bytes over IPv4, 65 527 over IPv6; more fails with EMSGSIZE. */
 export type Payload = string | ArrayBufferView;
 
-/** `(null, bytes sent)` or `(error)`. */
+/** Called once for a datagram that was sent: `(null, bytes)` when the kernel has taken it, or `(error)` with an errno's name
+ * as its `code`. */
 export type SendCallback = (error: Error | null, bytes: number) => void;
 
 const { isView } = ArrayBuffer;

@@ -2,7 +2,7 @@
  * A web server about ksocket servers, on a thread of its own: a live page, Prometheus metrics, a health check. It reads
  * shared memory only, so it answers while the event loop is blocked.
  *
- * @module
+ * @module ksocket/monitor
  */
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { Heartbeat } from './heartbeat.js';
 import type { ServerSource } from './observed-server.js';
 import type { FromWorker, MonitorWorkerData, ToWorker } from './protocol.js';
 
+/** What createMonitor() takes. */
 export interface MonitorOptions {
   /** Where to listen: an IP address or a host name. Default `127.0.0.1`. There is no password: on another address,
    * whoever reaches it can read it. */
@@ -30,9 +31,11 @@ export interface MonitorOptions {
   maxLagMs?: number;
 }
 
+/** The events of a {@link Monitor}, and what their listeners get. */
 export interface MonitorEvents {
   /** The monitor's thread failed, and has ended. */
   error: [error: Error];
+  /** stop() has ended its thread, and the port is free. */
   close: [];
 }
 
@@ -78,6 +81,7 @@ export class Monitor extends EventEmitter<MonitorEvents> {
   #latest: Promise<unknown> = Promise.resolve();
   #refd = true;
 
+  /** As {@link createMonitor}. */
   constructor(options: MonitorOptions) {
     super();
     this.#options = checkMonitorOptions(options);

@@ -11,6 +11,7 @@ export interface RepeatLimit {
   burst?: number;
 }
 
+/** What keeps a server from answering answers (docs/protection.md, "Loops"). */
 export interface LoopOptions {
   /** Source ports that get no answer, as what sends from them answers whatever it gets: `true` for 7, 13, 17, 19, 37,
    * 53, 69 and 123, or an array of ports. By default it is those for echoes only; `false`: none. */

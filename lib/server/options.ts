@@ -20,8 +20,16 @@ import { type DefaultAction, REPLY_BYTES_MAX, type Rule } from './rules/types.js
 import { TARGET_KEYS } from './rules/values.js';
 
 /** Where answers go: back to each sender, or all to one place. */
-export type ReplyTarget = 'source' | { address: string; port: number };
+export type ReplyTarget =
+  | 'source'
+  | {
+      /** An IP address or a host name. */
+      address: string;
+      /** 1 to 65 535. */
+      port: number;
+    };
 
+/** What createServer() takes: where to listen, who answers, and whom. At most one of `reply`, `rules` and `handler`. */
 export interface ServerOptions extends ProtectionOptions {
   /** Where to listen: an IP address or a host name. Default `0.0.0.0`, every IPv4 address. */
   address?: string;

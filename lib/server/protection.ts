@@ -17,17 +17,20 @@ export interface RateLimit {
   burst?: number;
 }
 
+/** A token bucket for each source. */
 export interface SourceRateLimit extends RateLimit {
   /** How many sources are remembered at a time (32 bytes each): a power of two from 1024 to 1 048 576, 65 536 by
    * default. */
   sources?: number;
 }
 
+/** Whom a server answers, and how often (docs/protection.md). */
 export interface ProtectionOptions {
   /** Serve only these addresses. An empty list serves nobody. */
   allow?: BlockListLike;
   /** Do not serve these addresses, also where `allow` has them. */
   deny?: BlockListLike;
+  /** Datagrams over these rates are dropped and counted (`limited`, `limitedTotal`). */
   limits?: {
     /** For each IPv4 address, and each /64 of IPv6. */
     perSource?: SourceRateLimit;

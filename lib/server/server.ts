@@ -15,11 +15,15 @@ import { type CheckedServerOptions, checkServerOptions, type ServerOptions } fro
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
 
+/** The events of a {@link Server}, and what their listeners get. */
 export interface ServerEvents {
+  /** The socket is bound and the thread receives; `address()` says where. */
   listening: [];
-  /** `data` is cut to `maxBytes`, `source.size` is the datagram's full length. */
+  /** A datagram was received; with rules, one that a rule `deliver`s. `data` is cut to `maxBytes`, `source.size` is the datagram's full length. */
   datagram: [data: Buffer, source: RemoteInfo];
+  /** A receive call failed: `code`, `errno` and `syscall` are those of recvmsg(2). The server goes on. */
   error: [error: Error];
+  /** stop() has closed the socket. */
   close: [];
 }
 
@@ -96,6 +100,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #refd = true;
   readonly #observers = new Observers();
 
+  /** As {@link createServer}. */
   constructor(options: ServerOptions = {}) {
     super();
     this.#options = checkServerOptions(options);

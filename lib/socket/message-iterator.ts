@@ -5,6 +5,7 @@ import type { SocketEvents } from './types.js';
 
 /** One datagram of a loop over a socket. `data` is the loop's own. */
 export interface ReceivedDatagram extends RemoteInfo {
+  /** The payload. */
   data: Buffer;
 }
 

@@ -31,7 +31,9 @@ export type LookupFunction = (
   callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
 ) => void;
 
+/** What createSocket() takes: the names of node:dgram mean the same as there. */
 export interface SocketOptions extends MetadataOptions {
+  /** `udp4` or `udp6`. */
   type: SocketType;
   /** SO_REUSEADDR: several sockets may bind the same address; each multicast datagram reaches all of them. */
   reuseAddr?: boolean;

@@ -12,7 +12,9 @@ import { moreOf, type SendMore, sendMetadataKeys } from '../thread/send-more.js'
 export interface Peer {
   /** The IP literal, as it was given. */
   readonly address: string;
+  /** 1 to 65 535. */
   readonly port: number;
+  /** The family of the address, and of the sockets that take it. */
   readonly family: 'IPv4' | 'IPv6';
 }
 

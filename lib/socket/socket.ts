@@ -27,7 +27,8 @@ import type { SendOptions } from './send-options.js';
 import * as sending from './sending.js';
 import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
 
-type MessageListener = (msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo) => void;
+/** What `'message'` calls: the payload, and where it came from. */
+export type MessageListener = (msg: Buffer<ArrayBuffer>, rinfo: RemoteInfo) => void;
 
 const kCore = Symbol('ksocket');
 
@@ -38,6 +39,7 @@ const kCore = Symbol('ksocket');
  * (many datagrams in borrowed memory: while it has listeners there are no `'message'` events) and `'drain'`.
  */
 export interface Socket extends EventEmitter<SocketEvents> {
+  /** The protocol that the socket was made for. */
   readonly type: SocketType;
   /** @internal */
   readonly [kCore]: SocketCore;
@@ -48,8 +50,12 @@ export interface Socket extends EventEmitter<SocketEvents> {
    * @throws ERR_SOCKET_ALREADY_BOUND
    */
   bind(port?: number, address?: string, callback?: () => void): this;
+  /** As above, on every address of the machine. */
   bind(port?: number, callback?: () => void): this;
+  /** As above, on a port that the kernel picks. */
   bind(callback?: () => void): this;
+  /** As above, with what only {@link BindOptions} say.
+   * @throws ERR_SOCKET_ALREADY_BOUND, ERR_INVALID_FD_TYPE for an `fd` that is no UDP socket */
   bind(options: BindOptions, callback?: (() => void) | null): this;
 
   /**
@@ -63,6 +69,7 @@ export interface Socket extends EventEmitter<SocketEvents> {
   /** Stops receiving and closes the descriptor, at once; `'close'` comes a tick later. What was sent in this very tick
    * is not sent any more, without a callback: close in the last callback instead. */
   close(callback?: () => void): this;
+  /** `await using`: closes the socket, and resolves when it is closed. One that is closed already does no harm. */
   [Symbol.asyncDispose](): Promise<void>;
 
   /** Lets the socket keep the event loop running (the default). */
@@ -73,11 +80,12 @@ export interface Socket extends EventEmitter<SocketEvents> {
   /** connect(2): sends go there, and only its datagrams come in. Emits 'connect'; a failure goes to the callback, or to
    * 'error'. @throws ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED */
   connect(port: number, address?: string, callback?: (error?: Error) => void): void;
+  /** As above, to the loopback address. */
   connect(port: number, callback: (error?: Error) => void): void;
   /** As `connect`, to an IP literal, and done when this returns; 'connect' comes on the next tick.
    * @throws ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED, ERR_INVALID_ARG_VALUE for a name */
   connectSync(port: number, address?: string): void;
-  /** @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
+  /** Takes connect() back: the socket receives from everybody again. @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
   disconnect(): void;
   /** Where the socket is connected to, getpeername(2). @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
   remoteAddress(): AddressInfo;
@@ -87,17 +95,35 @@ export interface Socket extends EventEmitter<SocketEvents> {
   /**
    * Sends one datagram; it leaves at the end of the tick, together with what else the tick sends. The callback gets
    * its own datagram's result, never synchronously: `(null, bytes)` or `(error)`. Binds the socket if need be.
+   *
+   * @param msg the payload, or its parts, which are joined
+   * @param port 1 to 65 535; not given on a connected socket
+   * @param address an IP address, or a host name to look up; the loopback address by default
+   * @param callback gets what becomes of it: `code` is the errno's name (EMSGSIZE, ECONNREFUSED, …), or ERR_IP_BLOCKED
+   * @throws ERR_INVALID_ARG_TYPE, ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED
    */
   send(msg: Payload | readonly Payload[], port?: number, address?: string, callback?: SendCallback): void;
+  /** As above, to the loopback address. */
   send(msg: Payload | readonly Payload[], port?: number, callback?: SendCallback): void;
+  /** As above, on a connected socket. */
   send(msg: Payload | readonly Payload[], callback?: SendCallback): void;
+  /** As above, to what {@link Socket.peer} has made. */
   send(msg: Payload | readonly Payload[], peer: Peer, callback?: SendCallback): void;
   /** The same with what else is to be said of the datagram; the options are read before this returns.
    * @throws ERR_INVALID_ARG_VALUE, ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_KSOCKET_NEEDS_ADDON */
   send(msg: Payload | readonly Payload[], options: SendOptions, callback?: SendCallback): void;
+  /** As below, to what {@link Socket.peer} has made. */
   send(msg: Payload, offset: number, length: number, peer: Peer, callback?: SendCallback): void;
+  /**
+   * Sends a part of `msg`.
+   * @param offset its first byte; a text's are those of its UTF-8
+   * @param length how many bytes
+   * @throws ERR_BUFFER_OUT_OF_BOUNDS for what is not within `msg`, and as the whole
+   */
   send(msg: Payload, offset: number, length: number, port?: number, address?: string, callback?: SendCallback): void;
+  /** A part, to the loopback address. */
   send(msg: Payload, offset: number, length: number, port?: number, callback?: SendCallback): void;
+  /** A part, on a connected socket. */
   send(msg: Payload, offset: number, length: number, callback?: SendCallback): void;
   /** The old name of send(msg, offset, length, port, address, callback). */
   sendto(msg: Payload, offset: number, length: number, port: number, address: string, callback?: SendCallback): void;
@@ -154,15 +180,21 @@ export interface Socket extends EventEmitter<SocketEvents> {
   setMulticastInterface(multicastInterface: string): void;
   /** IP_ADD_MEMBERSHIP or IPV6_JOIN_GROUP. The system picks the interface if none is given. */
   addMembership(multicastAddress: string, multicastInterface?: string): void;
+  /** IP_DROP_MEMBERSHIP or IPV6_LEAVE_GROUP. A membership ends with the socket, too. */
   dropMembership(multicastAddress: string, multicastInterface?: string): void;
   /** IP_ADD_SOURCE_MEMBERSHIP or MCAST_JOIN_SOURCE_GROUP, RFC 3678. */
   addSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void;
+  /** IP_DROP_SOURCE_MEMBERSHIP or MCAST_LEAVE_SOURCE_GROUP, RFC 3678. */
   dropSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void;
-  /** SO_RCVBUF in bytes; the kernel doubles it. */
+  /** SO_RCVBUF in bytes; the kernel doubles it, and caps it at net.core.rmem_max.
+   * @throws ERR_SOCKET_BAD_BUFFER_SIZE, ERR_SOCKET_BUFFER_SIZE (EBADF before the socket is bound) */
   setRecvBufferSize(size: number): void;
-  /** SO_SNDBUF in bytes; the kernel doubles it. */
+  /** SO_SNDBUF in bytes; the kernel doubles it, and caps it at net.core.wmem_max.
+   * @throws ERR_SOCKET_BAD_BUFFER_SIZE, ERR_SOCKET_BUFFER_SIZE (EBADF before the socket is bound) */
   setSendBufferSize(size: number): void;
+  /** SO_RCVBUF in bytes, as the kernel has it: twice what was set, socket(7). */
   getRecvBufferSize(): number;
+  /** SO_SNDBUF in bytes, as the kernel has it: twice what was set, socket(7). */
   getSendBufferSize(): number;
 
   /** This socket's counters, since it was bound. Read from shared memory; also after close. */
@@ -173,10 +205,13 @@ export interface Socket extends EventEmitter<SocketEvents> {
   [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedDatagram, undefined>;
 }
 
-interface SocketConstructor {
+/** The class: `new Socket(…)` does what {@link createSocket} does. */
+export interface SocketConstructor {
+  /** As {@link createSocket}. */
   new (type: SocketType | SocketOptions, listener?: MessageListener): Socket;
-  // Old programs inherit from it by calling it.
+  /** Old programs inherit from it by calling it. */
   call(self: object, type: SocketType | SocketOptions, listener?: MessageListener): void;
+  /** What its instances, and those of classes that inherit from it, have in common. */
   prototype: Socket;
 }
 
@@ -189,6 +224,7 @@ const stateProperty: PropertyDescriptor & ThisType<Socket> = {
 
 const socketChannel = channel('udp.socket');
 
+/** The class of what {@link createSocket} makes. Programs may inherit from it. */
 export const Socket = function Socket(this: Socket, type: SocketType | SocketOptions, listener?: MessageListener) {
   (EventEmitter as unknown as () => void).call(this);
   const options = checkSocketOptions(type);

@@ -27,8 +27,11 @@ export const FastBuffer = (
 
 /** One datagram of a batch, for iteration. `data` is borrowed. */
 export interface BatchDatagram extends Metadata {
+  /** The payload, valid until the listener returns. */
   data: Buffer;
+  /** The sender's address, an IPv6 link-local one with its zone. */
   address: string;
+  /** The sender's port. */
   port: number;
 }
 
@@ -61,6 +64,7 @@ export class Batch implements Iterable<BatchDatagram> {
   #replier: Replier | undefined; // undefined: the batch has been released
   #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
 
+  /** @internal */
   constructor(records: ReceivedRecords, arena: Uint8Array) {
     this.#records = records;
     this.#arena = arena;
@@ -157,7 +161,8 @@ export class Batch implements Iterable<BatchDatagram> {
   }
 
   /** Answers the sender of datagram `i`, from the address that it was sent to where that is known: with `receiveLocal`, and
-   * on a socket that is bound to all addresses. Leaves with all other answers when the listener has returned. */
+   * on a socket that is bound to all addresses. Leaves with all other answers when the listener has returned.
+   * @throws ERR_INVALID_ARG_TYPE for what is no {@link Payload} */
   reply(i: number, data: Payload, callback?: SendCallback): void {
     const at = this.#at(i);
     const { words } = this.#records;
@@ -165,6 +170,7 @@ export class Batch implements Iterable<BatchDatagram> {
     (this.#replier as Replier).reply(question, data, callback);
   }
 
+  /** An object for each datagram, in the order they were received. */
   *[Symbol.iterator](): Iterator<BatchDatagram> {
     for (let i = 0; i < this.length; i++) {
       const datagram: BatchDatagram = { data: this.data(i), address: this.address(i), port: this.port(i) };

@@ -7,20 +7,35 @@ import {
   threadCounterIndex,
 } from '../backend/layout.js';
 
-export type CounterName = keyof typeof counterIndex;
-export type ThreadCounterName = keyof typeof threadCounterIndex;
+/** A number for each name, each with the words that layout.ts has for it.
+ * @internal */
+type Counted<Places> = { -readonly [Name in keyof Places]: number };
+
 /** Counters of a socket's I/O thread; a shared thread counts for all its sockets. */
-export type ThreadStats = Record<ThreadCounterName, number>;
+export interface ThreadStats extends Counted<typeof threadCounterIndex> {}
 
 /** What has been counted since the socket was bound. Names that begin with `rx` are about receiving, with `tx` about
  * sending. */
-export type Stats = Record<CounterName, number> & { thread: ThreadStats };
+export interface Stats extends Counted<typeof counterIndex> {
+  /** Of the thread that receives for the socket. */
+  thread: ThreadStats;
+}
 
 /** Counters of a server that answers by rules or by a handler. */
-export type AnsweringCounterName = keyof typeof serverCounterIndex;
+export interface AnsweringStats extends Counted<typeof serverCounterIndex> {}
 
 /** What a server has counted since its last start. */
-export type ServerStats = Stats & { answering: Record<AnsweringCounterName, number> };
+export interface ServerStats extends Stats {
+  /** What its rules, lists, limits, guards and handler have done. */
+  answering: AnsweringStats;
+}
+
+/** The name of a socket's counter. */
+export type CounterName = Exclude<keyof Stats, 'thread'>;
+/** The name of a thread's counter. */
+export type ThreadCounterName = keyof ThreadStats;
+/** The name of a counter of a server's answers. */
+export type AnsweringCounterName = keyof AnsweringStats;
 
 /** Names what stands in a socket's row and its thread's. */
 function readStats(socket: BigUint64Array, thread: BigUint64Array): Stats {

@@ -7,7 +7,9 @@ import type { PeerError } from './peer-error.js';
 export interface RemoteInfo extends Metadata {
   /** The sender's address, an IPv6 link-local one with its zone. */
   address: string;
+  /** The address's family. */
   family: 'IPv4' | 'IPv6';
+  /** The sender's port. */
   port: number;
   /** The datagram's length in bytes. */
   size: number;

@@ -27,6 +27,7 @@ import { littleEndian, type ReceivedRecords } from './records.js';
 /** `true`: the kernel has to say it, or bind() fails; `'auto'`: where it can. Off by default. */
 export type MetadataWish = boolean | 'auto';
 
+/** What a socket wants to be told of each datagram besides its source. */
 export interface MetadataOptions {
   /** IP_RECVTTL, IPV6_RECVHOPLIMIT: say of each datagram how many hops it had left (`rinfo.ttl`, `batch.ttl(i)`). */
   receiveTtl?: MetadataWish;
@@ -48,11 +49,13 @@ export interface MetadataOptions {
 
 /** An address and port that a datagram was sent to. */
 export interface OriginalDestination {
+  /** The IP address. */
   address: string;
+  /** 1 to 65 535. */
   port: number;
 }
 
-/** Only what the socket has asked for is there; undefined where the kernel did not say. */
+/** What the kernel says beside a datagram. Only what the socket has asked for is there; undefined where the kernel did not say. */
 export interface Metadata {
   /** The hop limit (IPv4: TTL) that the datagram came with, 1 to 255. Asked for with `receiveTtl`. ip(7), ipv6(7). */
   ttl?: number;

@@ -5,26 +5,44 @@ import { isRecord, validateInteger, validateObject, validateOneOf } from '../../
 
 const OFFSET_MAX = 65_535;
 
+/** The request's own bytes, as `slot.request()` makes it. */
 export interface RequestSlot {
+  /** The kind of slot. */
   readonly slot: 'request';
+  /** The first byte, -65 535 to 65 535; a negative one counts from the end. */
   readonly start: number;
-  /** Not given: to the end. */
+  /** Where it stops, exclusive, -65 535 to 65 535. Not given: at the end. */
   readonly end?: number;
 }
+
+/** Where the request came from, as `slot.sourceAddress()` and `slot.sourcePort()` make it. */
 export interface SourceSlot {
+  /** The kind of slot. */
   readonly slot: 'sourceAddress' | 'sourcePort';
+  /** Offset of the request's bytes that it is combined with, see {@link XorOptions}. */
   readonly xor?: number;
 }
+
+/** When the request was received, as `slot.time()` makes it. */
 export interface TimeSlot {
+  /** The kind of slot. */
   readonly slot: 'time';
+  /** `ntp`: seconds since 1900 and their fraction, 32 bits each; `unix`: nanoseconds since 1970, 64 bits. */
   readonly format: 'ntp' | 'unix';
 }
+
+/** How many replies the rule has made before, as `slot.counter()` makes it. */
 export interface CounterSlot {
+  /** The kind of slot. */
   readonly slot: 'counter';
+  /** Its length. */
   readonly bytes: 1 | 2 | 4 | 8;
 }
+
+/** A piece of a reply that depends on the request. {@link slot} makes them; as plain objects they do as well. */
 export type Slot = RequestSlot | SourceSlot | TimeSlot | CounterSlot;
 
+/** What `slot.sourceAddress()` and `slot.sourcePort()` take. */
 export interface XorOptions {
   /** XOR with the request's bytes from this offset on, 0 to 65 535: STUN's XOR-MAPPED-ADDRESS (RFC 8489, section 14.2).
    * Bytes that the request does not have count as 0. */

@@ -22,7 +22,14 @@ export interface RuleMatch {
   /** The payload begins with this, at most 65 535 bytes. Not together with `exact`. */
   prefix?: RuleBytes;
   /** Payload bytes, 0 to 65 535: this many, or from `min` to `max`. */
-  length?: number | { min?: number; max?: number };
+  length?:
+    | number
+    | {
+        /** 0 by default. */
+        min?: number;
+        /** 65 535 by default. */
+        max?: number;
+      };
   /** Bits of the payload; of several (at most 256) all must hold. */
   bits?: RuleBits | readonly RuleBits[];
   /** Where it comes from: an address or CIDR (RFC 4632, RFC 4291), IPv4 or IPv6; of several (at most 4096) one must
@@ -38,6 +45,7 @@ export type ReplyPart = RuleBytes | Slot;
 /** Answers the source with these parts, one behind the other: at most 256 of them, and 65 507 bytes of text and
  * Uint8Arrays. */
 export interface ReplyAction {
+  /** The parts, in order. */
   reply: ReplyPart | readonly ReplyPart[];
   /** May the reply be longer than the request? No by default: sources can be spoofed, and a server that answers more
    * than it was asked with helps to flood them ("amplification"). A reply that would be longer is
@@ -79,7 +87,9 @@ export type DefaultAction = 'echo' | 'drop' | 'deliver';
 export interface Rule {
   /** What errors and counters call it: 1 to 256 characters, no two rules the same. `#<index>` by default. */
   name?: string;
+  /** What a datagram has to be. Not given: every datagram matches. */
   match?: RuleMatch;
+  /** What becomes of a datagram that matches. */
   action: RuleAction;
 }
 
