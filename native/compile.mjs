@@ -1,6 +1,6 @@
 // Compiles the addon with a C++ compiler alone, without node-gyp, Python or make: for `ksocket build`, and for the binaries of a
-// release (scripts/package.mjs). What is compiled, and how, is in compile.json, which binding.gyp reads as well.
-import { spawn } from 'node:child_process';
+// release (scripts/package/). What is compiled, and how, is in compile.json, which binding.gyp reads as well.
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -25,6 +25,36 @@ export function headers() {
   const require = createRequire(import.meta.url);
   const prefix = process.env.npm_config_nodedir ?? dirname(dirname(process.execPath));
   return [require('node-addon-api').include_dir, require('node-api-headers').include_dir, join(prefix, 'include/node')];
+}
+
+/** What the sources use of the language and its library. */
+const PROBE = `
+#include <bit>
+#include <concepts>
+#include <span>
+static_assert(__cplusplus >= 202002L);
+template <std::unsigned_integral T> constexpr int width(T value) { return std::bit_width(value); }
+static_assert(width(8u) == 4);
+int main() { int cells[2] = {}; return std::span(cells)[0]; }
+`;
+
+/**
+ * The first C++20 compiler: the command that CXX names, with its first arguments, or of the `usual` ones. Where there is none,
+ * `candidates` are all that were tried, and `tooOld` the first of them that runs, and what it says of C++20.
+ */
+export function findCompiler(usual) {
+  const named = process.env.CXX?.trim();
+  const candidates = named ? [named.split(/\s+/)] : usual.map((program) => [program]);
+  let tooOld;
+  for (const compiler of candidates) {
+    const [program, ...first] = compiler;
+    const args = [...first, '-std=c++20', '-x', 'c++', '-fsyntax-only', '-'];
+    const { error, status, stderr } = spawnSync(program, args, { input: PROBE, encoding: 'utf8' });
+    if (status === 0) return { compiler, candidates };
+    // What reads nothing may have ended before it is written to.
+    if (error === undefined || error.code === 'EPIPE') tooOld ??= { compiler, says: stderr.trim().split('\n')[0] };
+  }
+  return { candidates, tooOld };
 }
 
 /**

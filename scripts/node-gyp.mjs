@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { findCompiler } from '../native/compile.mjs';
 
 const gyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
 
@@ -16,7 +17,7 @@ function headers() {
 /** What node-gyp needs, where it is not to be had: a line each, with the package to install. */
 export function missingTools() {
   const works = (program, ...args) => spawnSync(program, args, { stdio: 'ignore' }).status === 0;
-  const compiler = process.env.CXX?.trim().split(/\s+/) ?? ['c++'];
+  const { compiler, candidates, tooOld } = findCompiler(['c++']); // gyp knows no other
   const pythons = [process.env.npm_config_python ?? process.env.PYTHON, 'python3', 'python'].filter(Boolean);
   const missing = [];
   if (!pythons.some((name) => works(name, '-c', 'import sys; sys.exit(sys.version_info < (3, 6))'))) {
@@ -27,20 +28,15 @@ export function missingTools() {
   if (!works(process.env.MAKE ?? 'make', '--version')) {
     missing.push('make (Debian, Ubuntu: apt install make; Fedora: dnf install make; Alpine: apk add make)');
   }
-  if (!works(compiler[0], '--version')) {
+  if (tooOld) {
+    const old = tooOld.compiler.join(' ');
+    missing.push(`a C++20 compiler: ${old} is older than g++ 11 or clang++ 14 (CXX names another one)`);
+  } else if (!compiler) {
     missing.push(
-      `a C++ compiler, ${compiler[0]} (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; Alpine: apk add g++)`,
+      `a C++ compiler, ${candidates[0][0]} (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; Alpine: apk add g++)`,
     );
-  } else if (!compiles20(compiler)) {
-    missing.push(`a C++20 compiler: ${compiler.join(' ')} is older than g++ 11 or clang++ 14 (CXX names another one)`);
   }
   return missing;
-}
-
-function compiles20([program, ...first]) {
-  const input =
-    '#include <bit>\n#include <concepts>\n#include <span>\nstatic_assert(std::unsigned_integral<unsigned>);\n';
-  return spawnSync(program, [...first, '-std=c++20', '-x', 'c++', '-fsyntax-only', '-'], { input }).status === 0;
 }
 
 /** `node-gyp command …` where a binding.gyp is. `onCompiled` is called for each file that the compiler begins with. Returns its

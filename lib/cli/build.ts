@@ -8,6 +8,11 @@ import { fail } from './fail.js';
 
 /** native/compile.mjs, which is no part of the bundle: it finds the sources beside itself. */
 interface Compiling {
+  findCompiler(usual: string[]): {
+    compiler?: string[];
+    candidates: string[][];
+    tooOld?: { compiler: string[]; says: string };
+  };
   compile(job: {
     compiler: string[];
     out: string;
@@ -28,36 +33,17 @@ Examples:
   CXX=clang++-18 ksocket build
   ksocket build --out ./ksocket.node     into a file that KSOCKET_ADDON then names`;
 
-/** What the sources use of the language and its library. */
-const PROBE = `
-#include <bit>
-#include <concepts>
-#include <span>
-static_assert(__cplusplus >= 202002L);
-template <std::unsigned_integral T> constexpr int width(T value) { return std::bit_width(value); }
-static_assert(width(8u) == 4);
-int main() { int cells[2] = {}; return std::span(cells)[0]; }
-`;
-
 const INSTALL =
   'Debian, Ubuntu: apt install g++; Fedora, RHEL: dnf install gcc-c++; Alpine: apk add g++; Arch: pacman -S gcc';
 
-/** The command that compiles, in words; or what there is to say. */
-function findCompiler(): string[] | { problem: string } {
-  const named = process.env.CXX?.trim();
-  const candidates = named ? [named.split(/\s+/)] : [['c++'], ['g++'], ['clang++']];
-  let tooOld: string | undefined;
-  for (const candidate of candidates) {
-    const [program, ...first] = candidate;
-    const args = [...first, '-std=c++20', '-x', 'c++', '-fsyntax-only', '-'];
-    const { error, status, stderr } = spawnSync(program, args, { input: PROBE, encoding: 'utf8' });
-    if (status === 0) return candidate;
-    if (error === undefined)
-      tooOld ??= `${candidate.join(' ')} does not compile C++20: ${stderr.trim().split('\n')[0]}`;
+/** Why nothing compiles. */
+function whyNone({ candidates, tooOld }: ReturnType<Compiling['findCompiler']>): string {
+  if (tooOld) {
+    const { compiler, says } = tooOld;
+    return `${compiler.join(' ')} does not compile C++20: ${says}; g++ 11 or clang++ 14 does (${INSTALL})`;
   }
-  if (tooOld) return { problem: `${tooOld}; g++ 11 or clang++ 14 does (${INSTALL})` };
   const names = candidates.map((candidate) => candidate.join(' ')).join(', ');
-  return { problem: `there is no C++ compiler (looked for ${names}; ${INSTALL}; or CXX names one)` };
+  return `there is no C++ compiler (looked for ${names}; ${INSTALL}; or CXX names one)`;
 }
 
 /** Does a process of this Node load it? "", or why not. */
@@ -74,10 +60,12 @@ function whyUseless(file: string): string {
 async function build({ out }: { out?: string }): Promise<void> {
   const target = targetHere();
   if (process.platform !== 'linux') return fail(`the addon is for Linux, this is ${target}`);
-  const compiler = findCompiler();
-  if ('problem' in compiler) return fail(compiler.problem);
+  const native = new URL('../../native/compile.mjs', import.meta.url).href;
+  const { compile, findCompiler } = (await import(native)) as Compiling;
+  const found = findCompiler(['c++', 'g++', 'clang++']);
+  const { compiler } = found;
+  if (compiler === undefined) return fail(whyNone(found));
   const file = out === undefined ? join(root, 'prebuilds', target, 'ksocket.node') : resolve(out);
-  const { compile } = (await import(new URL('../../native/compile.mjs', import.meta.url).href)) as Compiling;
   const bar = process.stderr.isTTY
     ? new SingleBar({ format: 'compiling {bar} {value}/{total}', hideCursor: true })
     : null;
