@@ -65,12 +65,12 @@ function stripComments(path) {
   }
 }
 
-/** A C or C++ source as a compiler sees it (behind a line that goes on, an empty one has a meaning): a third of ours are comments, half of the headers of others. */
+/** A C or C++ source as a compiler sees it, not indented (behind a line that goes on, an empty one has a meaning): a third of ours are comments, half of the headers of others. */
 export function withoutComments(source) {
   const parts = /R"(\w*)\([\s\S]*?\)\1"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
   return source
     .replaceAll(parts, (part) => (part.startsWith('/') ? ' ' : part))
-    .replaceAll(/[ \t]+$/gm, '')
+    .replaceAll(/^[ \t]+|[ \t]+$/gm, '')
     .replaceAll(/(?<!\\)\n{2,}/g, '\n');
 }
 
