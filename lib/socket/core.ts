@@ -76,7 +76,7 @@ export class SocketCore
 
   // Listeners run in the async context in which the socket was made, as node:dgram's do.
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
-    if (this.#stopped || this.#isBlocked(rinfo)) return;
+    if (this.#stopped || this.#blocks(rinfo.address)) return;
     this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(this.face.emit, this.face, 'message', data, rinfo);
     this.thread?.sender.passEvent();
@@ -88,7 +88,7 @@ export class SocketCore
     if (!entered) {
       this.onDatagram(data, rinfo);
       if (++this.#alone === 2) this.#keepContext();
-    } else if (!this.#stopped && !this.#isBlocked(rinfo)) {
+    } else if (!this.#stopped && !this.#blocks(rinfo.address)) {
       this.thread?.sender.passEvent();
       this.face.emit('message', data, rinfo);
     }
@@ -97,6 +97,9 @@ export class SocketCore
   onBatch(batch: Batch): void {
     if (this.#stopped) return;
     if (!this.#answersAsAsked) this.#answerAsAsked();
+    const { receiveBlockList } = this.options;
+    if (receiveBlockList !== undefined && batch.leaveOut((address) => isBlocked(receiveBlockList, address)) === 0)
+      return;
     this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
     this.thread?.sender.passEvent();
@@ -112,7 +115,7 @@ export class SocketCore
     thread.native.receiveLocal?.(this.id); // where the kernel cannot, it goes on choosing
   }
 
-  #isBlocked({ address }: RemoteInfo): boolean {
+  #blocks(address: string): boolean {
     const { receiveBlockList } = this.options;
     return receiveBlockList !== undefined && isBlocked(receiveBlockList, address);
   }

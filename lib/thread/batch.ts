@@ -200,6 +200,22 @@ export class Batch implements Iterable<BatchDatagram> {
     return true;
   }
 
+  /** @internal Takes out what comes from addresses that `blocked` has. Returns how many datagrams are left. */
+  leaveOut(blocked: (address: string) => boolean): number {
+    let kept = 0;
+    let out = false;
+    for (let i = 0; i < this.#length; i++) {
+      if (i === 0 || this.#ats[i] !== this.#ats[i - 1]) out = blocked(this.address(i)); // a record has one source
+      if (out) continue;
+      this.#offsets[kept] = this.#offsets[i];
+      this.#sizes[kept] = this.#sizes[i];
+      this.#ats[kept] = this.#ats[i];
+      kept++;
+    }
+    this.#length = kept;
+    return kept;
+  }
+
   /** @internal */
   open(replier: Replier): void {
     this.#length = 0;

@@ -1,5 +1,6 @@
 // 'batch': many datagrams in borrowed memory.
 import assert from 'node:assert/strict';
+import { BlockList } from 'node:net';
 import { type Batch, createSocket } from 'ksocket';
 import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
@@ -92,6 +93,48 @@ test("'batch' goes to its listeners instead of 'message', and back when they are
   await sent(peer, 'two', port);
   await inbox.take(1);
   assert.deepEqual(inbox.texts, ['two']);
+});
+
+test("'batch' has nothing from those whom receiveBlockList has, super-datagrams too, and answers the others", async () => {
+  await using sockets = new Sockets();
+  const blocked = new BlockList();
+  blocked.addAddress('127.0.0.2');
+  const receiver = sockets.make({ type: 'udp4', receiveBlockList: blocked });
+  const port = await bound(receiver, '0.0.0.0');
+  const got: string[] = [];
+  let events = 0;
+  receiver.on('batch', (batch) => {
+    events++;
+    assert.ok(batch.length > 0);
+    assert.throws(() => batch.data(batch.length), RangeError);
+    for (const [i, { data, address }] of [...batch].entries()) {
+      assert.equal(address, '127.0.0.1');
+      got.push(`${data}`);
+      batch.reply(i, `to ${data}`);
+    }
+  });
+  const good = sockets.make();
+  await bound(good);
+  const inbox = new Inbox(good);
+  const bad = sockets.make();
+  await bound(bad, '127.0.0.2');
+  bad.on('message', () => assert.fail('answered'));
+  const to = { port, address: '127.0.0.1' };
+  for (let i = 0; i < 3; i++) {
+    assert.equal(bad.sendMany([Buffer.from('bad'), Buffer.from('bad')], to), 2);
+    assert.equal(good.sendMany([Buffer.from(`${2 * i}`), Buffer.from(`${2 * i + 1}`)], to), 2);
+  }
+  await inbox.take(6);
+  assert.deepEqual(got, ['0', '1', '2', '3', '4', '5']);
+  assert.deepEqual(
+    inbox.texts,
+    got.map((text) => `to ${text}`),
+  );
+  const before = events;
+  await sent(bad, 'bad', port);
+  await waitFor(() => receiver.stats().rxDatagrams === 13, 'the last one');
+  await nextTurn();
+  assert.equal(events, before);
 });
 
 test('batch.reply answers each sender, and its callback says so', async () => {
