@@ -24,15 +24,25 @@ function scopeIn(addresses: NetworkInterfaceInfo[]): number {
   return scoped?.family === 'IPv6' ? scoped.scopeid : 0;
 }
 
+/** Interfaces without a link-local address: Node does not tell their numbers. Here they get some that no kernel gives. */
+const unnumbered: string[] = [];
+const UNNUMBERED_FIRST = 0x8000_0000;
+
+function scopeOfUnnumbered(name: string): number {
+  const known = unnumbered.indexOf(name);
+  return UNNUMBERED_FIRST + (known < 0 ? unnumbered.push(name) - 1 : known);
+}
+
 // 0: there is no such interface.
 function scopeOfZone(zone: string): number {
   if (zonesAreNumbers) return Number(zone) >>> 0;
   const found = interfaces().find(([name]) => name === zone);
-  return found === undefined ? 0 : scopeIn(found[1]);
+  return found === undefined ? 0 : scopeIn(found[1]) || scopeOfUnnumbered(zone);
 }
 
 function zoneOfScope(scope: number): string {
   if (zonesAreNumbers) return String(scope);
+  if (scope >= UNNUMBERED_FIRST) return unnumbered[scope - UNNUMBERED_FIRST];
   return interfaces().find(([, addresses]) => scopeIn(addresses) === scope)?.[0] ?? String(scope);
 }
 
@@ -88,11 +98,15 @@ function formatIPv6(bytes: Uint8Array): string {
   return `${shown.slice(0, at).join(':')}::${shown.slice(at + length).join(':')}`;
 }
 
-/** The text of ADDRESS_BYTES, of a link-local one with its zone. */
+/** The text of ADDRESS_BYTES as rinfo has it: of a link-local one with its zone. */
 export function formatAddress(family: number, bytes: Uint8Array): string {
-  if (family === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
-  const text = formatIPv6(bytes);
-  const scope = new DataView(bytes.buffer, bytes.byteOffset).getUint32(16, littleEndian);
   const linkLocal = bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80;
-  return scope !== 0 && linkLocal ? `${text}%${zoneOfScope(scope)}` : text;
+  return family === 6 && !linkLocal ? formatIPv6(bytes) : formatDestination(family, bytes);
+}
+
+/** The same with whatever zone it has: to a multicast address it says by which interface. */
+export function formatDestination(family: number, bytes: Uint8Array): string {
+  if (family === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  const scope = new DataView(bytes.buffer, bytes.byteOffset).getUint32(16, littleEndian);
+  return scope === 0 ? formatIPv6(bytes) : `${formatIPv6(bytes)}%${zoneOfScope(scope)}`;
 }

@@ -1,5 +1,5 @@
 // Who datagrams come from: what is read off an address once, while it is remembered.
-import { ADDRESS_BYTES, formatAddress, parseAddress } from './addresses.js';
+import { ADDRESS_BYTES, formatDestination, parseAddress } from './addresses.js';
 
 /** An address without its port. */
 export class Host {
@@ -99,7 +99,7 @@ export class Destinations {
     }
     if (same) return this.#text;
     this.#family = family;
-    this.#text = formatAddress(family, this.#bytes);
+    this.#text = formatDestination(family, this.#bytes);
     return this.#text;
   }
 }
