@@ -1,9 +1,10 @@
 // The installed tarball on every runtime that we name: receiving, sending, batches, sendMany, a server, workers, register.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { nodeBinary } from '../dgram/nodes.js';
 import { test } from '../support/test.js';
 import { Consumer } from './consumer.js';
-import { bun, deno } from './tools.js';
+import { bun, deno, tool } from './tools.js';
 
 /** One line of output for each thing that works. */
 const smoke = `
@@ -86,6 +87,24 @@ for (const major of [20, 22, 24, 26]) {
     assert.equal(await consumer.runWell(node, ['--no-warnings', 'required.cjs']), 'function\n');
   });
 }
+
+test('the oldest Node of each line that the manifest names', async () => {
+  using consumer = await installed();
+  const { engines } = JSON.parse(readFileSync(consumer.path('node_modules/ksocket/package.json'), 'utf8'));
+  // Node 21, and 22 before 22.12, lack what the package is loaded with: process.getBuiltinModule, require() of modules.
+  assert.equal(engines.node, '^20.19.0 || >=22.12.0');
+  const name = `node-${process.platform}-${process.arch}`;
+  for (const oldest of ['20.19.0', '22.12.0']) {
+    const node = tool(`${name}@${oldest}`, `${name}/bin/node`);
+    for (const backend of ['addon', 'dgram']) {
+      const env = { KSOCKET_BACKEND: backend };
+      const output = await consumer.runWell(node, ['--disable-warning=ExperimentalWarning', 'smoke.mjs'], { env });
+      assert.equal(output, backend === 'addon' ? expected : expected.replace(/mmsg\n$/, 'dgram\n'));
+    }
+    consumer.write('required.cjs', "console.log(typeof require('ksocket').createSocket);");
+    assert.equal(await consumer.runWell(node, ['--no-warnings', 'required.cjs']), 'function\n');
+  }
+});
 
 test('a process of which only workers have loaded it ends well', async () => {
   using consumer = await installed();
