@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { nodeBinary } from '../dgram/nodes.js';
 import { test } from '../support/test.js';
-import { Consumer } from './consumer.js';
+import { Consumer, received } from './consumer.js';
 import { bun, deno, tool } from './tools.js';
 
 /** One line of output for each thing that works. */
@@ -58,6 +58,8 @@ if (isMainThread) {
 
 const lines = ['message 127.0.0.1', 'sendMany 100, batches 100', 'received 101', 'iterated', 'server pong'];
 const expected = [...lines, ...lines.map((line) => `worker ${line}`), 'mmsg'].map((line) => `${line}\n`).join('');
+
+const onDgram = received.replace('mmsg', 'dgram');
 
 const registered = `
 import { createSocket } from 'node:dgram';
@@ -139,4 +141,12 @@ test('Deno', async () => {
   using consumer = await installed();
   const env = { DENO_DIR: consumer.path('.deno'), NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1' };
   assert.equal(await consumer.runWell(deno(), ['run', '--allow-all', 'smoke.mjs'], { env }), expected);
+});
+
+test('Deno without the addon: a bound socket keeps the program running', async () => {
+  using consumer = await installed();
+  const env = { DENO_DIR: consumer.path('.deno'), NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', KSOCKET_BACKEND: 'dgram' };
+  assert.equal(await consumer.runWell(deno(), ['run', '--allow-all', 'receive.mjs'], { env }), onDgram);
+  const output = await consumer.runWell(deno(), ['run', '--allow-all', 'smoke.mjs'], { env });
+  assert.equal(output, expected.replace(/mmsg\n$/, 'dgram\n'));
 });

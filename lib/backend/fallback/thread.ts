@@ -133,7 +133,7 @@ export class DgramThread implements NativeIoThread {
     if (given.copy) return ENOTSUP;
     const endpoint = this.#add(id, given.family === 4 ? 4 : 6, given.flags);
     const errno = attempt(() => endpoint.socket.bind({ fd: given.fd, exclusive: true }));
-    endpoint.bound = errno === 0;
+    this.#isBound(endpoint, errno);
     if (errno !== 0) this.close(id);
     return errno;
   }
@@ -145,7 +145,6 @@ export class DgramThread implements NativeIoThread {
       reusePort: (flags & OPEN_REUSE_PORT) !== 0,
       ipv6Only: (flags & OPEN_IPV6_ONLY) !== 0,
     });
-    if (!this.#referenced) socket.unref();
     const counters = this.#pages.ofSocket(id & SLOT_MASK);
     const endpoint = new Endpoint(id, socket, counters, (flags & OPEN_DROP_WHEN_FULL) !== 0, this.#around);
     this.#endpoints.set(id, endpoint);
@@ -163,17 +162,22 @@ export class DgramThread implements NativeIoThread {
   bind(id: number, address: string, port: number): number {
     return this.#of(id, (endpoint) => {
       if (endpoint.bound) return EINVAL;
-      const errno = bindNow(endpoint.socket, address, port);
-      endpoint.bound = errno === 0;
-      return errno;
+      return this.#isBound(endpoint, bindNow(endpoint.socket, address, port));
     });
+  }
+
+  // Not before: in Deno ref() does nothing for a socket that was unref'd when it began to receive.
+  #isBound(endpoint: Endpoint, errno: number): number {
+    endpoint.bound = errno === 0;
+    if (endpoint.bound && !this.#referenced) endpoint.socket.unref();
+    return errno;
   }
 
   bindShared(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void {
     const endpoint = this.#endpoints.get(id);
     if (endpoint === undefined) return;
     const whenDone = (errno: number) => {
-      endpoint.bound = errno === 0;
+      this.#isBound(endpoint, errno);
       if (this.#endpoints.get(id) === endpoint) done(errno);
     };
     if (endpoint.bound) done(EINVAL);
