@@ -65,7 +65,8 @@ function openTraced(target: string): Binding | undefined {
   return file === undefined ? undefined : open(file);
 }
 
-function attempt<T>(what: () => T): T | undefined {
+/** What it gives; undefined where it throws. */
+export function attempt<T>(what: () => T): T | undefined {
   try {
     return what();
   } catch {

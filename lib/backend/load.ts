@@ -1,7 +1,10 @@
 // The backend: the addon, or what stands in for it where there is none.
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { findAddon } from './addon.js';
+import { fallbackNotBundled } from '../base/errors.js';
+import { attempt, findAddon } from './addon.js';
 import type { Binding } from './contract.js';
+import { LAYOUT_HASH } from './layout.js';
 import { targetHere } from './targets.js';
 
 /** What sockets are made of: this package's `addon`, or node:`dgram`. */
@@ -30,12 +33,29 @@ function chooseAddon(): Binding | undefined {
   return undefined;
 }
 
+/** In an output of a bundler its `require`, for what it has put into the bundle (targets.ts). */
+declare const bundlersRequire: (file: string) => unknown;
+
+interface Fallback {
+  binding?: Binding;
+}
+
+/** From inside of a bundle. */
+function bundledFallback(): Binding | undefined {
+  if (typeof bundlersRequire !== 'function') return undefined;
+  const found = attempt(() => bundlersRequire('./fallback/index.js')) as Fallback | undefined;
+  return found?.binding?.layoutHash === LAYOUT_HASH ? found.binding : undefined;
+}
+
 // At once, as require('ksocket') allows no await; and only if it is needed.
 function loadFallback(): Binding {
+  const bundled = bundledFallback();
+  if (bundled !== undefined) return bundled;
+  // Tools that gather a program's files know this form. In a bundle in CommonJS it has no URL to start from.
+  const file = attempt(() => fileURLToPath(new URL('./fallback/index.js', import.meta.url)));
+  if (file === undefined || !existsSync(file)) throw fallbackNotBundled();
   const { createRequire } = process.getBuiltinModule('node:module');
-  // Tools that gather a program's files know this form.
-  const place = new URL('./fallback/index.js', import.meta.url);
-  return (createRequire(import.meta.url)(fileURLToPath(place)) as { binding: Binding }).binding;
+  return (createRequire(file)(file) as Required<Fallback>).binding;
 }
 
 const addon = chooseAddon();

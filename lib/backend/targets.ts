@@ -6,27 +6,35 @@ declare const bundlersRequire: (file: string) => unknown;
 
 /** How a bundler finds the binary of a target. Each path stands here as a whole: bundlers look for that. */
 interface Traced {
-  /** webpack, ncc. */
-  url: () => URL;
+  /** webpack, ncc; and @vercel/nft, which does not see what an arrow function gives back. */
+  url(): URL;
   /** esbuild, bun: the addon, or its path. */
   require: () => unknown;
 }
 
 export const traced: Readonly<Record<string, Traced | undefined>> = {
   'linux-x64': {
-    url: () => new URL('../../prebuilds/linux-x64/ksocket.node', import.meta.url),
+    url() {
+      return new URL('../../prebuilds/linux-x64/ksocket.node', import.meta.url);
+    },
     require: () => bundlersRequire('../../prebuilds/linux-x64/ksocket.node'),
   },
   'linux-arm64': {
-    url: () => new URL('../../prebuilds/linux-arm64/ksocket.node', import.meta.url),
+    url() {
+      return new URL('../../prebuilds/linux-arm64/ksocket.node', import.meta.url);
+    },
     require: () => bundlersRequire('../../prebuilds/linux-arm64/ksocket.node'),
   },
   'linux-x64-musl': {
-    url: () => new URL('../../prebuilds/linux-x64-musl/ksocket.node', import.meta.url),
+    url() {
+      return new URL('../../prebuilds/linux-x64-musl/ksocket.node', import.meta.url);
+    },
     require: () => bundlersRequire('../../prebuilds/linux-x64-musl/ksocket.node'),
   },
   'linux-arm64-musl': {
-    url: () => new URL('../../prebuilds/linux-arm64-musl/ksocket.node', import.meta.url),
+    url() {
+      return new URL('../../prebuilds/linux-arm64-musl/ksocket.node', import.meta.url);
+    },
     require: () => bundlersRequire('../../prebuilds/linux-arm64-musl/ksocket.node'),
   },
 };

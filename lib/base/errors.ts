@@ -227,6 +227,13 @@ export const notBundled = define(
     'bundle, or name that file in KSOCKET_ADDON',
 );
 
+/** The same, on a platform without an addon, or where none is wanted. */
+export const fallbackNotBundled = define(
+  Error,
+  'ERR_KSOCKET_NOT_BUNDLED',
+  () => 'ksocket was bundled without its backend on node:dgram: keep ksocket out of it (rollup: external: ["ksocket"])',
+);
+
 /** What Node's permission model says to a bind without --allow-net. */
 export function accessDenied(syscall: string, address: string): Error {
   const code = 'ERR_ACCESS_DENIED';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeBinary } from '../dgram/nodes.js';
+import { root } from '../support/child.js';
 import { fromNpm } from '../support/npm.js';
 import { test } from '../support/test.js';
 import { Consumer, received } from './consumer.js';
@@ -11,6 +12,14 @@ import { bun, esbuild } from './tools.js';
 const node = process.execPath;
 const target = `linux-${process.arch}`;
 const run = (consumer: Consumer, file: string, env: NodeJS.ProcessEnv = {}) => consumer.runWell(node, [file], { env });
+
+/** It has all that it needs, with the addon and on a platform that there is none for. */
+async function isWhole(consumer: Consumer, file: string): Promise<void> {
+  assert.equal(await run(consumer, file), received);
+  const quiet = ['--disable-warning=ExperimentalWarning']; // Node 20 warns of require() of a module
+  const output = await consumer.runWell(node, [...quiet, file], { env: { KSOCKET_BACKEND: 'dgram' } });
+  assert.equal(output, received.replace('mmsg', 'dgram'));
+}
 
 /** Where a bundle is deployed: away from node_modules, with what lies beside it. */
 function deploy(consumer: Consumer, from: string): string {
@@ -54,8 +63,7 @@ for (const format of ['esm', 'cjs']) {
   test(`esbuild, ${format}, --loader:.node=file`, async () => {
     using consumer = await installed();
     await consumer.runWell(esbuild(), [...common, '--loader:.node=file']);
-    const place = deploy(consumer, 'out');
-    assert.equal(await run(consumer, join(place, out.slice(4))), received);
+    await isWhole(consumer, join(deploy(consumer, 'out'), out.slice(4)));
   });
   test(`esbuild, ${format}, --external:ksocket`, async () => {
     using consumer = await installed();
@@ -102,7 +110,12 @@ for (const format of ['es', 'cjs']) {
     await build(['ksocket']);
     assert.equal(await run(consumer, `out/${name}`), received);
     await build([]);
-    await losesItsAddon(consumer, join(deploy(consumer, 'out'), name), /rollup: external: \["ksocket"\]/);
+    const bundle = join(deploy(consumer, 'out'), name);
+    const { code, stderr } = await consumer.run(node, [bundle], { env: { KSOCKET_BACKEND: 'dgram' } });
+    assert.equal(code, 1);
+    assert.match(stderr, /bundled without its backend on node:dgram: keep ksocket out of it \(rollup: external/);
+    assert.match(stderr, /code: 'ERR_KSOCKET_NOT_BUNDLED'/);
+    await losesItsAddon(consumer, bundle, /rollup: external: \["ksocket"\]/);
   });
 }
 
@@ -126,10 +139,7 @@ test('webpack takes the addon along by itself', async () => {
   using consumer = await withWebpack();
   for (const format of ['cjs', 'esm']) {
     await consumer.runWell(node, ['build.cjs', format]);
-    assert.equal(
-      await run(consumer, join(deploy(consumer, 'out'), `app.${format === 'esm' ? 'mjs' : 'cjs'}`)),
-      received,
-    );
+    await isWhole(consumer, join(deploy(consumer, 'out'), `app.${format === 'esm' ? 'mjs' : 'cjs'}`));
   }
   await consumer.runWell(node, ['build.cjs', 'esm', 'external']);
   assert.equal(await run(consumer, 'out/app.mjs'), received);
@@ -151,7 +161,55 @@ test('ncc', async () => {
   const place = consumer.path('deployed/app');
   cpSync(consumer.path('out'), place, { recursive: true });
   const [name] = readdirSync(place).filter((file) => /^index\.m?js$/.test(file));
-  assert.equal(await run(consumer, join(place, name)), received);
+  await isWhole(consumer, join(place, name));
+});
+
+for (const format of ['esm', 'cjs']) {
+  test(`rolldown, ${format}, .node files as assets`, async () => {
+    using consumer = await installed();
+    const file = `app.${format === 'esm' ? 'mjs' : 'cjs'}`;
+    consumer.write(
+      'rolldown.config.mjs',
+      `export default { input: 'receive.mjs', platform: 'node', moduleTypes: { '.node': 'asset' },
+         external: process.env.OUTSIDE ? ['ksocket'] : [],
+         output: { dir: 'out', entryFileNames: '${file}', format: '${format}' } };`,
+    );
+    const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs');
+    const build = (env: NodeJS.ProcessEnv) => consumer.run(node, [rolldown, '-c'], { env });
+    const { code, stderr } = await build({});
+    assert.equal(code, 0, stderr);
+    await isWhole(consumer, join(deploy(consumer, 'out'), file));
+    await build({ OUTSIDE: 'ksocket' });
+    await isWhole(consumer, `out/${file}`);
+  });
+}
+
+test('Vite, for a server: ksocket stays outside by itself, or where all else is bundled, by ssr.external', async () => {
+  using consumer = await installed();
+  const vite = join(fromNpm('vite@8'), 'node_modules/vite/bin/vite.js');
+  for (const ssr of ['{}', "{ noExternal: true, external: ['ksocket'] }"]) {
+    consumer.write(
+      'vite.config.mjs',
+      `export default { ssr: ${ssr}, build: { ssr: 'receive.mjs', outDir: 'out', emptyOutDir: true } };`,
+    );
+    const { code, stderr } = await consumer.run(node, [vite, 'build', '--logLevel', 'error']);
+    assert.equal(code, 0, stderr);
+    await isWhole(consumer, 'out/receive.js');
+  }
+});
+
+test('who traces files (Next.js, Vercel: @vercel/nft) finds all that it needs', async () => {
+  using consumer = await installed();
+  const nft = join(fromNpm('@vercel/nft@1'), 'node_modules/@vercel/nft/out/index.js');
+  consumer.write(
+    'trace.cjs',
+    `require(${JSON.stringify(nft)}).nodeFileTrace(['receive.mjs'], { base: process.cwd() })
+       .then(({ fileList }) => console.log([...fileList].join('\\n')));`,
+  );
+  const files = (await consumer.runWell(node, ['trace.cjs'])).trim().split('\n');
+  const place = consumer.path('traced/app');
+  for (const file of files) cpSync(consumer.path(file), join(place, file));
+  await isWhole(consumer, join(place, 'receive.mjs'));
 });
 
 test('bun build takes the addon along by itself', async () => {
