@@ -186,7 +186,8 @@ export const addonsAreOff = (cause: unknown): Error =>
     coded(
       Error,
       'ERR_KSOCKET_ADDONS_OFF',
-      'ksocket is an addon, and Node loads none with --no-addons, or --permission and no --allow-addons',
+      'ksocket is an addon, and Node loads none with --no-addons, or --permission and no --allow-addons; ' +
+        'KSOCKET_BACKEND=dgram does without it',
     ),
     cause,
   );

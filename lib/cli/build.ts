@@ -50,7 +50,7 @@ function whyNone({ candidates, tooOld }: ReturnType<Compiling['findCompiler']>):
 function whyUseless(file: string): string {
   const program = `import(${JSON.stringify(new URL('../index.js', import.meta.url).href)}).then(({ features }) => features())`;
   const { status, stderr } = spawnSync(process.execPath, ['-e', program], {
-    env: { ...process.env, KSOCKET_ADDON: file },
+    env: { ...process.env, KSOCKET_ADDON: file, KSOCKET_BACKEND: 'addon' },
     encoding: 'utf8',
   });
   if (status === 0) return '';

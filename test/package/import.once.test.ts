@@ -51,6 +51,7 @@ test('where Node loads no addons it says so', async () => {
   assert.equal(code, 1);
   assert.match(stderr, /ERR_KSOCKET_ADDONS_OFF/);
   assert.match(stderr, /ksocket is an addon, and Node loads none with --no-addons/);
+  assert.match(stderr, /KSOCKET_BACKEND=dgram does without it/);
 });
 
 test('require() loads it as well', async () => {

@@ -6,6 +6,22 @@ import { join } from 'node:path';
 import { test } from '../support/test.js';
 import { Consumer, received } from './consumer.js';
 
+test('what it has compiled is loaded, whatever backend is asked for', async () => {
+  using consumer = new Consumer();
+  await consumer.install();
+  // Takes all that a compiler takes, and writes nothing that loads.
+  consumer.write(
+    'no-compiler.cjs',
+    `const out = process.argv.indexOf('-o');
+     if (out > 0) require('node:fs').writeFileSync(process.argv[out + 1], 'nothing');`,
+  );
+  const env = { KSOCKET_BACKEND: 'dgram', CXX: `${process.execPath} ${consumer.path('no-compiler.cjs')}` };
+  const args = ['build', '--out', consumer.path('made.node')];
+  const { code, stderr } = await consumer.run('node_modules/.bin/ksocket', args, { env, compilers: true });
+  assert.equal(code, 1);
+  assert.match(stderr, /^ksocket: compiled .*made\.node, which does not load: Error \[ERR_KSOCKET_ADDON_FAILS\]/);
+});
+
 test('it compiles where the package has nothing that fits', async () => {
   using consumer = new Consumer();
   await consumer.install();
