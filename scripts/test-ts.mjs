@@ -18,6 +18,8 @@ const built = join(root, 'build-test');
 /** Each test has a limit of its own (test/support/test.ts); what says nothing for longer than that is a process that
  * has done its tests and does not end, and that is a failure. */
 const SILENCE_LIMIT_MS = 100_000;
+/** Where a test compiles the addon. */
+const COMPILING_LIMIT_MS = 600_000;
 
 /** What runs on the engine `dgram`. In these files addonTest() (test/support/backend.ts) marks what only the addon can do. */
 const ON_DGRAM = ['backend/', 'cli/info', 'cli/serve', 'monitor/cli', 'monitor/endpoints', 'server/', 'socket/'];
@@ -137,7 +139,7 @@ async function runEngine(engine, files) {
 async function runFile(file) {
   const path = join(built, file);
   const tooLong = new AbortController();
-  const timer = setTimeout(() => tooLong.abort(), SILENCE_LIMIT_MS);
+  const timer = setTimeout(() => tooLong.abort(), options.tarball ? COMPILING_LIMIT_MS : SILENCE_LIMIT_MS);
   const started = performance.now();
   const lines = [];
   let passed = 0;
