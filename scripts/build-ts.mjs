@@ -20,9 +20,11 @@ const ENTRIES = {
 };
 const SHARED = /\/build-lib\/(?:base|backend|thread|dgram|socket|server)\//;
 
-/** What stands in for the addon: loaded while the others are, so that it shares no module with them. Its place is where
- * lib/backend/load.ts looks for it, from its own bundle. */
-const FALLBACK = { 'shared/fallback/index': 'build-lib/backend/fallback/index.js' };
+/** What stands in for the addon: loaded while the others are, so that it shares no module with them; and by require(), for
+ * which it is CommonJS: Node 20 warns of modules there, Jest has them from Node 24.9 on. Its places are where
+ * lib/backend/load.ts looks for it, from its own bundle, and in build-lib/ from beside it. */
+const FALLBACK = 'build-lib/backend/fallback/index.js';
+const FALLBACK_PLACES = ['dist/shared/fallback/index.cjs', 'build-lib/backend/fallback/index.cjs'];
 
 /** They do not load the addon, and so nothing that does. A thread has modules of its own anyway. */
 const ALONE = ['monitor/worker', 'cli/main'];
@@ -36,12 +38,12 @@ const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 cpSync(join(root, 'build-lib'), join(root, 'dist'), { recursive: true, filter: (path) => !/\.js(\.map)?$/.test(path) });
 await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
-await bundle(FALLBACK, []);
+for (const place of FALLBACK_PLACES) await bundle({ index: FALLBACK }, [], { dir: dirname(place), format: 'cjs' });
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 
-async function bundle(input, groups) {
+async function bundle(input, groups, { dir = 'dist', format = 'esm' } = {}) {
   const bundle = await rolldown({
     cwd: root,
     input,
@@ -59,11 +61,12 @@ async function bundle(input, groups) {
     },
   });
   await bundle.write({
-    dir: join(root, 'dist'),
-    format: 'esm',
+    dir: join(root, dir),
+    format,
+    strict: format === 'cjs',
     sourcemap: true,
     comments: false,
-    entryFileNames: '[name].js',
+    entryFileNames: format === 'cjs' ? '[name].cjs' : '[name].js',
     chunkFileNames: 'shared/[name].js',
     codeSplitting: { groups },
   });
@@ -75,9 +78,11 @@ function traceable(code) {
   return code.replaceAll('bundlersRequire', 'require');
 }
 
-/** An import makes a module of each builtin, and so reads all that it exports, for which Node loads what nobody has asked for. */
+/** An import makes a module of each builtin, and so reads all that it exports, for which Node loads what nobody has asked for.
+ * In CommonJS it is require(), which bundles of ECMAScript modules have none of. */
 function withoutFacades(code) {
-  return code.replaceAll(
+  const alone = code.replaceAll(/\brequire\("(node:[\w/]+)"\)/g, 'globalThis.process.getBuiltinModule("$1")');
+  return alone.replaceAll(
     /^import (?:(\w+),? )?(?:\{([^}]*)\} )?from "(node:[\w/]+)";$/gm,
     (_, whole, names, builtin) => {
       const got = `globalThis.process.getBuiltinModule("${builtin}")`; // a module of ours may have a `process` of its own

@@ -43,7 +43,7 @@ interface Fallback {
 /** From inside of a bundle. */
 function bundledFallback(): Binding | undefined {
   if (typeof bundlersRequire !== 'function') return undefined;
-  const found = attempt(() => bundlersRequire('./fallback/index.js')) as Fallback | undefined;
+  const found = attempt(() => bundlersRequire('./fallback/index.cjs')) as Fallback | undefined;
   return found?.binding?.layoutHash === LAYOUT_HASH ? found.binding : undefined;
 }
 
@@ -52,7 +52,7 @@ function loadFallback(): Binding {
   const bundled = bundledFallback();
   if (bundled !== undefined) return bundled;
   // Tools that gather a program's files know this form. In a bundle in CommonJS it has no URL to start from.
-  const file = attempt(() => fileURLToPath(new URL('./fallback/index.js', import.meta.url)));
+  const file = attempt(() => fileURLToPath(new URL('./fallback/index.cjs', import.meta.url)));
   if (file === undefined || !existsSync(file)) throw fallbackNotBundled();
   const { createRequire } = process.getBuiltinModule('node:module');
   return (createRequire(file)(file) as Required<Fallback>).binding;

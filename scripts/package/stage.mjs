@@ -49,7 +49,7 @@ export function stage(root, directory, { binaries, repository }) {
 
 /** Maps say which line of which source it is; with the sources in them they were a tenth of the package. */
 function withoutSources(dist) {
-  for (const name of readdirSync(dist, { recursive: true }).filter((file) => file.endsWith('.js.map'))) {
+  for (const name of readdirSync(dist, { recursive: true }).filter((file) => /\.c?js\.map$/.test(file))) {
     const { sourcesContent, ...map } = JSON.parse(readFileSync(join(dist, name), 'utf8'));
     writeFileSync(join(dist, name), JSON.stringify(map));
   }

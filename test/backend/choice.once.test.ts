@@ -22,10 +22,7 @@ test('on Linux it is the addon, and of the other one nothing is loaded', async (
 });
 
 test('KSOCKET_BACKEND=dgram asks for the other one, and nobody is warned; anything else is refused', async () => {
-  const { stdout, stderr } = await runProgram(sayBackend, [], {
-    ...env('dgram'),
-    execArgv: ['--disable-warning=ExperimentalWarning'], // Node 20 warns of require() of a module
-  });
+  const { stdout, stderr } = await runProgram(sayBackend, [], env('dgram'));
   assert.deepEqual([stdout, stderr], ['dgram found by require\n', '']);
   const wrong = await runProgram(sayBackend, [], env('udp'));
   assert.equal(wrong.code, 1);

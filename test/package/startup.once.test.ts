@@ -11,7 +11,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 function scripts(folder: string): string[] {
   const all = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
-  return all.filter((file) => file.endsWith('.js')).sort();
+  return all.filter((file) => /\.c?js$/.test(file)).sort();
 }
 
 test('dist/ has a file for each entry, one for what they share, one for who has no addon, and the monitor’s page', () => {
@@ -25,7 +25,7 @@ test('dist/ has a file for each entry, one for what they share, one for who has 
     'monitor/worker.js',
     'register.js',
   ];
-  const shared = ['shared/ksocket.js', 'shared/fallback/index.js'];
+  const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs'];
   assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());
 });
 
@@ -143,7 +143,7 @@ test('source maps lead back to lib/, and carry its text', () => {
   const bundles = scripts('dist').filter((file) => !file.startsWith('monitor/page/'));
   const sources = new Set<string>();
   for (const file of bundles) {
-    assert.match(read(`dist/${file}`), /\n\/\/# sourceMappingURL=[\w-]+\.js\.map\n?$/);
+    assert.match(read(`dist/${file}`), /\n\/\/# sourceMappingURL=[\w-]+\.c?js\.map\n?$/);
     const map = JSON.parse(read(`dist/${file}.map`)) as { sources: string[]; sourcesContent: string[] };
     assert.ok(map.sources.length > 0, file);
     map.sources.forEach((source, i) => {

@@ -100,7 +100,7 @@ test('the oldest Node of each line that the manifest names', async () => {
     const node = tool(`${name}@${oldest}`, `${name}/bin/node`);
     for (const backend of ['addon', 'dgram']) {
       const env = { KSOCKET_BACKEND: backend };
-      const output = await consumer.runWell(node, ['--disable-warning=ExperimentalWarning', 'smoke.mjs'], { env });
+      const output = await consumer.runWell(node, ['smoke.mjs'], { env });
       assert.equal(output, backend === 'addon' ? expected : expected.replace(/mmsg\n$/, 'dgram\n'));
     }
     consumer.write('required.cjs', "console.log(typeof require('ksocket').createSocket);");
