@@ -6,13 +6,15 @@ import type { ReceivedRecords } from './records.js';
 /** An ICMP message about a datagram of ours: its receiver is not there, or does not want it, or it is too long for the path.
  * `code` is the kernel's (ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EMSGSIZE, …), `syscall` is `send`. ip(7), IP_RECVERR. */
 export interface PeerError extends NodeJS.ErrnoException {
-  /** Where the datagram was sent. */
+  /** The address that the datagram was sent to. */
   address: string;
+  /** The port that it was sent to. */
   port: number;
-  /** ICMP's type and code (RFC 792; RFC 4443 where the address is IPv6); 0 where this machine says so itself. */
+  /** ICMP's type (RFC 792; RFC 4443 where the address is IPv6). */
   icmpType: number;
+  /** ICMP's code, which says more of the type. */
   icmpCode: number;
-  /** Who says so: the host itself, or a router; undefined: this machine. */
+  /** Who says so: the host itself, or a router. */
   reporter: string | undefined;
   /** Of EMSGSIZE: how many bytes a packet may have on this path, with its headers (RFC 1191, RFC 8201). */
   mtu: number | undefined;
