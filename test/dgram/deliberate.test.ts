@@ -2,6 +2,7 @@
 // does instead. node:dgram's side shows that the difference is still one.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { fork } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { createSocket, type Socket } from 'ksocket';
@@ -215,4 +216,21 @@ test('under --permission, --allow-net decides about bind() as for node:dgram', a
       assert.equal(stdout, `${result}\n`, module);
     }
   }
+});
+
+test("a socket of ksocket's is not of node:dgram's class, and no handle for child.send()", async () => {
+  const child = fork('-e', ['process.once("message", () => process.exit())'], { execPath: process.execPath });
+  const found = await both(async (make) => {
+    const socket = make();
+    await bound(socket);
+    const sends = outcome(() => child.send('here', socket));
+    const is = (socket as unknown) instanceof dgram.Socket;
+    await closed(socket);
+    return [is, sends];
+  });
+  assert.deepEqual(found, [
+    [true, 'done'],
+    [false, 'ERR_INVALID_HANDLE_TYPE'],
+  ]);
+  await once(child, 'exit');
 });
