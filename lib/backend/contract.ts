@@ -117,6 +117,10 @@ export interface NativeIoThread {
   getName(id: number, peer: boolean): [address: string, port: number] | number;
   setOption(id: number, option: number, value: number): number;
   getOption(id: number, option: number): number;
+  /** Of any level and name (native/core/socket/raw_options.h). A text says why such a call is not made. */
+  setRawOption(id: number, level: number, name: number, value: Uint8Array): number | string;
+  /** How many bytes of `out`, which is zeroes, are the value now. */
+  getRawOption(id: number, level: number, name: number, out: Uint8Array): number | string;
   /** Empty texts where not given. */
   changeMembership(
     id: number,
@@ -152,6 +156,7 @@ export type SteadyCall =
   | 'getFd'
   | 'getName'
   | 'getOption'
+  | 'getRawOption'
   | 'getBacklog'
   | 'countKernelDrops'
   | 'keepContext'

@@ -22,6 +22,7 @@ import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions } from './options.js';
 import { makePeer, onlyMore, type Peer } from './peer.js';
+import * as raw from './raw-options.js';
 import { keptPayload, parseSendArguments } from './send-arguments.js';
 import type { SendOptions } from './send-options.js';
 import * as sending from './sending.js';
@@ -196,6 +197,19 @@ export interface Socket extends EventEmitter<SocketEvents> {
   getRecvBufferSize(): number;
   /** SO_SNDBUF in bytes, as the kernel has it: twice what was set, socket(7). */
   getSendBufferSize(): number;
+
+  /**
+   * setsockopt(2), for what has no method here: numbers of `level` and `name` as in the kernel's headers, a number stands
+   * for an int. From bind() on (docs/socket-options.md).
+   * @throws ERR_INVALID_ARG_VALUE for what ksocket itself rests on and for values that hold pointers; EBADF before bind(),
+   * else the kernel's error, with `syscall` `'setsockopt'`. ERR_KSOCKET_NEEDS_ADDON without the addon
+   */
+  setsockopt(level: number, name: number, value: number | Uint8Array): void;
+  /**
+   * getsockopt(2): the bytes that the kernel has for it, at most `length` (0 to 65 536, 256 by default).
+   * @throws as `setsockopt`
+   */
+  getsockopt(level: number, name: number, length?: number): Buffer<ArrayBuffer>;
 
   /** This socket's counters, since it was bound. Read from shared memory; also after close. */
   stats(): Stats;
@@ -430,6 +444,14 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 
   getSendBufferSize() {
     return kernel.bufferSize(this[kCore], 'send', 0);
+  },
+
+  setsockopt(level, name, value) {
+    raw.setsockopt(this[kCore], level, name, value);
+  },
+
+  getsockopt(level, name, length) {
+    return raw.getsockopt(this[kCore], level, name, length);
   },
 
   stats() {

@@ -31,6 +31,8 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::get_name>("getName"),
                          InstanceMethod<&Self::set_option>("setOption"),
                          InstanceMethod<&Self::get_option>("getOption"),
+                         InstanceMethod<&Self::set_raw_option>("setRawOption"),
+                         InstanceMethod<&Self::get_raw_option>("getRawOption"),
                          InstanceMethod<&Self::change_membership>("changeMembership"),
                          InstanceMethod<&Self::set_multicast_interface>("setMulticastInterface"),
                          InstanceMethod<&Self::guard_loops>("guardLoops"),

@@ -9,6 +9,7 @@
 #include "core/socket/fd_type.h"
 #include "core/socket/multicast.h"
 #include "core/socket/options.h"
+#include "core/socket/raw_options.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -261,6 +262,29 @@ Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
     int value = 0;
     int error = ksocket::get_option(endpoint.fd.get(), endpoint.family, option, &value);
     return error != 0 ? error : value;
+  });
+}
+
+// setRawOption(id, level, name, value: Uint8Array) → 0, -errno, or why such a call is not made
+Napi::Value IoThreadObject::set_raw_option(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    int level = i32(info[1]), name = i32(info[2]);
+    if (const char* why = refusal(OptionCall::set, level, name)) {
+      return Napi::Value(Napi::String::New(info.Env(), why));
+    }
+    if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE)) endpoint.may_grow.store(false);
+    return number(info.Env(), ksocket::set_raw_option(endpoint.fd.get(), level, name, bytes(info[3])));
+  });
+}
+
+// getRawOption(id, level, name, out: Uint8Array) → how many bytes, -errno, or why such a call is not made
+Napi::Value IoThreadObject::get_raw_option(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    int level = i32(info[1]), name = i32(info[2]);
+    if (const char* why = refusal(OptionCall::get, level, name)) {
+      return Napi::Value(Napi::String::New(info.Env(), why));
+    }
+    return number(info.Env(), ksocket::get_raw_option(endpoint.fd.get(), level, name, bytes(info[3])));
   });
 }
 

@@ -1,10 +1,10 @@
 // Options of live sockets, compared with node:dgram's, and ksocket's own.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { createSocket, type SocketOptions } from 'ksocket';
 import { addonTest, onDgram } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
+import { fdOf, kernelOptions } from '../support/kernel-options.js';
 import { bound, closed, Inbox, kinds, Sockets, sent } from '../support/peer.js';
 import { ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
@@ -85,15 +85,6 @@ test('TTL, broadcast and multicast options are accepted on udp4 and udp6', async
   }
 });
 
-/** What the kernel says of a descriptor's options: `level, name` each, by Python's names. */
-function kernelOptions(fd: number, options: string[]): number[] {
-  const program = `import socket as s\nof = s.socket(fileno=3)\nprint([${options.map((each) => `of.getsockopt(${each})`).join(', ')}])`;
-  const stdio = ['ignore', 'pipe', 'inherit', fd] as const;
-  const { stdout, status } = spawnSync('python3', ['-c', program], { stdio: [...stdio], encoding: 'utf8' });
-  assert.equal(status, 0);
-  return JSON.parse(stdout);
-}
-
 addonTest('descriptors', 'each of them is what it was set to, in the kernel', async () => {
   const names = {
     udp4: ['s.IPPROTO_IP, s.IP_TTL', 's.IPPROTO_IP, s.IP_MULTICAST_TTL', 's.IPPROTO_IP, s.IP_MULTICAST_LOOP'],
@@ -107,8 +98,7 @@ addonTest('descriptors', 'each of them is what it was set to, in the kernel', as
     await using sockets = new Sockets();
     const socket = sockets.make({ type });
     await bound(socket);
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-    const read = () => kernelOptions(fd, [...names[type], 's.SOL_SOCKET, s.SO_BROADCAST']);
+    const read = () => kernelOptions(fdOf(socket), [...names[type], 's.SOL_SOCKET, s.SO_BROADCAST']);
     for (const on of [false, true, false]) {
       socket.setTTL(on ? 17 : 18);
       socket.setMulticastTTL(on ? 19 : 20);

@@ -36,5 +36,8 @@ test('a receive buffer whose size the program has chosen stays as it is', async 
   assert.deepEqual(await flooded(asOption), [2 * CHOSEN, 2 * CHOSEN], 'the kernel doubles it');
   const bySetting = sockets.make();
   assert.deepEqual(await flooded(bySetting, () => bySetting.setRecvBufferSize(CHOSEN)), [2 * CHOSEN, 2 * CHOSEN]);
+  const SO_RCVBUF = 8;
+  const byName = sockets.make();
+  assert.deepEqual(await flooded(byName, () => byName.setsockopt(1, SO_RCVBUF, CHOSEN)), [2 * CHOSEN, 2 * CHOSEN]);
   for (const { rxKernelDrops } of [asOption.stats(), bySetting.stats()]) assert.ok(rxKernelDrops > 0, 'it overflowed');
 });

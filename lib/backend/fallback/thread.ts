@@ -21,6 +21,7 @@ import {
   SOCKET_SLOT_BITS,
   SocketOption,
 } from '../layout.js';
+import { AbsentCalls } from './absent.js';
 import { Answering, type Fixed, type Guard, type Protection } from './answering.js';
 import { Pages } from './counters.js';
 import { Endpoint, type Surroundings } from './endpoint.js';
@@ -33,7 +34,7 @@ import { StagedReader } from './staged.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 
-export class DgramThread implements NativeIoThread {
+export class DgramThread extends AbsentCalls implements NativeIoThread {
   readonly #options: NativeIoThreadOptions;
   readonly #pages = new Pages();
   readonly #endpoints = new Map<number, Endpoint>();
@@ -46,6 +47,7 @@ export class DgramThread implements NativeIoThread {
   #turn = 0;
 
   constructor(given: NativeIoThreadOptions) {
+    super();
     this.#options = given;
     this.#staged = new StagedReader(given.txDescriptors);
     const turn = () => this.#turn;
