@@ -15,6 +15,7 @@ import type * as endpoint from './thread/endpoint.js';
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features } from './backend/features.js';
 export type { Backend } from './backend/load.js';
+export type { MtuDiscover, SettingOptions } from './backend/settings.js';
 export type { SocketType } from './base/family.js';
 export type { Payload, SendCallback } from './base/payload.js';
 export type { LoopOptions, RepeatLimit } from './server/loops.js';

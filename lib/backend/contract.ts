@@ -58,6 +58,10 @@ export type AskedBack = (closed?: () => void) => void;
 export interface NativeIoThread {
   /** `onWake` reads the ring. `resource` stands for the thread in async_hooks. */
   start(onWake: () => void, onLone: OnLone, resource: { hasRef(): boolean }): number;
+  /** While it runs: on these processors only. */
+  setCpus(cpus: readonly number[]): number;
+  /** While it runs: SCHED_FIFO with this priority. */
+  setPriority(priority: number): number;
   stop(): void;
   getEngineName(): string;
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
@@ -115,8 +119,10 @@ export interface NativeIoThread {
   close(id: number): void;
 
   getName(id: number, peer: boolean): [address: string, port: number] | number;
-  setOption(id: number, option: number, value: number): number;
+  setOption(id: number, option: number, value: number | Uint8Array): number;
   getOption(id: number, option: number): number;
+  /** Bytes, or -errno: native/core/socket/path_mtu.h. */
+  getPathMtu(id: number, address: string): number;
   /** Of any level and name (native/core/socket/raw_options.h). A text says why such a call is not made. */
   setRawOption(id: number, level: number, name: number, value: Uint8Array): number | string;
   /** How many bytes of `out`, which is zeroes, are the value now. */
@@ -148,6 +154,8 @@ export interface NativeIoThread {
 /** The calls after which everything is sent, and arrives, as before. */
 export type SteadyCall =
   | 'start'
+  | 'setCpus'
+  | 'setPriority'
   | 'stop'
   | 'getEngineName'
   | 'addCounters'
@@ -156,6 +164,7 @@ export type SteadyCall =
   | 'getFd'
   | 'getName'
   | 'getOption'
+  | 'getPathMtu'
   | 'getRawOption'
   | 'getBacklog'
   | 'countKernelDrops'
@@ -213,5 +222,13 @@ export interface Binding {
   /** The name of the engine that threads get. */
   chooseEngine(wanted: string): string;
   probeFeatures(): KernelFeatures;
+  /** 0, or -errno: may this process set the option (a row of SocketOption) on a socket? */
+  probeOption(option: number, value: number | Uint8Array): number;
+  /** 1: a network device has a qdisc of this kind, 0: none has, or -errno. */
+  hasQdisc(kind: string): number;
+  /** 0, or -errno: may a thread be bound to processors? */
+  probeCpus(): number;
+  /** The highest priority of SCHED_FIFO that a thread may be given, or -errno. */
+  probePriority(): number;
   layoutHash: number;
 }

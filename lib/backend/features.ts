@@ -1,16 +1,72 @@
+import { featureMissing } from '../base/errors.js';
 import type { KernelFeatures } from './contract.js';
 import { type Backend, backend, binding, engineWanted } from './load.js';
+import { SCHEDULE_NEEDS, type SettingName, settingKinds } from './settings.js';
 
-export interface Features extends KernelFeatures {
+/** What may be asked of a socket or its thread here: of the kernel, by this process. */
+export interface OptionFeatures extends Record<SettingName, boolean> {
+  /** Has a network device the qdisc `fq`, without which nobody heeds `maxPacingRate`? Of other devices it says nothing. */
+  pacing: boolean;
+  /** `socket.pathMtu()` and `setMtuDiscover()` */
+  pathMtu: boolean;
+  /** `socket.setsockopt()` and `getsockopt()` */
+  setsockopt: boolean;
+  /** `cpus` */
+  cpus: boolean;
+  /** The highest `priority` that may be asked for; 0: none. */
+  priorityMax: number;
+}
+
+export interface Features extends KernelFeatures, OptionFeatures {
   /** What sockets are made of: the `addon`, or node:`dgram`, where there is none or KSOCKET_BACKEND=dgram asks for it
    * (docs/backends.md). */
   backend: Backend;
   /** What new sockets use: `mmsg` (recvmmsg, sendmmsg, epoll, GRO, GSO) or `posix` (poll, recvmsg, sendmsg); `dgram` with
    * the backend of this name. */
   engine: 'mmsg' | 'posix' | 'dgram';
+  /** Why not, of those that are false (or 0): `{ mark: 'EPERM: needs CAP_NET_ADMIN or CAP_NET_RAW' }`. */
+  missing: { [name in keyof OptionFeatures]?: string };
 }
 
-/** What this kernel and build can do. Makes and closes a few sockets to find out. */
+type Missing = Features['missing'];
+
+/** What this kernel and build can do. Makes and closes a few sockets, and threads, to find out. */
 export function features(): Features {
-  return { backend, engine: binding.chooseEngine(engineWanted) as Features['engine'], ...binding.probeFeatures() };
+  const missing: Missing = {};
+  return {
+    backend,
+    engine: binding.chooseEngine(engineWanted) as Features['engine'],
+    ...binding.probeFeatures(),
+    ...probeOptions(missing),
+    missing,
+  };
+}
+
+function probeOptions(missing: Missing): OptionFeatures {
+  /** `result` is what there is of it, or -errno; nothing is asked where there is no addon. */
+  const ask = (name: keyof OptionFeatures, needs: string, result: () => number): number => {
+    const had = backend === 'addon' ? result() : 0;
+    if (had <= 0) missing[name] = backend === 'addon' ? whyNot(had, needs) : "needs ksocket's addon (docs/backends.md)";
+    return Math.max(had, 0);
+  };
+  const has = (name: keyof OptionFeatures, needs: string, errno: () => number) =>
+    ask(name, needs, () => errno() || 1) > 0;
+  const settings = settingKinds.map(({ option, row, sample, needs }) => [
+    option,
+    has(option, needs, () => binding.probeOption(row, sample)),
+  ]);
+  return {
+    ...(Object.fromEntries(settings) as Record<SettingName, boolean>),
+    pacing: ask('pacing', NEEDS_FQ, () => binding.hasQdisc('fq')) > 0,
+    pathMtu: has('pathMtu', '', () => 0),
+    setsockopt: has('setsockopt', '', () => 0),
+    cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
+    priorityMax: ask('priorityMax', SCHEDULE_NEEDS.priority, () => binding.probePriority()),
+  };
+}
+
+const NEEDS_FQ = 'the qdisc fq on the device that sends (tc qdisc replace dev … root fq)';
+
+function whyNot(errno: number, needs: string): string {
+  return errno === 0 ? `needs ${needs}` : featureMissing(errno, needs);
 }

@@ -58,7 +58,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 3983940336;
+export const LAYOUT_HASH = 1815465741;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -101,6 +101,12 @@ export const SocketOption = {
   receiveLocal: 16,
   receiveOriginal: 17,
   receiveErrors: 18,
+  bindToDevice: 19,
+  mark: 20,
+  transparent: 21,
+  freebind: 22,
+  mtuDiscover: 23,
+  maxPacingRate: 24,
 } as const;
 
 // Where each counter stands in its row.

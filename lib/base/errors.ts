@@ -143,6 +143,24 @@ export function errnoException(errno: number, syscall: string): SystemCallError 
   return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall });
 }
 
+/** What is wrong with an option that the kernel refuses: what is needed, where we may not, else the system's own words. */
+export function refusalReason(errno: number, needs: string): string {
+  const [name, message] = systemError(errno) ?? [errnoName(errno), 'unknown error'];
+  return name === 'EPERM' || name === 'EACCES' ? `needs ${needs}` : `is refused: ${message}`;
+}
+
+/** `setsockopt EPERM: options.mark 7 (SO_MARK) needs CAP_NET_ADMIN` */
+export function optionRefused(errno: number, syscall: string, what: string, reason: string): SystemCallError {
+  const code = errnoName(errno);
+  const message = `${syscall} ${code}: ${what} ${reason}`;
+  return Object.assign(new Error(message), { errno, code, syscall });
+}
+
+/** `EPERM: needs CAP_NET_ADMIN` */
+export function featureMissing(errno: number, needs: string): string {
+  return `${errnoName(errno)}: ${refusalReason(errno, needs)}`;
+}
+
 /** The kernel, or a sandbox around the process, lacks what each engine needs. */
 export function noEngine(errno: number, needs: string): Error {
   const code = errnoName(errno);

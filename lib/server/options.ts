@@ -13,6 +13,7 @@ import {
   validateString,
 } from '../base/validate.js';
 import { BUSY_POLL_US_MAX, checkBusyPollIsPossible } from '../thread/options.js';
+import { checkSchedule, type ScheduleOptions } from '../thread/schedule.js';
 import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -30,7 +31,7 @@ export type ReplyTarget =
     };
 
 /** What createServer() takes: where to listen, who answers, and whom. At most one of `reply`, `rules` and `handler`. */
-export interface ServerOptions extends ProtectionOptions {
+export interface ServerOptions extends ProtectionOptions, ScheduleOptions {
   /** Where to listen: an IP address or a host name. Default `0.0.0.0`, every IPv4 address. */
   address?: string;
   /** Default 2325; 0 lets the kernel pick one. */
@@ -82,6 +83,7 @@ export interface CheckedServerOptions {
   loops: CheckedLoops | undefined;
   maxBytes: number;
   busyPoll: number;
+  schedule: ScheduleOptions;
 }
 
 const KEYS: Record<keyof ServerOptions, true> = {
@@ -95,6 +97,8 @@ const KEYS: Record<keyof ServerOptions, true> = {
   handlerArgument: true,
   maxBytes: true,
   busyPoll: true,
+  cpus: true,
+  priority: true,
   allow: true,
   deny: true,
   limits: true,
@@ -179,5 +183,6 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
     loops: checkLoops(options.loops),
     maxBytes,
     busyPoll,
+    schedule: checkSchedule(options),
   };
 }

@@ -209,6 +209,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const thread = dedicatedThread({
       ...defaultThreadOptions,
       busyPoll: this.#options.busyPoll,
+      ...this.#options.schedule,
       rxUsecs: 0, // answers do not wait for a fuller batch (what is forwarded: native/core/thread/forward_pace.h)
     });
     const id = thread.reserve();

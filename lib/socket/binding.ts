@@ -29,7 +29,7 @@ const TOLD_LOCAL = OPEN_RECEIVE_LOCAL | (OPEN_RECEIVE_LOCAL << OPEN_OPTIONAL_SHI
 export function bind(core: SocketCore, host: string | undefined, port: unknown, exclusive: boolean): void {
   core.bindState = 'binding';
   const name = host || core.family.any;
-  const next = exclusive || (core.flags & OPEN_REUSE_PORT) !== 0 ? bindAlone : bindOrShare;
+  const next = exclusive || bindsByItself(core) ? bindAlone : bindOrShare;
   const literal = literalOf(core, name);
   if (literal !== undefined) nextTick(next, core, literal, port);
   else {
@@ -38,6 +38,11 @@ export function bind(core: SocketCore, host: string | undefined, port: unknown, 
       else if (!core.closed) end(core, error);
     });
   }
+}
+
+// The primary of a cluster binds without what is set before.
+function bindsByItself({ flags, options }: SocketCore): boolean {
+  return (flags & OPEN_REUSE_PORT) !== 0 || Boolean(options.settings?.some(({ kind }) => kind.concernsBind));
 }
 
 function bindOrShare(core: SocketCore, ip: string, port: unknown): void {
@@ -125,9 +130,9 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     }
     const number = Number(port || 0) & 0xffff;
     if (core.wantsBatches && isAny(parsed)) core.flags |= TOLD_LOCAL;
-    const { recvBufferSize, sendBufferSize } = core.options;
+    const { recvBufferSize, sendBufferSize, settings } = core.options;
     // Mostly nothing is to be done in between: a native call instead of three.
-    const atOnce = core.thread === undefined && !recvBufferSize && !sendBufferSize;
+    const atOnce = core.thread === undefined && !recvBufferSize && !sendBufferSize && !settings;
     const errno = atOnce
       ? core.openAt(String(ip), number)
       : core.open() || core.running().changing().bind(core.id, String(ip), number);
@@ -136,7 +141,7 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     core.startReceiving(core.running());
     return undefined;
   } catch (error) {
-    return error as Error; // KSOCKET_ENGINE names no engine
+    return error as Error; // KSOCKET_ENGINE names no engine; what was to be set is refused
   }
 }
 
@@ -190,6 +195,7 @@ function listen(core: SocketCore, ip: string, port: unknown): Error | undefined 
   const thread = core.running();
   const { recvBufferSize, sendBufferSize } = core.options;
   try {
+    core.applySettings(); // of a descriptor that was made elsewhere
     if (recvBufferSize) bufferSize(core, 'recv', recvBufferSize);
     if (sendBufferSize) bufferSize(core, 'send', sendBufferSize);
     const errno = thread.changing().watch(core.id, DATAGRAM_BYTES_MAX);

@@ -9,6 +9,7 @@ import {
   OPEN_REUSE_ADDRESS,
   OPEN_REUSE_PORT,
 } from '../backend/layout.js';
+import { readSettings, type Setting, type SettingOptions } from '../backend/settings.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfType, type SocketType } from '../base/family.js';
 import { isBlockList, validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
@@ -23,6 +24,7 @@ import {
   RX_FRAMES_MAX,
   RX_USECS_MAX,
 } from '../thread/options.js';
+import { checkSchedule, type ScheduleOptions } from '../thread/schedule.js';
 
 /** As dns.lookup, when it is asked for one address. */
 export type LookupFunction = (
@@ -32,7 +34,7 @@ export type LookupFunction = (
 ) => void;
 
 /** What createSocket() takes: the names of node:dgram mean the same as there. */
-export interface SocketOptions extends MetadataOptions {
+export interface SocketOptions extends MetadataOptions, SettingOptions, ScheduleOptions {
   /** `udp4` or `udp6`. */
   type: SocketType;
   /** SO_REUSEADDR: several sockets may bind the same address; each multicast datagram reaches all of them. */
@@ -58,8 +60,8 @@ export interface SocketOptions extends MetadataOptions {
   signal?: AbortSignal;
 
   /** `shared` (the default): one thread for all such sockets of this environment. `dedicated`: a thread and a ring
-   * of its own. The options of a thread (`ringBytes`, `busyPoll`, `rxUsecs`, `rxFrames`, `adaptiveRx`) ask for a
-   * dedicated one by themselves. */
+   * of its own. The options of a thread (`ringBytes`, `busyPoll`, `rxUsecs`, `rxFrames`, `adaptiveRx`, `cpus`,
+   * `priority`) ask for a dedicated one by themselves. */
   thread?: 'shared' | 'dedicated';
   /** May the Buffers of several messages share one ArrayBuffer of up to 64 KiB? It is what makes them cheap, and on by
    * default, except under `ksocket/register`. A Buffer that is kept keeps its ArrayBuffer. */
@@ -111,6 +113,8 @@ export interface CheckedSocketOptions {
   readonly pooled: boolean;
   /** Undefined: none. */
   readonly metadata: readonly MetadataKind[] | undefined;
+  /** Undefined: none. */
+  readonly settings: readonly Setting[] | undefined;
   /** Undefined: the shared thread. */
   readonly thread: IoThreadOptions | undefined;
 }
@@ -174,6 +178,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     sendBlockList: options.sendBlockList,
     pooled: options.pooled ?? defaults.pooled,
     metadata: metadata.kinds,
+    settings: readSettings(options),
     thread: checkThreadOptions(options),
   };
 }
@@ -186,7 +191,8 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   if (rxUsecs !== undefined) validateInteger(rxUsecs, 'options.rxUsecs', 0, RX_USECS_MAX);
   if (rxFrames !== undefined) validateInteger(rxFrames, 'options.rxFrames', 1, RX_FRAMES_MAX);
   if (adaptiveRx !== undefined) validateBoolean(adaptiveRx, 'options.adaptiveRx');
-  const given = Object.entries({ ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx }).filter(
+  const schedule = checkSchedule(options);
+  const given = Object.entries({ ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx, ...schedule }).filter(
     ([, value]) => value !== undefined,
   );
   if (thread === 'shared' && given.length > 0) {

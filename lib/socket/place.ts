@@ -1,6 +1,7 @@
 // A socket's place on an I/O thread: a slot with an id, and a descriptor from the moment it is needed. The thread's half is
 // native/core/endpoint/endpoint.h.
 import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { settingRefused } from '../backend/settings.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress } from '../base/family.js';
@@ -27,6 +28,7 @@ export class Place {
   readonly options: CheckedSocketOptions;
   readonly family: Family;
   #holding = false;
+  #isSet = false; // the descriptor has what the options ask for
   #finalCounters: Snapshot | undefined;
 
   constructor(face: Face, options: CheckedSocketOptions) {
@@ -55,8 +57,9 @@ export class Place {
       return 0;
     } catch (error) {
       const { errno, syscall } = error as NodeJS.ErrnoException;
-      if (errno === undefined || syscall === undefined) throw error; // it is about engines
-      return errno; // the system has no descriptor or thread left
+      // The system has no descriptor or thread left; else it is about engines, or what the thread is asked for.
+      if (errno !== undefined && (syscall === 'socket' || syscall === 'pthread_create')) return errno;
+      throw error;
     }
   }
 
@@ -66,10 +69,28 @@ export class Place {
     return errno;
   }
 
-  /** Makes the descriptor if there is none. 0, or -errno: then nothing is open. */
+  /** Makes the descriptor, with all that is to be set before bind(2), if there is none. 0, or -errno: then nothing is open.
+   * @throws as `applySettings` */
   open(family = this.family, flags = this.flags): number {
     if (this.thread !== undefined) return 0;
-    return this.settle() || this.settled(this.running().changing().open(this.id, family.number, flags));
+    const errno = this.settle() || this.settled(this.running().changing().open(this.id, family.number, flags));
+    if (errno === 0) this.applySettings();
+    return errno;
+  }
+
+  /** Sets what the options ask for, unless the descriptor has it.
+   * @throws the kernel's refusal; then nothing is open */
+  applySettings(): void {
+    const { settings } = this.options;
+    if (settings === undefined || this.#isSet) return;
+    const native = this.running().changing();
+    for (const setting of settings) {
+      const errno = native.setOption(this.id, setting.kind.row, setting.value);
+      if (errno === 0 || setting.optional) continue;
+      this.abandon();
+      throw settingRefused(setting, errno);
+    }
+    this.#isSet = true;
   }
 
   /** Makes the descriptor, bound to this address and watched, where there is none. 0, or -errno: then nothing is open, or
@@ -93,6 +114,7 @@ export class Place {
   abandon(): void {
     this.thread?.release(this.id);
     this.thread = undefined;
+    this.#isSet = false;
     this.#giveBack();
   }
 

@@ -6,6 +6,7 @@ import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import { SocketOption } from '../backend/layout.js';
+import type { MtuDiscover } from '../backend/settings.js';
 import * as errors from '../base/errors.js';
 import type { SocketType } from '../base/family.js';
 import type { Payload, SendCallback } from '../base/payload.js';
@@ -21,6 +22,7 @@ import { SocketCore } from './core.js';
 import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions } from './options.js';
+import * as mtu from './path-mtu.js';
 import { makePeer, onlyMore, type Peer } from './peer.js';
 import * as raw from './raw-options.js';
 import { keptPayload, parseSendArguments } from './send-arguments.js';
@@ -198,6 +200,16 @@ export interface Socket extends EventEmitter<SocketEvents> {
   /** SO_SNDBUF in bytes, as the kernel has it: twice what was set, socket(7). */
   getSendBufferSize(): number;
 
+  /** IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, as the option `mtuDiscover`. From bind() on.
+   * @throws ERR_INVALID_ARG_VALUE, EBADF before bind(), ERR_KSOCKET_NEEDS_ADDON */
+  setMtuDiscover(mode: MtuDiscover): void;
+  /**
+   * What the kernel knows of the largest packet that gets to an IP literal in one piece, IP_MTU and IPV6_MTU: bytes, of
+   * which the headers of IPv4 and UDP take 28, of IPv6 and UDP 48. It is the interface's or the route's MTU until a router
+   * says that something was too large; then, for some minutes, what that one has said. Nothing is sent.
+   * @throws ERR_INVALID_ARG_VALUE for a name, EBADF before bind(), ENETUNREACH, …, ERR_KSOCKET_NEEDS_ADDON
+   */
+  pathMtu(address: string): number;
   /**
    * setsockopt(2), for what has no method here: numbers of `level` and `name` as in the kernel's headers, a number stands
    * for an int. From bind() on (docs/socket-options.md).
@@ -444,6 +456,14 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 
   getSendBufferSize() {
     return kernel.bufferSize(this[kCore], 'send', 0);
+  },
+
+  setMtuDiscover(mode) {
+    mtu.setMtuDiscover(this[kCore], mode);
+  },
+
+  pathMtu(address) {
+    return mtu.pathMtu(this[kCore], address);
   },
 
   setsockopt(level, name, value) {

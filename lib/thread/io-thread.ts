@@ -15,6 +15,7 @@ import type { Observation } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { PacketInfos, packetInfoBytes } from './packet-info.js';
 import { Receiver } from './receiver.js';
+import { isScheduled, schedule } from './schedule.js';
 import { Sender } from './sender.js';
 import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, Staging } from './staging.js';
 
@@ -74,7 +75,7 @@ export class IoThread {
       rxUsecs: options.rxUsecs,
       rxFrames: options.rxFrames,
       adaptiveRx: options.adaptiveRx,
-      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0,
+      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && !isScheduled(options),
     });
     this.#counters = new CounterPages((page) => this.#native.addCounters(page));
     this.#counters.reserve(0); // slot 0 counts for the thread itself
@@ -94,6 +95,10 @@ export class IoThread {
     const error = this.#native.start(() => this.#receiver.drain(), this.#receiver.takeLone, resource);
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw whyNoThread(error);
+    const refused = schedule(this.#native, options);
+    if (refused === undefined) return;
+    this.#native.stop();
+    throw refused;
   }
 
   get native(): Pick<NativeIoThread, SteadyCall> {

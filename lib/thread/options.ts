@@ -1,8 +1,9 @@
 // What an I/O thread may be asked for.
 import { backend } from '../backend/load.js';
 import * as errors from '../base/errors.js';
+import type { ScheduleOptions } from './schedule.js';
 
-export interface IoThreadOptions {
+export interface IoThreadOptions extends ScheduleOptions {
   /** Memory of the receive ring: a quarter for descriptors of 64 bytes, the rest for payload. */
   ringBytes: number;
   /** Microseconds that the thread looks for datagrams without sleeping. */

@@ -29,6 +29,23 @@ inline std::span<uint8_t> bytes(const Napi::Value& value) {
   Napi::Uint8Array array = value.As<Napi::Uint8Array>();
   return {array.Data(), array.ByteLength()};
 }
+// A number is an int, a Uint8Array what it is.
+class OptionValue {
+ public:
+  explicit OptionValue(const Napi::Value& value)
+      : number_(value.IsNumber() ? i32(value) : 0),
+        bytes_(value.IsNumber() ? std::span<uint8_t>() : ksocket::bytes(value)),
+        is_number_(value.IsNumber()) {}
+  std::span<const uint8_t> bytes() const {
+    if (is_number_) return {reinterpret_cast<const uint8_t*>(&number_), sizeof number_};
+    return bytes_;
+  }
+
+ private:
+  int32_t number_;
+  std::span<uint8_t> bytes_;
+  bool is_number_;
+};
 inline std::vector<Napi::Value> elements(const Napi::Value& value) {
   Napi::Array array = value.As<Napi::Array>();
   std::vector<Napi::Value> out;

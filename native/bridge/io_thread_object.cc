@@ -11,6 +11,8 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
   return DefineClass(env, "IoThread",
                      {
                          InstanceMethod<&Self::start>("start"),
+                         InstanceMethod<&Self::set_cpus>("setCpus"),
+                         InstanceMethod<&Self::set_priority>("setPriority"),
                          InstanceMethod<&Self::stop>("stop"),
                          InstanceMethod<&Self::get_engine_name>("getEngineName"),
                          InstanceMethod<&Self::add_counters>("addCounters"),
@@ -31,6 +33,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::get_name>("getName"),
                          InstanceMethod<&Self::set_option>("setOption"),
                          InstanceMethod<&Self::get_option>("getOption"),
+                         InstanceMethod<&Self::get_path_mtu>("getPathMtu"),
                          InstanceMethod<&Self::set_raw_option>("setRawOption"),
                          InstanceMethod<&Self::get_raw_option>("getRawOption"),
                          InstanceMethod<&Self::change_membership>("changeMembership"),
@@ -113,6 +116,18 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   int error = thread_->start();
   if (error != 0) tear_down();
   return number(info.Env(), error);
+}
+
+// setCpus(cpus: number[])
+Napi::Value IoThreadObject::set_cpus(const Napi::CallbackInfo& info) {
+  std::vector<uint32_t> cpus;
+  for (const Napi::Value& cpu : elements(info[0])) cpus.push_back(u32(cpu));
+  return number(info.Env(), thread_ ? thread_->set_cpus(cpus) : -EBADF);
+}
+
+// setPriority(priority)
+Napi::Value IoThreadObject::set_priority(const Napi::CallbackInfo& info) {
+  return number(info.Env(), thread_ ? thread_->set_priority(i32(info[0])) : -EBADF);
 }
 
 Napi::Value IoThreadObject::stop(const Napi::CallbackInfo& info) {

@@ -36,6 +36,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
  private:
   // io_thread_object.cc: the thread's life, and the data path.
   Napi::Value start(const Napi::CallbackInfo& info);
+  Napi::Value set_cpus(const Napi::CallbackInfo& info);
+  Napi::Value set_priority(const Napi::CallbackInfo& info);
   Napi::Value stop(const Napi::CallbackInfo& info);
   Napi::Value get_engine_name(const Napi::CallbackInfo& info);
   Napi::Value add_counters(const Napi::CallbackInfo& info);
@@ -63,6 +65,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value get_name(const Napi::CallbackInfo& info);
   Napi::Value set_option(const Napi::CallbackInfo& info);
   Napi::Value get_option(const Napi::CallbackInfo& info);
+  Napi::Value get_path_mtu(const Napi::CallbackInfo& info);
   Napi::Value set_raw_option(const Napi::CallbackInfo& info);
   Napi::Value get_raw_option(const Napi::CallbackInfo& info);
   Napi::Value change_membership(const Napi::CallbackInfo& info);

@@ -6,6 +6,9 @@
 #include "core/contract/layout_fields.h"
 #include "core/socket/address.h"
 #include "core/socket/fd_type.h"
+#include "core/socket/options.h"
+#include "core/socket/qdiscs.h"
+#include "core/thread/schedule.h"
 #include "engine/choose.h"
 #include "engine/features.h"
 
@@ -75,6 +78,27 @@ Napi::Value probe_features_object(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// probeOption(option, value: number | Uint8Array) → as probe_option()
+Napi::Value probe_socket_option(const Napi::CallbackInfo& info) {
+  auto option = static_cast<SocketOption>(u32(info[0]));
+  return number(info.Env(), probe_option(option, OptionValue(info[1]).bytes()));
+}
+
+// hasQdisc(kind) → as has_qdisc()
+Napi::Value has_qdisc_of(const Napi::CallbackInfo& info) {
+  return number(info.Env(), has_qdisc(text(info[0])));
+}
+
+// probeCpus() → as probe_cpus()
+Napi::Value probe_thread_cpus(const Napi::CallbackInfo& info) {
+  return number(info.Env(), probe_cpus());
+}
+
+// probePriority() → as probe_fifo_priority()
+Napi::Value probe_thread_priority(const Napi::CallbackInfo& info) {
+  return number(info.Env(), probe_fifo_priority());
+}
+
 }  // namespace
 
 void define_module_functions(Napi::Env env, Napi::Object exports) {
@@ -86,6 +110,10 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("probeEngine", Napi::Function::New<probe_engine>(env));
   exports.Set("chooseEngine", Napi::Function::New<choose_engine_name>(env));
   exports.Set("probeFeatures", Napi::Function::New<probe_features_object>(env));
+  exports.Set("probeOption", Napi::Function::New<probe_socket_option>(env));
+  exports.Set("hasQdisc", Napi::Function::New<has_qdisc_of>(env));
+  exports.Set("probeCpus", Napi::Function::New<probe_thread_cpus>(env));
+  exports.Set("probePriority", Napi::Function::New<probe_thread_priority>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));
 }
 

@@ -9,6 +9,7 @@
 #include "core/socket/fd_type.h"
 #include "core/socket/multicast.h"
 #include "core/socket/options.h"
+#include "core/socket/path_mtu.h"
 #include "core/socket/raw_options.h"
 #include "core/socket/socket.h"
 
@@ -246,12 +247,12 @@ Napi::Value IoThreadObject::get_name(const Napi::CallbackInfo& info) {
   });
 }
 
-// setOption(id, option, value)
+// setOption(id, option, value: number | Uint8Array)
 Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     auto option = static_cast<SocketOption>(u32(info[1]));
     if (option == SocketOption::receive_buffer_bytes) endpoint.may_grow.store(false);
-    return ksocket::set_option(endpoint.fd.get(), endpoint.family, option, i32(info[2]));
+    return ksocket::set_option(endpoint.fd.get(), endpoint.family, option, OptionValue(info[2]).bytes());
   });
 }
 
@@ -262,6 +263,16 @@ Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
     int value = 0;
     int error = ksocket::get_option(endpoint.fd.get(), endpoint.family, option, &value);
     return error != 0 ? error : value;
+  });
+}
+
+// getPathMtu(id, address) → bytes, or -errno
+Napi::Value IoThreadObject::get_path_mtu(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    constexpr uint16_t discard = 9;  // connect(2) takes any port, routes may be chosen by it
+    Address address;
+    int error = parse_address(endpoint.family, text(info[1]), discard, &address);
+    return error != 0 ? error : path_mtu(endpoint.fd.get(), endpoint.family, address);
   });
 }
 

@@ -21,13 +21,16 @@ test('info shows version, backend, engine and features', async () => {
   assert.equal(facts.ksocket, version);
   assert.equal(facts.node, process.version);
   assert.equal(facts.kernel, release());
-  const { backend, engine, ...kernel } = features();
+  const { backend, engine, missing, ...kernel } = features();
   assert.equal(facts.backend, backend);
   assert.equal(backend, process.env.KSOCKET_BACKEND ?? 'addon', 'the backend that the tests ask for');
   assert.equal(facts.engine, engine);
   assert.equal(engine, process.env.KSOCKET_ENGINE ?? 'dgram', 'the engine that the tests ask for');
   for (const [name, has] of Object.entries(kernel)) {
     assert.equal(facts[name], typeof has === 'number' ? `${has}` : has ? 'yes' : 'no', name);
+    const why = missing[name as keyof typeof missing];
+    if (why !== undefined) assert.match(stdout, new RegExp(`^${name} +(no|0) \\(`, 'm'));
+    if (why !== undefined) assert.ok(stdout.includes(`(${why})`), why);
   }
 });
 

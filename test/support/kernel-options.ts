@@ -7,23 +7,28 @@ export function fdOf(socket: Socket): number {
   return (socket as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
-function ask(fd: number, expressions: string[]): unknown[] {
-  const program = `import json, socket as s\nof = s.socket(fileno=3)\nprint(json.dumps([${expressions.join(', ')}]))`;
-  const stdio = ['ignore', 'pipe', 'inherit', fd] as const;
+function ask(fds: number[], expressions: string[]): unknown[][] {
+  const program = `import json, socket as s
+print(json.dumps([[${expressions.join(', ')}] for of in (s.socket(fileno=3 + i) for i in range(${fds.length}))]))`;
+  const stdio = ['ignore', 'pipe', 'inherit', ...fds] as const;
   const { stdout, status } = spawnSync('python3', ['-c', program], { stdio: [...stdio], encoding: 'utf8' });
   assert.equal(status, 0);
   return JSON.parse(stdout);
 }
 
-/** Of a descriptor: `level, name` each, by Python's names or the kernel's numbers. */
-export function kernelOptions(fd: number, options: string[]): number[] {
+/** Of each descriptor: `level, name` each, by Python's names or the kernel's numbers. */
+export function kernelOptionsOf(fds: number[], options: string[]): number[][] {
   return ask(
-    fd,
+    fds,
     options.map((each) => `of.getsockopt(${each})`),
-  ) as number[];
+  ) as number[][];
 }
 
-/** The same of options that are no int: their bytes, of which there are at most `length`. */
-export function kernelBytes(fd: number, option: string, length: number): Buffer {
-  return Buffer.from(ask(fd, [`of.getsockopt(${option}, ${length}).hex()`])[0] as string, 'hex');
+export function kernelOptions(fd: number, options: string[]): number[] {
+  return kernelOptionsOf([fd], options)[0];
+}
+
+/** The same of an option that is no int: its bytes, of which there are at most `length`. */
+export function kernelBytesOf(fds: number[], option: string, length: number): Buffer[] {
+  return ask(fds, [`of.getsockopt(${option}, ${length}).hex()`]).map(([hex]) => Buffer.from(hex as string, 'hex'));
 }

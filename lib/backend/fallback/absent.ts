@@ -2,6 +2,18 @@
 import { ENOTSUP } from '../../base/errno.js';
 
 export class AbsentCalls {
+  setCpus(): number {
+    return ENOTSUP;
+  }
+
+  setPriority(): number {
+    return ENOTSUP;
+  }
+
+  getPathMtu(): number {
+    return ENOTSUP;
+  }
+
   setRawOption(): number {
     return ENOTSUP;
   }

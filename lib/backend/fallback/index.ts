@@ -2,7 +2,7 @@
 // (scripts/build-ts.mjs): with the addon nothing of it is loaded.
 import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { EINVAL } from '../../base/errno.js';
+import { EINVAL, ENOTSUP } from '../../base/errno.js';
 import type { Binding } from '../contract.js';
 import { LAYOUT_HASH } from '../layout.js';
 import { formatAddress, parseAddress } from './addresses.js';
@@ -43,5 +43,9 @@ export const binding: Binding = {
     busyPoll: false,
     ipv6: hasIPv6(),
   }),
+  probeOption: () => ENOTSUP,
+  hasQdisc: () => ENOTSUP,
+  probeCpus: () => ENOTSUP,
+  probePriority: () => ENOTSUP,
   layoutHash: LAYOUT_HASH,
 };

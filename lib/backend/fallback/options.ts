@@ -19,9 +19,9 @@ const getters: Record<number, (socket: Socket) => number> = {
 };
 
 /** 0 or -errno; -ENOPROTOOPT for what node:dgram has not. */
-export function setOption(socket: Socket, option: number, value: number): number {
+export function setOption(socket: Socket, option: number, value: number | Uint8Array): number {
   const set = setters[option];
-  return set === undefined ? ENOPROTOOPT : attempt(() => set(socket, value));
+  return set === undefined || typeof value !== 'number' ? ENOPROTOOPT : attempt(() => set(socket, value));
 }
 
 /** The value or -errno. */

@@ -238,7 +238,7 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
     }
   }
 
-  setOption(id: number, option: number, value: number): number {
+  setOption(id: number, option: number, value: number | Uint8Array): number {
     return this.#of(id, (endpoint) => {
       if (option === SocketOption.receiveBufferBytes) endpoint.mayGrow = false;
       return options.setOption(endpoint.socket, option, value);

@@ -15,6 +15,18 @@
 #ifndef UDP_GRO
 #define UDP_GRO 104  // since Linux 5.0
 #endif
+#ifndef IP_FREEBIND
+#define IP_FREEBIND 15
+#endif
+#ifndef IP_TRANSPARENT
+#define IP_TRANSPARENT 19
+#endif
+#ifndef IPV6_TRANSPARENT
+#define IPV6_TRANSPARENT 75  // since Linux 2.6.37
+#endif
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78  // since Linux 4.15
+#endif
 #ifndef SO_TIMESTAMP_NEW
 #define SO_TIMESTAMP_NEW 63  // since Linux 5.1, as the next four
 #define SO_TIMESTAMPNS_NEW 64

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace ksocket {
 
 // X(name, IPv4 level, IPv4 option, IPv6 level, IPv6 option). Level -1: this family does not have it.
-// All of them take an int. See socket(7), ip(7), ipv6(7), udp(7).
+// All of them take an int, but for a device, which is a name, and a rate, which may be 64 bits. See
+// socket(7), ip(7), ipv6(7), udp(7).
 #define KSOCKET_OPTIONS(X)                                                                \
   X(reuse_address, SOL_SOCKET, SO_REUSEADDR, SOL_SOCKET, SO_REUSEADDR)                    \
   X(reuse_port, SOL_SOCKET, SO_REUSEPORT, SOL_SOCKET, SO_REUSEPORT)                       \
@@ -27,7 +29,17 @@ namespace ksocket {
   X(receive_tos, IPPROTO_IP, IP_RECVTOS, IPPROTO_IPV6, IPV6_RECVTCLASS)                   \
   X(receive_local, IPPROTO_IP, IP_PKTINFO, IPPROTO_IPV6, IPV6_RECVPKTINFO)                \
   X(receive_original, IPPROTO_IP, IP_RECVORIGDSTADDR, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR) \
-  X(receive_errors, IPPROTO_IP, IP_RECVERR, IPPROTO_IPV6, IPV6_RECVERR)
+  X(receive_errors, IPPROTO_IP, IP_RECVERR, IPPROTO_IPV6, IPV6_RECVERR)                   \
+  X(bind_to_device, SOL_SOCKET, SO_BINDTODEVICE, SOL_SOCKET, SO_BINDTODEVICE)             \
+  X(mark, SOL_SOCKET, SO_MARK, SOL_SOCKET, SO_MARK)                                       \
+  X(transparent, IPPROTO_IP, IP_TRANSPARENT, IPPROTO_IPV6, IPV6_TRANSPARENT)              \
+  X(freebind, IPPROTO_IP, IP_FREEBIND, IPPROTO_IPV6, IPV6_FREEBIND)                       \
+  X(mtu_discover, IPPROTO_IP, IP_MTU_DISCOVER, IPPROTO_IPV6, IPV6_MTU_DISCOVER)           \
+  X(max_pacing_rate, SOL_SOCKET, SO_MAX_PACING_RATE, SOL_SOCKET, SO_MAX_PACING_RATE)
+
+// Those that the kernel keeps for each family, so that on a dual-stack socket both have to be set.
+// (Transparent and freebind it keeps once, whichever of the two names is used: inet_sk(sk)->inet_flags.)
+#define KSOCKET_OPTIONS_OF_EACH_FAMILY(X) X(mtu_discover) X(receive_errors)
 
 enum class SocketOption : uint32_t {
 #define X(name, ...) name,
@@ -38,6 +50,9 @@ enum class SocketOption : uint32_t {
 
 // 0 or -errno; -ENOPROTOOPT where the family does not have the option.
 int set_option(int fd, uint8_t family, SocketOption option, int value);
+int set_option(int fd, uint8_t family, SocketOption option, std::span<const uint8_t> value);
 int get_option(int fd, uint8_t family, SocketOption option, int* value);
+// The same of a socket that is made for it: may this process set it?
+int probe_option(SocketOption option, std::span<const uint8_t> value);
 
 }  // namespace ksocket

@@ -27,6 +27,7 @@
 #include "core/sharing/loop_sharing.h"
 #include "core/thread/forward_pace.h"
 #include "core/thread/postponed.h"
+#include "core/thread/schedule.h"
 #include "core/thread/ticker.h"
 #include "engine/engine.h"
 
@@ -47,6 +48,9 @@ class IoThread {
 
   // 0, or -errno of pthread_create(3).
   int start();
+  // While it runs, as set_cpus() and set_fifo_priority() of schedule.h.
+  int set_cpus(std::span<const uint32_t> cpus) { return ksocket::set_cpus(thread_, cpus); }
+  int set_priority(int priority) { return set_fifo_priority(thread_, priority); }
   // Joins the thread and closes every socket. Safe to call twice.
   void stop();
   bool running() const { return running_; }

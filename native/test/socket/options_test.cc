@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "core/socket/socket.h"
 #include "support/loopback.h"
@@ -43,10 +45,17 @@ TEST(Options, keep_what_they_are_set_to) {
     const struct {
       SocketOption option;
       int value;
-    } rows[] = {{SocketOption::reuse_address, 1},       {SocketOption::reuse_port, 1},
-                {SocketOption::broadcast, 1},           {SocketOption::ttl, 17},
-                {SocketOption::multicast_ttl, 3},       {SocketOption::multicast_loopback, 0},
-                {SocketOption::report_kernel_drops, 1}, {SocketOption::receive_ttl, 1}};
+    } rows[] = {{SocketOption::reuse_address, 1},
+                {SocketOption::reuse_port, 1},
+                {SocketOption::broadcast, 1},
+                {SocketOption::ttl, 17},
+                {SocketOption::multicast_ttl, 3},
+                {SocketOption::multicast_loopback, 0},
+                {SocketOption::report_kernel_drops, 1},
+                {SocketOption::receive_ttl, 1},
+                {SocketOption::mtu_discover, IP_PMTUDISC_DO},
+                {SocketOption::freebind, 1},
+                {SocketOption::max_pacing_rate, 1000}};
     for (const auto& row : rows) {
       ASSERT_EQ(set_option(fd.get(), family, row.option, row.value), 0);
       int value = -1;
@@ -64,6 +73,45 @@ TEST(Options, change_buffer_sizes) {
     ASSERT_EQ(get_option(fd.get(), 4, option, &value), 0);
     EXPECT_EQ(value, 40'000) << "socket(7): the kernel doubles it";
   }
+}
+
+TEST(Options, take_values_that_are_no_int) {
+  for (uint8_t family : families()) {
+    Fd fd = open_family(family);
+    const uint64_t rate = 10'000'000'000;
+    auto bytes = std::span(reinterpret_cast<const uint8_t*>(&rate), sizeof rate);
+    ASSERT_EQ(set_option(fd.get(), family, SocketOption::max_pacing_rate, bytes), 0);
+    uint64_t value = 0;
+    socklen_t length = sizeof value;
+    ASSERT_EQ(getsockopt(fd.get(), SOL_SOCKET, SO_MAX_PACING_RATE, &value, &length), 0);
+    EXPECT_EQ(value, rate);
+  }
+}
+
+TEST(Options, are_set_for_both_families_where_the_kernel_keeps_them_apart) {
+  if (!test::has_ipv6()) GTEST_FAIL() << "there is no IPv6";
+  Fd fd = open_family(6);
+  ASSERT_EQ(set_option(fd.get(), 6, SocketOption::mtu_discover, IP_PMTUDISC_PROBE), 0);
+  for (auto [level, name] :
+       {std::pair{int{IPPROTO_IP}, IP_MTU_DISCOVER}, {int{IPPROTO_IPV6}, IPV6_MTU_DISCOVER}}) {
+    int value = -1;
+    socklen_t length = sizeof value;
+    ASSERT_EQ(getsockopt(fd.get(), level, name, &value, &length), 0);
+    EXPECT_EQ(value, IP_PMTUDISC_PROBE);
+  }
+  ASSERT_EQ(set_option(fd.get(), 6, SocketOption::freebind, 1), 0);
+  int value = 0;
+  socklen_t length = sizeof value;
+  ASSERT_EQ(getsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &value, &length), 0);
+  EXPECT_EQ(value, 1) << "kept once, so that one of the two is enough";
+}
+
+TEST(Options, can_be_tried_on_a_socket_of_nobody) {
+  const int one = 1;
+  auto bytes = std::span(reinterpret_cast<const uint8_t*>(&one), sizeof one);
+  EXPECT_EQ(probe_option(SocketOption::broadcast, bytes), 0);
+  EXPECT_EQ(probe_option(SocketOption::ipv6_only, bytes), -ENOPROTOOPT) << "of udp4";
+  EXPECT_EQ(probe_option(SocketOption::broadcast, {}), -EINVAL);
 }
 
 TEST(Options, say_what_is_wrong) {

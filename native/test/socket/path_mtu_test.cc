@@ -1,0 +1,56 @@
+#include "core/socket/path_mtu.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/socket/options.h"
+#include "core/socket/socket.h"
+#include "support/loopback.h"
+
+namespace ksocket {
+namespace {
+
+Address address(uint8_t family, const char* text) {
+  Address out;
+  EXPECT_EQ(parse_address(family, text, 9, &out), 0) << text;
+  return out;
+}
+
+TEST(PathMtu, is_loopbacks) {
+  Fd fd;
+  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(bind_socket(fd.get(), address(4, "127.0.0.1")), 0);
+  EXPECT_EQ(path_mtu(fd.get(), 4, address(4, "127.0.0.1")), 65535);
+  if (!test::has_ipv6()) return;
+  Fd v6;
+  ASSERT_EQ(open_udp(6, &v6), 0);
+  EXPECT_EQ(path_mtu(v6.get(), 6, address(6, "::1")), 65536);
+  EXPECT_EQ(path_mtu(v6.get(), 6, address(6, "::ffff:127.0.0.1")), 65535);
+}
+
+TEST(PathMtu, leaves_the_socket_as_it_is_and_no_descriptor) {
+  Fd fd;
+  ASSERT_EQ(open_udp(4, &fd), 0);
+  Fd next(dup(fd.get()));
+  int lowest = next.get();
+  next.reset();
+  ASSERT_EQ(path_mtu(fd.get(), 4, address(4, "127.0.0.1")), 65535);
+  next = Fd(dup(fd.get()));
+  EXPECT_EQ(next.get(), lowest);
+  Address peer;
+  EXPECT_EQ(socket_name(fd.get(), true, &peer), -ENOTCONN);
+}
+
+TEST(PathMtu, says_why_there_is_no_way) {
+  Fd fd;
+  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(set_option(fd.get(), 4, SocketOption::freebind, 1), 0);
+  ASSERT_EQ(bind_socket(fd.get(), address(4, "192.0.2.77")), 0);
+  EXPECT_LT(path_mtu(fd.get(), 4, address(4, "127.0.0.1")), 0) << "from an address that is nobody's";
+  EXPECT_EQ(path_mtu(-1, 4, address(4, "127.0.0.1")), -EBADF);
+}
+
+}  // namespace
+}  // namespace ksocket
