@@ -1,5 +1,6 @@
 // How large a datagram gets through: what the kernel knows of a path, and what becomes of a larger one.
 import assert from 'node:assert/strict';
+import type { MtuDiscover } from 'ksocket';
 import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { beforeFarHost } from '../support/far-host.js';
@@ -154,14 +155,14 @@ addonTest(
 
 addonTest(
   'kernel features',
-  'want fragments what is known to be too large, probe believes the interface only',
+  'want fragments what is known to be too large; probe, interface and omit believe the interface only',
   async () => {
     const lines = await linesOf(async (helper) => {
       const { startFarPeer }: FarHost = await import(helper);
       const { createSocket } = await import('ksocket');
       const peer = await startFarPeer('beyond', '10.8.0.2', 7000);
       const far = await startFarPeer('far', '10.7.0.2', 7000);
-      const open = (mtuDiscover: 'do' | 'want' | 'dont' | 'probe') => {
+      const open = (mtuDiscover: MtuDiscover) => {
         const socket = createSocket({ type: 'udp4', mtuDiscover });
         socket.bindSync();
         return socket;
@@ -176,15 +177,19 @@ addonTest(
       await send(learner, 1472);
       while (learner.pathMtu('10.8.0.2') === 1500) await new Promise((resolve) => setTimeout(resolve, 5));
       const [want, dont, probe] = [open('want'), open('dont'), open('probe')];
+      const [byInterface, omit] = [open('interface'), open('omit')];
       console.log(JSON.stringify([await send(want, 1472), (await peer.hear()).length]));
       console.log(JSON.stringify([await send(dont, 1472), (await peer.hear()).length]));
       // It is sent as it is, and does not get through; larger than the interface is EMSGSIZE.
       console.log(JSON.stringify([await send(probe, 1472), await send(probe, 1473), await send(probe, 1273)]));
       console.log(JSON.stringify([await send(probe, 1472, '10.7.0.2'), (await far.hear()).length]));
       console.log(JSON.stringify([await send(probe, 1272), (await peer.hear()).length]));
+      // Routers may cut these, and this one does.
+      console.log(JSON.stringify([await send(byInterface, 1472), (await peer.hear()).length]));
+      console.log(JSON.stringify([await send(byInterface, 1473), await send(omit, 1473), (await peer.hear()).length]));
       probe.setMtuDiscover('want');
       console.log(JSON.stringify([await send(probe, 1473), (await peer.hear()).length]));
-      for (const socket of [learner, want, dont, probe]) socket.close();
+      for (const socket of [learner, want, dont, probe, byInterface, omit]) socket.close();
       await peer.end();
       await far.end();
     });
@@ -194,6 +199,8 @@ addonTest(
       ['sent', 'EMSGSIZE', 'sent'],
       ['sent', 1472],
       ['sent', 1272],
+      ['sent', 1472],
+      ['EMSGSIZE', 'sent', 1473],
       ['sent', 1473],
     ]);
   },
