@@ -35,8 +35,12 @@ const NOT_ON_DGRAM = [
   'socket/busy-poll',
   'socket/limits', // the thread's
   'socket/lone-datagrams', // the short way out of native code
+  'socket/path-mtu',
+  'socket/raw-options',
   'socket/receive-buffer', // how long a stuck loop leaves datagrams there
   'socket/refusals', // a kernel that is made to refuse
+  'socket/schedule', // where and when a thread runs
+  'socket/settings.test', // what only the addon can have the kernel set
   'socket/sharing', // of the loop with the thread
   'socket/super-datagrams', // GRO
   'socket/wire', // what the kernel says beside a datagram, and is told

@@ -65,7 +65,7 @@ function probeOptions(missing: Missing): OptionFeatures {
   };
 }
 
-const NEEDS_FQ = 'the qdisc fq on the device that sends (tc qdisc replace dev … root fq)';
+const NEEDS_FQ = 'the qdisc fq on the device that sends (tc qdisc replace dev DEVICE root fq)';
 
 function whyNot(errno: number, needs: string): string {
   return errno === 0 ? `needs ${needs}` : featureMissing(errno, needs);

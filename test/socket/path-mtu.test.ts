@@ -1,11 +1,11 @@
 // How large a datagram gets through: what the kernel knows of a path, and what becomes of a larger one.
 import assert from 'node:assert/strict';
 import type { MtuDiscover } from 'ksocket';
-import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { beforeFarHost } from '../support/far-host.js';
 import { bound, Sockets } from '../support/peer.js';
 import { held, heldAtRest } from '../support/process.js';
+import { test } from '../support/test.js';
 
 const farHost = new URL('../support/far-host.js', import.meta.url).href;
 type FarHost = typeof import('../support/far-host.js');
@@ -19,57 +19,53 @@ async function linesOf(program: (helper: string) => Promise<void>): Promise<unkn
     .map((line) => JSON.parse(line));
 }
 
-addonTest(
-  'kernel features',
-  'pathMtu: the interface’s or the route’s MTU, of each family and on each kind of socket',
-  async () => {
-    const lines = await linesOf(async () => {
-      const { createSocket } = await import('ksocket');
-      const { execFileSync } = await import('node:child_process');
-      execFileSync('sh', ['-c', 'ip link set other mtu 9000; ip route add 10.10.0.0/24 via 10.7.0.2 mtu 1400']);
-      const udp4 = createSocket('udp4');
-      const udp6 = createSocket('udp6');
-      const v6Only = createSocket({ type: 'udp6', ipv6Only: true });
-      for (const socket of [udp4, udp6, v6Only]) socket.bindSync();
-      console.log(JSON.stringify(['127.0.0.1', '10.7.0.2', '10.9.0.2', '10.10.0.1'].map((to) => udp4.pathMtu(to))));
-      console.log(JSON.stringify(['::1', 'fd07::2', '::ffff:10.9.0.2'].map((to) => udp6.pathMtu(to))));
-      console.log(JSON.stringify([v6Only.pathMtu('fd07::2')]));
-      const codes = [];
-      for (const [socket, to] of [
-        [udp4, '203.0.113.1'],
-        [v6Only, '2001:db8:1::1'],
-      ] as const) {
-        try {
-          codes.push(socket.pathMtu(to));
-        } catch (error) {
-          const { code, syscall, message } = error as NodeJS.ErrnoException;
-          codes.push(code, syscall, message);
-        }
+test('pathMtu: the interface’s or the route’s MTU, of each family and on each kind of socket', async () => {
+  const lines = await linesOf(async () => {
+    const { createSocket } = await import('ksocket');
+    const { execFileSync } = await import('node:child_process');
+    execFileSync('sh', ['-c', 'ip link set other mtu 9000; ip route add 10.10.0.0/24 via 10.7.0.2 mtu 1400']);
+    const udp4 = createSocket('udp4');
+    const udp6 = createSocket('udp6');
+    const v6Only = createSocket({ type: 'udp6', ipv6Only: true });
+    for (const socket of [udp4, udp6, v6Only]) socket.bindSync();
+    console.log(JSON.stringify(['127.0.0.1', '10.7.0.2', '10.9.0.2', '10.10.0.1'].map((to) => udp4.pathMtu(to))));
+    console.log(JSON.stringify(['::1', 'fd07::2', '::ffff:10.9.0.2'].map((to) => udp6.pathMtu(to))));
+    console.log(JSON.stringify([v6Only.pathMtu('fd07::2')]));
+    const codes = [];
+    for (const [socket, to] of [
+      [udp4, '203.0.113.1'],
+      [v6Only, '2001:db8:1::1'],
+    ] as const) {
+      try {
+        codes.push(socket.pathMtu(to));
+      } catch (error) {
+        const { code, syscall, message } = error as NodeJS.ErrnoException;
+        codes.push(code, syscall, message);
       }
-      console.log(JSON.stringify(codes));
-      // Connected to somebody else it stays so.
-      udp4.connectSync(9, '10.7.0.2');
-      console.log(JSON.stringify([udp4.pathMtu('10.9.0.2'), udp4.remoteAddress().address]));
-      for (const socket of [udp4, udp6, v6Only]) socket.close();
-    });
-    assert.deepEqual(lines, [
-      [65_535, 1500, 9000, 1400],
-      [65_536, 1500, 9000],
-      [1500],
-      [
-        'ENETUNREACH',
-        'connect',
-        'connect ENETUNREACH 203.0.113.1',
-        'ENETUNREACH',
-        'connect',
-        'connect ENETUNREACH 2001:db8:1::1',
-      ],
-      [9000, '10.7.0.2'],
-    ]);
-  },
-);
+    }
+    console.log(JSON.stringify(codes));
+    // Connected to somebody else it stays so.
+    udp4.connectSync(9, '10.7.0.2');
+    console.log(JSON.stringify([udp4.pathMtu('10.9.0.2'), udp4.remoteAddress().address]));
+    for (const socket of [udp4, udp6, v6Only]) socket.close();
+  });
+  assert.deepEqual(lines, [
+    [65_535, 1500, 9000, 1400],
+    [65_536, 1500, 9000],
+    [1500],
+    [
+      'ENETUNREACH',
+      'connect',
+      'connect ENETUNREACH 203.0.113.1',
+      'ENETUNREACH',
+      'connect',
+      'connect ENETUNREACH 2001:db8:1::1',
+    ],
+    [9000, '10.7.0.2'],
+  ]);
+});
 
-addonTest('kernel features', 'pathMtu: by the socket’s device, mark and source address', async () => {
+test('pathMtu: by the socket’s device, mark and source address', async () => {
   const lines = await linesOf(async () => {
     const { createSocket } = await import('ksocket');
     const { execFileSync } = await import('node:child_process');
@@ -105,108 +101,100 @@ addonTest('kernel features', 'pathMtu: by the socket’s device, mark and source
   assert.deepEqual(lines, [[1400, 1200, 1100, 1050, 1000, 1050, 900]]);
 });
 
-addonTest(
-  'kernel features',
-  'do: a router says that a datagram was too large; pathMtu knows, the next one is EMSGSIZE',
-  async () => {
-    const lines = await linesOf(async (helper) => {
-      const { startFarPeer }: FarHost = await import(helper);
-      const { createSocket } = await import('ksocket');
-      for (const [type, beyond, headers] of [
-        ['udp4', '10.8.0.2', 28],
-        ['udp6', 'fd08::2', 48],
-      ] as const) {
-        const peer = await startFarPeer('beyond', beyond, 7000);
-        const socket = createSocket({ type, mtuDiscover: 'do' });
-        socket.bindSync();
-        const send = (bytes: number) =>
-          new Promise<string>((resolve) =>
-            socket.send(Buffer.alloc(bytes, 'x'), 7000, beyond, (error) =>
-              resolve((error as NodeJS.ErrnoException | null)?.code ?? 'sent'),
-            ),
-          );
-        const before = socket.pathMtu(beyond);
-        const tooLarge = [await send(before - headers + 1), await send(before - headers)];
-        while (socket.pathMtu(beyond) === before) await new Promise((resolve) => setTimeout(resolve, 5));
-        const after = socket.pathMtu(beyond);
-        const largest = [await send(after - headers + 1), await send(after - headers)];
-        console.log(JSON.stringify([before, tooLarge, after, largest, (await peer.hear()).length]));
-        // Each of a burst has its own result, also what would have left joined with others.
-        const sizes = [1000, 1000, after, after, after, 1000, 1400, 1000];
-        console.log(JSON.stringify(await Promise.all(sizes.map(send))));
-        const heard = [];
-        for (let i = 0; i < 4; i++) heard.push((await peer.hear()).length);
-        console.log(JSON.stringify(heard));
-        socket.close();
-        await peer.end();
-      }
-    });
-    const burst = ['sent', 'sent', 'EMSGSIZE', 'EMSGSIZE', 'EMSGSIZE', 'sent', 'EMSGSIZE', 'sent'];
-    assert.deepEqual(lines, [
-      [1500, ['EMSGSIZE', 'sent'], 1300, ['EMSGSIZE', 'sent'], 1272],
-      burst,
-      [1000, 1000, 1000, 1000],
-      [1500, ['EMSGSIZE', 'sent'], 1300, ['EMSGSIZE', 'sent'], 1252],
-      burst,
-      [1000, 1000, 1000, 1000],
-    ]);
-  },
-);
-
-addonTest(
-  'kernel features',
-  'want fragments what is known to be too large; probe, interface and omit believe the interface only',
-  async () => {
-    const lines = await linesOf(async (helper) => {
-      const { startFarPeer }: FarHost = await import(helper);
-      const { createSocket } = await import('ksocket');
-      const peer = await startFarPeer('beyond', '10.8.0.2', 7000);
-      const far = await startFarPeer('far', '10.7.0.2', 7000);
-      const open = (mtuDiscover: MtuDiscover) => {
-        const socket = createSocket({ type: 'udp4', mtuDiscover });
-        socket.bindSync();
-        return socket;
-      };
-      const send = (socket: ReturnType<typeof open>, bytes: number, to = '10.8.0.2') =>
+test('do: a router says that a datagram was too large; pathMtu knows, the next one is EMSGSIZE', async () => {
+  const lines = await linesOf(async (helper) => {
+    const { startFarPeer }: FarHost = await import(helper);
+    const { createSocket } = await import('ksocket');
+    for (const [type, beyond, headers] of [
+      ['udp4', '10.8.0.2', 28],
+      ['udp6', 'fd08::2', 48],
+    ] as const) {
+      const peer = await startFarPeer('beyond', beyond, 7000);
+      const socket = createSocket({ type, mtuDiscover: 'do' });
+      socket.bindSync();
+      const send = (bytes: number) =>
         new Promise<string>((resolve) =>
-          socket.send(Buffer.alloc(bytes, 'x'), 7000, to, (error) =>
+          socket.send(Buffer.alloc(bytes, 'x'), 7000, beyond, (error) =>
             resolve((error as NodeJS.ErrnoException | null)?.code ?? 'sent'),
           ),
         );
-      const learner = open('do');
-      await send(learner, 1472);
-      while (learner.pathMtu('10.8.0.2') === 1500) await new Promise((resolve) => setTimeout(resolve, 5));
-      const [want, dont, probe] = [open('want'), open('dont'), open('probe')];
-      const [byInterface, omit] = [open('interface'), open('omit')];
-      console.log(JSON.stringify([await send(want, 1472), (await peer.hear()).length]));
-      console.log(JSON.stringify([await send(dont, 1472), (await peer.hear()).length]));
-      // It is sent as it is, and does not get through; larger than the interface is EMSGSIZE.
-      console.log(JSON.stringify([await send(probe, 1472), await send(probe, 1473), await send(probe, 1273)]));
-      console.log(JSON.stringify([await send(probe, 1472, '10.7.0.2'), (await far.hear()).length]));
-      console.log(JSON.stringify([await send(probe, 1272), (await peer.hear()).length]));
-      // Routers may cut these, and this one does.
-      console.log(JSON.stringify([await send(byInterface, 1472), (await peer.hear()).length]));
-      console.log(JSON.stringify([await send(byInterface, 1473), await send(omit, 1473), (await peer.hear()).length]));
-      probe.setMtuDiscover('want');
-      console.log(JSON.stringify([await send(probe, 1473), (await peer.hear()).length]));
-      for (const socket of [learner, want, dont, probe, byInterface, omit]) socket.close();
+      const before = socket.pathMtu(beyond);
+      const tooLarge = [await send(before - headers + 1), await send(before - headers)];
+      while (socket.pathMtu(beyond) === before) await new Promise((resolve) => setTimeout(resolve, 5));
+      const after = socket.pathMtu(beyond);
+      const largest = [await send(after - headers + 1), await send(after - headers)];
+      console.log(JSON.stringify([before, tooLarge, after, largest, (await peer.hear()).length]));
+      // Each of a burst has its own result, also what would have left joined with others.
+      const sizes = [1000, 1000, after, after, after, 1000, 1400, 1000];
+      console.log(JSON.stringify(await Promise.all(sizes.map(send))));
+      const heard = [];
+      for (let i = 0; i < 4; i++) heard.push((await peer.hear()).length);
+      console.log(JSON.stringify(heard));
+      socket.close();
       await peer.end();
-      await far.end();
-    });
-    assert.deepEqual(lines, [
-      ['sent', 1472],
-      ['sent', 1472],
-      ['sent', 'EMSGSIZE', 'sent'],
-      ['sent', 1472],
-      ['sent', 1272],
-      ['sent', 1472],
-      ['EMSGSIZE', 'sent', 1473],
-      ['sent', 1473],
-    ]);
-  },
-);
+    }
+  });
+  const burst = ['sent', 'sent', 'EMSGSIZE', 'EMSGSIZE', 'EMSGSIZE', 'sent', 'EMSGSIZE', 'sent'];
+  assert.deepEqual(lines, [
+    [1500, ['EMSGSIZE', 'sent'], 1300, ['EMSGSIZE', 'sent'], 1272],
+    burst,
+    [1000, 1000, 1000, 1000],
+    [1500, ['EMSGSIZE', 'sent'], 1300, ['EMSGSIZE', 'sent'], 1252],
+    burst,
+    [1000, 1000, 1000, 1000],
+  ]);
+});
 
-addonTest('kernel features', 'pathMtu: arguments are checked, and nothing stays open', async () => {
+test('want fragments what is known to be too large; probe, interface and omit believe the interface only', async () => {
+  const lines = await linesOf(async (helper) => {
+    const { startFarPeer }: FarHost = await import(helper);
+    const { createSocket } = await import('ksocket');
+    const peer = await startFarPeer('beyond', '10.8.0.2', 7000);
+    const far = await startFarPeer('far', '10.7.0.2', 7000);
+    const open = (mtuDiscover: MtuDiscover) => {
+      const socket = createSocket({ type: 'udp4', mtuDiscover });
+      socket.bindSync();
+      return socket;
+    };
+    const send = (socket: ReturnType<typeof open>, bytes: number, to = '10.8.0.2') =>
+      new Promise<string>((resolve) =>
+        socket.send(Buffer.alloc(bytes, 'x'), 7000, to, (error) =>
+          resolve((error as NodeJS.ErrnoException | null)?.code ?? 'sent'),
+        ),
+      );
+    const learner = open('do');
+    await send(learner, 1472);
+    while (learner.pathMtu('10.8.0.2') === 1500) await new Promise((resolve) => setTimeout(resolve, 5));
+    const [want, dont, probe] = [open('want'), open('dont'), open('probe')];
+    const [byInterface, omit] = [open('interface'), open('omit')];
+    console.log(JSON.stringify([await send(want, 1472), (await peer.hear()).length]));
+    console.log(JSON.stringify([await send(dont, 1472), (await peer.hear()).length]));
+    // It is sent as it is, and does not get through; larger than the interface is EMSGSIZE.
+    console.log(JSON.stringify([await send(probe, 1472), await send(probe, 1473), await send(probe, 1273)]));
+    console.log(JSON.stringify([await send(probe, 1472, '10.7.0.2'), (await far.hear()).length]));
+    console.log(JSON.stringify([await send(probe, 1272), (await peer.hear()).length]));
+    // Routers may cut these, and this one does.
+    console.log(JSON.stringify([await send(byInterface, 1472), (await peer.hear()).length]));
+    console.log(JSON.stringify([await send(byInterface, 1473), await send(omit, 1473), (await peer.hear()).length]));
+    probe.setMtuDiscover('want');
+    console.log(JSON.stringify([await send(probe, 1473), (await peer.hear()).length]));
+    for (const socket of [learner, want, dont, probe, byInterface, omit]) socket.close();
+    await peer.end();
+    await far.end();
+  });
+  assert.deepEqual(lines, [
+    ['sent', 1472],
+    ['sent', 1472],
+    ['sent', 'EMSGSIZE', 'sent'],
+    ['sent', 1472],
+    ['sent', 1272],
+    ['sent', 1472],
+    ['EMSGSIZE', 'sent', 1473],
+    ['sent', 1473],
+  ]);
+});
+
+test('pathMtu: arguments are checked, and nothing stays open', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   assert.throws(() => socket.pathMtu('127.0.0.1'), { code: 'EBADF' });

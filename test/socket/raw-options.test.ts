@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { endianness } from 'node:os';
-import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { fdOf, kernelOptions } from '../support/kernel-options.js';
 import { inNamespace } from '../support/namespace.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
+import { test } from '../support/test.js';
 import { ttlWitness } from '../support/ttl-witness.js';
 
 const SOL_IP = 0;
@@ -24,7 +24,7 @@ const int = (value: number) => Buffer.from(new Int32Array([value]).buffer);
 const ofInt = (bytes: Buffer) => (endianness() === 'LE' ? bytes.readInt32LE() : bytes.readInt32BE());
 
 for (const value of [5, int(5), new Uint8Array(int(5)), int(5).subarray()] as const) {
-  addonTest('kernel features', `setsockopt: the kernel has it, given ${value.constructor.name}`, async () => {
+  test(`setsockopt: the kernel has it, given ${value.constructor.name}`, async () => {
     await using sockets = new Sockets();
     const socket = sockets.make();
     await bound(socket);
@@ -36,7 +36,7 @@ for (const value of [5, int(5), new Uint8Array(int(5)), int(5).subarray()] as co
   });
 }
 
-addonTest('kernel features', 'setsockopt: an int may be negative, or have all 32 bits', async () => {
+test('setsockopt: an int may be negative, or have all 32 bits', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   await bound(socket);
@@ -47,7 +47,7 @@ addonTest('kernel features', 'setsockopt: an int may be negative, or have all 32
   assert.equal(ofInt(socket.getsockopt(SOL_IP, IP_TTL)), 64);
 });
 
-addonTest('kernel features', 'getsockopt: as many bytes as the value has, and no more than asked for', async () => {
+test('getsockopt: as many bytes as the value has, and no more than asked for', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   await bound(socket);
@@ -67,7 +67,7 @@ addonTest('kernel features', 'getsockopt: as many bytes as the value has, and no
   assert.notDeepEqual(socket.getsockopt(SOL_SOCKET, SO_RCVBUF), first);
 });
 
-addonTest('kernel features', 'on udp6 both families’ levels', async () => {
+test('on udp6 both families’ levels', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make('udp6');
   await bound(socket);
@@ -80,7 +80,7 @@ addonTest('kernel features', 'on udp6 both families’ levels', async () => {
   );
 });
 
-addonTest('kernel features', 'what the kernel refuses is an error with code and syscall', async () => {
+test('what the kernel refuses is an error with code and syscall', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   await bound(socket);
@@ -103,7 +103,7 @@ addonTest('kernel features', 'what the kernel refuses is an error with code and 
   fails(() => socket.getsockopt(SOL_SOCKET, SO_COOKIE, 7), 'EINVAL', 'getsockopt');
 });
 
-addonTest('kernel features', 'before bind() there is no descriptor, after close() no socket', async () => {
+test('before bind() there is no descriptor, after close() no socket', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   assert.throws(() => socket.setsockopt(SOL_SOCKET, SO_PRIORITY, 1), { code: 'EBADF', syscall: 'setsockopt' });
@@ -117,7 +117,7 @@ addonTest('kernel features', 'before bind() there is no descriptor, after close(
   }
 });
 
-addonTest('kernel features', 'arguments are checked', async () => {
+test('arguments are checked', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   await bound(socket);
@@ -171,7 +171,7 @@ const owned: [level: number, name: number][] = [
   ]),
 ];
 
-addonTest('kernel features', 'values that hold pointers, and what ksocket rests on, are refused by name', async () => {
+test('values that hold pointers, and what ksocket rests on, are refused by name', async () => {
   await using sockets = new Sockets();
   for (const type of ['udp4', 'udp6'] as const) {
     const socket = sockets.make(type);
@@ -202,7 +202,7 @@ addonTest('kernel features', 'values that hold pointers, and what ksocket rests 
   }
 });
 
-addonTest('kernel features', 'where Netfilter has its tables they are as they were', async () => {
+test('where Netfilter has its tables they are as they were', async () => {
   const { code, stdout, stderr } = await runProgram(
     async () => {
       const { createSocket } = await import('ksocket');
@@ -226,7 +226,7 @@ addonTest('kernel features', 'where Netfilter has its tables they are as they we
   assert.equal(stdout, `${Array(4).fill('ERR_INVALID_ARG_VALUE').join()}\n`);
 });
 
-addonTest('kernel features', 'what was sent before a setsockopt leaves before it', async () => {
+test('what was sent before a setsockopt leaves before it', async () => {
   await using sockets = new Sockets();
   const peer = await ttlWitness(sockets);
   const socket = sockets.make();
@@ -240,7 +240,7 @@ addonTest('kernel features', 'what was sent before a setsockopt leaves before it
   assert.deepEqual(await peer.take(4), ['1@1', '2@2', '3@3', '4@4']);
 });
 
-addonTest('kernel features', 'the socket goes on receiving, joined datagrams too, whatever was refused', async () => {
+test('the socket goes on receiving, joined datagrams too, whatever was refused', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();
   const inbox = new Inbox(socket);

@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, createSocket, type SocketOptions } from 'ksocket';
-import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
 import { held, heldAtRest } from '../support/process.js';
+import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
 const SCHED_OTHER = 0;
@@ -46,7 +46,7 @@ function cpusOf(task: string): string {
 const all = cpusOf('self');
 const last = Number(all.split(/[,-]/).at(-1));
 
-addonTest('a thread of its own', 'cpus: the thread, and it alone, may run there only', async () => {
+test('cpus: the thread, and it alone, may run there only', async () => {
   for (const [cpus, allowed] of [
     [[last], `${last}`],
     [[last, last], `${last}`],
@@ -62,7 +62,7 @@ addonTest('a thread of its own', 'cpus: the thread, and it alone, may run there 
   }
 });
 
-addonTest('a thread of its own', 'cpus and priority ask for a thread of one’s own', async () => {
+test('cpus and priority ask for a thread of one’s own', async () => {
   await heldAtRest();
   await using sockets = new Sockets();
   const shared = sockets.make();
@@ -78,7 +78,7 @@ addonTest('a thread of its own', 'cpus and priority ask for a thread of one’s 
   await waitFor(() => schedules().length === 3, 'three threads');
 });
 
-addonTest('a thread of its own', 'priority: SCHED_FIFO, as the kernel says', async () => {
+test('priority: SCHED_FIFO, as the kernel says', async () => {
   for (const [priority, more] of [
     [1, {}],
     [99, {}],
@@ -91,7 +91,7 @@ addonTest('a thread of its own', 'priority: SCHED_FIFO, as the kernel says', asy
   }
 });
 
-addonTest('a thread of its own', 'such a thread receives by itself, and everything arrives', async () => {
+test('such a thread receives by itself, and everything arrives', async () => {
   for (const options of [{ cpus: [last] }, { priority: 10 }, { cpus: [last], priority: 10, busyPoll: 50 }] as const) {
     await using sockets = new Sockets();
     const socket = sockets.make({ type: 'udp4', ...options });
@@ -110,7 +110,7 @@ addonTest('a thread of its own', 'such a thread receives by itself, and everythi
   }
 });
 
-addonTest('a thread of its own', 'a server has them, too', async () => {
+test('a server has them, too', async () => {
   await heldAtRest();
   const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo', cpus: [last], priority: 7 });
   await server.start();
@@ -123,35 +123,31 @@ addonTest('a thread of its own', 'a server has them, too', async () => {
   await server.stop();
 });
 
-addonTest(
-  'a thread of its own',
-  'processors that are not there are an error of bind() and start(), and nothing stays open',
-  async () => {
-    const before = await heldAtRest();
-    const told = {
-      code: 'EINVAL',
-      errno: -22,
-      syscall: 'sched_setaffinity',
-      message: 'sched_setaffinity EINVAL: options.cpus [8190,8191] has no processor that this process may use',
-    };
-    await using sockets = new Sockets();
-    const cpus = [8190, 8191];
-    const socket = sockets.make({ type: 'udp4', cpus });
-    cpus[0] = last; // too late
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const failed = once(socket, 'error');
-      socket.bind(0, '127.0.0.1');
-      const { code, errno, syscall, message } = (await failed)[0];
-      assert.deepEqual({ code, errno, syscall, message }, told);
-      assert.throws(() => socket.bindSync({ address: '127.0.0.1' }), told);
-    }
-    const server = createServer({ address: '127.0.0.1', port: 0, cpus: [8190, 8191] });
-    await assert.rejects(server.start(), told);
-    assert.equal(server.running, false);
-    await heldAtRest();
-    assert.deepEqual(held(), before);
-  },
-);
+test('processors that are not there are an error of bind() and start(), and nothing stays open', async () => {
+  const before = await heldAtRest();
+  const told = {
+    code: 'EINVAL',
+    errno: -22,
+    syscall: 'sched_setaffinity',
+    message: 'sched_setaffinity EINVAL: options.cpus [8190,8191] has no processor that this process may use',
+  };
+  await using sockets = new Sockets();
+  const cpus = [8190, 8191];
+  const socket = sockets.make({ type: 'udp4', cpus });
+  cpus[0] = last; // too late
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const failed = once(socket, 'error');
+    socket.bind(0, '127.0.0.1');
+    const { code, errno, syscall, message } = (await failed)[0];
+    assert.deepEqual({ code, errno, syscall, message }, told);
+    assert.throws(() => socket.bindSync({ address: '127.0.0.1' }), told);
+  }
+  const server = createServer({ address: '127.0.0.1', port: 0, cpus: [8190, 8191] });
+  await assert.rejects(server.start(), told);
+  assert.equal(server.running, false);
+  await heldAtRest();
+  assert.deepEqual(held(), before);
+});
 
 async function askForPriority() {
   const { createServer, createSocket, features } = await import('ksocket');
@@ -177,25 +173,21 @@ async function askForPriority() {
 const limits = spawnSync('prlimit', ['--rtprio=10', 'true']).status === 0 ? [0, 10] : [0];
 
 for (const limit of limits) {
-  addonTest(
-    'a thread of its own',
-    `without CAP_SYS_NICE, and with RLIMIT_RTPRIO ${limit}, a priority of 11 is refused`,
-    async () => {
-      const under = ['prlimit', `--rtprio=${limit}`, 'setpriv', '--bounding-set=-sys_nice', '--'];
-      const { code, stdout, stderr } = await runProgram(askForPriority, [], { under });
-      assert.deepEqual([code, stderr], [0, '']);
-      const lines = stdout
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line));
-      const needs = 'needs CAP_SYS_NICE or a higher RLIMIT_RTPRIO (ulimit -r)';
-      const refused = ['EPERM', 'sched_setscheduler', `sched_setscheduler EPERM: options.priority 11 ${needs}`];
-      assert.deepEqual(lines, [[limit, limit === 0 ? `EPERM: ${needs}` : null], refused, refused]);
-    },
-  );
+  test(`without CAP_SYS_NICE, and with RLIMIT_RTPRIO ${limit}, a priority of 11 is refused`, async () => {
+    const under = ['prlimit', `--rtprio=${limit}`, 'setpriv', '--bounding-set=-sys_nice', '--'];
+    const { code, stdout, stderr } = await runProgram(askForPriority, [], { under });
+    assert.deepEqual([code, stderr], [0, '']);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const needs = 'needs CAP_SYS_NICE or a higher RLIMIT_RTPRIO (ulimit -r)';
+    const refused = ['EPERM', 'sched_setscheduler', `sched_setscheduler EPERM: options.priority 11 ${needs}`];
+    assert.deepEqual(lines, [[limit, limit === 0 ? `EPERM: ${needs}` : null], refused, refused]);
+  });
 }
 
-addonTest('a thread of its own', 'cpus and priority are checked', () => {
+test('cpus and priority are checked', () => {
   const wrong: [Partial<Record<keyof SocketOptions, unknown>>, string, string][] = [
     [{ cpus: 1 }, 'ERR_INVALID_ARG_TYPE', 'options.cpus'],
     [{ cpus: null }, 'ERR_INVALID_ARG_TYPE', 'options.cpus'],

@@ -24,6 +24,9 @@
 #ifndef IPV6_TRANSPARENT
 #define IPV6_TRANSPARENT 75  // since Linux 2.6.37
 #endif
+#ifndef IPV6_UNICAST_IF
+#define IPV6_UNICAST_IF 76  // since Linux 3.4
+#endif
 #ifndef IPV6_FREEBIND
 #define IPV6_FREEBIND 78  // since Linux 4.15
 #endif
