@@ -13,7 +13,7 @@ import type * as types from './socket/types.js';
 import type * as endpoint from './thread/endpoint.js';
 
 export type { KernelFeatures } from './backend/contract.js';
-export { type Features, features } from './backend/features.js';
+export { type Features, features, type OptionFeatures } from './backend/features.js';
 export type { Backend } from './backend/load.js';
 export type { MtuDiscover, SettingOptions } from './backend/settings.js';
 export type { SocketType } from './base/family.js';

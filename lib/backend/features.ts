@@ -1,22 +1,48 @@
 import { featureMissing } from '../base/errors.js';
 import type { KernelFeatures } from './contract.js';
+import { SocketOption } from './layout.js';
 import { type Backend, backend, binding, engineWanted } from './load.js';
 import { SCHEDULE_NEEDS, type SettingName, settingKinds } from './settings.js';
 
 /** What may be asked of a socket or its thread here: of the kernel, by this process. */
-export interface OptionFeatures extends Record<SettingName, boolean> {
+export interface OptionFeatures {
+  /** The option `bindToDevice` */
+  bindToDevice: boolean;
+  /** The option `mark` */
+  mark: boolean;
+  /** The option `transparent` */
+  transparent: boolean;
+  /** The option `freebind` */
+  freebind: boolean;
+  /** The option `mtuDiscover` */
+  mtuDiscover: boolean;
+  /** The option `maxPacingRate`; that it is heeded says `pacing`. */
+  maxPacingRate: boolean;
+  /** The option `receiveTtl` */
+  receiveTtl: boolean;
+  /** The option `receiveTos` */
+  receiveTos: boolean;
+  /** The option `receiveLocal` */
+  receiveLocal: boolean;
+  /** The option `receiveTimes` */
+  receiveTimes: boolean;
+  /** The option `receiveOriginalDst` */
+  receiveOriginalDst: boolean;
+  /** The option `receiveErrors` */
+  receiveErrors: boolean;
   /** Has a network device the qdisc `fq`, without which nobody heeds `maxPacingRate`? Of other devices it says nothing. */
   pacing: boolean;
   /** `socket.pathMtu()` and `setMtuDiscover()` */
   pathMtu: boolean;
   /** `socket.setsockopt()` and `getsockopt()` */
   setsockopt: boolean;
-  /** `cpus` */
+  /** The option `cpus` */
   cpus: boolean;
   /** The highest `priority` that may be asked for; 0: none. */
   priorityMax: number;
 }
 
+/** What `features()` says. */
 export interface Features extends KernelFeatures, OptionFeatures {
   /** What sockets are made of: the `addon`, or node:`dgram`, where there is none or KSOCKET_BACKEND=dgram asks for it
    * (docs/backends.md). */
@@ -25,8 +51,19 @@ export interface Features extends KernelFeatures, OptionFeatures {
    * the backend of this name. */
   engine: 'mmsg' | 'posix' | 'dgram';
   /** Why not, of those that are false (or 0): `{ mark: 'EPERM: needs CAP_NET_ADMIN or CAP_NET_RAW' }`. */
-  missing: { [name in keyof OptionFeatures]?: string };
+  missing: Partial<Record<keyof OptionFeatures, string>>;
 }
+
+/** What the kernel may be asked to say: the rows of SocketOption. */
+const METADATA = {
+  receiveTtl: SocketOption.receiveTtl,
+  receiveTos: SocketOption.receiveTos,
+  receiveLocal: SocketOption.receiveLocal,
+  receiveTimes: SocketOption.receiveTimes,
+  receiveOriginalDst: SocketOption.receiveOriginal,
+  receiveErrors: SocketOption.receiveErrors,
+};
+type MetadataName = keyof typeof METADATA;
 
 type Missing = Features['missing'];
 
@@ -55,8 +92,13 @@ function probeOptions(missing: Missing): OptionFeatures {
     option,
     has(option, needs, () => binding.probeOption(row, sample)),
   ]);
+  const metadata = Object.entries(METADATA).map(([option, row]) => [
+    option,
+    has(option as MetadataName, '', () => binding.probeOption(row, 1)),
+  ]);
   return {
     ...(Object.fromEntries(settings) as Record<SettingName, boolean>),
+    ...(Object.fromEntries(metadata) as Record<MetadataName, boolean>),
     pacing: ask('pacing', NEEDS_FQ, () => binding.hasQdisc('fq')) > 0,
     pathMtu: has('pathMtu', '', () => 0),
     setsockopt: has('setsockopt', '', () => 0),

@@ -6,7 +6,7 @@ import { SocketOption } from './layout.js';
 import { backend } from './load.js';
 
 /** By the names of ip(7), IP_PMTUDISC_…, and their numbers. */
-const MTU_DISCOVER = { dont: 0, want: 1, do: 2, probe: 3, interface: 4, omit: 5 } as const;
+const MTU_DISCOVER: Record<MtuDiscover, number> = { dont: 0, want: 1, do: 2, probe: 3, interface: 4, omit: 5 };
 
 /**
  * - `'dont'`: fragment what is larger than the path's MTU, and never forbid routers to;
@@ -16,8 +16,9 @@ const MTU_DISCOVER = { dont: 0, want: 1, do: 2, probe: 3, interface: 4, omit: 5 
  * - `'interface'`: as `dont`, but never believe what ICMP says of the path; larger than the interface's MTU is EMSGSIZE;
  * - `'omit'`: the same, and fragment what is larger than that.
  */
-export type MtuDiscover = keyof typeof MTU_DISCOVER;
+export type MtuDiscover = 'dont' | 'want' | 'do' | 'probe' | 'interface' | 'omit';
 
+/** What the kernel is told of a socket before it is bound (docs/socket-options.md). */
 export interface SettingOptions {
   /** SO_BINDTODEVICE, socket(7): send and receive through this interface only, by its name. Before Linux 5.7 it needs
    * CAP_NET_RAW. */
