@@ -82,7 +82,7 @@ test('what needs the addon says so', async () => {
     const codes = [
       await codeOf(() => createSocket({ type: 'udp4', busyPoll: 50 })),
       await codeOf(() =>
-        createSocket({ type: 'udp4', busyPoll: 0, gro: true, gso: true, rxUsecs: 10, receiveTtl: true }),
+        createSocket({ type: 'udp4', busyPoll: 0, gro: true, gso: true, rxUsecs: 10, receiveTtl: 'auto' }),
       ),
       await codeOf(() => createSocket({ type: 'udp4', transparent: 'auto', freebind: 'auto' })),
       await codeOf(() => createSocket({ type: 'udp4', transparent: false, freebind: false })),

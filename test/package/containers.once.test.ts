@@ -19,13 +19,16 @@ const CALLS: Record<string, string[]> = {
   if_nametoindex: ['ioctl'],
   isatty: ['ioctl'],
   nanosleep: ['clock_nanosleep'],
+  pthread_getaffinity_np: ['sched_getaffinity'],
+  pthread_setaffinity_np: ['sched_setaffinity'],
+  pthread_setschedparam: ['sched_setscheduler'],
   recv: ['recvfrom'],
   send: ['sendto'],
   syscall: ['gettid'],
 };
 /** Of memory, threads and the loader, as Node's own; and what calls no kernel. */
 const NOT_LISTED =
-  /^(_|napi_|node_api_|std|calloc$|free$|malloc$|mem|mmap|mprotect$|munmap$|str|sig|pthread_|dl|freeifaddrs$|inet_|abort$|environ$|stderr$|f?printf$|v?snprintf$|fputs$|fwrite$|getpid$|atexit$)/;
+  /^(_|napi_|node_api_|std|calloc$|free$|malloc$|mem|mmap|mprotect$|munmap$|str|sig|pthread_(?!setaffinity|getaffinity|setsched)|dl|freeifaddrs$|inet_|abort$|environ$|stderr$|f?printf$|v?snprintf$|fputs$|fwrite$|getpid$|atexit$)/;
 
 /** What the addon takes from the system's C library. */
 function functions(): string[] {

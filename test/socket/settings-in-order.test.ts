@@ -200,6 +200,7 @@ const calls: Record<string, (socket: Socket) => unknown> = {
   disconnect: (socket) => socket.disconnect(),
   address: (socket) => socket.address(),
   remoteAddress: (socket) => socket.remoteAddress(),
+  setMtuDiscover: (socket) => socket.setMtuDiscover('do'),
   setSendDefaults: (socket) => socket.setSendDefaults({ ttl: 5 }),
   getSendQueueSize: (socket) => socket.getSendQueueSize(),
   getSendQueueCount: (socket) => socket.getSendQueueCount(),

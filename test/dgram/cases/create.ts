@@ -189,7 +189,10 @@ export const createCases: Record<string, Script> = {
         const { Socket } = module;
         const prototype = Socket.prototype;
         // Node ≤ 24 has deprecated properties too: docs/compatibility.md.
-        const names = Object.keys(prototype).filter((name) => !/^_|^(peer|sendMany|setSendDefaults|stats)$/.test(name));
+        const names = Object.keys(prototype).filter(
+          (name) =>
+            !/^_|^(peer|sendMany|setSendDefaults|stats|[gs]etsockopt|pathMtu|setMtuDiscover|filter)$/.test(name),
+        );
         const bySync = names.filter((name) => !name.endsWith('Sync')).sort();
         for (const name of bySync) {
           const { enumerable, writable, configurable } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
