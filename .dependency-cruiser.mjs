@@ -8,12 +8,13 @@ if (typeof typescript.createSourceFile !== 'function') throw new Error('typescri
 /** Every room of lib/ with those that it may import from. */
 const below = {
   base: [],
+  filter: ['base'],
   backend: ['base'],
   thread: ['backend', 'base'],
   dgram: ['backend', 'base'],
-  socket: ['thread', 'dgram', 'backend', 'base'],
+  socket: ['filter', 'thread', 'dgram', 'backend', 'base'],
   server: ['socket', 'thread', 'backend', 'base'],
-  'index.ts': ['server', 'socket', 'thread', 'backend', 'base'],
+  'index.ts': ['server', 'socket', 'filter', 'thread', 'backend', 'base'],
   'register.ts': ['socket', 'dgram'],
   monitor: ['server', 'socket', 'thread', 'backend', 'base'],
   cli: ['monitor', 'server', 'socket', 'thread', 'backend', 'base'],

@@ -5,6 +5,7 @@
  */
 
 import { features } from './backend/features.js';
+import { compileFilter } from './filter/compile.js';
 import { slot } from './server/rules/slots.js';
 import { createServer, Server } from './server/server.js';
 import type * as options from './socket/options.js';
@@ -18,6 +19,8 @@ export type { Backend } from './backend/load.js';
 export type { MtuDiscover, SettingOptions } from './backend/settings.js';
 export type { SocketType } from './base/family.js';
 export type { Payload, SendCallback } from './base/payload.js';
+export { compileFilter } from './filter/compile.js';
+export type { BpfInstruction } from './filter/types.js';
 export type { LoopOptions, RepeatLimit } from './server/loops.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
@@ -43,6 +46,7 @@ export type {
   RuleMatch,
 } from './server/rules/types.js';
 export { createServer, Server, type ServerEvents } from './server/server.js';
+export type { FilterOptions } from './socket/filtering.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
 export type { LookupFunction, SocketOptions } from './socket/options.js';
 export type { Peer } from './socket/peer.js';
@@ -78,7 +82,9 @@ const dgram: {
   features: typeof features;
   /** {@link slot} */
   slot: typeof slot;
-} = { createSocket: sockets.createSocket, Socket: sockets.Socket, createServer, Server, features, slot };
+  /** {@link compileFilter} */
+  compileFilter: typeof compileFilter;
+} = { createSocket: sockets.createSocket, Socket: sockets.Socket, createServer, Server, features, slot, compileFilter };
 
 /** The types that node:dgram has, by the same names. */
 declare namespace dgram {

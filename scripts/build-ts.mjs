@@ -18,13 +18,17 @@ const ENTRIES = {
   'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',
 };
-const SHARED = /\/build-lib\/(?:base|backend|thread|dgram|socket|server)\//;
+const SHARED = /\/build-lib\/(?:base|filter|backend|thread|dgram|socket|server)\//;
 
 /** What stands in for the addon: loaded while the others are, so that it shares no module with them; and by require(), for
  * which it is CommonJS: Node 20 warns of modules there, Jest has them from Node 24.9 on. Its places are where
  * lib/backend/load.ts looks for it, from its own bundle, and in build-lib/ from beside it. */
 const FALLBACK = 'build-lib/backend/fallback/index.js';
 const FALLBACK_PLACES = ['dist/shared/fallback/index.cjs', 'build-lib/backend/fallback/index.cjs'];
+
+/** The language of filters, which a program loads that has one (lib/filter/load.ts), in the same way. */
+const LANGUAGE = 'build-lib/filter/language/index.js';
+const LANGUAGE_PLACES = ['dist/shared/language/index.cjs', 'build-lib/filter/language/index.cjs'];
 
 /** They do not load the addon, and so nothing that does. A thread has modules of its own anyway. */
 const ALONE = ['monitor/worker', 'cli/main'];
@@ -39,6 +43,7 @@ if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 cpSync(join(root, 'build-lib'), join(root, 'dist'), { recursive: true, filter: (path) => !/\.js(\.map)?$/.test(path) });
 await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
 for (const place of FALLBACK_PLACES) await bundle({ index: FALLBACK }, [], { dir: dirname(place), format: 'cjs' });
+for (const place of LANGUAGE_PLACES) await bundle({ index: LANGUAGE }, [], { dir: dirname(place), format: 'cjs' });
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);

@@ -127,6 +127,9 @@ export interface NativeIoThread {
   setRawOption(id: number, level: number, name: number, value: Uint8Array): number | string;
   /** How many bytes of `out`, which is zeroes, are the value now. */
   getRawOption(id: number, level: number, name: number, out: Uint8Array): number | string;
+  /** What arrives from now on passes this filter: an array of `struct sock_filter`, empty for none. `ofFlows`: it looks at
+   * nothing that joined datagrams do not have in common. `lock`: nobody can change it any more. */
+  setFilter(id: number, filter: { program: Uint8Array; lock: boolean; ofFlows: boolean }): number;
   /** Empty texts where not given. */
   changeMembership(
     id: number,

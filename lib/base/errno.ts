@@ -27,6 +27,7 @@ export const ENOMEM = numberOf('ENOMEM');
 export const ENOPROTOOPT = numberOf('ENOPROTOOPT');
 export const ENOTCONN = numberOf('ENOTCONN');
 export const ENOTSUP = numberOf('ENOTSUP');
+export const EPERM = numberOf('EPERM');
 
 const unsupported = (['ENOSYS', 'EPERM', 'EACCES', 'EOPNOTSUPP'] as const).map(numberOf);
 /** Does this say that the kernel, or the sandbox around us, lacks the call? As native/core/base/errno_policy.cc. */

@@ -87,7 +87,7 @@ export function adopt(core: SocketCore, fd: number, copy: boolean): void {
     core.bindState = 'unbound';
     throw errors.errnoException(errno, 'open');
   }
-  end(core, listen(core, '', 0));
+  end(core, listen(core, '', 0, true));
 }
 
 /** Runs the action now, or `later` behind 'listening', binding the socket to any port if nobody has. When that bind
@@ -132,7 +132,8 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     if (core.wantsBatches && isAny(parsed)) core.flags |= TOLD_LOCAL;
     const { recvBufferSize, sendBufferSize, settings } = core.options;
     // Mostly nothing is to be done in between: a native call instead of three.
-    const atOnce = core.thread === undefined && !recvBufferSize && !sendBufferSize && !settings;
+    const atOnce =
+      core.thread === undefined && !recvBufferSize && !sendBufferSize && !settings && core.filter === undefined;
     const errno = atOnce
       ? core.openAt(String(ip), number)
       : core.open() || core.running().changing().bind(core.id, String(ip), number);
@@ -161,7 +162,7 @@ function bindShared(core: SocketCore, shared: Shared, failure: (errno: number) =
     const taken = take(core, loan.fd, true);
     if (taken === 0) core.loan = loan;
     else loan.giveBack();
-    end(core, taken === 0 ? listen(core, '', 0) : failure(taken));
+    end(core, taken === 0 ? listen(core, '', 0, true) : failure(taken));
   });
 }
 
@@ -190,12 +191,13 @@ function take(core: SocketCore, fd: number, copy: boolean): number {
   return core.settle() || core.settled(core.running().changing().adopt(core.id, given));
 }
 
-// The bound descriptor starts to receive.
-function listen(core: SocketCore, ip: string, port: unknown): Error | undefined {
+// The bound descriptor starts to receive. `taken`: somebody else has made it.
+function listen(core: SocketCore, ip: string, port: unknown, taken = false): Error | undefined {
   const thread = core.running();
   const { recvBufferSize, sendBufferSize } = core.options;
   try {
     core.applySettings(); // of a descriptor that was made elsewhere
+    if (taken) core.attachFilter();
     if (recvBufferSize) bufferSize(core, 'recv', recvBufferSize);
     if (sendBufferSize) bufferSize(core, 'send', sendBufferSize);
     const errno = thread.changing().watch(core.id, DATAGRAM_BYTES_MAX);

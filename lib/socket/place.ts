@@ -13,6 +13,13 @@ import type { SentListener } from '../thread/sender.js';
 import type { CheckedSocketOptions } from './options.js';
 import type { AddressInfo, Face } from './types.js';
 
+/** As NativeIoThread.setFilter() takes it. */
+export interface SocketFilter {
+  program: Uint8Array;
+  lock: boolean;
+  ofFlows: boolean;
+}
+
 export class Place {
   /** Slot and generation on the thread. */
   id = 0;
@@ -25,6 +32,8 @@ export class Place {
   /** What a cluster's primary has lent: this socket is a copy of it. */
   loan: Loan | undefined;
   readonly face: Face;
+  /** What the program wants to receive, of each descriptor that this place gets. */
+  filter: SocketFilter | undefined;
   readonly options: CheckedSocketOptions;
   readonly family: Family;
   #holding = false;
@@ -70,11 +79,13 @@ export class Place {
   }
 
   /** Makes the descriptor, with all that is to be set before bind(2), if there is none. 0, or -errno: then nothing is open.
-   * @throws as `applySettings` */
+   * @throws as `applySettings` and `attachFilter` */
   open(family = this.family, flags = this.flags): number {
     if (this.thread !== undefined) return 0;
     const errno = this.settle() || this.settled(this.running().changing().open(this.id, family.number, flags));
-    if (errno === 0) this.applySettings();
+    if (errno !== 0) return errno;
+    this.applySettings();
+    this.attachFilter();
     return errno;
   }
 
@@ -91,6 +102,13 @@ export class Place {
       throw settingRefused(setting, errno);
     }
     this.#isSet = true;
+  }
+
+  /** A new descriptor gets the filter, before anything can arrive on it, or is closed again. @throws EPERM, ENOMEM */
+  attachFilter(): void {
+    if (this.filter === undefined) return;
+    const errno = this.running().changing().setFilter(this.id, this.filter);
+    if (this.settled(errno) !== 0) throw errors.errnoException(errno, 'setsockopt');
   }
 
   /** Makes the descriptor, bound to this address and watched, where there is none. 0, or -errno: then nothing is open, or

@@ -68,6 +68,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value get_path_mtu(const Napi::CallbackInfo& info);
   Napi::Value set_raw_option(const Napi::CallbackInfo& info);
   Napi::Value get_raw_option(const Napi::CallbackInfo& info);
+  Napi::Value set_filter(const Napi::CallbackInfo& info);
   Napi::Value change_membership(const Napi::CallbackInfo& info);
   Napi::Value set_multicast_interface(const Napi::CallbackInfo& info);
   Napi::Value get_backlog(const Napi::CallbackInfo& info);

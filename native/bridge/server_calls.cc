@@ -8,6 +8,7 @@
 #include "core/answer/rule_responder.h"
 #include "core/answer/rules/decode.h"
 #include "core/base/clock.h"
+#include "core/socket/filter.h"
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
 

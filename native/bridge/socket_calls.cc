@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "bridge/io_thread_object.h"
 #include "bridge/uv_handle.h"
 #include "core/base/or_errno.h"
@@ -296,6 +298,22 @@ Napi::Value IoThreadObject::get_raw_option(const Napi::CallbackInfo& info) {
       return Napi::Value(Napi::String::New(info.Env(), why));
     }
     return number(info.Env(), ksocket::get_raw_option(endpoint.fd.get(), level, name, bytes(info[3])));
+  });
+}
+
+// setFilter(id, { program: Uint8Array, lock, ofFlows }): an array of sock_filter, none of them for no filter
+Napi::Value IoThreadObject::set_filter(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Napi::Object given = info[1].As<Napi::Object>();
+    std::span<const uint8_t> program = bytes(given.Get("program"));
+    if (program.size() % sizeof(sock_filter) != 0) return -EINVAL;
+    if (program.size() / sizeof(sock_filter) > BPF_MAXINSNS) return -EINVAL;
+    EndpointFilter::Wanted wanted;
+    wanted.program.resize(program.size() / sizeof(sock_filter));
+    if (!program.empty()) std::memcpy(wanted.program.data(), program.data(), program.size());
+    wanted.lock = boolean(given.Get("lock"));
+    wanted.of_flows = boolean(given.Get("ofFlows"));
+    return thread_->set_filter(endpoint, std::move(wanted));
   });
 }
 

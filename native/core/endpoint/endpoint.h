@@ -18,6 +18,7 @@
 #include "core/base/backoff.h"
 #include "core/datapath/tx_flush.h"
 #include "core/endpoint/backlog.h"
+#include "core/endpoint/endpoint_filter.h"
 #include "core/memory/counters.h"
 #include "core/memory/latency_histogram.h"
 #include "core/socket/kernel_drops.h"
@@ -61,6 +62,7 @@ struct Endpoint {
   PacketInfo* packet_infos =
       nullptr;                // guarded by rx_mutex: the ring's, of each slot, if the socket wants any
   uint32_t batches = 0;       // guarded by rx_mutex: counts to kBusyAfterBatches
+  EndpointFilter filter;      // guarded by rx_mutex
   KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
   LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them
   bool large = false;         // guarded by rx_mutex: was the latest batch super-datagrams?

@@ -36,9 +36,12 @@ constexpr uint32_t kFutileTurns = 64;
 // Then datagrams have their turn again.
 constexpr uint32_t kPeerErrorsAtOnce = 32;
 
+// So many batches empty the largest buffer that a socket gets by itself (receive_buffer.h).
+constexpr uint32_t kLockedRounds = 256;
+
 }  // namespace
 
-RxTurn::Outcome RxTurn::receive(Endpoint& endpoint, bool told, uint32_t most) {
+RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t most) {
   uint32_t wanted = most;
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
   yields_ = ring_.yields(endpoint.id);
@@ -96,8 +99,12 @@ void RxTurn::discard(Endpoint& endpoint) {
   bool waits = endpoint.kernel_drops.refresh(fd, endpoint.counters);
   if (!waits || endpoint.held_elsewhere.load()) return;  // where others have the socket too, it is theirs
   if (discard_batch(endpoint) == 0) return;
-  stop_arrivals(fd);  // or a flood would not end; from here on the kernel counts it
-  while (discard_batch(endpoint) > 0) {
+  // Or a flood would not end; from here on the kernel counts it. Where the filter is locked, the buffer takes
+  // next to nothing from here on.
+  bool stopped = stop_arrivals(fd) == 0;
+  if (!stopped) set_option(fd, endpoint.family, SocketOption::receive_buffer_bytes, 1);
+  for (uint32_t rounds = 0; stopped || rounds < kLockedRounds; rounds++) {
+    if (discard_batch(endpoint) == 0) break;
   }
   take_round();  // it says nothing of the traffic
   endpoint.kernel_drops.refresh(fd, endpoint.counters);
@@ -147,7 +154,8 @@ void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {
   if (endpoint.batches < kBusyAfterBatches) return;
   // Where the kernel lacks them we do without.
   set_option(endpoint.fd.get(), endpoint.family, SocketOption::report_kernel_drops, 1);
-  if (endpoint.gro) set_option(endpoint.fd.get(), endpoint.family, SocketOption::gro, 1);
+  if (endpoint.gro && endpoint.filter.may_join())
+    set_option(endpoint.fd.get(), endpoint.family, SocketOption::gro, 1);
 }
 
 uint32_t RxTurn::room_for(const Endpoint& endpoint) {

@@ -30,8 +30,17 @@ class RxTurn {
       : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
 
   // `told`: the kernel has said that there is something, so that it is strange if there is nothing. `most`
-  // messages. The caller holds endpoint.rx_mutex.
-  Outcome receive(Endpoint& endpoint, bool told = true, uint32_t most = RxBatch::kSlots);
+  // messages. The caller holds endpoint.rx_mutex. A filter that waits for it is set once nothing is left;
+  // what became of that is in `filter_error`.
+  Outcome receive(Endpoint& endpoint, bool told = true, uint32_t most = RxBatch::kSlots,
+                  int* filter_error = nullptr) {
+    Outcome outcome = receive_batch(endpoint, told, most);
+    if (outcome == Outcome::drained && endpoint.filter.waits()) {
+      int error = endpoint.filter.on_drained(endpoint.fd.get(), endpoint.family);
+      if (filter_error != nullptr) *filter_error = error;
+    }
+    return outcome;
+  }
   // Before the socket closes: what waits in the kernel counts as received and dropped, and the kernel's own
   // drops are the last word. The caller holds endpoint.rx_mutex.
   void discard(Endpoint& endpoint);
@@ -46,6 +55,7 @@ class RxTurn {
   ResponderTools tools() { return {engine_, flush_, batch_, round_}; }
 
  private:
+  Outcome receive_batch(Endpoint& endpoint, bool told, uint32_t most);
   // As room_for(), of a socket that need not leave the rest to others.
   uint32_t room_for_messages(const Endpoint& endpoint);
   uint32_t discard_batch(Endpoint& endpoint);

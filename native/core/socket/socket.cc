@@ -1,12 +1,12 @@
 #include "core/socket/socket.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
 
 #include <cerrno>
 #include <utility>
 
 #include "core/base/or_errno.h"
+#include "core/socket/filter.h"
 
 namespace ksocket {
 
@@ -44,9 +44,8 @@ void drop_errors(int fd) {
 }
 
 int stop_arrivals(int fd) {
-  sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
-  sock_fprog program{1, &drop_all};
-  return or_errno(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
+  const sock_filter drop_all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+  return attach_filter(fd, drop_all);
 }
 
 int socket_name(int fd, bool peer, Address* out) {

@@ -14,7 +14,8 @@ int connect_socket(int fd, const Address& address);
 int disconnect_socket(int fd);
 // Empties the queue of errors that IP_RECVERR fills: while there are any, the socket counts as readable.
 void drop_errors(int fd);
-// Nothing is taken into the receive buffer any more. Of everybody who has this socket open.
+// Nothing is taken into the receive buffer any more. Of everybody who has this socket open. -EPERM where its
+// filter is locked.
 int stop_arrivals(int fd);
 // getsockname(2), or getpeername(2).
 int socket_name(int fd, bool peer, Address* out);

@@ -78,6 +78,8 @@ class IoThread {
     ticker_.add(find(endpoint.id));
     engine_->wake();  // it may wait without a limit already
   }
+  // What arrives from now on passes this filter. 0 or -errno; then everything is as before.
+  int set_filter(Endpoint& endpoint, EndpointFilter::Wanted wanted);
   // Ends receiving; what was received is published when this returns.
   void unwatch(Endpoint& endpoint);
   // Forgets the endpoint and closes its descriptor before it returns.

@@ -1,13 +1,11 @@
 #include "core/answer/protection/filter.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <span>
 #include <utility>
 
-#include "core/base/or_errno.h"
 #include "core/bpf/assembler.h"
 
 namespace ksocket {
@@ -159,14 +157,6 @@ std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet
   }
   if (out.size() > BPF_MAXINSNS) return {};
   return std::move(out).finish();
-}
-
-int attach_filter(int fd, std::span<const sock_filter> program) {
-  if (program.empty()) return 0;
-  if (program.size() > BPF_MAXINSNS) return -EINVAL;
-  // The kernel copies it.
-  sock_fprog request{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
-  return or_errno(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request));
 }
 
 }  // namespace ksocket

@@ -8,7 +8,6 @@
 #include <linux/filter.h>
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "core/answer/protection/address_set.h"
@@ -20,9 +19,5 @@ namespace ksocket {
 // Empty: there is nothing to drop, or it would be longer than BPF_MAXINSNS. About 2000 separate IPv4 ranges
 // or IPv6 /32s fit, 850 /48s or /64s, 380 single IPv6 addresses.
 std::vector<sock_filter> compile_filter(const AddressSet& deny, const AddressSet* allow, uint8_t family);
-
-// Makes `program`, if it is not empty, the filter of the socket: socket(7). Returns 0 or -errno: ENOMEM where
-// it does not fit net.core.optmem_max (20 KiB on older kernels).
-int attach_filter(int fd, std::span<const sock_filter> program);
 
 }  // namespace ksocket

@@ -9,6 +9,7 @@
 
 #include "core/answer/protection/filter.h"
 #include "core/base/kernel_names.h"
+#include "core/socket/filter.h"
 #include "support/address_lists.h"
 #include "support/fake_engine.h"
 #include "support/loopback.h"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/socket/filter.h"
 #include "support/address_lists.h"
 #include "support/bpf_interpreter.h"
 #include "support/fake_engine.h"

@@ -1,0 +1,24 @@
+// IoThread: a socket's filter, which is set on the JavaScript thread.
+#include <cerrno>
+#include <utility>
+
+#include "core/thread/io_thread.h"
+
+namespace ksocket {
+
+int IoThread::set_filter(Endpoint& endpoint, EndpointFilter::Wanted wanted) {
+  LoopSharing::LoopLock sharing_lock(sharing_);  // the I/O thread is between two rounds
+  std::lock_guard lock(endpoint.rx_mutex);
+  if (!endpoint.fd) return -EBADF;
+  if (int error = endpoint.filter.set(endpoint.fd.get(), endpoint.family, std::move(wanted))) return error;
+  endpoint.batches = 0;  // UDP_GRO comes again with traffic, if it may
+  int error = 0;
+  // Where the ring has no room now, the next turn that reads everything sets it.
+  while (endpoint.filter.waits() &&
+         turn_.receive(endpoint, false, RxBatch::kSlots, &error) == RxTurn::Outcome::more) {
+  }
+  publish();
+  return error;
+}
+
+}  // namespace ksocket
