@@ -23,6 +23,10 @@ const STORES = new Set([ST, STX]);
 const READS = new Set([LD | MEM, LDX | MEM]);
 const DIVISIONS = new Set([ALU | ARITHMETIC['/'] | K, ALU | ARITHMETIC['%'] | K]);
 const SHIFTS = new Set([ALU | ARITHMETIC['<<'] | K, ALU | ARITHMETIC['>>'] | K]);
+const PACKET_LOADS = new Set(loads.filter((code) => (code & 0xe0) === ABS));
+/** SKF_AD_OFF and SKF_AD_MAX: what the kernel knows beside a datagram, four bytes each. */
+const BESIDE = -0x1000 >>> 0;
+const BESIDE_END = BESIDE + 64;
 const EVERY_CELL = 2 ** bpf.MEMORY_WORDS - 1;
 
 export function checkInstructions(given: readonly unknown[]): BpfInstruction[] {
@@ -55,6 +59,9 @@ function checkAlone({ code, k }: BpfInstruction, at: number): void {
   if (!KNOWN.has(code)) throw new Problem(at, `has the code ${code}, which is none of BPF's`);
   if (DIVISIONS.has(code) && k === 0) throw new Problem(at, 'divides by 0');
   if (SHIFTS.has(code) && k > 31) throw new Problem(at, 'shifts by more than 31 bits');
+  if (PACKET_LOADS.has(code) && k >= BESIDE && (k >= BESIDE_END || k % 4 !== 0)) {
+    throw new Problem(at, 'loads what is beside a datagram, and there is nothing of that number (SKF_AD_OFF)');
+  }
   if ((STORES.has(code) || READS.has(code)) && k >= bpf.MEMORY_WORDS) {
     throw new Problem(at, `has a cell of memory that is none of the ${bpf.MEMORY_WORDS}`);
   }

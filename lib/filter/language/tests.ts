@@ -33,6 +33,7 @@ type Size = 1 | 2 | 4;
 
 const UDP_HEADER_BYTES = 8;
 const IPV4_HEADER_BYTES = 20;
+const IPV4_HEADER_BYTES_MAX = 60; // with options
 const IPV6_HEADER_BYTES = 40;
 const ADDRESS_OFFSETS = { 4: { src: 12, dst: 16 }, 6: { src: 8, dst: 24 } } as const;
 const PORT_OFFSETS = { src: 0, dst: 2 } as const;
@@ -187,7 +188,8 @@ function bytesValue({ base, index, size }: Extract<Term, { kind: 'bytes' }>, ver
  * put into the first piece of a packet. */
 function headerBytes(version: Version, at: number, size: Size): Value | undefined {
   const end = at + size;
-  if (version === 6 || end <= IPV4_HEADER_BYTES) return end <= IPV6_HEADER_BYTES ? network(at, size) : undefined;
+  if (end > (version === 4 ? IPV4_HEADER_BYTES_MAX : IPV6_HEADER_BYTES)) return undefined;
+  if (version === 6 || end <= IPV4_HEADER_BYTES) return network(at, size);
   return { kind: 'load', offset: NETWORK_HEADER + at, size, needed: { of: 'ipv4 header', end } };
 }
 

@@ -18,7 +18,8 @@ export interface Token {
 export const EXPRESSION_LENGTH_MAX = 65_536;
 
 const SPACE = /[ \t\r\n]+/y;
-const WORD = /[A-Za-z_]\w*/y;
+// A host's name is one, too: what is expected in its place is said of all of it.
+const WORD = /[A-Za-z_]\w*(?:\.\w+)*/y;
 const NUMBER = /0[xX][0-9a-fA-F]*|\d+/y;
 // Whether it is an address says isIP(): udp[0:2] has digits and a colon, too.
 const ADDRESS = /[0-9a-fA-F:]*[:.][0-9a-fA-F:.]*/y;

@@ -38,7 +38,7 @@ int EndpointFilter::set(int fd, uint8_t family, Wanted wanted) {
   if (single && joins_now(fd, family)) {
     if (int error = try_elsewhere(family, wanted.program)) return error;
     if (int error = stop_arrivals(fd)) return error;
-    waiting_ = std::move(wanted);
+    waiting_ = std::make_unique<Wanted>(std::move(wanted));
   } else {
     if (int error = apply(fd, wanted)) return error;
     waiting_.reset();
@@ -49,10 +49,9 @@ int EndpointFilter::set(int fd, uint8_t family, Wanted wanted) {
 
 int EndpointFilter::on_drained(int fd, uint8_t family) {
   if (!waiting_ || !is_empty(fd)) return 0;
-  Wanted wanted = std::move(*waiting_);
-  waiting_.reset();
+  std::unique_ptr<Wanted> wanted = std::move(waiting_);
   set_option(fd, family, SocketOption::gro, 0);
-  int error = apply(fd, wanted);
+  int error = apply(fd, *wanted);
   if (error != 0) {
     detach_filter(fd);
     single_ = false;

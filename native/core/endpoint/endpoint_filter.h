@@ -9,7 +9,7 @@
 #include <linux/filter.h>
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <vector>
 
 namespace ksocket {
@@ -25,7 +25,7 @@ class EndpointFilter {
   // 0 or -errno; then everything is as before.
   int set(int fd, uint8_t family, Wanted wanted);
   // Has what waits in the receive buffer to be read first?
-  bool waits() const { return waiting_.has_value(); }
+  bool waits() const { return waiting_ != nullptr; }
   // The kernel had no more. The filter is set if that is so. 0 or -errno: there is none then.
   int on_drained(int fd, uint8_t family);
 
@@ -36,7 +36,7 @@ class EndpointFilter {
   int apply(int fd, const Wanted& wanted);
 
   bool single_ = false;
-  std::optional<Wanted> waiting_;
+  std::unique_ptr<Wanted> waiting_;  // few sockets have one, and not for long
 };
 
 }  // namespace ksocket
