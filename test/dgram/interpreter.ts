@@ -74,7 +74,7 @@ async function openPeer<T extends nodeDgram.Socket>(make: () => T, address: stri
 /** The sockets on the other side. */
 export async function openPeers(): Promise<Peers> {
   const plain = (type: 'udp4' | 'udp6') => () => nodeDgram.createSocket(type);
-  const witness = (type: 'udp4' | 'udp6') => () => createWitness({ type, receiveTtl: true, thread: 'dedicated' });
+  const witness = (type: 'udp4' | 'udp6') => () => createWitness({ type, receiveTtl: 'auto', thread: 'dedicated' });
   const peer4 = await openPeer(plain('udp4'), '127.0.0.1');
   const peer6 = await openPeer(plain('udp6'), '::1').catch(() => undefined);
   const witness4 = await openPeer(witness('udp4'), '127.0.0.1');

@@ -150,7 +150,16 @@ test('and and or bind alike, from left to right, as in tcpdump', () => {
 });
 
 test('no relation holds of what is not there, and its negation does', () => {
-  for (const missing of ['payload[5]', 'payload[4:2]', 'udp[13]', 'ip[20]', 'ip[60]', 'ip6[0]', 'payload[ttl]', '5 / ip[10]']) {
+  for (const missing of [
+    'payload[5]',
+    'payload[4:2]',
+    'udp[13]',
+    'ip[20]',
+    'ip[60]',
+    'ip6[0]',
+    'payload[ttl]',
+    '5 / ip[10]',
+  ]) {
     for (const relation of ['=', '!=', '<', '<=', '>', '>=']) {
       assert.equal(accepts(`${missing} ${relation} 1`, ipv4), false, `${missing} ${relation} 1`);
       assert.equal(accepts(`not ${missing} ${relation} 1`, ipv4), true, `not ${missing} ${relation} 1`);
@@ -251,7 +260,11 @@ test('long lists: jumps that are too long for a comparison', () => {
 });
 
 test('compiled filters decide as an interpreter of the language does', () => {
-  const sample = fc.tuple(expressions(false), fc.array(packets(4), { minLength: 3 }), fc.array(packets(6), { minLength: 3 }));
+  const sample = fc.tuple(
+    expressions(false),
+    fc.array(packets(4), { minLength: 3 }),
+    fc.array(packets(6), { minLength: 3 }),
+  );
   let decided = [0, 0];
   fc.assert(
     fc.property(sample, ([{ text, holds }, four, six]) => {
@@ -280,7 +293,10 @@ test('compiled filters decide as an interpreter of the language does', () => {
 test('tcpdump means the same by the words that it has', async () => {
   const { code } = await runClient('tcpdump', 'tcpdump', '--version');
   assert.equal(code, 0);
-  const cases = fc.sample(fc.tuple(expressions(true), fc.array(packets(4), { minLength: 4 }), fc.array(packets(6), { minLength: 4 })), 300);
+  const cases = fc.sample(
+    fc.tuple(expressions(true), fc.array(packets(4), { minLength: 4 }), fc.array(packets(6), { minLength: 4 })),
+    300,
+  );
   let compared = 0;
   for (const [{ text }, four, six] of cases) {
     const { status, stdout } = spawnSync('tcpdump', ['-y', 'RAW', '-ddd', '--', text], { encoding: 'utf8' });

@@ -1,7 +1,7 @@
 // What a start costs: the files and modules that are loaded, and that the bundles are one package nevertheless.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { root, runProgram } from '../support/child.js';
@@ -14,7 +14,7 @@ function scripts(folder: string): string[] {
   return all.filter((file) => /\.c?js$/.test(file)).sort();
 }
 
-test('dist/ has a file for each entry, one for what they share, one for who has no addon, and the monitor’s page', () => {
+test('dist/ has a file for each entry, one for what they share, one for who has no addon, one for who has a filter, and the monitor’s page', () => {
   const page = scripts('lib/monitor/page').map((file) => `monitor/page/${file}`);
   const bundles = [
     'cli/commands.js',
@@ -25,7 +25,7 @@ test('dist/ has a file for each entry, one for what they share, one for who has 
     'monitor/worker.js',
     'register.js',
   ];
-  const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs'];
+  const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs', 'shared/language/index.cjs'];
   assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());
 });
 
@@ -74,6 +74,37 @@ test('cluster, worker threads and what is behind Node’s lazy exports are loade
   }
   for (const name of rare) assert.ok(byDatagrams.includes(name), `${name} is what the module is called`);
   for (const name of lazy) assert.ok(byServer.includes(name), `${name} is what the module is called`);
+});
+
+test('the language of filters is loaded with the first filter: until then its file may be missing', async () => {
+  const project = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    const place = join(project, 'node_modules/ksocket');
+    cpSync(join(root, 'dist'), join(place, 'dist'), { recursive: true });
+    cpSync(join(root, 'package.json'), join(place, 'package.json'));
+    symlinkSync(join(root, 'prebuilds'), join(place, 'prebuilds'));
+    const program = async () => {
+      const { compileFilter, createSocket } = await import('ksocket');
+      const socket = createSocket('udp4');
+      await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+      try {
+        console.log(compileFilter('port 53', 'udp4').length);
+      } catch (error) {
+        console.log((error as NodeJS.ErrnoException).code);
+      }
+      socket.close();
+    };
+    const say = async () => {
+      const { code, stdout, stderr } = await runProgram(program, [], { cwd: project });
+      assert.deepEqual([code, stderr], [0, '']);
+      return stdout.trim();
+    };
+    assert.equal(await say(), '6');
+    rmSync(join(place, 'dist/shared/language/index.js'));
+    assert.equal(await say(), 'MODULE_NOT_FOUND');
+  } finally {
+    rmSync(project, { recursive: true });
+  }
 });
 
 test('a ring costs address space, and memory where datagrams have been', async () => {

@@ -134,20 +134,24 @@ addonTest('kernel features', 'every way to a descriptor: a send, a bind() after 
   }
 });
 
-addonTest('descriptors', 'a bound descriptor that is taken gets the filter; what waited in it came before', async () => {
-  await using sockets = new Sockets();
-  const handle = boundHandle('udp4');
-  const probe = sockets.make();
-  const socket = sockets.make();
-  socket.filter('payload != "no"');
-  const inbox = new Inbox(socket);
-  const sender = sockets.makePeer();
-  await bound(probe);
-  socket.bind(handle as never);
-  const { port } = socket.address();
-  for (const text of ['no', 'yes', 'no', 'last']) await sent(sender, text, port);
-  assert.deepEqual(await upTo(inbox, 'last'), ['yes']);
-});
+addonTest(
+  'descriptors',
+  'a bound descriptor that is taken gets the filter; what waited in it came before',
+  async () => {
+    await using sockets = new Sockets();
+    const handle = boundHandle('udp4');
+    const probe = sockets.make();
+    const socket = sockets.make();
+    socket.filter('payload != "no"');
+    const inbox = new Inbox(socket);
+    const sender = sockets.makePeer();
+    await bound(probe);
+    socket.bind(handle as never);
+    const { port } = socket.address();
+    for (const text of ['no', 'yes', 'no', 'last']) await sent(sender, text, port);
+    assert.deepEqual(await upTo(inbox, 'last'), ['yes']);
+  },
+);
 
 addonTest('kernel features', 'a locked filter is for good', async () => {
   for (const when of ['before bind()', 'after bind()']) {
@@ -262,43 +266,47 @@ addonTest('kernel features', 'on a dual-stack socket a filter tells IPv4 from IP
 });
 
 for (const type of ['udp4', 'udp6'] as const) {
-  addonTest('kernel features', `the kernel decides as its program says, and as the language means: ${type}`, async () => {
-    await using sockets = new Sockets();
-    const socket = sockets.make(type);
-    const port = await bound(socket);
-    const address = socket.address().address;
-    const inbox = new Inbox(socket);
-    const sender = sockets.makePeer(type);
-    const sport = await bound(sender);
-    const host = type === 'udp4' ? [127, 0, 0, 1] : [...new Array(15).fill(0), 1];
-    const fields = { version: type === 'udp4' ? 4 : 6, src: host, dst: host, sport, dport: port, tos: 0 } as const;
-    // Checksums, IPv4's id and IPv6's flow label are what the kernel likes.
-    const known = expressions(false).filter(({ text }) => !/(ip6?|udp)\[/.test(text));
-    for (const [index, { text, holds }] of fc.sample(known, 60).entries()) {
-      const packets = Array.from({ length: 8 }, (_, i): PacketFields => {
-        const payload = Buffer.from(Array.from({ length: i }, (_, k) => (index + k * i) & 3));
-        return { ...fields, ttl: [1, 64, 255][i % 3], payload };
-      });
-      const filter = compileFilter(text, type);
-      if (index % 2 === 0) socket.filter(text);
-      else socket.filter(filter);
-      for (const { ttl, payload } of packets) {
-        sender.setTTL(ttl);
-        await sent(sender, payload, port, address);
+  addonTest(
+    'kernel features',
+    `the kernel decides as its program says, and as the language means: ${type}`,
+    async () => {
+      await using sockets = new Sockets();
+      const socket = sockets.make(type);
+      const port = await bound(socket);
+      const address = socket.address().address;
+      const inbox = new Inbox(socket);
+      const sender = sockets.makePeer(type);
+      const sport = await bound(sender);
+      const host = type === 'udp4' ? [127, 0, 0, 1] : [...new Array(15).fill(0), 1];
+      const fields = { version: type === 'udp4' ? 4 : 6, src: host, dst: host, sport, dport: port, tos: 0 } as const;
+      // Checksums, IPv4's id and IPv6's flow label are what the kernel likes.
+      const known = expressions(false).filter(({ text }) => !/(ip6?|udp)\[/.test(text));
+      for (const [index, { text, holds }] of fc.sample(known, 60).entries()) {
+        const packets = Array.from({ length: 8 }, (_, i): PacketFields => {
+          const payload = Buffer.from(Array.from({ length: i }, (_, k) => (index + k * i) & 3));
+          return { ...fields, ttl: [1, 64, 255][i % 3], payload };
+        });
+        const filter = compileFilter(text, type);
+        if (index % 2 === 0) socket.filter(text);
+        else socket.filter(filter);
+        for (const { ttl, payload } of packets) {
+          sender.setTTL(ttl);
+          await sent(sender, payload, port, address);
+        }
+        socket.filter(null);
+        await sent(sender, 'the last one', port, address);
+        await waitFor(() => inbox.texts.includes('the last one'));
+        const expected = packets.filter(holds).map(({ payload }) => Buffer.from(payload).toString('hex'));
+        const got = inbox.all.splice(0).slice(0, -1);
+        assert.deepEqual(
+          got.map(({ data }) => data.toString('hex')),
+          expected,
+          text,
+        );
+        for (const packet of packets) assert.equal(run(filter, packetOf(packet)) !== 0, holds(packet), text);
       }
-      socket.filter(null);
-      await sent(sender, 'the last one', port, address);
-      await waitFor(() => inbox.texts.includes('the last one'));
-      const expected = packets.filter(holds).map(({ payload }) => Buffer.from(payload).toString('hex'));
-      const got = inbox.all.splice(0).slice(0, -1);
-      assert.deepEqual(
-        got.map(({ data }) => data.toString('hex')),
-        expected,
-        text,
-      );
-      for (const packet of packets) assert.equal(run(filter, packetOf(packet)) !== 0, holds(packet), text);
-    }
-  });
+    },
+  );
 }
 
 /** Sends `texts` as one super-datagram, where the kernel has that. */
@@ -465,7 +473,17 @@ addonTest('kernel features', 'instructions that are refused are those that the k
     code: fc.oneof(fc.constantFrom(...codes, ...more), fc.nat(0xffff)),
     jt: fc.nat(3),
     jf: fc.nat(3),
-    k: fc.constantFrom(0, 1, 2, 15, 16, 31, 32, 0xffff_ffff, ...[0, 1, 4, 40, 60, 62, 64].map((at) => 0xffff_f000 + at)),
+    k: fc.constantFrom(
+      0,
+      1,
+      2,
+      15,
+      16,
+      31,
+      32,
+      0xffff_ffff,
+      ...[0, 1, 4, 40, 60, 62, 64].map((at) => 0xffff_f000 + at),
+    ),
   });
   const verdicts = [0, 0];
   for (const body of fc.sample(fc.array(instruction, { maxLength: 6 }), 4000)) {

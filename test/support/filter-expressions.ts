@@ -101,7 +101,10 @@ function calculated(operator: string, left: Term, right: Term): Term {
   };
 }
 
-const number = (value: number): Term => ({ text: value > 9 ? `0x${value.toString(16)}` : `${value}`, value: () => value });
+const number = (value: number): Term => ({
+  text: value > 9 ? `0x${value.toString(16)}` : `${value}`,
+  value: () => value,
+});
 const numbers = fc.oneof(fc.nat(4), fc.constantFrom(31, 53, 64, 184, 5353, 0xc000_0201, 0xffff_ffff)).map(number);
 const nonZero = fc.integer({ min: 1, max: 9 }).map(number);
 
@@ -112,14 +115,18 @@ export function terms(plain: boolean): fc.Arbitrary<Term> {
   const fixed = fc
     .tuple(fc.constantFrom(...Object.keys(offsets)), fc.nat(64), size)
     .map(([base, at, bytes]) => bytesTerm(base, number(at % (offsets[base] + 1)), bytes));
-  const quantity = fc.constantFrom(...(plain ? ['len'] : Object.keys(quantities))).map((text): Term => ({ text, value: quantities[text] }));
+  const quantity = fc
+    .constantFrom(...(plain ? ['len'] : Object.keys(quantities)))
+    .map((text): Term => ({ text, value: quantities[text] }));
   const { term } = fc.letrec<{ term: Term }>((tie) => ({
     term: fc.oneof(
       { maxDepth: 4, depthSize: 'small' },
       numbers,
       quantity,
       fixed,
-      fc.tuple(fc.constantFrom('+', '-', '*', '&', '|', '^'), tie('term'), tie('term')).map((args) => calculated(...args)),
+      fc
+        .tuple(fc.constantFrom('+', '-', '*', '&', '|', '^'), tie('term'), tie('term'))
+        .map((args) => calculated(...args)),
       fc.tuple(fc.constantFrom('/', '%', '<<', '>>'), tie('term'), nonZero).map((args) => calculated(...args)),
       ...(plain
         ? []
@@ -240,7 +247,10 @@ export function expressions(plain: boolean): fc.Arbitrary<Expression> {
       fc
         .tuple(
           tie('expression'),
-          fc.array(fc.tuple(fc.constantFrom('and', 'or', '&&', '||'), tie('expression')), { minLength: 1, maxLength: 4 }),
+          fc.array(fc.tuple(fc.constantFrom('and', 'or', '&&', '||'), tie('expression')), {
+            minLength: 1,
+            maxLength: 4,
+          }),
         )
         .map(([first, rest]) => chained(first, rest)),
     ),

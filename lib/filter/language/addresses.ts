@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { Problem } from './problem.js';
 import type { Token } from './tokens.js';
-import { valueOf, type Words } from './words.js';
+import { numberOf, type Words } from './words.js';
 
 /** The first `bits` bits are those of `words`, 32 each: one of them is IPv4, four are IPv6. */
 export interface Network {
@@ -71,7 +71,7 @@ function partialNetwork(token: Token): Network {
   const octets = token.text.split('.');
   if (octets.length > 3) throw new Problem(token.at, `'${token.text}' is no IP address`);
   let word = 0;
-  for (const octet of octets) word = word * 256 + valueOf({ ...token, text: octet, value: Number(octet) }, 'it', 255);
+  for (const octet of octets) word = word * 256 + numberOf({ ...token, text: octet, value: Number(octet) }, 'it', 255);
   return { version: 4, words: [(word << (32 - 8 * octets.length)) >>> 0], bits: 8 * octets.length };
 }
 

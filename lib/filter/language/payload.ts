@@ -34,7 +34,7 @@ const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', '0': '\0', 
 /** In UTF-8; \xNN is a byte. */
 function bytesOfText(text: string, at: number): Uint8Array {
   const parts: Buffer[] = [];
-  for (const { 0: part, index } of text.matchAll(/\\x[0-9a-fA-F]{2}|\\[^]|[^\\]+/g)) {
+  for (const { 0: part, index } of text.matchAll(/\\x[0-9a-fA-F]{2}|\\[\s\S]|[^\\]+/g)) {
     if (part[0] !== '\\') parts.push(Buffer.from(part));
     else if (part.length === 4) parts.push(Buffer.from(part.slice(2), 'hex'));
     else if (ESCAPES[part[1]] !== undefined) parts.push(Buffer.from(ESCAPES[part[1]]));

@@ -1,7 +1,7 @@
 // Arithmetic, and what of a datagram it is about.
 import { Problem } from './problem.js';
 import type { ArithmeticOperator, Base, Quantity, Relation, Term } from './syntax.js';
-import { valueOf, type Words } from './words.js';
+import { numberOf, type Words } from './words.js';
 
 export const NUMBER_MAX = 0xffff_ffff;
 
@@ -76,7 +76,7 @@ function parseFactor(words: Words): Term {
       words.expect(')');
       return inner;
     }
-    if (token.kind === 'number') return { kind: 'number', value: valueOf(words.take(), 'a number', NUMBER_MAX) };
+    if (token.kind === 'number') return { kind: 'number', value: numberOf(words.take(), 'a number', NUMBER_MAX) };
     if (words.is(BASES) && words.is(['['], 1)) return parseBytes(words);
     if (words.is(['payload']) && words.is(['len'], 1)) {
       words.take();

@@ -123,15 +123,15 @@ function payloadTest(bytes: Uint8Array, whole: boolean): Test {
 }
 
 function relationTest({ relation, left, right }: Extract<Condition, { kind: 'relation' }>, version: Version): Test {
-  const one = valueOf(left, version);
-  const other = valueOf(right, version);
+  const one = reckoned(left, version);
+  const other = reckoned(right, version);
   if (one === undefined || other === undefined) return no;
   if (one.kind !== 'number' || other.kind !== 'number') return compare(relation, one, other);
   return holds(relation, one.value, other.value) ? yes : no;
 }
 
 /** Undefined: packets of that version have no such value. */
-function valueOf(term: Term, version: Version): Value | undefined {
+function reckoned(term: Term, version: Version): Value | undefined {
   switch (term.kind) {
     case 'number':
       return term;
@@ -140,8 +140,8 @@ function valueOf(term: Term, version: Version): Value | undefined {
     case 'bytes':
       return bytesValue(term, version);
     case 'arithmetic': {
-      const left = valueOf(term.left, version);
-      const right = valueOf(term.right, version);
+      const left = reckoned(term.left, version);
+      const right = reckoned(term.right, version);
       if (left === undefined || right === undefined) return undefined;
       if (left.kind === 'number' && right.kind === 'number') {
         return number(calculate(term.operator, left.value, right.value));
@@ -168,7 +168,7 @@ function quantity(which: Quantity, version: Version): Value {
 }
 
 function bytesValue({ base, index, size }: Extract<Term, { kind: 'bytes' }>, version: Version): Value | undefined {
-  const at = valueOf(index, version);
+  const at = reckoned(index, version);
   if (at === undefined) return undefined;
   if (base === 'ip' || base === 'ip6') {
     if (version !== (base === 'ip' ? 4 : 6)) return undefined;

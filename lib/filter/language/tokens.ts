@@ -24,7 +24,7 @@ const NUMBER = /0[xX][0-9a-fA-F]*|\d+/y;
 // Whether it is an address says isIP(): udp[0:2] has digits and a colon, too.
 const ADDRESS = /[0-9a-fA-F:]*[:.][0-9a-fA-F:.]*/y;
 const DOTTED = /\d+(?:\.\d+)+/y;
-const TEXT = /"(?:[^"\\]|\\[^])*"/y;
+const TEXT = /"(?:[^"\\]|\\[\s\S])*"/y;
 const OPERATOR = /&&|\|\||==|!=|>=|<=|<<|>>|[!=<>&|^+\-*/%()[\]:]/y;
 
 export function tokensOf(expression: string): Token[] {

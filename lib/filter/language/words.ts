@@ -43,7 +43,7 @@ export class Words {
   number(what: string, max: number): number {
     const token = this.peek();
     if (token.kind !== 'number') this.fail(`${what} is expected`);
-    return valueOf(this.take(), what, max);
+    return numberOf(this.take(), what, max);
   }
 
   /** Where it is, to come back to. */
@@ -73,7 +73,7 @@ export class Words {
 }
 
 /** A number's value, where it can be meant in one way only. */
-export function valueOf({ text, value, at }: Token, what: string, max: number): number {
+export function numberOf({ text, value, at }: Token, what: string, max: number): number {
   if (/^0\d/.test(text)) throw new Problem(at, `'${text}' could be octal: a number begins with 1 to 9, or 0x`);
   if (/^0[xX]$/.test(text)) throw new Problem(at, 'digits are expected behind 0x');
   if (value > max) throw new Problem(at, `${what} is at most ${max}, not ${text}`);
