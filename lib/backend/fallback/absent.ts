@@ -10,6 +10,10 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  setFilter(): number {
+    return ENOTSUP;
+  }
+
   getPathMtu(): number {
     return ENOTSUP;
   }

@@ -249,11 +249,6 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
     return this.#of(id, ({ socket }) => options.getOption(socket, option));
   }
 
-  // Programs learn it before: lib/socket/filtering.ts.
-  setFilter(id: number): number {
-    return this.#of(id, () => ENOPROTOOPT);
-  }
-
   changeMembership(id: number, membership: options.Membership): number {
     return this.#of(id, ({ socket }) => options.changeMembership(socket, membership));
   }
