@@ -367,6 +367,34 @@ for (const options of [{}, { thread: 'dedicated' }] as Partial<SocketOptions>[])
   });
 }
 
+for (const event of ['message', 'batch'] as const) {
+  addonTest('kernel features', `a '${event}' listener sets a filter while more waits behind it`, async () => {
+    await using sockets = new Sockets();
+    const socket = sockets.make();
+    await bound(socket);
+    const sender = sockets.make();
+    await bound(sender);
+    const texts: string[] = [];
+    const hear = (text: string) => {
+      texts.push(text);
+      if (text !== '1010' && text !== '1110') return;
+      for (let more = 0; more < 4; more++) joined(sender, numbered(Number(text) - 1000 + 90 + more * 20, 20), socket);
+      socket.filter(text === '1010' ? 'payload len = 4' : 'payload[3] != 0x35');
+    };
+    if (event === 'message') socket.on('message', (data) => hear(String(data)));
+    else socket.on('batch', (batch) => batch.length > 0 && [...batch].forEach(({ data }) => void hear(String(data))));
+    for (let round = 0; round < 5; round++) joined(sender, numbered(round * 20, 20), socket);
+    await waitFor(() => texts.includes('1279'));
+    const expected = [...numbered(0, 180), ...numbered(200, 80)];
+    assert.deepEqual(
+      texts.filter((text) => !text.endsWith('5')),
+      expected.filter((text) => !text.endsWith('5')),
+    );
+    const fives = texts.filter((text) => text.endsWith('5'));
+    assert.deepEqual(fives, expected.filter((text) => text.endsWith('5')).slice(0, fives.length));
+  });
+}
+
 addonTest('kernel features', 'a filter that the kernel has no memory for leaves the one before', async () => {
   await using sockets = new Sockets();
   const socket = sockets.make();

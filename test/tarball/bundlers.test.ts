@@ -79,6 +79,18 @@ for (const format of ['esm', 'cjs']) {
   });
 }
 
+for (const format of ['esm', 'cjs']) {
+  test(`esbuild, ${format}: filters come along`, async () => {
+    using consumer = await installed();
+    const program = "import { compileFilter } from 'ksocket'; console.log(compileFilter('port 53', 'udp4').length);";
+    consumer.write('filter.mjs', program);
+    const out = format === 'esm' ? 'app.mjs' : 'app.cjs';
+    const args = ['filter.mjs', '--bundle', '--platform=node', `--format=${format}`, `--outfile=out/${out}`];
+    await consumer.runWell(esbuild(), [...args, '--loader:.node=file', '--log-level=error']);
+    assert.equal(await run(consumer, join(deploy(consumer, 'out'), out)), '6\n');
+  });
+}
+
 test('esbuild, cjs, --loader:.node=copy', async () => {
   using consumer = await installed();
   const args = ['receive.mjs', '--bundle', '--platform=node', '--outfile=out/app.cjs', '--log-level=error'];
