@@ -18,7 +18,8 @@ const MTU_DISCOVER: Record<MtuDiscover, number> = { dont: 0, want: 1, do: 2, pro
  */
 export type MtuDiscover = 'dont' | 'want' | 'do' | 'probe' | 'interface' | 'omit';
 
-/** What the kernel is told of a socket before it is bound (docs/socket-options.md). */
+/** What the kernel refuses is an error of bind(), with `syscall` `'setsockopt'` and what is needed in its message
+ * (docs/socket-options.md); `features()` tells before. Without the addon createSocket() throws ERR_KSOCKET_NEEDS_ADDON. */
 export interface SettingOptions {
   /** SO_BINDTODEVICE, socket(7): send and receive through this interface only, by its name. Before Linux 5.7 it needs
    * CAP_NET_RAW. */

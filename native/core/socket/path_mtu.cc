@@ -62,6 +62,7 @@ int make_alike(int fd, uint8_t family, Fd* out) {
   for (Place place : kOfTheRouteV4) copy_place(fd, out->get(), place);
   if (family == 6) {
     for (Place place : kOfTheRouteV6) copy_place(fd, out->get(), place);
+    if (int error = copy_option(fd, out->get(), family, SocketOption::ipv6_only)) return error;
   }
   set_option(out->get(), family, SocketOption::broadcast, 1);  // or it connects to none
   return copy_source(fd, out->get());

@@ -52,5 +52,22 @@ TEST(PathMtu, says_why_there_is_no_way) {
   EXPECT_EQ(path_mtu(-1, 4, address(4, "127.0.0.1")), -EBADF);
 }
 
+TEST(PathMtu, is_of_no_IPv4_address_where_the_socket_sends_to_none) {
+  if (!test::has_ipv6()) GTEST_FAIL() << "there is no IPv6";
+  Fd fd;
+  ASSERT_EQ(open_udp(6, &fd), 0);
+  ASSERT_EQ(set_option(fd.get(), 6, SocketOption::ipv6_only, 1), 0);
+  EXPECT_EQ(path_mtu(fd.get(), 6, address(6, "::1")), 65536);
+  EXPECT_EQ(path_mtu(fd.get(), 6, address(6, "::ffff:127.0.0.1")), -ENETUNREACH);
+}
+
+TEST(PathMtu, is_had_of_broadcast_and_multicast_addresses) {
+  Fd fd;
+  ASSERT_EQ(open_udp(4, &fd), 0);
+  EXPECT_EQ(path_mtu(fd.get(), 4, address(4, "127.255.255.255")), 65535);
+  ASSERT_EQ(bind_socket(fd.get(), address(4, "127.0.0.1")), 0);
+  EXPECT_GT(path_mtu(fd.get(), 4, address(4, "224.0.0.114")), 0);
+}
+
 }  // namespace
 }  // namespace ksocket
