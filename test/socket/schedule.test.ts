@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, createSocket, type SocketOptions } from 'ksocket';
 import { runProgram } from '../support/child.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
-import { held, heldAtRest } from '../support/process.js';
+import { heldAtRest, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -145,8 +145,7 @@ test('processors that are not there are an error of bind() and start(), and noth
   const server = createServer({ address: '127.0.0.1', port: 0, cpus: [8190, 8191] });
   await assert.rejects(server.start(), told);
   assert.equal(server.running, false);
-  await heldAtRest();
-  assert.deepEqual(held(), before);
+  await untilHeldIs(before);
 });
 
 async function askForPriority() {

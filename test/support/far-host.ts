@@ -40,6 +40,10 @@ const setup = [
   // Who pretends to be one of these is answered.
   'ip -n far route add 192.0.2.0/24 via 10.7.0.1',
   'ip -n far -6 route add 2001:db8::/64 via fd07::1',
+  // Until the kernel has noticed that a link is up it drops what is sent there.
+  ...['ip', 'ip -n far', 'ip -n beyond'].map(
+    (ip) => `while ${ip} -o link show type veth | grep -qv 'state UP'; do sleep 0.02; done`,
+  ),
 ].join(' && ');
 
 /** What a program stands behind to run in `here`. */
