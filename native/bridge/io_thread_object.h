@@ -47,7 +47,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value ref(const Napi::CallbackInfo& info);
   Napi::Value unref(const Napi::CallbackInfo& info);
 
-  // socket_calls.cc: one socket's life and properties.
+  // open_calls.cc: how a socket gets its descriptor; socket_calls.cc: its life and properties.
   Napi::Value open(const Napi::CallbackInfo& info);
   Napi::Value open_at(const Napi::CallbackInfo& info);
   Napi::Value adopt(const Napi::CallbackInfo& info);
