@@ -83,8 +83,12 @@ addonTest('kernel features', 'set before bind() a filter holds from the first da
   ]) {
     await using sockets = new Sockets();
     const port = await unusedPort();
-    const sender = sockets.makePeer();
+    const sender = dgram.createSocket('udp4');
     let going = true;
+    sockets.onEnd(async () => {
+      going = false;
+      await closed(sender);
+    });
     const flood = () => {
       for (let i = 0; going && i < 20; i++) sender.send('no', port, '127.0.0.1');
       if (going) setImmediate(flood);
@@ -103,7 +107,6 @@ addonTest('kernel features', 'set before bind() a filter holds from the first da
       assert.deepEqual([...new Set(inbox.texts)], ['yes']);
       await closed(socket);
     }
-    going = false;
   }
 });
 
@@ -192,9 +195,13 @@ addonTest('kernel features', 'that there is no filter can be locked, too', async
 addonTest('kernel features', 'a socket with a locked filter closes, also in a flood', async () => {
   await using sockets = new Sockets();
   const port = await unusedPort();
-  const sender = sockets.make();
+  const sender = createSocket('udp4');
   await bound(sender);
   let going = true;
+  sockets.onEnd(async () => {
+    going = false;
+    await closed(sender);
+  });
   const list = Array.from({ length: 512 }, () => Buffer.from('x'));
   const flood = () => {
     if (!going) return;
@@ -210,9 +217,8 @@ addonTest('kernel features', 'a socket with a locked filter closes, also in a fl
     sender.sendMany(list, { port, address: '127.0.0.1' });
     await closed(socket);
     const { rxDatagrams, rxCloseDrops } = socket.stats();
-    assert.ok(rxDatagrams > 0 && rxCloseDrops >= 0);
+    assert.ok(rxDatagrams > rxCloseDrops, `${rxDatagrams} of which ${rxCloseDrops} were given up`);
   }
-  going = false;
 });
 
 addonTest('kernel features', 'instructions of one’s own: how many bytes they return is what is kept', async () => {

@@ -40,5 +40,28 @@ TEST(RxTurn, leaves_what_waits_to_others_who_have_the_socket) {
   EXPECT_EQ(rig.counters[Counter::rx_close_drops], 0u);
 }
 
+// More comes as fast as it is read.
+class EndlessEngine : public test::FakeEngine {
+ public:
+  int receive(int fd, std::span<Message> messages) override {
+    for (size_t i = 0; i < messages.size(); i++) {
+      arrive(fd, {"x", test::address_of("127.0.0.1", 1000), 0, {}, 0});
+    }
+    return FakeEngine::receive(fd, messages);
+  }
+};
+
+TEST(RxTurn, closes_in_a_flood_that_cannot_be_stopped) {
+  RxRig rig;
+  EndlessEngine engine;
+  RxTurn turn(engine, rig.ring, rig.peers, rig.flush, rig.thread_counters);
+  ASSERT_NE(stop_arrivals(rig.fd()), 0);
+  turn.discard(rig.endpoint);
+  uint64_t dropped = rig.counters[Counter::rx_close_drops];
+  EXPECT_EQ(dropped % RxBatch::kSlots, 0u);
+  EXPECT_GE(dropped, 4u << 20 >> 8) << "all of a large buffer";
+  EXPECT_EQ(rig.counters[Counter::rx_datagrams], dropped);
+}
+
 }  // namespace
 }  // namespace ksocket
