@@ -7,6 +7,7 @@ import { validateBoolean, validateObject } from '../base/validate.js';
 import { encodeFilter } from '../filter/compile.js';
 import type { Place } from './place.js';
 
+/** How a filter is set. */
 export interface FilterOptions {
   /** SO_LOCK_FILTER: for as long as the socket lives nobody can change its filter any more, or take it away. */
   lock?: boolean;
