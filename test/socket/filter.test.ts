@@ -373,6 +373,60 @@ for (const options of [{}, { thread: 'dedicated' }] as Partial<SocketOptions>[])
   });
 }
 
+addonTest(
+  'kernel features',
+  'a filter comes with the room for what waits before it, where the ring is full',
+  async () => {
+    await using sockets = new Sockets();
+    const socket = sockets.make({ type: 'udp4', ringBytes: 256 * 1024 });
+    await bound(socket);
+    const inbox = new Inbox(socket);
+    const sender = sockets.make();
+    await bound(sender);
+    const text = (number: number) => String(number).padEnd(1000, '.');
+    let next = 1000;
+    const burst = () =>
+      joined(
+        sender,
+        Array.from({ length: 50 }, () => text(next++)),
+        socket,
+      );
+    for (let round = 0; round < 4; round++) {
+      burst();
+      await inbox.take((round + 1) * 50);
+    }
+    // While the event loop is here the ring fills, and then the kernel's buffer.
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    while (socket.stats().rxPauses === 0) {
+      burst();
+      Atomics.wait(pause, 0, 0, 1);
+    }
+    burst();
+    socket.filter('payload len = 4 and payload[3] = 0x37');
+    joined(sender, numbered(0, 20), socket); // before there is room: dropped, or judged one by one
+    await waitFor(
+      async () => {
+        joined(sender, [...numbered(500, 20), 'end7'], socket);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        return inbox.texts.includes('end7');
+      },
+      () => `${inbox.all.length} datagrams`,
+    );
+    const long = inbox.texts.filter((each) => each.length !== 4);
+    assert.deepEqual(
+      long,
+      Array.from({ length: long.length }, (_, i) => text(1000 + i)),
+      'each alone, in order',
+    );
+    assert.ok(long.length > 200);
+    const short = inbox.texts.filter((each) => each.length === 4);
+    assert.deepEqual(
+      [...new Set(short)].sort(),
+      ['1507', '1517', 'end7', ...(short.includes('1007') ? ['1007', '1017'] : [])].sort(),
+    );
+  },
+);
+
 for (const event of ['message', 'batch'] as const) {
   addonTest('kernel features', `a '${event}' listener sets a filter while more waits behind it`, async () => {
     await using sockets = new Sockets();

@@ -47,7 +47,7 @@ int EndpointFilter::set(int fd, uint8_t family, Wanted wanted) {
   return 0;
 }
 
-int EndpointFilter::on_drained(int fd, uint8_t family) {
+int EndpointFilter::after_turn(int fd, uint8_t family) {
   if (!waiting_ || !is_empty(fd)) return 0;
   std::unique_ptr<Wanted> wanted = std::move(waiting_);
   set_option(fd, family, SocketOption::gro, 0);

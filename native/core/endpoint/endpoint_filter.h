@@ -26,8 +26,8 @@ class EndpointFilter {
   int set(int fd, uint8_t family, Wanted wanted);
   // Has what waits in the receive buffer to be read first?
   bool waits() const { return waiting_ != nullptr; }
-  // The kernel had no more. The filter is set if that is so. 0 or -errno: there is none then.
-  int on_drained(int fd, uint8_t family);
+  // Something may have been read: the filter is set if nothing is left. 0 or -errno: there is none then.
+  int after_turn(int fd, uint8_t family);
 
   // May the kernel join datagrams?
   bool may_join() const { return !single_; }

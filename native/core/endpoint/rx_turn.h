@@ -30,13 +30,14 @@ class RxTurn {
       : engine_(engine), ring_(ring), peers_(peers), flush_(flush), thread_counters_(thread_counters) {}
 
   // `told`: the kernel has said that there is something, so that it is strange if there is nothing. `most`
-  // messages. The caller holds endpoint.rx_mutex. A filter that waits for it is set once nothing is left;
-  // what became of that is in `filter_error`.
+  // messages. The caller holds endpoint.rx_mutex. A filter that waits for it is set once nothing is left in
+  // the kernel; what became of that is in `filter_error`.
   Outcome receive(Endpoint& endpoint, bool told = true, uint32_t most = RxBatch::kSlots,
                   int* filter_error = nullptr) {
     Outcome outcome = receive_batch(endpoint, told, most);
-    if (outcome == Outcome::drained && endpoint.filter.waits()) {
-      int error = endpoint.filter.on_drained(endpoint.fd.get(), endpoint.family);
+    // Whatever it was: nothing more arrives, so there may be no turn that finds nothing.
+    if (endpoint.filter.waits()) {
+      int error = endpoint.filter.after_turn(endpoint.fd.get(), endpoint.family);
       if (filter_error != nullptr) *filter_error = error;
     }
     return outcome;

@@ -13,7 +13,7 @@ int IoThread::set_filter(Endpoint& endpoint, EndpointFilter::Wanted wanted) {
   if (int error = endpoint.filter.set(endpoint.fd.get(), endpoint.family, std::move(wanted))) return error;
   endpoint.batches = 0;  // UDP_GRO comes again with traffic, if it may
   int error = 0;
-  // Where the ring has no room now, the next turn that reads everything sets it.
+  // Where the ring has no room now, a later turn, which reads the rest, sets it.
   while (endpoint.filter.waits() &&
          turn_.receive(endpoint, false, RxBatch::kSlots, &error) == RxTurn::Outcome::more) {
   }

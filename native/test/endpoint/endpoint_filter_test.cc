@@ -89,12 +89,12 @@ TEST_F(EndpointFilterTest, waits_until_joined_datagrams_are_read_and_nothing_arr
   EXPECT_TRUE(filter.waits());
   EXPECT_FALSE(filter.may_join());
   say("aa");
-  EXPECT_EQ(filter.on_drained(fd(), 4), 0);
+  EXPECT_EQ(filter.after_turn(fd(), 4), 0);
   EXPECT_TRUE(filter.waits()) << "something is there to be read";
   EXPECT_TRUE(joins()) << "and has to be told apart";
   EXPECT_EQ(hear(), "bbbb");
   EXPECT_EQ(hear(), "");
-  EXPECT_EQ(filter.on_drained(fd(), 4), 0);
+  EXPECT_EQ(filter.after_turn(fd(), 4), 0);
   EXPECT_FALSE(filter.waits());
   EXPECT_FALSE(joins());
   say("aabbaa", 2);
@@ -135,7 +135,7 @@ TEST_F(EndpointFilterTest, what_the_kernel_refuses_changes_nothing) {
 TEST_F(EndpointFilterTest, is_locked_once_it_is_set) {
   join(true);
   ASSERT_EQ(set(begins_with('a'), false, true), 0);
-  EXPECT_EQ(filter.on_drained(fd(), 4), 0);
+  EXPECT_EQ(filter.after_turn(fd(), 4), 0);
   for (bool joined : {false, true}) {
     join(joined);
     EXPECT_EQ(set(begins_with('b')), -EPERM);
