@@ -100,7 +100,7 @@ test('the language of filters is loaded with the first filter: until then its fi
       return stdout.trim();
     };
     assert.equal(await say(), '6');
-    rmSync(join(place, 'dist/shared/language/index.js'));
+    rmSync(join(place, 'dist/shared/language/index.cjs'));
     assert.equal(await say(), 'MODULE_NOT_FOUND');
   } finally {
     rmSync(project, { recursive: true });
