@@ -120,7 +120,7 @@ export class IoThread {
     if (this.#hasPacketInfos || this.#native.lendPacketInfos === undefined) return;
     const memory = new Uint8Array(new SharedArrayBuffer(packetInfoBytes(this.#slots)));
     this.#native.lendPacketInfos(memory);
-    this.#receiver.usePacketInfos(new PacketInfos(memory));
+    this.#receiver.records.usePacketInfos(new PacketInfos(memory));
     this.#hasPacketInfos = true;
   }
 

@@ -130,6 +130,28 @@ export const metadataKinds: readonly MetadataKind[] = [
   },
 ];
 
+// An object as any other, of which V8 keeps inside what is added to it: it learns that of what a constructor makes.
+const Described = function (this: Record<string, unknown>, plain: Readonly<Record<string, unknown>>): void {
+  this.address = plain.address;
+  this.family = plain.family;
+  this.port = plain.port;
+  this.size = plain.size;
+} as unknown as { new (plain: object): object; prototype: object };
+Described.prototype = Object.prototype;
+
+/** `plain` with all that the kernel says of the record at `at`.
+ * @internal */
+export function describe<Plain extends object>(
+  kinds: readonly MetadataKind[],
+  records: ReceivedRecords,
+  at: number,
+  plain: Plain,
+): Plain & Metadata {
+  const out = new Described(plain) as Plain & Metadata;
+  for (const kind of kinds) kind.read(records, at, out);
+  return out;
+}
+
 function flagsOf(options: MetadataOptions, name: keyof MetadataOptions, flag: number): number {
   const wish = options[name];
   if (wish === undefined || wish === false) return 0;

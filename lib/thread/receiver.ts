@@ -1,11 +1,11 @@
-// The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other): wakes up, reads records, hands
-// each to its socket.
+// The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other).
 import type { OnLone, ThreadMemory } from '../backend/contract.js';
 import { C_BASE, C_CROWDING, C_HEAD, C_WAKE_PENDING, KIND_DATAGRAM, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
 import { Batch } from './batch.js';
 import { type Endpoint, isPlain, type RemoteInfo, type TakesBatches, wantsBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
+import { describe } from './metadata.js';
 import { notify } from './notices.js';
 import { OwnedPayloads } from './payloads.js';
 import { ReceivedRecords } from './records.js';
@@ -29,7 +29,7 @@ export interface ReceiverTools {
 
 export class Receiver implements Waiter {
   readonly #control: Int32Array;
-  readonly #records: ReceivedRecords;
+  readonly records: ReceivedRecords;
   readonly #payloads: OwnedPayloads;
   readonly #arena: Uint8Array;
   #batch: Batch | undefined; // made for the first who wants one
@@ -48,8 +48,8 @@ export class Receiver implements Waiter {
   /** `endpoints`: by slot, shared with the thread's owner. */
   constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], tools: ReceiverTools) {
     this.#control = memory.control;
-    this.#records = new ReceivedRecords(memory.descriptors);
-    this.#payloads = new OwnedPayloads(this.#records, memory.arena);
+    this.records = new ReceivedRecords(memory.descriptors);
+    this.#payloads = new OwnedPayloads(this.records, memory.arena);
     this.#arena = memory.arena;
     this.#endpoints = endpoints;
     this.#tools = tools;
@@ -99,8 +99,6 @@ export class Receiver implements Waiter {
     return true;
   };
 
-  usePacketInfos: ReceivedRecords['usePacketInfos'] = (infos) => this.#records.usePacketInfos(infos);
-
   /** No drain comes after this. */
   stop(): void {
     forget(this);
@@ -108,7 +106,7 @@ export class Receiver implements Waiter {
 
   /** Datagrams of this socket that were not handed out yet. */
   waiting(id: number): number {
-    const records = this.#records;
+    const records = this.records;
     const head = Atomics.load(this.#control, C_HEAD >> 2);
     const base = this.#control[C_BASE >> 2];
     let count = 0;
@@ -195,13 +193,13 @@ export class Receiver implements Waiter {
   // The record at #tail. False when the time was up within it.
   #nextInOrder(head: number, base: number): boolean {
     const n = this.#tail;
-    const at = this.#records.at(n, base);
-    const endpoint = this.#endpointOf(this.#records.socketId(at));
+    const at = this.records.at(n, base);
+    const endpoint = this.#endpointOf(this.records.socketId(at));
     if (endpoint === undefined) {
       this.#next(1);
-    } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
+    } else if (this.records.kind(at) !== KIND_DATAGRAM) {
       this.#next(1);
-      notify(this.#records, at, endpoint, this.#arena);
+      notify(this.records, at, endpoint, this.#arena);
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#next(this.#fill(batch, endpoint.id, head, base));
@@ -213,14 +211,14 @@ export class Receiver implements Waiter {
   }
 
   #open(endpoint: TakesBatches): Batch {
-    this.#batch ??= new Batch(this.#records, this.#arena);
+    this.#batch ??= new Batch(this.records, this.#arena);
     this.#batch.open(endpoint);
     return this.#batch;
   }
 
   // Those of the socket in a row, from #tail on. Returns how many.
   #fill(batch: Batch, id: number, head: number, base: number): number {
-    const records = this.#records;
+    const records = this.records;
     let n = this.#tail;
     let segmentAt = this.#segmentAt;
     for (; n !== head; n = (n + 1) | 0) {
@@ -239,12 +237,12 @@ export class Receiver implements Waiter {
   // ---- while several sockets have more than there is time for
 
   #sort(lanes: Lanes, head: number, base: number): void {
-    const records = this.#records;
+    const records = this.records;
     lanes.rotate(); // the time was up in the turn of the latest
     for (let n = lanes.until; n !== head; n = (n + 1) | 0) lanes.add(n, records.socketId(records.at(n, base)));
     Atomics.store(this.#control, C_CROWDING >> 2, lanes.crowding);
     if (this.#segmentAt === 0) return;
-    lanes.begin(this.#records.socketId(this.#records.at(this.#tail, base)), this.#segmentAt);
+    lanes.begin(this.records.socketId(this.records.at(this.#tail, base)), this.#segmentAt);
     this.#segmentAt = 0;
   }
 
@@ -253,12 +251,12 @@ export class Receiver implements Waiter {
     const lane = lanes.current;
     const endpoint = this.#endpointOf(lane.id);
     const n = lane.records[lane.first];
-    const at = this.#records.at(n, base);
+    const at = this.records.at(n, base);
     if (endpoint === undefined) {
       this.#done(lanes, lane, lane.records.length - lane.first, base);
-    } else if (this.#records.kind(at) !== KIND_DATAGRAM) {
+    } else if (this.records.kind(at) !== KIND_DATAGRAM) {
       this.#done(lanes, lane, 1, base);
-      notify(this.#records, at, endpoint, this.#arena);
+      notify(this.records, at, endpoint, this.#arena);
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
@@ -276,7 +274,7 @@ export class Receiver implements Waiter {
   }
 
   #fillFromLane(batch: Batch, lane: Lane, base: number): number {
-    const records = this.#records;
+    const records = this.records;
     let { first, segmentAt } = lane;
     for (; first < lane.records.length; first++) {
       const at = records.at(lane.records[first], base);
@@ -288,7 +286,7 @@ export class Receiver implements Waiter {
 
   // The next `count` records of the lane are done with, and #tail is the oldest that is not.
   #done(lanes: Lanes, lane: Lane, count: number, base: number): void {
-    const records = this.#records;
+    const records = this.records;
     for (let i = lane.first; i < lane.first + count; i++) records.drop(records.at(lane.records[i], base));
     lanes.done(count);
     while (this.#tail !== lanes.until && records.socketId(records.at(this.#tail, base)) === 0) {
@@ -306,7 +304,7 @@ export class Receiver implements Waiter {
   // The datagrams of the record `n`, the first of its `lane` or, without one, all of them as long as there is time: they
   // have a source in common. The compiler inlines so much of this path and no more, so it is kept short.
   #deliver(endpoint: Endpoint, n: number, head: number, base: number, lane: Lane | undefined): boolean {
-    const records = this.#records;
+    const records = this.records;
     const at = records.at(n, base);
     const length = records.length(at);
     const each = records.segmentSize(at) || length;
@@ -316,14 +314,16 @@ export class Receiver implements Waiter {
     const port = records.port(at);
     const whole = records.truncated(at) ? records.size(at) : undefined;
     const { pooled, metadata } = endpoint;
+    let told: RemoteInfo | undefined; // of the record, and so of each of its datagrams
     let position = lane === undefined ? this.#segmentAt : lane.segmentAt;
     for (;;) {
       const size = Math.min(each, length - position);
       const from = offset + position;
       const data = pooled ? this.#payloads.take(n, from, size, head, base) : this.#payloads.alone(from, size);
-      const rinfo: RemoteInfo = { address, family, port, size: whole ?? size };
+      let rinfo: RemoteInfo = { address, family, port, size: whole ?? size };
       if (metadata !== undefined) {
-        for (const kind of metadata) kind.read(records, at, rinfo);
+        told ??= describe(metadata, records, at, rinfo);
+        rinfo = each >= length ? told : { ...told, size };
       }
       // Before anything can throw: the next drain goes on behind this datagram.
       position += size;
