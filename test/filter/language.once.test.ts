@@ -299,8 +299,9 @@ test('tcpdump means the same by the words that it has', async () => {
   );
   let compared = 0;
   for (const [{ text }, four, six] of cases) {
-    const { status, stdout } = spawnSync('tcpdump', ['-y', 'RAW', '-ddd', '--', text], { encoding: 'utf8' });
-    if (status !== 0) continue; // it refuses what can never be, and some that it cannot optimize
+    // Not optimized (-O): libpcap 1.10 loses the second half of "A or B and ip6 or C and src and dst net D", of IPv6.
+    const { status, stdout } = spawnSync('tcpdump', ['-O', '-y', 'RAW', '-ddd', '--', text], { encoding: 'utf8' });
+    if (status !== 0) continue; // it refuses what can never be
     const theirs = parseDecimal(stdout);
     const ours = compileFilter(text, 'udp6');
     // Bytes of UDP it looks for in IPv4 alone, and forgets the version of IP of all but a term's first bytes (1.10).
