@@ -5,10 +5,12 @@
 //
 // Without --target, for all of them. --repository: where the sources are; GitHub's workflow or git's remote says it otherwise.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import zopfli from '@gfx/zopfli';
 import { binaryOf } from './binary.mjs';
 import { assertSound, inspectBinary } from './inspect.mjs';
 import { findRepository } from './repository.mjs';
@@ -41,7 +43,7 @@ try {
   const { version } = manifest;
   const name = `ksocket-${version}.tgz`;
   const tarball = join(root, name);
-  renameOver(join(work, name), tarball);
+  writeFileSync(tarball, await compress(gunzipSync(readFileSync(join(work, name)))));
   writeFileSync(join(root, `ksocket-${version}.spdx.json`), writeBom(manifest, join(work, 'bom'), tarball));
   console.log(
     `${name}: ${Math.round(statSync(tarball).size / 1000)} kB, for ${targets.map((target) => target.name).join(', ')}`,
@@ -51,12 +53,7 @@ try {
   rmSync(work, { recursive: true });
 }
 
-/** Also from one file system to another. */
-function renameOver(from, to) {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (error.code !== 'EXDEV') throw error;
-    writeFileSync(to, readFileSync(from));
-  }
+/** As npm does it, only longer: a twentieth less to be downloaded by everybody. */
+function compress(tar) {
+  return zopfli.gzipAsync(tar, { numiterations: 5 });
 }

@@ -47,9 +47,16 @@ export function stage(root, directory, { binaries, repository }) {
   return manifest;
 }
 
-/** Maps say which line of which source it is; with the sources in them they were a tenth of the package. */
+/** Maps say which line of which source it is, of what users' programs run; with the sources in them they were a tenth of the
+ * package. */
 function withoutSources(dist) {
   for (const name of readdirSync(dist, { recursive: true }).filter((file) => /\.c?js\.map$/.test(file))) {
+    const script = join(dist, name.slice(0, -'.map'.length));
+    if (/^(cli|monitor|shared\/\w+)\//.test(name)) {
+      rmSync(join(dist, name));
+      writeFileSync(script, readFileSync(script, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'));
+      continue;
+    }
     const { sourcesContent, ...map } = JSON.parse(readFileSync(join(dist, name), 'utf8'));
     writeFileSync(join(dist, name), JSON.stringify(map));
   }

@@ -111,25 +111,29 @@ addonTest('kernel features', 'defaults are of the socket, and give way to what i
   );
 });
 
-// More sources than one flush has places for, while a message's listener sends.
+// More sources than one flush has places for, to several sockets: each has room for what a tick sends it.
 addonTest('kernel features', 'each datagram of a tick comes from the address that it names', async () => {
   await using sockets = new Sockets();
-  const witness = await Witness.make(sockets);
+  const witnesses: Witness[] = [];
+  for (let i = 0; i < 7; i++) witnesses.push(await Witness.make(sockets));
   const sender = sockets.make();
   await bound(sender, '0.0.0.0');
-  const wanted: string[][] = [];
-  for (let round = 0; round < 5; round++) {
-    for (let i = 0; i < 600; i++) {
-      const local = `127.0.${i % 7}.${(i % 200) + 1}`;
-      wanted.push([`${round} ${i}`, local]);
-      sender.send(`${round} ${i}`, { port: witness.port, address, local });
+  const wanted: string[][][] = witnesses.map(() => []);
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 160 * witnesses.length; i++) {
+      const to = i % witnesses.length;
+      const local = `127.0.${i % 5}.${(i % 200) + 1}`;
+      wanted[to].push([`${round} ${i}`, local]);
+      sender.send(`${round} ${i}`, { port: witnesses[to].port, address, local });
     }
-    await witness.take(wanted.length);
+    for (const [i, witness] of witnesses.entries()) await witness.take(wanted[i].length);
   }
-  assert.deepEqual(
-    witness.heard.map(({ text, address: from }) => [text, from]),
-    wanted,
-  );
+  for (const [i, { heard }] of witnesses.entries()) {
+    assert.deepEqual(
+      heard.map(({ text, address: from }) => [text, from]),
+      wanted[i],
+    );
+  }
 });
 
 // close() takes back what the tick has sent; what an event before it has sent keeps its own source.

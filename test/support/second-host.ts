@@ -31,8 +31,11 @@ export const THEIRS = 'theirs0';
 
 const program = fileURLToPath(new URL('../../test/support/second-host.py', import.meta.url));
 
+// Without what the test itself may be preloaded with, a sanitizer.
+const env = { ...process.env, LD_PRELOAD: '' };
+
 export function ip(...args: string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8' });
+  return execFileSync('ip', args, { encoding: 'utf8', env });
 }
 
 export class SecondHost {
@@ -41,7 +44,7 @@ export class SecondHost {
   readonly packets: Packet[] = [];
 
   private constructor() {
-    this.#child = spawn('unshare', ['-n', 'python3', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = spawn('unshare', ['-n', 'python3', program], { stdio: ['pipe', 'pipe', 'inherit'], env });
     const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
     lines.on('line', (line) => {
       const said = JSON.parse(line);
