@@ -53,6 +53,25 @@ bool answers_earlier_datagram(int error) {
          error == ENONET || error == EPROTO;
 }
 
+bool is_queued_error(int error) {
+  // icmp_err_convert, icmpv6_err_convert, and what ipv4_sk_update_pmtu goes with.
+  switch (error) {
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EMSGSIZE:
+    case EACCES:
+    case EPROTO:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool means_unsupported(int error) {
   // seccomp sandboxes answer EPERM or EACCES where an old kernel answers ENOSYS.
   return error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP;

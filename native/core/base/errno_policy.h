@@ -18,6 +18,9 @@ Action on_send_error(int error);
 // Does this errno of a send answer an earlier datagram (an ICMP message came back) and not the one it
 // refused?
 bool answers_earlier_datagram(int error);
+// Is this errno of a call about something that has a place in the queue of errors (IP_RECVERR), or had one?
+// sock_error() hands it to the next call, whichever that is.
+bool is_queued_error(int error);
 // Does this errno of a probe say that the kernel, or the sandbox around us, lacks the call?
 bool means_unsupported(int error);
 // Does this errno of making a socket say that there are too many of something, so that it may go once there

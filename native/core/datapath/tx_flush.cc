@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include "core/base/errno_policy.h"
-#include "core/socket/error_queue.h"
 
 namespace ksocket {
 

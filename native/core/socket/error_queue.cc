@@ -62,23 +62,4 @@ int take_peer_error(int fd, PeerError* out) {
   return 0;
 }
 
-bool is_queued_error(int error) {
-  // icmp_err_convert, icmpv6_err_convert, and what ipv4_sk_update_pmtu goes with.
-  switch (error) {
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case ENONET:
-    case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EMSGSIZE:
-    case EACCES:
-    case EPROTO:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace ksocket

@@ -27,8 +27,4 @@ struct PeerError {
 // The oldest of the queue: 0, or -EAGAIN.
 int take_peer_error(int fd, PeerError* out);
 
-// Is this errno of a call about something that has a place in the queue, or had one? sock_error() hands it to
-// the next call, whichever that is.
-bool is_queued_error(int error);
-
 }  // namespace ksocket
