@@ -1,6 +1,6 @@
 // What is behind a Socket: its states, what reaches it from its thread, and its end. The public face, with the
 // documentation, is socket.ts; binding.ts, connecting.ts, sending.ts and kernel-options.ts say what is done with it.
-import { AsyncResource } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { addAbortListener } from 'node:events';
 import type { BlockList } from 'node:net';
 import { OPEN_RECEIVE_LOCAL } from '../backend/layout.js';
@@ -30,6 +30,10 @@ import { Place } from './place.js';
 import { type Lookup, lookupOf, namesOf } from './resolve.js';
 import { sentListener } from './sent-listener.js';
 import type { Face } from './types.js';
+
+/** Are the stores of AsyncLocalStorage there in a scope that native code opens? Where Node has V8 keep them
+ * (AsyncContextFrame, from Node 24 on) napi_open_callback_scope enters an async context without them. */
+const scopesHaveStores = hasLibuv && '_enable' in AsyncLocalStorage.prototype;
 
 export function isBlocked(list: BlockList, ip: string): boolean {
   return list.check(ip, familyOfAddress(String(ip)).blockListName);
@@ -123,7 +127,7 @@ export class SocketCore
   // Its resource is ours, too: AsyncLocalStorage of Node 20 and 22 keeps its stores there.
   #keepContext(): void {
     const native = this.thread?.native;
-    if (!hasLibuv || native === undefined || !this.receiving) return;
+    if (!scopesHaveStores || native === undefined || !this.receiving) return;
     this.#resource.runInAsyncScope(native.keepContext, native, this.id, this.#resource);
   }
 
