@@ -1,26 +1,48 @@
 // Compiles the addon with a C++ compiler alone, without node-gyp, Python or make: for `ksocket build`, and for the binaries of a
 // release (scripts/package/). What is compiled, and how, is in compile.json, which binding.gyp reads as well.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { brotliDecompressSync } from 'node:zlib';
 
 const native = import.meta.dirname;
 const settings = JSON.parse(readFileSync(join(native, 'compile.json'), 'utf8'));
 
-/** The addon's sources, relative to this directory. */
-export function sources() {
+/** In a published package all sources and headers are in this: a JSON object of their paths and texts. */
+export const ARCHIVE = 'sources.json.br';
+
+function unpack(directory) {
+  const files = JSON.parse(brotliDecompressSync(readFileSync(join(native, ARCHIVE))));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+  return directory;
+}
+
+/** The addon's sources, relative to the directory that they are in. */
+export function sources(directory = native) {
   const found = settings.sources.flatMap((folder) =>
-    readdirSync(join(native, folder), { recursive: true }).map((name) => join(folder, name)),
+    readdirSync(join(directory, folder), { recursive: true }).map((name) => join(folder, name)),
   );
   return ['addon.cc', ...found.filter((name) => name.endsWith('.cc')).sort()];
 }
 
 /** Directories with the headers of Node-API and libuv: in a published package beside the sources, in a checkout those of its
  * dependencies and of the Node that runs. */
-export function headers() {
-  const vendored = join(native, 'vendor');
+export function headers(directory = native) {
+  const vendored = join(directory, 'vendor');
   if (existsSync(vendored)) return [vendored];
   const require = createRequire(import.meta.url);
   const prefix = process.env.npm_config_nodedir ?? dirname(dirname(process.execPath));
@@ -74,20 +96,20 @@ export async function compile({
   const [program, ...first] = compiler;
   mkdirSync(dirname(out), { recursive: true });
   const work = mkdtempSync(join(dirname(out), '.build-'));
-  const includes = ['-I', native, ...headers().flatMap((path) => ['-isystem', path])];
-  const each = [
-    ...[...first, ...flags, '-fPIC', ...settings.cflags, ...settings.cflags_cc],
-    ...settings.defines.map((define) => `-D${define}`),
-    ...includes,
-  ];
   try {
-    const files = [...sources().map((name) => join(native, name)), ...more];
+    const from = existsSync(join(native, ARCHIVE)) ? unpack(join(work, 'native')) : native;
+    const each = [
+      ...[...first, ...flags, '-fPIC', ...settings.cflags, ...settings.cflags_cc],
+      ...settings.defines.map((define) => `-D${define}`),
+      ...['-I', from, ...headers(from).flatMap((path) => ['-isystem', path])],
+    ];
+    const files = [...sources(from).map((name) => join(from, name)), ...more];
     const objects = files.map((_, i) => join(work, `${i}.o`));
     let next = 0;
     let done = 0;
     const worker = async () => {
       for (let i = next++; i < files.length; i = next++) {
-        await run(program, [...each, ...flagsOf(relative(native, files[i])), '-c', files[i], '-o', objects[i]]);
+        await run(program, [...each, ...flagsOf(relative(from, files[i])), '-c', files[i], '-o', objects[i]]);
         onStep(++done, files.length + 1);
       }
     };
@@ -96,7 +118,7 @@ export async function compile({
     const made = join(work, 'ksocket.node');
     // Once loaded it stays: when the worker thread ends that has loaded it, Node closes it, and what would then have to run in its
     // stead at the process's end (atexit(3)) would be gone. Not every toolchain's libraries see to that.
-    const exports = [`-Wl,--version-script=${join(native, 'exports.map')}`, '-Wl,-z,nodelete'];
+    const exports = [`-Wl,--version-script=${join(from, 'exports.map')}`, '-Wl,-z,nodelete'];
     await run(program, [...first, ...flags, '-shared', ...objects, ...exports, ...linking, '-o', made]);
     renameSync(made, out); // whole or not at all
     onStep(++done, files.length + 1);

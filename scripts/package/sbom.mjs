@@ -8,7 +8,7 @@ import { ZIG_VERSION } from './zig.mjs';
 
 const require = createRequire(import.meta.url);
 
-/** In the binaries or, of those in `native/vendor`, beside their sources. */
+/** In the binaries or, of the headers that they are compiled with, in the archive of the sources. */
 function compiledIn() {
   const of = (name) => require(`${name}/package.json`).version;
   return [

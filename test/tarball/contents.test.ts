@@ -3,12 +3,16 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { brotliDecompressSync } from 'node:zlib';
 import { root } from '../support/child.js';
 import { test } from '../support/test.js';
 import { Consumer, tarball, version } from './consumer.js';
 
 const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
 const read = (name: string) => execFileSync('tar', ['-xzOf', tarball, `package/${name}`], { encoding: 'utf8' });
+/** What `ksocket build` compiles: paths and texts. */
+const archive = execFileSync('tar', ['-xzOf', tarball, 'package/native/sources.json.br']);
+const sources = JSON.parse(brotliDecompressSync(archive).toString()) as Record<string, string>;
 const targets = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'linux-arm64-musl'];
 
 test('it has a binary for each target, and is small', () => {
@@ -36,12 +40,12 @@ test('all that is built is in it, and the sources of the addon with the headers 
   for (const folder of ['bridge', 'core', 'engine', 'include']) {
     const all = readdirSync(join(root, 'native', folder), { recursive: true, encoding: 'utf8' });
     for (const file of all.filter((name) => /\.\w+$/.test(name))) {
-      assert.ok(files.includes(`package/native/${folder}/${file}`), file);
+      assert.ok(sources[`${folder}/${file}`], file);
     }
   }
-  for (const file of ['napi.h', 'node_api.h', 'uv.h', 'LICENSES']) {
-    assert.ok(files.includes(`package/native/vendor/${file}`), file);
-  }
+  for (const file of ['napi.h', 'node_api.h', 'uv.h']) assert.ok(sources[`vendor/${file}`], file);
+  assert.ok(files.includes('package/native/include/ksocket_handler.h'));
+  assert.match(read('native/LICENSES'), /node-addon-api[\s\S]*libuv/);
   const stray = files.filter((file) => !/^package\/(dist|native|prebuilds)\/|^package\/[\w.]+$/.test(file));
   assert.deepEqual(stray, []);
 });
@@ -53,6 +57,9 @@ test('nothing in it tells of the machine that it was made on', async () => {
   for (const file of files.filter((name) => !name.endsWith('/'))) {
     const bytes = readFileSync(consumer.path(file));
     for (const place of places) assert.ok(!bytes.includes(place), `${file} has ${place} in it`);
+  }
+  for (const [name, text] of Object.entries(sources)) {
+    for (const place of places) assert.ok(!text.includes(place), `${name} has ${place} in it`);
   }
 });
 
