@@ -1,5 +1,5 @@
 // The binaries that a published package has, and which of them this process can load.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 
 /** In an output of a bundler its `require`, for which it has put the files somewhere: scripts/build-ts.mjs writes that name here. */
 declare const bundlersRequire: (file: string) => unknown;
@@ -68,7 +68,10 @@ export function interpreterOf(file: string): string {
 /** Its C library is musl, whose programs cannot load what was linked for glibc. */
 function isMusl(): boolean {
   try {
-    return interpreterOf('/proc/self/exe').includes('ld-musl');
+    const exe = '/proc/self/exe';
+    const interpreter = interpreterOf(exe);
+    // What has none may be the loader itself, with the program as its argument.
+    return interpreter === '' ? readlinkSync(exe).includes('musl') : interpreter.includes('ld-musl');
   } catch {
     return false; // no /proc, or the permission model forbids to read it
   }

@@ -3,16 +3,15 @@
 //
 //   npm run test:binaries [-- --write]     --write: the table of docs/install.md
 //
-// Node for arm64 comes from npm, its libraries and musl from Debian's packages. There is no Node on musl to be had there: those
-// binaries are loaded by a program of this file, which has stubs for what Node exports.
-import { execFileSync, spawnSync } from 'node:child_process';
+// Node for arm64 comes from npm, its libraries from Debian's packages; what runs on musl is in musl.mjs.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ABI, archOf, run } from './foreign.mjs';
 import { assertSound, inspectBinary } from './inspect.mjs';
+import { loadWithMusl, runWithBun } from './musl.mjs';
 import { TARGETS } from './targets.mjs';
-import { installZig } from './zig.mjs';
 
 const root = dirname(dirname(import.meta.dirname));
 const cache = join(root, 'node_modules/.cache/ksocket-package');
@@ -34,15 +33,6 @@ function check(name, body) {
   }
 }
 
-function run(command, args, options = {}) {
-  return execFileSync(command, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 100_000,
-    ...options,
-  });
-}
-
 const PROGRAM = `
 import { createServer, createSocket } from 'ksocket';
 const server = createServer({ port: 0, address: '127.0.0.1', rules: [{ match: { exact: 'ping' }, action: { reply: 'pong' } }] });
@@ -56,7 +46,6 @@ socket.bind(0, '127.0.0.1', () => socket.sendMany(['ping', server.address().port
 
 /** With Node: "" or the emulator that ran it. */
 function runWithNode(target, emulator) {
-  writeFileSync(join(work, 'program.mjs'), PROGRAM);
   const [command, ...first] = [...emulator, nodeFor(target)];
   const env = { ...process.env, KSOCKET_ENGINE: '' };
   const output = run(command, [...first, join(work, 'program.mjs')], { cwd: work, env });
@@ -64,8 +53,6 @@ function runWithNode(target, emulator) {
   if (arch !== archOf(target)) throw new Error(`it printed ${output}`);
   return `runs on Node ${/\d+/.exec(node)[0]}${emulator.length > 0 ? ', under qemu-user' : ''}`;
 }
-
-const archOf = (target) => /linux-(\w+)/.exec(target.name)[1];
 
 function nodeFor(target) {
   if (archOf(target) === process.arch) return process.execPath;
@@ -77,56 +64,6 @@ function nodeFor(target) {
     run('npm', ['install', '--prefix', prefix, ...options, `${name}@22`], { cwd: dirname(cache) });
   }
   return binary;
-}
-
-const ABI = { x64: 'x86_64', arm64: 'aarch64' };
-
-/** By musl's dynamic loader, into a program that exports what Node would. */
-function loadWithMusl(target, file, emulator) {
-  const arch = ABI[archOf(target)];
-  const wanted = run('readelf', ['-W', '--dyn-syms', file])
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[6] === 'UND' && /^(napi|uv|node)_/.test(fields[7] ?? ''))
-    .map((fields) => fields[7]);
-  const source = [
-    '#include <dlfcn.h>',
-    '#include <stdio.h>',
-    ...wanted.map((name) => `int ${name}(void) { return 9; }`),
-    'int main(int count, char** names) {',
-    '  void* addon = dlopen(names[1], RTLD_NOW);',
-    '  int (*version)(void) = addon ? (int (*)(void))dlsym(addon, "node_api_module_get_api_version_v1") : 0;',
-    '  if (count != 2 || !version) return fprintf(stderr, "%s\\n", dlerror()), 1;',
-    '  return printf("%d\\n", version()), 0;',
-    '}',
-  ];
-  const main = join(work, `${target.name}.c`);
-  writeFileSync(main, source.join('\n'));
-  const program = join(work, target.name);
-  const zig = installZig(cache);
-  run(zig, ['cc', '-target', target.triple, '-dynamic', '-rdynamic', '-O1', main, '-o', program]);
-  const loader = muslLoader(arch);
-  const [command, ...args] = [...emulator, loader, program, file];
-  const output = run(command, args);
-  if (output !== '8\n') throw new Error(`it printed ${output}`);
-  return `loads in musl's dynamic loader${emulator.length > 0 ? ', under qemu-user' : ''}; not run: no Node on musl at hand`;
-}
-
-/** From Debian's package `musl` of that architecture, which is unpacked, not installed. */
-function muslLoader(arch) {
-  const place = join(cache, `musl-${arch}`);
-  const loader = join(place, `lib/ld-musl-${arch}.so.1`);
-  const found = () => spawnSync('test', ['-e', loader]).status === 0;
-  if (found()) return loader;
-  mkdirSync(place, { recursive: true });
-  const debian = { x86_64: 'amd64', aarch64: 'arm64' }[arch];
-  const foreign = run('dpkg', ['--print-architecture']).trim() !== debian;
-  if (foreign) run('sh', ['-c', `dpkg --add-architecture ${debian} && apt-get update -qq`]);
-  run('apt-get', ['download', '-qq', `musl:${debian}`], { cwd: work });
-  run('sh', ['-c', `dpkg -x musl_*_${debian}.deb '${place}'`], { cwd: work });
-  if (foreign) run('sh', ['-c', `dpkg --remove-architecture ${debian}`]);
-  if (!found()) throw new Error(`the package musl:${debian} has no ${loader}`);
-  return loader;
 }
 
 /** What runs programs of another architecture. */
@@ -163,14 +100,18 @@ try {
   const installed = join(work, 'node_modules/ksocket');
   mkdirSync(dirname(installed), { recursive: true });
   run('mv', [join(work, 'package'), installed]);
+  writeFileSync(join(work, 'program.mjs'), PROGRAM);
   for (const target of TARGETS) {
     const file = join(installed, 'prebuilds', target.name, 'ksocket.node');
     const binary = inspectBinary(file);
     check(`${target.name} is sound`, () => assertSound(target, binary));
     const musl = target.name.endsWith('-musl');
-    const proof = check(`${target.name} ${musl ? 'loads' : 'runs'}`, () =>
-      musl ? loadWithMusl(target, file, emulatorFor(target, false)) : runWithNode(target, emulatorFor(target, true)),
-    );
+    const own = archOf(target) === process.arch;
+    const proof = check(`${target.name} ${musl && !own ? 'loads' : 'runs'}`, () => {
+      if (!musl) return runWithNode(target, emulatorFor(target, true));
+      if (!own) return loadWithMusl(cache, work, target, file, emulatorFor(target, false));
+      return runWithBun(cache, work, target, join(work, 'program.mjs'));
+    });
     if (proof) rows.push(row(target, binary, proof));
   }
 } finally {
