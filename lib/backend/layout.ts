@@ -58,7 +58,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 1815465741;
+export const LAYOUT_HASH = 620226096;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -137,8 +137,10 @@ export const counterIndex = {
   rxQueueDrops: 11,
   /** datagrams that were not handed out yet when the socket closed */
   rxCloseDrops: 12,
+  /** datagrams from addresses of the socket's block list */
+  rxBlocked: 13,
   /** times that receiving stopped because the ring was full */
-  rxPauses: 13,
+  rxPauses: 14,
   /** datagrams the kernel took */
   txDatagrams: 32,
   /** payload bytes the kernel took */
@@ -162,33 +164,33 @@ export const counterIndex = {
 // Of a server that answers by rules, in the same row.
 export const serverCounterIndex = {
   /** datagrams from sources that the lists refuse, seen by the thread */
-  denied: 14,
+  denied: 15,
   /** datagrams over a source's rate */
-  limited: 15,
+  limited: 16,
   /** datagrams over the server's rate */
-  limitedTotal: 16,
+  limitedTotal: 17,
   /** answers not sent: to ourselves, to nobody, to a service that answers by itself */
-  loopSources: 17,
+  loopSources: 18,
   /** answers not sent: to a peer that only answers answers */
-  loopRepeats: 18,
+  loopRepeats: 19,
   /** datagrams that a rule, or the default, dropped */
-  ruleDrops: 19,
+  ruleDrops: 20,
   /** replies made by rules and handlers, echoes too */
-  replies: 20,
+  replies: 21,
   /** replies not sent because they are longer than the request */
-  refusedReplies: 21,
+  refusedReplies: 22,
   /** datagrams sent on to a back end */
-  forwarded: 22,
+  forwarded: 23,
   /** answers of back ends */
-  returned: 23,
+  returned: 24,
   /** datagrams not forwarded: no place for a flow, or no socket */
-  forwardDrops: 24,
+  forwardDrops: 25,
   /** clients that got a socket to a back end */
-  flowsOpened: 25,
+  flowsOpened: 26,
   /** of these, closed because they were idle */
-  flowsExpired: 26,
+  flowsExpired: 27,
   /** of these, closed to make room for others */
-  flowsEvicted: 27,
+  flowsEvicted: 28,
 } as const;
 
 // In the thread's own row.

@@ -32,6 +32,7 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   rxRingDrops: dropped('ring_full', 'Answered, but not delivered to JavaScript: ring full.'),
   rxQueueDrops: dropped('iterator_behind', 'Lost because an async iterator fell behind.'),
   rxCloseDrops: dropped('closed', 'Not handed out yet when the socket closed.'),
+  rxBlocked: dropped('blocked', 'From an address of receiveBlockList.'),
   rxPauses: metric('receive_pauses', 'Times that receiving stopped because the ring was full.'),
   txDatagrams: metric('sent_datagrams', 'Datagrams the kernel took.'),
   txBytes: metric('sent_bytes', 'Payload bytes the kernel took.'),

@@ -102,8 +102,12 @@ export class SocketCore
     if (this.#stopped) return;
     if (!this.#answersAsAsked) this.#answerAsAsked();
     const { receiveBlockList } = this.options;
-    if (receiveBlockList !== undefined && batch.leaveOut((address) => isBlocked(receiveBlockList, address)) === 0)
-      return;
+    if (receiveBlockList !== undefined) {
+      const all = batch.length;
+      const kept = batch.leaveOut((address) => isBlocked(receiveBlockList, address));
+      this.countLost('rxBlocked', all - kept);
+      if (kept === 0) return;
+    }
     this.thread?.sender.passEvent();
     this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
     this.thread?.sender.passEvent();
@@ -121,7 +125,9 @@ export class SocketCore
 
   #blocks(address: string): boolean {
     const { receiveBlockList } = this.options;
-    return receiveBlockList !== undefined && isBlocked(receiveBlockList, address);
+    if (receiveBlockList === undefined || !isBlocked(receiveBlockList, address)) return false;
+    this.countLost('rxBlocked', 1);
+    return true;
   }
 
   // Its resource is ours, too: AsyncLocalStorage of Node 20 and 22 keeps its stores there.

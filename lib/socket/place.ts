@@ -202,9 +202,9 @@ export class Place {
     return this.#finalCounters?.stats ?? this.thread?.stats(this.id) ?? zeroStats();
   }
 
-  countQueueDrop(): void {
-    if (this.#finalCounters !== undefined) this.#finalCounters.add('rxQueueDrops', 1);
-    else this.thread?.countQueueDrop(this.id);
+  countLost(name: 'rxQueueDrops' | 'rxBlocked', n: number): void {
+    if (this.#finalCounters !== undefined) this.#finalCounters.add(name, n);
+    else this.thread?.countLost(this.id, name, n);
   }
 }
 

@@ -497,7 +497,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
   },
 
   [Symbol.asyncIterator]() {
-    return iterateMessages(this, this[kCore].closed, () => this[kCore].countQueueDrop());
+    return iterateMessages(this, this[kCore].closed, () => this[kCore].countLost('rxQueueDrops', 1));
   },
 };
 Object.assign(Socket.prototype, methods);

@@ -131,7 +131,7 @@ export class CounterPages {
   }
 
   /** Counts what JavaScript decides by itself. Only counters that no thread writes without a locked instruction. */
-  add(slot: number, name: 'rxQueueDrops' | 'rxCloseDrops' | 'txErrors', n: number): void {
+  add(slot: number, name: 'rxQueueDrops' | 'rxCloseDrops' | 'rxBlocked' | 'txErrors', n: number): void {
     if (n === 0) return;
     Atomics.add(this.#page(slot), this.#row(slot) + counterIndex[name], BigInt(n));
   }

@@ -211,9 +211,9 @@ export class IoThread {
     };
   }
 
-  /** Counts a datagram that JavaScript had no place for. */
-  countQueueDrop(id: number): void {
-    this.#counters.add(id & (SLOTS_MAX - 1), 'rxQueueDrops', 1);
+  /** Counts `n` datagrams that reach nobody: JavaScript had no place for them, or does not want them. */
+  countLost(id: number, name: 'rxQueueDrops' | 'rxBlocked', n: number): void {
+    this.#counters.add(id & (SLOTS_MAX - 1), name, n);
   }
 
   /** Returns when the thread has ended and every descriptor is closed. */

@@ -172,6 +172,7 @@ test('receiveBlockList and sendBlockList', async () => {
   await sent(good, 'heard', port);
   await inbox.take(1);
   assert.deepEqual(inbox.texts, ['heard']);
+  assert.equal((socket as unknown as ksocket.Socket).stats().rxBlocked, 1);
 
   await assert.rejects(sent(socket, 'x', 9, '127.0.0.2'), {
     code: 'ERR_IP_BLOCKED',

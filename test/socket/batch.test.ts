@@ -130,6 +130,7 @@ test("'batch' has nothing from those whom receiveBlockList has, super-datagrams 
     inbox.texts,
     got.map((text) => `to ${text}`),
   );
+  assert.equal(receiver.stats().rxBlocked, 6);
   const before = events;
   await sent(bad, 'bad', port);
   await waitFor(() => receiver.stats().rxDatagrams === 13, 'the last one');

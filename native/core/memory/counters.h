@@ -25,6 +25,7 @@ namespace ksocket {
   X(rx_ring_drops, "datagrams read and dropped, ring full")                                         \
   X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")                      \
   X(rx_close_drops, "datagrams that were not handed out yet when the socket closed")                \
+  X(rx_blocked, "datagrams from addresses of the socket's block list")                              \
   X(rx_pauses, "times that receiving stopped because the ring was full")
 
 // Of the thread, in its own row.
