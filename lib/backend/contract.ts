@@ -205,6 +205,8 @@ export interface KernelFeatures {
   /** SO_BUSY_POLL, socket(7), may be set: with `busyPoll` the kernel looks into a network card's queues, too. It may
    * need CAP_NET_ADMIN. Loopback has none. */
   busyPoll: boolean;
+  /** SO_ATTACH_FILTER, socket(7): `socket.filter()`. */
+  filter: boolean;
   /** An IPv6 socket can be made. */
   ipv6: boolean;
 }

@@ -1,7 +1,7 @@
 import { featureMissing } from '../base/errors.js';
 import type { KernelFeatures } from './contract.js';
-import { SocketOption } from './layout.js';
 import { type Backend, backend, binding, engineWanted } from './load.js';
+import { type MetadataName, metadataOptions } from './metadata-options.js';
 import { SCHEDULE_NEEDS, type SettingName, settingKinds } from './settings.js';
 
 /** What may be asked of a socket or its thread here: of the kernel, by this process. */
@@ -54,17 +54,6 @@ export interface Features extends KernelFeatures, OptionFeatures {
   missing: Partial<Record<keyof OptionFeatures, string>>;
 }
 
-/** What the kernel may be asked to say: the rows of SocketOption. */
-const METADATA = {
-  receiveTtl: SocketOption.receiveTtl,
-  receiveTos: SocketOption.receiveTos,
-  receiveLocal: SocketOption.receiveLocal,
-  receiveTimes: SocketOption.receiveTimes,
-  receiveOriginalDst: SocketOption.receiveOriginal,
-  receiveErrors: SocketOption.receiveErrors,
-};
-type MetadataName = keyof typeof METADATA;
-
 type Missing = Features['missing'];
 
 /** What this kernel and build can do. Makes and closes a few sockets, and threads, to find out. */
@@ -81,27 +70,27 @@ export function features(): Features {
 
 function probeOptions(missing: Missing): OptionFeatures {
   /** `result` is what there is of it, or -errno; nothing is asked where there is no addon. */
-  const ask = (name: keyof OptionFeatures, needs: string, result: () => number): number => {
+  const ask = (name: keyof OptionFeatures, needs: string | undefined, result: () => number): number => {
     const had = backend === 'addon' ? result() : 0;
     if (had <= 0) missing[name] = backend === 'addon' ? whyNot(had, needs) : "needs ksocket's addon (docs/backends.md)";
     return Math.max(had, 0);
   };
-  const has = (name: keyof OptionFeatures, needs: string, errno: () => number) =>
+  const has = (name: keyof OptionFeatures, needs: string | undefined, errno: () => number) =>
     ask(name, needs, () => errno() || 1) > 0;
   const settings = settingKinds.map(({ option, row, sample, needs }) => [
     option,
     has(option, needs, () => binding.probeOption(row, sample)),
   ]);
-  const metadata = Object.entries(METADATA).map(([option, row]) => [
+  const metadata = Object.entries(metadataOptions).map(([option, { row }]) => [
     option,
-    has(option as MetadataName, '', () => binding.probeOption(row, 1)),
+    has(option as MetadataName, undefined, () => binding.probeOption(row, 1)),
   ]);
   return {
     ...(Object.fromEntries(settings) as Record<SettingName, boolean>),
     ...(Object.fromEntries(metadata) as Record<MetadataName, boolean>),
     pacing: ask('pacing', NEEDS_FQ, () => binding.hasQdisc('fq')) > 0,
-    pathMtu: has('pathMtu', '', () => 0),
-    setsockopt: has('setsockopt', '', () => 0),
+    pathMtu: has('pathMtu', undefined, () => 0),
+    setsockopt: has('setsockopt', undefined, () => 0),
     cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
     priorityMax: ask('priorityMax', SCHEDULE_NEEDS.priority, () => binding.probePriority()),
   };
@@ -109,6 +98,6 @@ function probeOptions(missing: Missing): OptionFeatures {
 
 const NEEDS_FQ = 'the qdisc fq on the device that sends (tc qdisc replace dev DEVICE root fq)';
 
-function whyNot(errno: number, needs: string): string {
+function whyNot(errno: number, needs: string | undefined): string {
   return errno === 0 ? `needs ${needs}` : featureMissing(errno, needs);
 }

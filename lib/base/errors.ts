@@ -144,9 +144,9 @@ export function errnoException(errno: number, syscall: string): SystemCallError 
 }
 
 /** What is wrong with an option that the kernel refuses: what is needed, where we may not, else the system's own words. */
-export function refusalReason(errno: number, needs: string): string {
+export function refusalReason(errno: number, needs?: string): string {
   const [name, message] = systemError(errno) ?? [errnoName(errno), 'unknown error'];
-  return name === 'EPERM' || name === 'EACCES' ? `needs ${needs}` : `is refused: ${message}`;
+  return needs !== undefined && (name === 'EPERM' || name === 'EACCES') ? `needs ${needs}` : `is refused: ${message}`;
 }
 
 /** `setsockopt EPERM: options.mark 7 (SO_MARK) needs CAP_NET_ADMIN` */
@@ -157,7 +157,7 @@ export function optionRefused(errno: number, syscall: string, what: string, reas
 }
 
 /** `EPERM: needs CAP_NET_ADMIN` */
-export function featureMissing(errno: number, needs: string): string {
+export function featureMissing(errno: number, needs?: string): string {
   return `${errnoName(errno)}: ${refusalReason(errno, needs)}`;
 }
 

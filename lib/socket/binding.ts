@@ -2,13 +2,7 @@
 // made elsewhere; and what has to wait for it.
 import { EventEmitter } from 'node:events';
 import type { AskedBack } from '../backend/contract.js';
-import {
-  DATAGRAM_BYTES_MAX,
-  OPEN_IPV6_ONLY,
-  OPEN_OPTIONAL_SHIFT,
-  OPEN_RECEIVE_LOCAL,
-  OPEN_REUSE_PORT,
-} from '../backend/layout.js';
+import { OPEN_IPV6_ONLY, OPEN_OPTIONAL_SHIFT, OPEN_RECEIVE_LOCAL, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { backend } from '../backend/load.js';
 import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
@@ -82,10 +76,10 @@ export function bindFd(core: SocketCore, fd: number, exclusive: boolean): void {
 
 /** Takes a bound descriptor. 'listening' comes before this returns. */
 export function adopt(core: SocketCore, fd: number, copy: boolean): void {
-  const errno = take(core, fd, copy);
-  if (errno !== 0) {
+  const refused = take(core, fd, copy, (errno) => errors.errnoException(errno, 'open'));
+  if (refused !== undefined) {
     core.bindState = 'unbound';
-    throw errors.errnoException(errno, 'open');
+    throw refused;
   }
   end(core, listen(core, '', 0, true));
 }
@@ -159,10 +153,10 @@ function bindShared(core: SocketCore, shared: Shared, failure: (errno: number) =
       if (!core.closed) end(core, failure(errno));
       return;
     }
-    const taken = take(core, loan.fd, true);
-    if (taken === 0) core.loan = loan;
+    const refused = take(core, loan.fd, true, failure);
+    if (refused === undefined) core.loan = loan;
     else loan.giveBack();
-    end(core, taken === 0 ? listen(core, '', 0, true) : failure(taken));
+    end(core, refused ?? listen(core, '', 0, true));
   });
 }
 
@@ -173,7 +167,7 @@ function bindSharedThere(
   failure: (errno: number) => Error,
   askedBack: AskedBack,
 ): void {
-  const opened = core.open();
+  const opened = core.open(); // nothing is to be set there
   if (opened !== 0) {
     end(core, failure(opened));
     return;
@@ -183,12 +177,17 @@ function bindSharedThere(
   core.running().changing().bindShared?.(core.id, place, done, askedBack);
 }
 
-function take(core: SocketCore, fd: number, copy: boolean): number {
+function take(core: SocketCore, fd: number, copy: boolean, failure: (errno: number) => Error): Error | undefined {
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
-  if (isOurs(fd)) return EEXIST;
+  if (isOurs(fd)) return failure(EEXIST);
   const given = { fd, copy, flags: core.flags, libuv: hasLibuv, family: core.family.number };
-  return core.settle() || core.settled(core.running().changing().adopt(core.id, given));
+  try {
+    const errno = core.settle() || core.settled(core.running().changing().adopt(core.id, given));
+    return errno === 0 ? undefined : failure(errno);
+  } catch (error) {
+    return error as Error; // what was to be set is refused
+  }
 }
 
 // The bound descriptor starts to receive. `taken`: somebody else has made it.
@@ -200,7 +199,7 @@ function listen(core: SocketCore, ip: string, port: unknown, taken = false): Err
     if (taken) core.attachFilter();
     if (recvBufferSize) bufferSize(core, 'recv', recvBufferSize);
     if (sendBufferSize) bufferSize(core, 'send', sendBufferSize);
-    const errno = thread.changing().watch(core.id, DATAGRAM_BYTES_MAX);
+    const errno = thread.changing().watch(core.id, core.options.maxBytes);
     if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
   } catch (error) {
     core.abandon();

@@ -2,6 +2,7 @@
 import type { LookupOneOptions } from 'node:dns';
 import type { BlockList } from 'node:net';
 import {
+  DATAGRAM_BYTES_MAX,
   OPEN_DROP_WHEN_FULL,
   OPEN_GRO,
   OPEN_GSO,
@@ -111,6 +112,8 @@ export interface CheckedSocketOptions {
   readonly receiveBlockList: BlockList | undefined;
   readonly sendBlockList: BlockList | undefined;
   readonly pooled: boolean;
+  /** Of each datagram, what is kept. */
+  readonly maxBytes: number;
   /** Undefined: none. */
   readonly metadata: readonly MetadataKind[] | undefined;
   /** Undefined: none. */
@@ -177,6 +180,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     receiveBlockList: options.receiveBlockList,
     sendBlockList: options.sendBlockList,
     pooled: options.pooled ?? defaults.pooled,
+    maxBytes: options.maxBytes ?? DATAGRAM_BYTES_MAX,
     metadata: metadata.kinds,
     settings: readSettings(options),
     thread: checkThreadOptions(options),

@@ -1,6 +1,7 @@
 // A socket's place on an I/O thread: a slot with an id, and a descriptor from the moment it is needed. The thread's half is
 // native/core/endpoint/endpoint.h.
-import { DATAGRAM_BYTES_MAX, OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { refusedMetadata } from '../backend/metadata-options.js';
 import { settingRefused } from '../backend/settings.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
@@ -72,9 +73,12 @@ export class Place {
     }
   }
 
-  /** The place has a descriptor, or `errno`: then nothing is open. */
+  /** The place has a descriptor, or `errno`: then nothing is open. @throws what names the option that was refused */
   settled(errno: number): number {
-    if (errno !== 0) this.abandon();
+    if (errno === 0) return 0;
+    this.abandon();
+    const refused = refusedMetadata(this.flags, errno);
+    if (refused !== undefined) throw refused;
     return errno;
   }
 
@@ -117,7 +121,7 @@ export class Place {
     const errno = this.settle();
     if (errno !== 0) return errno;
     const native = this.running().changing();
-    const refused = native.openAt(this.id, this.family.number, this.flags, ip, port, DATAGRAM_BYTES_MAX);
+    const refused = native.openAt(this.id, this.family.number, this.flags, ip, port, this.options.maxBytes);
     return refused !== 0 && native.getFd(this.id) === EBADF ? this.settled(refused) : refused;
   }
 

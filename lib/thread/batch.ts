@@ -33,6 +33,8 @@ export interface BatchDatagram extends Metadata {
   address: string;
   /** The sender's port. */
   port: number;
+  /** How many bytes the datagram had. Asked for with `maxBytes`. */
+  fullSize?: number;
 }
 
 /** Who answers for a batch: its socket. */
@@ -148,6 +150,16 @@ export class Batch implements Iterable<BatchDatagram> {
     return originalDstOf(this.#records, this.#at(i));
   }
 
+  /** Was it longer than what is here of it? False without the option `maxBytes`. */
+  truncated(i: number): boolean {
+    return this.#records.truncated(this.#at(i));
+  }
+
+  /** How many bytes it had: more than `size(i)` where it is truncated. */
+  fullSize(i: number): number {
+    return this.truncated(i) ? this.#records.size(this.#at(i)) : this.#sizes[i];
+  }
+
   /** The memory all payloads of the batch lie in, at `offset(i)`, `size(i)` bytes long. */
   get bytes(): Uint8Array {
     this.#check(0);
@@ -175,6 +187,7 @@ export class Batch implements Iterable<BatchDatagram> {
     for (let i = 0; i < this.length; i++) {
       const datagram: BatchDatagram = { data: this.data(i), address: this.address(i), port: this.port(i) };
       for (const kind of this.#replier?.metadata ?? []) kind.read(this.#records, this.#at(i), datagram);
+      if (datagram.truncated !== undefined) datagram.fullSize = this.fullSize(i);
       yield datagram;
     }
   }

@@ -4,13 +4,8 @@ import {
   D_RECEIVED_NS,
   D_TOS,
   D_TTL,
+  DATAGRAM_BYTES_MAX,
   OPEN_OPTIONAL_SHIFT,
-  OPEN_RECEIVE_ERRORS,
-  OPEN_RECEIVE_LOCAL,
-  OPEN_RECEIVE_ORIGINAL,
-  OPEN_RECEIVE_TIMES,
-  OPEN_RECEIVE_TOS,
-  OPEN_RECEIVE_TTL,
   P_IFINDEX,
   P_LOCAL,
   P_LOCAL_FAMILY,
@@ -20,8 +15,9 @@ import {
   TOS_SAID,
 } from '../backend/layout.js';
 import { backend } from '../backend/load.js';
+import { type MetadataName, metadataOptions } from '../backend/metadata-options.js';
 import * as errors from '../base/errors.js';
-import { validateBoolean } from '../base/validate.js';
+import { validateBoolean, validateInteger } from '../base/validate.js';
 import { littleEndian, type ReceivedRecords } from './records.js';
 
 /** `true`: the kernel has to say it, or bind() fails; `'auto'`: where it can. Off by default. */
@@ -45,6 +41,9 @@ export interface MetadataOptions {
   /** IP_RECVERR, IPV6_RECVERR: what the network says of datagrams that were sent comes as `'peererror'`, and never as the
    * result of another one. */
   receiveErrors?: MetadataWish;
+  /** Keep no more than so many bytes of each datagram, 1 to 65 535, and say how many it had (`rinfo.truncated` and
+   * `size`, `batch.truncated(i)` and `fullSize(i)`). The rest is not copied, and takes no place. */
+  maxBytes?: number;
 }
 
 /** An address and port that a datagram was sent to. */
@@ -75,31 +74,40 @@ export interface Metadata {
   receivedNs?: bigint;
   /** Where it was sent before it was redirected here. Asked for with `receiveOriginalDst`. */
   originalDst?: OriginalDestination;
+  /** Was the datagram longer than what is here of it? Asked for with `maxBytes`. recv(2), MSG_TRUNC. */
+  truncated?: boolean;
 }
 
 /** @internal Of these the kernel says more than a record takes (PacketInfo in native/core/memory/layout.h). */
-export const NEED_PACKET_INFO = OPEN_RECEIVE_LOCAL | OPEN_RECEIVE_ORIGINAL | OPEN_RECEIVE_ERRORS;
+export const NEED_PACKET_INFO =
+  metadataOptions.receiveLocal.flag | metadataOptions.receiveOriginalDst.flag | metadataOptions.receiveErrors.flag;
 
 /** @internal */
 export interface MetadataKind {
-  readonly option: keyof MetadataOptions;
-  readonly flag: number;
   /** Puts it into `out`; `at` is the record's first word. */
   read(records: ReceivedRecords, at: number, out: Metadata): void;
 }
 
-/** @internal */
-export const metadataKinds: readonly MetadataKind[] = [
+interface AskedKind extends MetadataKind {
+  readonly option: MetadataName;
+}
+
+// The kernel need not be asked for it.
+const truncation: MetadataKind = {
+  read(records, at, out) {
+    out.truncated = records.truncated(at);
+  },
+};
+
+const metadataKinds: readonly AskedKind[] = [
   {
     option: 'receiveTtl',
-    flag: OPEN_RECEIVE_TTL,
     read(records, at, out) {
       out.ttl = ttlOf(records, at);
     },
   },
   {
     option: 'receiveTos',
-    flag: OPEN_RECEIVE_TOS,
     read(records, at, out) {
       out.dscp = dscpOf(records, at);
       out.ecn = ecnOf(records, at);
@@ -107,7 +115,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   },
   {
     option: 'receiveLocal',
-    flag: OPEN_RECEIVE_LOCAL,
     read(records, at, out) {
       out.local = localOf(records, at);
       out.ifindex = ifindexOf(records, at);
@@ -115,7 +122,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   },
   {
     option: 'receiveTimes',
-    flag: OPEN_RECEIVE_TIMES,
     read(records, at, out) {
       out.receivedUs = receivedUsOf(records, at);
       out.receivedNs = receivedNsOf(records, at);
@@ -123,7 +129,6 @@ export const metadataKinds: readonly MetadataKind[] = [
   },
   {
     option: 'receiveOriginalDst',
-    flag: OPEN_RECEIVE_ORIGINAL,
     read(records, at, out) {
       out.originalDst = originalDstOf(records, at);
     },
@@ -152,7 +157,8 @@ export function describe<Plain extends object>(
   return out;
 }
 
-function flagsOf(options: MetadataOptions, name: keyof MetadataOptions, flag: number): number {
+function flagsOf(options: MetadataOptions, name: MetadataName): number {
+  const { flag } = metadataOptions[name];
   const wish = options[name];
   if (wish === undefined || wish === false) return 0;
   if (wish === 'auto') return flag | (flag << OPEN_OPTIONAL_SHIFT);
@@ -168,11 +174,16 @@ export function checkMetadata(options: MetadataOptions): { kinds: readonly Metad
   let flags = 0;
   const kinds: MetadataKind[] = [];
   for (const kind of metadataKinds) {
-    const asked = flagsOf(options, kind.option, kind.flag);
+    const asked = flagsOf(options, kind.option);
     if (asked !== 0) kinds.push(kind);
     flags |= asked;
   }
-  flags |= flagsOf(options, 'receiveErrors', OPEN_RECEIVE_ERRORS);
+  flags |= flagsOf(options, 'receiveErrors');
+  const { maxBytes } = options;
+  if (maxBytes !== undefined) {
+    validateInteger(maxBytes, 'options.maxBytes', 1, DATAGRAM_BYTES_MAX);
+    kinds.push(truncation);
+  }
   return { kinds: kinds.length > 0 ? kinds : undefined, flags };
 }
 

@@ -73,6 +73,7 @@ Napi::Value probe_features_object(const Napi::CallbackInfo& info) {
   out.Set("gso", features.gso);
   out.Set("gsoSegments", features.gso_segments);
   out.Set("kernelDrops", features.kernel_drops);
+  out.Set("filter", features.filter);
   out.Set("busyPoll", features.busy_poll);
   out.Set("ipv6", features.ipv6);
   return out;

@@ -1,8 +1,10 @@
 #include "engine/features.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 
 #include "core/base/kernel_names.h"
+#include "core/socket/filter.h"
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
 #include "engine/choose.h"
@@ -25,6 +27,8 @@ Features probe_features() {
   out.busy_poll = set_option(any.get(), family, SocketOption::busy_poll, 1) == 0;
   int none = 0;
   out.gso = setsockopt(any.get(), IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+  const sock_filter keep_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+  out.filter = attach_filter(any.get(), {&keep_all, 1}) == 0;
   if (out.gso) out.gso_segments = gso_segments_max();
   return out;
 }

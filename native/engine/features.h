@@ -13,6 +13,7 @@ struct Features {
   uint32_t gso_segments;  // what one message may join; 0 without
   bool kernel_drops;      // SO_RXQ_OVFL
   bool busy_poll;         // SO_BUSY_POLL may be set
+  bool filter;            // SO_ATTACH_FILTER
   bool ipv6;              // an IPv6 socket can be made
 };
 Features probe_features();

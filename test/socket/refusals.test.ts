@@ -347,3 +347,65 @@ test('an engine that does not exist is an error which says so', async () => {
   assert.match(stdout + stderr, /nonsense/);
   assert.equal(stdout === '' ? code !== 0 : code === 0, true);
 });
+
+/** Of the option under `KERNEL_LACKS`, on three ways to a descriptor. */
+async function lacking(option: string, [level, name]: number[], errno: number): Promise<unknown[]> {
+  const program = async (option: string) => {
+    const { createSocket, features } = await import('ksocket');
+    const { readdirSync } = await import('node:fs');
+    const { once } = await import('node:events');
+    const said: unknown[] = [];
+    const say = ({ message, code, syscall }: NodeJS.ErrnoException) => said.push([message, code, syscall]);
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const able = createSocket({ type: 'udp4', [option]: 'auto' });
+    await new Promise<void>((resolve) => able.bind(0, '127.0.0.1', resolve));
+    const before = descriptors();
+    const first = createSocket({ type: 'udp4', [option]: true });
+    first.bind(0, '127.0.0.1');
+    say((await once(first, 'error'))[0]);
+    const second = createSocket({ type: 'udp4', [option]: true, recvBufferSize: 10_000 });
+    second.bind(0, '127.0.0.1');
+    say((await once(second, 'error'))[0]);
+    const third = createSocket({ type: 'udp4', [option]: true });
+    try {
+      third.addMembership('224.0.0.114');
+    } catch (error) {
+      say(error as NodeJS.ErrnoException);
+    }
+    said.push(descriptors() - before, features()[option as 'receiveTtl'], features().missing[option as 'receiveTtl']);
+    for (const socket of [able, first, second, third]) socket.close();
+    console.log(JSON.stringify(said));
+  };
+  const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: `${level}:${name}:${errno}` };
+  const { stdout, stderr, code } = await runProgram(program, [option], { env });
+  assert.deepEqual([stderr, code], ['', 0]);
+  return JSON.parse(stdout);
+}
+
+test('where no filter may be attached features() says so', async () => {
+  const program = async () => console.log((await import('ksocket')).features().filter);
+  const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: '1:26:1' };
+  assert.deepEqual(await runProgram(program, [], { env }), { code: 0, signal: null, stdout: 'false\n', stderr: '' });
+  assert.equal(features().filter, true);
+});
+
+test('what the kernel does not say fails bind() with the name of the option, and with auto it is left out', async () => {
+  const rows: [string, number[], string][] = [
+    ['receiveTtl', [0, 12], 'IP_RECVTTL'],
+    ['receiveTos', [0, 13], 'IP_RECVTOS'],
+    ['receiveLocal', [0, 8], 'IP_PKTINFO'],
+    ['receiveTimes', [1, 35], 'SO_TIMESTAMPNS'],
+    ['receiveOriginalDst', [0, 20], 'IP_RECVORIGDSTADDR'],
+    ['receiveErrors', [0, 11], 'IP_RECVERR'],
+  ];
+  for (const [option, place, constant] of rows) {
+    for (const [errno, code, reason] of [
+      [92, 'ENOPROTOOPT', 'is refused: protocol not available'],
+      [1, 'EPERM', 'is refused: operation not permitted'],
+    ] as const) {
+      const error = [`setsockopt ${code}: options.${option} true (${constant}) ${reason}`, code, 'setsockopt'];
+      const said = await lacking(option, place, errno);
+      assert.deepEqual(said, [error, error, error, 0, false, `${code}: ${reason}`]);
+    }
+  }
+});

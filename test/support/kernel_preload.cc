@@ -4,6 +4,7 @@
 //   KERNEL_GSO_ERRNO=N         super-datagrams (UDP_SEGMENT) fail with this errno
 //   KERNEL_GSO_SEGMENTS=N      super-datagrams of more than N datagrams fail with EINVAL
 //   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
+//   KERNEL_LACKS=LEVEL:NAME:N  this socket option fails with errno N
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -57,6 +59,14 @@ int refusal(int fd, const msghdr& header) {
 }  // namespace
 
 extern "C" {
+
+int setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
+  int lacking[3] = {-1, -1, 0};
+  const char* lacks = std::getenv("KERNEL_LACKS");
+  if (lacks) std::sscanf(lacks, "%d:%d:%d", &lacking[0], &lacking[1], &lacking[2]);
+  if (level == lacking[0] && name == lacking[1]) return errno = lacking[2], -1;
+  return next<decltype(setsockopt)>("setsockopt")(fd, level, name, value, size);
+}
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (int error = refusal(fd, *message)) return errno = error, -1;

@@ -40,6 +40,7 @@ export const binding: Binding = {
     gso: false,
     gsoSegments: 0,
     kernelDrops: false,
+    filter: false,
     busyPoll: false,
     ipv6: hasIPv6(),
   }),
