@@ -16,7 +16,7 @@ import type * as endpoint from './thread/endpoint.js';
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features, type OptionFeatures } from './backend/features.js';
 export type { Backend } from './backend/load.js';
-export type { MtuDiscover, SettingOptions } from './backend/settings.js';
+export type { MtuDiscover, SettingOptions, TxTimeClock } from './backend/settings.js';
 export type { SocketType } from './base/family.js';
 export type { Payload, SendCallback } from './base/payload.js';
 export { compileFilter } from './filter/compile.js';
@@ -66,7 +66,8 @@ export type {
 export type { RemoteInfo } from './thread/endpoint.js';
 export type { Metadata, MetadataOptions, MetadataWish, OriginalDestination } from './thread/metadata.js';
 export type { PeerError } from './thread/peer-error.js';
-export type { SendMetadata } from './thread/send-more.js';
+export type { SendMetadata, SendTiming } from './thread/send-more.js';
+export type { SendTime } from './thread/send-time.js';
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
 const dgram: {

@@ -18,6 +18,10 @@ export interface OptionFeatures {
   mtuDiscover: boolean;
   /** The option `maxPacingRate`; that it is heeded says `pacing`. */
   maxPacingRate: boolean;
+  /** The option `sendTimes` */
+  sendTimes: boolean;
+  /** The option `txTime`; that it is heeded says `departureTimes`. */
+  txTime: boolean;
   /** The option `receiveTtl` */
   receiveTtl: boolean;
   /** The option `receiveTos` */
@@ -32,6 +36,8 @@ export interface OptionFeatures {
   receiveErrors: boolean;
   /** Has a network device the qdisc `fq`, without which nobody heeds `maxPacingRate`? Of other devices it says nothing. */
   pacing: boolean;
+  /** Has a network device the qdisc `fq` or `etf`, without which nobody heeds `txTimeNs`? */
+  departureTimes: boolean;
   /** `socket.pathMtu()` and `setMtuDiscover()` */
   pathMtu: boolean;
   /** `socket.setsockopt()` and `getsockopt()` */
@@ -89,6 +95,7 @@ function probeOptions(missing: Missing): OptionFeatures {
     ...(Object.fromEntries(settings) as Record<SettingName, boolean>),
     ...(Object.fromEntries(metadata) as Record<MetadataName, boolean>),
     pacing: ask('pacing', NEEDS_FQ, () => binding.hasQdisc('fq')) > 0,
+    departureTimes: ask('departureTimes', NEEDS_ETF, () => binding.hasQdisc('fq') || binding.hasQdisc('etf')) > 0,
     pathMtu: has('pathMtu', undefined, () => 0),
     setsockopt: has('setsockopt', undefined, () => 0),
     cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
@@ -97,6 +104,7 @@ function probeOptions(missing: Missing): OptionFeatures {
 }
 
 const NEEDS_FQ = 'the qdisc fq on the device that sends (tc qdisc replace dev DEVICE root fq)';
+const NEEDS_ETF = 'the qdisc fq or etf on the device that sends';
 
 function whyNot(errno: number, needs: string | undefined): string {
   return errno === 0 ? `needs ${needs}` : featureMissing(errno, needs);

@@ -8,6 +8,7 @@ export const D_LENGTH = 8;
 export const D_SEGMENT_SIZE = 12;
 export const D_FLAGS = 14;
 export const D_PEER_ID = 16;
+export const D_SEND_ID = 16;
 export const D_PORT = 20;
 export const D_FAMILY = 22;
 export const D_KIND = 23;
@@ -20,6 +21,8 @@ export const D_SOURCE = 62;
 export const SOURCE_BYTES = 32;
 export const S_ADDRESS = 0;
 export const S_IFINDEX = 16;
+export const S_TX_TIME_NS = 24;
+export const FLAG_TIMED = 8;
 export const FLAG_SAYS_MORE = 4;
 export const TOS_SAID = 256;
 export const PACKET_INFO_BYTES = 64;
@@ -35,6 +38,7 @@ export const KIND_ERROR = 1;
 export const KIND_SENT = 2;
 export const KIND_DRAINED = 3;
 export const KIND_PEER_ERROR = 4;
+export const KIND_SEND_TIME = 5;
 export const FLAG_TRUNCATED = 1;
 export const FLAG_PACKET_INFO = 2;
 export const CONTROL_BYTES = 256;
@@ -58,7 +62,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 620226096;
+export const LAYOUT_HASH = 40933179;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -101,12 +105,14 @@ export const SocketOption = {
   receiveLocal: 16,
   receiveOriginal: 17,
   receiveErrors: 18,
-  bindToDevice: 19,
-  mark: 20,
-  transparent: 21,
-  freebind: 22,
-  mtuDiscover: 23,
-  maxPacingRate: 24,
+  sendTimes: 19,
+  txTime: 20,
+  bindToDevice: 21,
+  mark: 22,
+  transparent: 23,
+  freebind: 24,
+  mtuDiscover: 25,
+  maxPacingRate: 26,
 } as const;
 
 // Where each counter stands in its row.
@@ -129,18 +135,22 @@ export const counterIndex = {
   rxErrors: 7,
   /** ICMP errors received about datagrams sent */
   rxPeerErrors: 8,
+  /** times received of when datagrams were sent */
+  rxSendTimes: 9,
+  /** datagrams not sent, as their departure time had passed */
+  rxMissedTxTimes: 10,
   /** datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO) */
-  rxKernelDrops: 9,
+  rxKernelDrops: 11,
   /** datagrams read and dropped, ring full */
-  rxRingDrops: 10,
+  rxRingDrops: 12,
   /** datagrams dropped because an async iterator fell behind */
-  rxQueueDrops: 11,
+  rxQueueDrops: 13,
   /** datagrams that were not handed out yet when the socket closed */
-  rxCloseDrops: 12,
+  rxCloseDrops: 14,
   /** datagrams from addresses of the socket's block list */
-  rxBlocked: 13,
+  rxBlocked: 15,
   /** times that receiving stopped because the ring was full */
-  rxPauses: 14,
+  rxPauses: 16,
   /** datagrams the kernel took */
   txDatagrams: 32,
   /** payload bytes the kernel took */
@@ -157,40 +167,42 @@ export const counterIndex = {
   txErrors: 38,
   /** datagrams that waited for the socket to be writable */
   txDeferred: 39,
+  /** datagrams the kernel took that ask for the time they are sent at */
+  txTimed: 40,
   /** datagrams dropped: backlog full, or closed while waiting */
-  txDropped: 40,
+  txDropped: 41,
 } as const;
 
 // Of a server that answers by rules, in the same row.
 export const serverCounterIndex = {
   /** datagrams from sources that the lists refuse, seen by the thread */
-  denied: 15,
+  denied: 17,
   /** datagrams over a source's rate */
-  limited: 16,
+  limited: 18,
   /** datagrams over the server's rate */
-  limitedTotal: 17,
+  limitedTotal: 19,
   /** answers not sent: to ourselves, to nobody, to a service that answers by itself */
-  loopSources: 18,
+  loopSources: 20,
   /** answers not sent: to a peer that only answers answers */
-  loopRepeats: 19,
+  loopRepeats: 21,
   /** datagrams that a rule, or the default, dropped */
-  ruleDrops: 20,
+  ruleDrops: 22,
   /** replies made by rules and handlers, echoes too */
-  replies: 21,
+  replies: 23,
   /** replies not sent because they are longer than the request */
-  refusedReplies: 22,
+  refusedReplies: 24,
   /** datagrams sent on to a back end */
-  forwarded: 23,
+  forwarded: 25,
   /** answers of back ends */
-  returned: 24,
+  returned: 26,
   /** datagrams not forwarded: no place for a flow, or no socket */
-  forwardDrops: 25,
+  forwardDrops: 27,
   /** clients that got a socket to a back end */
-  flowsOpened: 26,
+  flowsOpened: 28,
   /** of these, closed because they were idle */
-  flowsExpired: 27,
+  flowsExpired: 29,
   /** of these, closed to make room for others */
-  flowsEvicted: 28,
+  flowsEvicted: 30,
 } as const;
 
 // In the thread's own row.

@@ -39,7 +39,17 @@ export interface SettingOptions {
   /** SO_MAX_PACING_RATE, socket(7), in bytes a second, from 1; above 4 294 967 294 from Linux 4.20 on. The kernel heeds it
    * where the device that sends has the qdisc `fq`, and else not at all (`features().pacing`). */
   maxPacingRate?: number;
+  /** SO_TIMESTAMPING, SCM_TS_OPT_ID: of each datagram that is sent with an `id` a `'sendtime'` event says when the kernel
+   * has handed it to the network's driver. Needs Linux 6.13; with `'auto'` there are none where it cannot be had. */
+  sendTimes?: boolean | 'auto';
+  /** SO_TXTIME: datagrams may be sent with a departure time, `txTimeNs`; true is `'monotonic'`. With `'auto'` it is off
+   * where it cannot be had, and `txTimeNs` passed over. */
+  txTime?: boolean | 'auto' | TxTimeClock;
 }
+
+/** The clock of departure times, clock_gettime(2): `'monotonic'` (process.hrtime's) for the qdisc `fq`, `'tai'` for `etf`,
+ * which needs CAP_NET_ADMIN. */
+export type TxTimeClock = 'monotonic' | 'tai';
 
 export type SettingName = keyof SettingOptions;
 
@@ -109,6 +119,16 @@ export function readMtuDiscover(value: unknown, name: string): number {
   return MTU_DISCOVER[value];
 }
 
+// linux/net_tstamp.h: SOF_TIMESTAMPING_SOFTWARE, OPT_ID, OPT_TSONLY, and OPT_RX_FILTER: nothing of what is received.
+const SEND_TIMES = (1 << 4) | (1 << 7) | (1 << 11) | (1 << 17);
+const SOF_TXTIME_REPORT_ERRORS = 2;
+const CLOCKS: Record<TxTimeClock, number> = { monotonic: 1, tai: 11 };
+
+// struct sock_txtime
+function txTimeBy(clock: TxTimeClock): Uint8Array {
+  return new Uint8Array(new Uint32Array([CLOCKS[clock], SOF_TXTIME_REPORT_ERRORS]).buffer);
+}
+
 /** @internal */
 export const settingKinds: readonly SettingKind[] = [
   {
@@ -168,6 +188,28 @@ export const settingKinds: readonly SettingKind[] = [
     sample: 1_000_000,
     read: readRate,
   },
+  {
+    option: 'sendTimes',
+    row: SocketOption.sendTimes,
+    constant: 'SO_TIMESTAMPING',
+    needs: 'Linux 6.13',
+    concernsBind: false,
+    sample: SEND_TIMES,
+    read: (value, name) => readSwitch(value, name) && SEND_TIMES,
+  },
+  {
+    option: 'txTime',
+    row: SocketOption.txTime,
+    constant: 'SO_TXTIME',
+    needs: 'CAP_NET_ADMIN',
+    concernsBind: false,
+    sample: txTimeBy('monotonic'),
+    read(value, name) {
+      if (typeof value === 'boolean' || value === 'auto') return value ? txTimeBy('monotonic') : undefined;
+      validateOneOf(value, name, Object.keys(CLOCKS) as TxTimeClock[]);
+      return txTimeBy(value);
+    },
+  },
 ];
 
 /** Checks what is given; undefined where nothing is to be set.
@@ -180,8 +222,8 @@ export function readSettings(options: SettingOptions): readonly Setting[] | unde
     if (given === undefined) continue;
     const value = kind.read(given, `options.${kind.option}`);
     const optional = given === 'auto';
-    if (value === undefined || (optional && backend === 'dgram')) continue;
-    if (backend === 'dgram') throw errors.needsAddon(`options.${kind.option}`);
+    if (value === undefined || (optional && backend === 'dgram' && kind.concernsBind)) continue;
+    if (backend === 'dgram' && !optional) throw errors.needsAddon(`options.${kind.option}`);
     settings.push({ kind, given, value, optional });
   }
   return settings.length > 0 ? settings : undefined;

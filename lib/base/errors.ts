@@ -146,7 +146,8 @@ export function errnoException(errno: number, syscall: string): SystemCallError 
 /** What is wrong with an option that the kernel refuses: what is needed, where we may not, else the system's own words. */
 export function refusalReason(errno: number, needs?: string): string {
   const [name, message] = systemError(errno) ?? [errnoName(errno), 'unknown error'];
-  return needs !== undefined && (name === 'EPERM' || name === 'EACCES') ? `needs ${needs}` : `is refused: ${message}`;
+  const mayNot = name === 'EPERM' || name === 'EACCES' || needs?.startsWith('Linux ');
+  return needs !== undefined && mayNot ? `needs ${needs}` : `is refused: ${message}`;
 }
 
 /** `setsockopt EPERM: options.mark 7 (SO_MARK) needs CAP_NET_ADMIN` */

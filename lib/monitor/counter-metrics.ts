@@ -27,6 +27,8 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   rxGroSegments: metric('gro_datagrams', 'Datagrams that came in super-datagrams.'),
   rxTruncated: metric('truncated_datagrams', 'Datagrams cut to the receive limit.'),
   rxErrors: metric('receive_errors', 'Receive system calls that failed.'),
+  rxSendTimes: metric('send_times', 'Times received of when datagrams were sent.'),
+  rxMissedTxTimes: metric('missed_tx_times', 'Datagrams not sent, as their departure time had passed.'),
   rxPeerErrors: metric('peer_errors', 'ICMP errors received about datagrams sent.'),
   rxKernelDrops: dropped('receive_buffer_full', 'Lost in the kernel: receive buffer full.'),
   rxRingDrops: dropped('ring_full', 'Answered, but not delivered to JavaScript: ring full.'),
@@ -42,6 +44,7 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   txGsoFallbacks: metric('gso_fallbacks', 'Super-datagrams refused and sent one by one.'),
   txErrors: metric('send_errors', 'Datagrams the kernel refused.'),
   txDeferred: metric('deferred_datagrams', 'Datagrams that waited for the socket to be writable.'),
+  txTimed: metric('timed_datagrams', 'Datagrams the kernel took that ask for the time they are sent at.'),
   txDropped: dropped('send_buffer_full', 'Not sent: send buffer full.'),
 };
 

@@ -18,12 +18,14 @@ import type {
   TakesLone,
   TakesPeerErrors,
   TakesSendResults,
+  TakesSendTimes,
 } from '../thread/endpoint.js';
 import type { IoThread } from '../thread/io-thread.js';
 import type { MetadataKind } from '../thread/metadata.js';
 import type { PeerError } from '../thread/peer-error.js';
 import type { Question } from '../thread/records.js';
 import type { SendMore } from '../thread/send-more.js';
+import type { SendTime } from '../thread/send-time.js';
 import type { KnownNames } from './known-names.js';
 import type { CheckedSocketOptions } from './options.js';
 import { Place } from './place.js';
@@ -41,7 +43,7 @@ export function isBlocked(list: BlockList, ip: string): boolean {
 
 export class SocketCore
   extends Place
-  implements TakesDatagrams, TakesLone, TakesBatches, TakesSendResults, TakesPeerErrors, StateSource
+  implements TakesDatagrams, TakesLone, TakesBatches, TakesSendResults, TakesPeerErrors, TakesSendTimes, StateSource
 {
   bindState: 'unbound' | 'binding' | 'bound' = 'unbound';
   connectState: 'disconnected' | 'connecting' | 'connected' = 'disconnected';
@@ -145,6 +147,11 @@ export class SocketCore
   onPeerError(error: PeerError): void {
     if (this.#stopped) return;
     this.#resource.runInAsyncScope(() => this.face.emit('peererror', error));
+  }
+
+  onSendTime(time: SendTime): void {
+    if (this.#stopped) return;
+    this.#resource.runInAsyncScope(this.face.emit, this.face, 'sendtime', time);
   }
 
   onSent(number: number, result: number): void {

@@ -2,7 +2,7 @@
 // native/core/endpoint/endpoint.h.
 import { OPEN_IPV6_ONLY, OPEN_REUSE_ADDRESS, OPEN_REUSE_PORT } from '../backend/layout.js';
 import { refusedMetadata } from '../backend/metadata-options.js';
-import { settingRefused } from '../backend/settings.js';
+import { type SettingName, settingRefused } from '../backend/settings.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress } from '../base/family.js';
@@ -39,6 +39,7 @@ export class Place {
   readonly family: Family;
   #holding = false;
   #isSet = false; // the descriptor has what the options ask for
+  readonly #without = new Set<SettingName>(); // of 'auto'
   #finalCounters: Snapshot | undefined;
 
   constructor(face: Face, options: CheckedSocketOptions) {
@@ -99,13 +100,21 @@ export class Place {
     const { settings } = this.options;
     if (settings === undefined || this.#isSet) return;
     const native = this.running().changing();
+    this.#without.clear();
     for (const setting of settings) {
       const errno = native.setOption(this.id, setting.kind.row, setting.value);
+      if (errno !== 0 && setting.optional) this.#without.add(setting.kind.option);
       if (errno === 0 || setting.optional) continue;
       this.abandon();
       throw settingRefused(setting, errno);
     }
     this.#isSet = true;
+  }
+
+  /** Has the bound socket what it has asked for? Undefined: it has not asked. */
+  has(option: SettingName): boolean | undefined {
+    const asked = this.options.settings?.some(({ kind }) => kind.option === option);
+    return asked ? !this.#without.has(option) : undefined;
   }
 
   /** A new descriptor gets the filter, before anything can arrive on it, or is closed again. @throws EPERM, ENOMEM */

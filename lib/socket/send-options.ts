@@ -5,11 +5,19 @@ import type { Family } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { isRecord, validateObject, validatePort } from '../base/validate.js';
 import { CONNECTED, type Destination, literalDestination } from '../thread/destination.js';
-import { moreOf, type SendMetadata, type SendMore, sendMetadataKeys } from '../thread/send-more.js';
+import {
+  type HasTimes,
+  moreOf,
+  type SendMetadata,
+  type SendMore,
+  type SendTiming,
+  sendMetadataKeys,
+  sendTimingKeys,
+} from '../thread/send-more.js';
 import { destinationOf, isPeer, type Peer } from './peer.js';
 
 /** Where to, and what is said besides. On a connected socket without a destination. */
-export interface SendOptions extends SendMetadata {
+export interface SendOptions extends SendMetadata, SendTiming {
   /** 1 to 65535. */
   port?: number;
   /** A literal or a name; nothing is the loopback address. */
@@ -18,10 +26,10 @@ export interface SendOptions extends SendMetadata {
   peer?: Peer;
 }
 
-const KNOWN = ['port', 'address', 'peer', ...sendMetadataKeys];
+const KNOWN = ['port', 'address', 'peer', ...sendMetadataKeys, ...sendTimingKeys];
 
 /** What has to be known of the socket that sends. */
-interface Sends {
+interface Sends extends HasTimes {
   readonly family: Family;
   readonly connectState: 'disconnected' | 'connecting' | 'connected';
   /** What is said of each datagram that says nothing else. */
@@ -40,8 +48,8 @@ export function checkSendOptions(options: unknown, also: readonly string[] = [])
 }
 
 /** What a socket of this core says of a datagram with these options. */
-export function moreToSay(socket: Sends, options: SendMetadata): SendMore | undefined {
-  return moreOf(socket.family, options, 'options', socket.sendDefaults);
+export function moreToSay(socket: Sends, options: SendMetadata & SendTiming): SendMore | undefined {
+  return moreOf(socket.family, options, 'options', socket.sendDefaults, socket);
 }
 
 /** The destination, packed, with all that is said. */
@@ -62,7 +70,7 @@ export function destinationOfOptions(socket: Sends, given: Peer | SendOptions): 
   }
   refuseBesidePeer(given);
   const to = destinationOfPeer(socket, peer, 'options.peer');
-  return saying(to, moreOf(socket.family, given, 'options', to.more));
+  return saying(to, moreOf(socket.family, given, 'options', to.more, socket));
 }
 
 /** @throws ERR_INVALID_ARG_VALUE where there is a port or an address, too */

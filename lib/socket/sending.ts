@@ -27,7 +27,7 @@ export function send(core: SocketCore, { payload, port, address, callback, optio
   core.checkRunning();
   if (typeof port === 'object') {
     const { address: ip, more: said } = destinationOfPeer(core, port, 'peer');
-    const more = options === undefined ? said : moreOf(core.family, options, 'options', said);
+    const more = options === undefined ? said : moreOf(core.family, options, 'options', said, core);
     if (core.connectState === 'connecting') {
       stageResolved(core, keptPayload(payload), port.port, ip, ip, callback, more);
     } else {

@@ -4,6 +4,7 @@ import type { SocketType } from '../base/family.js';
 import type { Batch } from '../thread/batch.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
 import type { PeerError } from '../thread/peer-error.js';
+import type { SendTime } from '../thread/send-time.js';
 
 /** An end of a socket, as node:dgram says it. */
 export interface AddressInfo {
@@ -38,6 +39,9 @@ export interface SocketEvents {
   drain: [];
   /** The network has said something of a datagram that was sent; with `receiveErrors`. Beyond node:dgram. */
   peererror: [error: PeerError];
+  /** The kernel says when it has sent a datagram that has an `id`, with `sendTimes`; or that it has missed a departure time, with
+   * `txTime`. Beyond node:dgram. */
+  sendtime: [time: SendTime];
   /** The socket is bound; `address()` says where. */
   listening: [];
   /** The socket is connected; `remoteAddress()` says where. */

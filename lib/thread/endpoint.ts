@@ -2,6 +2,7 @@
 import type { Batch, Replier } from './batch.js';
 import type { Metadata, MetadataKind } from './metadata.js';
 import type { PeerError } from './peer-error.js';
+import type { SendTime } from './send-time.js';
 
 /** Where a datagram came from, as node:dgram says it, and what the socket wants to know besides. */
 export interface RemoteInfo extends Metadata {
@@ -50,8 +51,14 @@ export interface TakesPeerErrors {
   onPeerError(error: PeerError): void;
 }
 
+export interface TakesSendTimes {
+  /** The kernel says when a datagram was sent. */
+  onSendTime(time: SendTime): void;
+}
+
 /** What is behind an id on a thread. */
-export type Endpoint = TakesDatagrams & Partial<TakesLone & TakesBatches & TakesSendResults & TakesPeerErrors>;
+export type Endpoint = TakesDatagrams &
+  Partial<TakesLone & TakesBatches & TakesSendResults & TakesPeerErrors & TakesSendTimes>;
 
 export function wantsBatches(endpoint: Endpoint): endpoint is Endpoint & TakesBatches {
   return endpoint.wantsBatches === true;

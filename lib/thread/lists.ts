@@ -26,6 +26,7 @@ export class Lists {
   readonly #countRefused: (id: number) => void;
   #runEnd = 0; // where the latest record has to end
   #more: SendMore | undefined; // what is said of the next records
+  #nth = 0; // of the datagrams that it is said of: ids count them
 
   /** `flush` hands everything staged to the kernel: has some of it to wait? `countRefused` counts a datagram that is
    * refused before the kernel sees it. */
@@ -84,6 +85,7 @@ export class Lists {
   sendList(id: number, { to, portWord, more }: Destination, given: readonly unknown[]): number {
     const list = [...given];
     this.#more = more;
+    this.#nth = 0;
     this.#flush();
     let taken = 0;
     try {
@@ -122,10 +124,14 @@ export class Lists {
   sendSegments(id: number, { to, portWord, more }: Destination, bytes: Uint8Array, segmentSize: number): number {
     this.#flush();
     const all = lengthOf(bytes);
-    const each = segmentSize * Math.max(1, Math.min(GSO_SEGMENTS_MIN, Math.floor(JOINED_BYTES_MAX / segmentSize)));
+    const timed = more?.id !== undefined;
+    const each = timed
+      ? segmentSize
+      : segmentSize * Math.max(1, Math.min(GSO_SEGMENTS_MIN, Math.floor(JOINED_BYTES_MAX / segmentSize)));
     const atOnce =
       segmentSize * Math.min(STAGED_DATAGRAMS_MAX, Math.max(1, Math.floor(STAGED_BYTES_MAX / segmentSize)));
     let taken = 0;
+    let nth = 0;
     for (let deferred = false; taken < all && !deferred; ) {
       const part = bytesOfView(bytes, taken, Math.min(atOnce, all - taken));
       let records = 0;
@@ -133,7 +139,7 @@ export class Lists {
         const n = records++;
         this.#staging.records.write(n, id, at, Math.min(each, part.length - at), 0, segmentSize);
         this.#staging.records.address(n, to, portWord);
-        if (more !== undefined) this.#staging.say(n, more);
+        if (more !== undefined) this.#staging.say(n, more, nth++);
       }
       this.#staging.sources = 0;
       deferred = this.#native.sendFrom(part, records) > 0;
@@ -222,6 +228,7 @@ export class Lists {
   #append(id: number, to: ParsedAddress | null, portWord: number, payload: Uint8Array): boolean {
     const length = lengthOf(payload);
     if (length > DATAGRAM_BYTES_MAX) {
+      this.#nth++;
       this.#countRefused(id);
       this.#staging.runSize = 0; // it is not what a next one could be like
       return true;
@@ -242,8 +249,8 @@ export class Lists {
     const n = this.#staging.next();
     this.#staging.records.write(n, id, offset, length, 0, length);
     this.#staging.records.address(n, to, portWord);
-    if (this.#more !== undefined) this.#staging.say(n, this.#more);
-    this.#staging.runSize = length;
+    if (this.#more !== undefined) this.#staging.say(n, this.#more, this.#nth++);
+    this.#staging.runSize = this.#more?.id === undefined ? length : 0; // a time is a datagram's alone
     this.#runEnd = Math.min(offset + Math.min(length * GSO_SEGMENTS_MIN, JOINED_BYTES_MAX), STAGED_BYTES_MAX);
     return true;
   }

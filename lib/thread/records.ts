@@ -12,6 +12,7 @@ import {
   D_RESULT,
   D_SCOPE_ID,
   D_SEGMENT_SIZE,
+  D_SEND_ID,
   D_SIZE,
   D_SOCKET_ID,
   D_SOURCE,
@@ -21,6 +22,7 @@ import {
   DESCRIPTOR_BYTES,
   FLAG_PACKET_INFO,
   FLAG_SAYS_MORE,
+  FLAG_TIMED,
   FLAG_TRUNCATED,
 } from '../backend/layout.js';
 import { udp4 } from '../base/family.js';
@@ -223,6 +225,12 @@ export class StagedRecords {
     this.#halves[half + (D_TOS >> 1)] = tos;
     this.#halves[half + (D_SOURCE >> 1)] = source;
     this.#bytes[n * DESCRIPTOR_BYTES + D_TTL] = ttl;
+  }
+
+  /** Behind `say`: somebody asks when it is sent. */
+  time(n: number, id: number): void {
+    this.#halves[((n * DESCRIPTOR_BYTES) >> 1) + (D_FLAGS >> 1)] |= FLAG_TIMED;
+    this.#words[n * RECORD_WORDS + (D_SEND_ID >> 2)] = id;
   }
 
   /** Behind `write`, perhaps behind `say`: as Descriptor::source. */

@@ -1,6 +1,6 @@
 // What is said of a datagram to send beside where it goes, packed as records carry it.
 
-import { S_ADDRESS, S_IFINDEX, SOURCE_BYTES, TOS_SAID } from '../backend/layout.js';
+import { S_ADDRESS, S_IFINDEX, S_TX_TIME_NS, SOURCE_BYTES, TOS_SAID } from '../backend/layout.js';
 import { backend } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import type { Family } from '../base/family.js';
@@ -22,11 +22,30 @@ export interface SendMetadata {
   ifindex?: number | undefined;
 }
 
+/** What is said of a datagram's time, of sockets that have asked for it. */
+export interface SendTiming {
+  /** 0 to 4 294 967 295: asks for a `'sendtime'` event of this id, on sockets with `sendTimes`. Of a list it is the first
+   * one's; those behind it have the numbers that follow. Such a datagram leaves alone (no GSO). */
+  id?: number | undefined;
+  /** SCM_TXTIME: when it is to leave, in nanoseconds of the clock of the socket's option `txTime`. The qdisc `fq` or `etf` of
+   * the device heeds it; without one it leaves at once. */
+  txTimeNs?: bigint | undefined;
+}
+
+/** @internal Has the socket the option? Undefined: it has not asked for it. */
+export interface HasTimes {
+  has(option: 'sendTimes' | 'txTime'): boolean | undefined;
+}
+
 /** @internal The names of all that may be said. */
 export const sendMetadataKeys = ['ttl', 'dscp', 'ecn', 'local', 'ifindex'] as const;
 
+/** @internal */
+export const sendTimingKeys = ['id', 'txTimeNs'] as const;
+
 const SOURCE_WORDS = SOURCE_BYTES >> 2;
 const IFINDEX_MAX = 0x7fffffff;
+const ID_MAX = 0xffffffff;
 
 /** @internal */
 export class SendMore {
@@ -37,9 +56,11 @@ export class SendMore {
   readonly ttl: number;
   /** A Source in words. */
   readonly source: Uint32Array | undefined;
+  /** Of the first datagram; undefined: nobody asks when it is sent. */
+  readonly id: number | undefined;
 
   /** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE */
-  constructor(family: Family, given: Readonly<SendMetadata>, name: string) {
+  constructor(family: Family, given: Readonly<SendMetadata>, name: string, timing?: SendTiming) {
     const { ttl, dscp, ecn, local, ifindex } = given;
     if (ttl !== undefined) validateInteger(ttl, `${name}.ttl`, 1, 255);
     if (dscp !== undefined) validateInteger(dscp, `${name}.dscp`, 0, 63);
@@ -48,7 +69,9 @@ export class SendMore {
     this.given = { ttl, dscp, ecn, local, ifindex };
     this.tos = dscp === undefined && ecn === undefined ? 0 : TOS_SAID | ((dscp ?? 0) << 2) | (ecn ?? 0);
     this.ttl = ttl ?? 0;
-    if (local === undefined && ifindex === undefined) return;
+    this.id = timing?.id;
+    const txTimeNs = timing?.txTimeNs;
+    if (local === undefined && ifindex === undefined && txTimeNs === undefined) return;
     const source = new Uint32Array(SOURCE_WORDS);
     if (local !== undefined) {
       const { words } = literal(family, local, `${name}.local`);
@@ -56,22 +79,48 @@ export class SendMore {
       source[S_IFINDEX >> 2] = family.number === 6 ? words[4] : 0;
     }
     if (ifindex !== undefined) source[S_IFINDEX >> 2] = ifindex;
+    if (txTimeNs !== undefined) new BigUint64Array(source.buffer)[S_TX_TIME_NS >> 3] = txTimeNs;
     this.source = source;
   }
+}
+
+function timingOf(options: Readonly<SendTiming>, name: string, socket: HasTimes): SendTiming | undefined {
+  const { id, txTimeNs } = options;
+  if (id !== undefined) validateInteger(id, `${name}.id`, 0, ID_MAX);
+  if (txTimeNs !== undefined && typeof txTimeNs !== 'bigint') {
+    throw errors.invalidArgType(`${name}.txTimeNs`, 'of type bigint', txTimeNs);
+  }
+  if (txTimeNs !== undefined && (txTimeNs < 1n || txTimeNs >= 1n << 64n)) {
+    throw errors.invalidArgValue(`${name}.txTimeNs`, txTimeNs, 'must be 1 to 2^64 - 1');
+  }
+  const ask = (key: string, value: unknown, option: 'sendTimes' | 'txTime') => {
+    const had = value !== undefined && socket.has(option);
+    if (had === undefined) {
+      throw errors.invalidArgValue(`${name}.${key}`, value, `is of sockets with the option ${option}`);
+    }
+    return had;
+  };
+  const out = {
+    id: ask('id', id, 'sendTimes') ? id : undefined,
+    txTimeNs: ask('txTimeNs', txTimeNs, 'txTime') ? txTimeNs : undefined,
+  };
+  return out.id === undefined && out.txTimeNs === undefined ? undefined : out;
 }
 
 /** @internal What `options` says beside the destination, over what `always` says; undefined: nothing.
  * @throws as SendMore; ERR_KSOCKET_NEEDS_ADDON */
 export function moreOf(
   family: Family,
-  options: Readonly<SendMetadata>,
+  options: Readonly<SendMetadata & SendTiming>,
   name: string,
   always: SendMore | undefined,
+  socket?: HasTimes,
 ): SendMore | undefined {
   const said = sendMetadataKeys.filter((key) => options[key] !== undefined);
-  if (said.length === 0) return always;
+  const timing = socket && timingOf(options, name, socket);
+  if (said.length === 0 && timing === undefined) return always;
   if (backend === 'dgram') throw errors.needsAddon(`${name}.${said[0]}`);
   const given: Record<string, unknown> = { ...always?.given };
   for (const key of said) given[key] = options[key];
-  return new SendMore(family, given, name);
+  return new SendMore(family, given, name, timing);
 }

@@ -42,9 +42,10 @@ export class Staging {
     this.#sources = new Uint32Array(buffer, byteOffset, byteLength >> 2);
   }
 
-  /** Of the record: what is said of it beside where it goes. */
-  say(n: number, { tos, ttl, source }: SendMore): void {
+  /** Of the record: what is said of it beside where it goes; the `nth` of those that it is said of. */
+  say(n: number, { tos, ttl, source, id }: SendMore, nth = 0): void {
     this.records.say(n, tos, ttl, source === undefined ? 0 : this.#place(source));
+    if (id !== undefined) this.records.time(n, id + nth);
   }
 
   /** Of the record, an answer: it comes from the address that was asked, if the kernel has said which it was; the first

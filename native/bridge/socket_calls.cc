@@ -94,7 +94,12 @@ Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     auto option = static_cast<SocketOption>(u32(info[1]));
     if (option == SocketOption::receive_buffer_bytes) endpoint.may_grow.store(false);
-    return ksocket::set_option(endpoint.fd.get(), endpoint.family, option, OptionValue(info[2]).bytes());
+    int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, option, OptionValue(info[2]).bytes());
+    if (error == 0 && (option == SocketOption::send_times || option == SocketOption::tx_time)) {
+      std::lock_guard lock(endpoint.rx_mutex);
+      endpoint.reads_queue = true;
+    }
+    return error;
   });
 }
 

@@ -37,6 +37,15 @@
 #define SO_RCVTIMEO_NEW 66
 #define SO_SNDTIMEO_NEW 67
 #endif
+#ifndef SO_TXTIME
+#define SO_TXTIME 61  // since Linux 4.19
+#endif
+#ifndef SCM_TXTIME
+#define SCM_TXTIME SO_TXTIME
+#endif
+#ifndef SCM_TS_OPT_ID
+#define SCM_TS_OPT_ID 81  // since Linux 6.13
+#endif
 #ifndef SO_RCVMARK
 #define SO_RCVMARK 75  // since Linux 5.19
 #endif

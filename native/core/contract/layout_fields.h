@@ -24,6 +24,7 @@ namespace ksocket {
   X(D_SEGMENT_SIZE, offsetof(Descriptor, segment_size))            \
   X(D_FLAGS, offsetof(Descriptor, flags))                          \
   X(D_PEER_ID, offsetof(Descriptor, peer_id))                      \
+  X(D_SEND_ID, offsetof(Descriptor, send_id))                      \
   X(D_PORT, offsetof(Descriptor, port))                            \
   X(D_FAMILY, offsetof(Descriptor, family))                        \
   X(D_KIND, offsetof(Descriptor, kind))                            \
@@ -36,6 +37,8 @@ namespace ksocket {
   X(SOURCE_BYTES, sizeof(Source))                                  \
   X(S_ADDRESS, offsetof(Source, address))                          \
   X(S_IFINDEX, offsetof(Source, ifindex))                          \
+  X(S_TX_TIME_NS, offsetof(Source, tx_time_ns))                    \
+  X(FLAG_TIMED, static_cast<int>(kTimed))                          \
   X(FLAG_SAYS_MORE, static_cast<int>(kSaysMore))                   \
   X(TOS_SAID, kTosSaid)                                            \
   X(PACKET_INFO_BYTES, sizeof(PacketInfo))                         \
@@ -51,6 +54,7 @@ namespace ksocket {
   X(KIND_SENT, static_cast<int>(DescriptorKind::sent))             \
   X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))       \
   X(KIND_PEER_ERROR, static_cast<int>(DescriptorKind::peer_error)) \
+  X(KIND_SEND_TIME, static_cast<int>(DescriptorKind::send_time))   \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                  \
   X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))            \
   X(CONTROL_BYTES, sizeof(RingControl))                            \

@@ -1,5 +1,10 @@
 #include "core/control/control.h"
 
+#include <linux/net_tstamp.h>
+
+#include <algorithm>
+#include <iterator>
+
 namespace ksocket {
 
 namespace {
@@ -10,6 +15,10 @@ bool take(const cmsghdr& message, Field* field) {
   if (message.cmsg_level != kLevel || message.cmsg_type != kType) return false;
   Form::read(CMSG_DATA(&message), message.cmsg_len - CMSG_LEN(0), field);
   return true;
+}
+
+bool is_zero(const uint8_t (&bytes)[16]) {
+  return std::all_of(std::begin(bytes), std::end(bytes), [](uint8_t byte) { return byte == 0; });
 }
 
 }  // namespace
@@ -50,8 +59,14 @@ void append_more(msghdr* header, uint8_t family, const Descriptor& datagram,
     append_ttl_v4(header, datagram.ttl);
     if (family == 6) append_ttl_v6(header, datagram.ttl);
   }
+  if (datagram.flags & kTimed) {
+    append_timed(header, SOF_TIMESTAMPING_TX_SOFTWARE);
+    append_send_id(header, datagram.send_id);
+  }
   if (datagram.source == 0 || datagram.source > sources.size()) return;
   const Source& source = sources[datagram.source - 1u];
+  if (source.tx_time_ns != 0) append_tx_time(header, source.tx_time_ns);
+  if (source.tx_time_ns != 0 && is_zero(source.address) && source.ifindex == 0) return;
   if (family == 6) {
     in6_pktinfo info{};
     std::memcpy(&info.ipi6_addr, source.address, 16);

@@ -93,6 +93,8 @@ void append_more(msghdr* header, uint8_t family, const Descriptor& datagram, std
 // Do both say the same, so that they may leave in one message?
 inline bool say_alike(const Descriptor& a, const Descriptor& b) {
   if (((a.flags | b.flags) & kSaysMore) == 0) return true;
+  // One message has one time, and one id: it is told of a datagram alone.
+  if (((a.flags | b.flags) & kTimed) != 0) return false;
   return ((a.flags ^ b.flags) & kSaysMore) == 0 && a.tos == b.tos && a.ttl == b.ttl && a.source == b.source;
 }
 

@@ -69,14 +69,17 @@ namespace ksocket {
 // X(name, value, level, type)
 //
 // append_<name>() of core/control/control.h says it. The kernel wants exactly this many bytes (udp_cmsg_send,
-// ip_cmsg_send, ip6_datagram_send_ctl), and each family passes over what is the other's.
-#define KSOCKET_SENT_KINDS(X)                      \
-  X(segment_size, uint16_t, SOL_UDP, UDP_SEGMENT)  \
-  X(tos_v4, int, IPPROTO_IP, IP_TOS)               \
-  X(tos_v6, int, IPPROTO_IPV6, IPV6_TCLASS)        \
-  X(ttl_v4, int, IPPROTO_IP, IP_TTL)               \
-  X(ttl_v6, int, IPPROTO_IPV6, IPV6_HOPLIMIT)      \
-  X(source_v4, in_pktinfo, IPPROTO_IP, IP_PKTINFO) \
-  X(source_v6, in6_pktinfo, IPPROTO_IPV6, IPV6_PKTINFO)
+// ip_cmsg_send, ip6_datagram_send_ctl, __sock_cmsg_send), and each family passes over what is the other's.
+#define KSOCKET_SENT_KINDS(X)                           \
+  X(segment_size, uint16_t, SOL_UDP, UDP_SEGMENT)       \
+  X(tos_v4, int, IPPROTO_IP, IP_TOS)                    \
+  X(tos_v6, int, IPPROTO_IPV6, IPV6_TCLASS)             \
+  X(ttl_v4, int, IPPROTO_IP, IP_TTL)                    \
+  X(ttl_v6, int, IPPROTO_IPV6, IPV6_HOPLIMIT)           \
+  X(source_v4, in_pktinfo, IPPROTO_IP, IP_PKTINFO)      \
+  X(source_v6, in6_pktinfo, IPPROTO_IPV6, IPV6_PKTINFO) \
+  X(timed, uint32_t, SOL_SOCKET, SO_TIMESTAMPING)       \
+  X(send_id, uint32_t, SOL_SOCKET, SCM_TS_OPT_ID)       \
+  X(tx_time, uint64_t, SOL_SOCKET, SCM_TXTIME)
 
 }  // namespace ksocket

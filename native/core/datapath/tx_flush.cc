@@ -41,7 +41,8 @@ class TxFlush::Outlet {
   }
 
   TxSocket& socket;
-  uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, fallbacks = 0, errors = 0;
+  uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, fallbacks = 0, errors = 0,
+           timed = 0;
   int blocked_by = 0;          // the latest errno that says to wait
   uint32_t largest_alone = 0;  // of the datagrams that left alone since somebody set it
 
@@ -57,6 +58,7 @@ class TxFlush::Outlet {
     }
     if (fallbacks > 0) counters.add_atomic(Counter::tx_gso_fallbacks, fallbacks);
     if (errors > 0) counters.add_atomic(Counter::tx_errors, errors);
+    if (timed > 0) counters.add_atomic(Counter::tx_timed, timed);
   }
 
   Engine& engine_;
@@ -147,7 +149,10 @@ void TxFlush::settle_sent(Outlet& out, const Group& group, std::span<Descriptor>
   }
   out.datagrams += group.segments;
   out.bytes += group.bytes;
-  if (group.segments == 1) return;
+  if (group.segments == 1) {
+    if (chunk[group.first].flags & kTimed) out.timed++;
+    return;
+  }
   out.joined++;
   out.segments += group.segments;
   out.socket.gso.left(group.segment_size);

@@ -62,9 +62,10 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
 
   int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
-  if (got < 0 && endpoint.receive_errors) {
-    bool any = take_peer_errors(endpoint);
-    if (is_queued_error(-got)) return Outcome::more;  // which is said of its own datagram
+  if (got < 0 && endpoint.reads_queue) {
+    bool any = take_queued(endpoint);
+    if (endpoint.receive_errors && is_queued_error(-got))
+      return Outcome::more;  // which is said of its own datagram
     if (any && got == -EAGAIN) return Outcome::more;
   }
   if (got < 0) return after_failure(endpoint, got, told);
@@ -260,18 +261,36 @@ void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
 }
 
 // From the kernel's queue of errors into the ring, as far as there is room: what stays is said again.
-bool RxTurn::take_peer_errors(Endpoint& endpoint) {
+bool RxTurn::take_queued(Endpoint& endpoint) {
   bool any = false;
   for (uint32_t i = 0; i < kPeerErrorsAtOnce && ring_.room(1, kPeerErrorBytes) > 0; i++) {
     PeerError told;
     if (take_peer_error(endpoint.fd.get(), &told) != 0) break;
     any = true;
+    if (told.time_kind != SendTimeKind::none) {
+      put_send_time(endpoint, told);
+      continue;
+    }
     if (told.is_own) continue;  // it was the result of that datagram
     endpoint.counters.add(Counter::rx_peer_errors, 1);
     if (told.peer.family != 0) put_peer_error(endpoint, told);
   }
   if (any) endpoint.futile_turns = 0;
   return any;
+}
+
+void RxTurn::put_send_time(Endpoint& endpoint, const PeerError& told) {
+  bool sent = told.time_kind == SendTimeKind::software;
+  endpoint.counters.add(sent ? Counter::rx_send_times : Counter::rx_missed_tx_times, 1);
+  Descriptor* record = ring_.push(0);
+  if (record == nullptr) return;  // counted all the same
+  record->socket_id = endpoint.id;
+  record->kind = DescriptorKind::send_time;
+  record->flags = 0;
+  record->segment_size = 0;
+  record->size = told.id;
+  record->received_ns = told.time_ns;
+  record->tos = static_cast<uint16_t>(told.time_kind);
 }
 
 void RxTurn::put_peer_error(Endpoint& endpoint, const PeerError& told) {

@@ -71,7 +71,8 @@ class RxTurn {
            uint16_t segment_size);
   void describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
                 uint16_t segment_size);
-  bool take_peer_errors(Endpoint& endpoint);
+  bool take_queued(Endpoint& endpoint);
+  void put_send_time(Endpoint& endpoint, const PeerError& told);
   void put_peer_error(Endpoint& endpoint, const PeerError& told);
   void report(Endpoint& endpoint, int error);
 

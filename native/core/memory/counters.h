@@ -21,6 +21,8 @@ namespace ksocket {
   X(rx_truncated, "datagrams cut to the receive limit")                                             \
   X(rx_errors, "receive calls that failed")                                                         \
   X(rx_peer_errors, "ICMP errors received about datagrams sent")                                    \
+  X(rx_send_times, "times received of when datagrams were sent")                                    \
+  X(rx_missed_tx_times, "datagrams not sent, as their departure time had passed")                   \
   X(rx_kernel_drops, "datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO)") \
   X(rx_ring_drops, "datagrams read and dropped, ring full")                                         \
   X(rx_queue_drops, "datagrams dropped because an async iterator fell behind")                      \
@@ -36,15 +38,16 @@ namespace ksocket {
   X(moderations, "times the thread waited for a fuller batch")           \
   X(loop_rounds, "times the event loop received by itself")
 
-#define KSOCKET_TX_COUNTERS(X)                                          \
-  X(tx_datagrams, "datagrams the kernel took")                          \
-  X(tx_bytes, "payload bytes the kernel took")                          \
-  X(tx_calls, "send system calls")                                      \
-  X(tx_gso_batches, "super-datagrams sent (GSO)")                       \
-  X(tx_gso_segments, "datagrams that left in super-datagrams")          \
-  X(tx_gso_fallbacks, "super-datagrams refused and sent one by one")    \
-  X(tx_errors, "datagrams the kernel refused")                          \
-  X(tx_deferred, "datagrams that waited for the socket to be writable") \
+#define KSOCKET_TX_COUNTERS(X)                                                    \
+  X(tx_datagrams, "datagrams the kernel took")                                    \
+  X(tx_bytes, "payload bytes the kernel took")                                    \
+  X(tx_calls, "send system calls")                                                \
+  X(tx_gso_batches, "super-datagrams sent (GSO)")                                 \
+  X(tx_gso_segments, "datagrams that left in super-datagrams")                    \
+  X(tx_gso_fallbacks, "super-datagrams refused and sent one by one")              \
+  X(tx_errors, "datagrams the kernel refused")                                    \
+  X(tx_deferred, "datagrams that waited for the socket to be writable")           \
+  X(tx_timed, "datagrams the kernel took that ask for the time they are sent at") \
   X(tx_dropped, "datagrams dropped: backlog full, or closed while waiting")
 
 // Of a server that answers by rules, in its socket's row, behind the rx counters and written by the same

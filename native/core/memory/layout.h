@@ -31,12 +31,16 @@ enum class DescriptorKind : uint8_t {
   // `result` is -errno, `user_data` the path's MTU or 0, `tos` ICMP's type << 8 | code; the address of who
   // says so is the PacketInfo's `local`
   peer_error = 4,
+  // What the kernel says of when a datagram was sent: `result` is the id that it was sent with, `received_ns`
+  // the time, `tos` a SendTimeKind (core/socket/error_queue.h)
+  send_time = 5,
 };
 
 enum DescriptorFlags : uint16_t {
   kTruncated = 1 << 0,      // `size` is the datagram's full length, `length` what was kept
   kHasPacketInfo = 1 << 1,  // the slot's PacketInfo is about this datagram
   kSaysMore = 1 << 2,  // to send: `tos`, `ttl` and `source` say something; without it they are not looked at
+  kTimed = 1 << 3,  // to send, with kSaysMore: somebody wants to know when it is sent; `send_id` says which
 };
 
 // One datagram (or, with segment_size != 0, one GRO super-datagram whose segments are all segment_size bytes
@@ -47,9 +51,12 @@ struct alignas(64) Descriptor {
   uint32_t length;        // payload bytes in the arena
   uint16_t segment_size;  // 0: a single datagram
   uint16_t flags;         // DescriptorFlags
-  uint32_t peer_id;       // index in the bounded peer table
-  uint16_t port;          // host byte order
-  uint8_t family;         // 4 or 6; 0 on a connected socket's sends
+  union {
+    uint32_t peer_id;  // received: index in the bounded peer table
+    uint32_t send_id;  // to send, with kTimed: the program's number of it
+  };
+  uint16_t port;   // host byte order
+  uint8_t family;  // 4 or 6; 0 on a connected socket's sends
   DescriptorKind kind;
   uint8_t address[16];  // network byte order; IPv4 uses the first four bytes
   uint32_t scope_id;    // IPv6 zone, an interface index
@@ -87,10 +94,12 @@ struct alignas(64) PacketInfo {
 };
 static_assert(sizeof(PacketInfo) == sizeof(Descriptor));  // what finds the one finds the other
 
-// Where a datagram is sent from, instead of where the socket and the route say. IP_PKTINFO, ip(7).
+// Where a datagram is sent from, instead of where the socket and the route say (IP_PKTINFO, ip(7)), and when
+// (SCM_TXTIME).
 struct alignas(32) Source {
   uint8_t address[16];  // as Descriptor::address; 0: the kernel chooses
   uint32_t ifindex;     // of the interface to leave by; 0: the kernel chooses
+  uint64_t tx_time_ns;  // by the clock of SO_TXTIME; 0: at once
 };
 static_assert(sizeof(Source) == 32);
 

@@ -8,6 +8,7 @@
 #include "core/base/kernel_names.h"
 #include "core/base/or_errno.h"
 #include "core/control/kinds.h"
+#include "core/socket/send_times.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -62,6 +63,7 @@ int set_option(int fd, uint8_t family, SocketOption option, std::span<const uint
   if (option >= SocketOption::kCount) return -EINVAL;
   Place place = place_of(family, option);
   if (place.level < 0) return -ENOPROTOOPT;
+  if (option == SocketOption::send_times && !takes_send_ids()) return -ENOPROTOOPT;
   int error = set_at(fd, place, value);
   // Where the kernel refuses that, it is only IPv4 that goes without.
   if (error == 0 && family == 6 && is_of_each_family(option)) set_at(fd, place_of(4, option), value);
