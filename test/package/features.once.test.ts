@@ -24,6 +24,8 @@ const options = [
   'freebind',
   'mtuDiscover',
   'maxPacingRate',
+  'sendTimes',
+  'txTime',
   'receiveTtl',
   'receiveTos',
   'receiveLocal',
@@ -31,6 +33,7 @@ const options = [
   'receiveOriginalDst',
   'receiveErrors',
   'pacing',
+  'departureTimes',
   'pathMtu',
   'setsockopt',
   'cpus',
@@ -41,9 +44,10 @@ test('with all capabilities all is had, but for what no device has', async () =>
   const { missing, ...had } = await featuresUnder(inNamespace('ip link set lo up'));
   const asked = Object.fromEntries(options.map((name) => [name, had[name]]));
   const yes = Object.fromEntries(options.map((name) => [name, true]));
-  assert.deepEqual(asked, { ...yes, pacing: false, priorityMax: 99 });
-  assert.deepEqual(Object.keys(missing), ['pacing']);
+  assert.deepEqual(asked, { ...yes, pacing: false, departureTimes: false, priorityMax: 99 });
+  assert.deepEqual(Object.keys(missing), ['pacing', 'departureTimes']);
   assert.match(missing.pacing ?? '', /^needs the qdisc fq /);
+  assert.equal(missing.departureTimes, 'needs the qdisc fq or etf on the device that sends');
 });
 
 test('without a capability the features that need it are missing, and it says which', async () => {
@@ -68,7 +72,9 @@ test('pacing is what tc(8) says of the devices', async () => {
     encoding: 'utf8',
   }).stdout;
   assert.match(kind, /^qdisc (fq|tbf) /);
-  assert.equal((await featuresUnder(under)).pacing, kind.startsWith('qdisc fq '));
+  const had = await featuresUnder(under);
+  const isFq = kind.startsWith('qdisc fq ');
+  assert.deepEqual([had.pacing, had.departureTimes], [isFq, isFq]);
 });
 
 test('without the addon they are missing, and it says so', async () => {

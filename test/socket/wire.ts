@@ -6,7 +6,9 @@ import {
   type Batch,
   createServer,
   createSocket,
+  features,
   type PeerError,
+  type SendTime,
   type ServerOptions,
   type Socket,
   type SocketOptions,
@@ -352,6 +354,71 @@ export const cases: Record<string, () => Promise<void>> = {
     assert.equal(got.data, 'answer');
     assert.ok(OURS_V4.includes(got.address as string), got.address);
     socket.close();
+  },
+
+  async 'sendtime: of each datagram, when it has left for the other host'() {
+    await using host = await start();
+    for (const { type, theirs, to } of families) {
+      const socket = await open({ type, sendTimes: true });
+      socket.on('error', (error) => assert.fail(error));
+      const told: SendTime[] = [];
+      socket.on('sendtime', (time) => told.push(time));
+      const { port } = await host.do('open', { name: 'sink', address: theirs });
+      let since = BigInt(Date.now()) * 1_000_000n;
+      for (let id = 0; id < 100; id++) {
+        await sent(socket, `${id}`, { port, address: to, id: 3 * id });
+        if (id % 10 !== 9) continue;
+        await waitFor(() => told.length === id + 1);
+        const until = BigInt(Date.now() + 1) * 1_000_000n;
+        for (const { kind, id: of, timeNs } of told.slice(-10)) {
+          assert.deepEqual([kind, (of as number) % 3], ['software', 0]);
+          assert.ok(timeNs >= since && timeNs <= until, `${since} ${timeNs} ${until}`);
+          since = timeNs;
+        }
+        since = BigInt(Date.now()) * 1_000_000n;
+      }
+      assert.deepEqual(
+        told.map(({ id }) => id),
+        Array.from({ length: 100 }, (_, i) => 3 * i),
+      );
+      // What is joined for a host leaves in pieces: of a list each has a time of its own.
+      assert.equal(
+        socket.sendMany(Buffer.alloc(200), { port: port as number, address: to, id: 1000, segmentSize: 10 }),
+        20,
+      );
+      await waitFor(() => told.length === 120);
+      assert.deepEqual(
+        told.slice(100).map(({ id }) => id),
+        Array.from({ length: 20 }, (_, i) => 1000 + i),
+      );
+      socket.close();
+    }
+  },
+
+  async 'txTimeNs: without a qdisc that heeds it datagrams leave at once, in order'() {
+    await using host = await start();
+    await host.do('sniff', { interface: 'theirs0' });
+    const { departureTimes } = features();
+    assert.equal(departureTimes, false);
+    for (const { type, theirs, to } of families) {
+      const socket = await open({ type, txTime: true });
+      const { port } = await host.do('open', { name: 'sink', address: theirs });
+      const meant = (packet: { dport: number }) => packet.dport === port;
+      const txTimeNs = process.hrtime.bigint() + 1_000_000n;
+      await sent(socket, 'a', { port, address: to, txTimeNs, ttl: 7 });
+      await sent(socket, 'b', { port, address: to, txTimeNs: txTimeNs + 1_000_000n });
+      await sent(socket, 'c', { port, address: to });
+      const packets = await host.arrived(3, meant);
+      assert.deepEqual(
+        packets.map(({ data, ttl }) => [data, ttl]),
+        [
+          ['a', 7],
+          ['b', 64],
+          ['c', 64],
+        ],
+      );
+      socket.close();
+    }
   },
 
   async 'peererror: what routers and hosts say of datagrams, and of no other'() {

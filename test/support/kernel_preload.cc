@@ -3,15 +3,21 @@
 //   KERNEL_BLOCKS_WHILE=FILE   sends fail with EAGAIN as long as FILE exists
 //   KERNEL_GSO_ERRNO=N         super-datagrams (UDP_SEGMENT) fail with this errno
 //   KERNEL_GSO_SEGMENTS=N      super-datagrams of more than N datagrams fail with EINVAL
+//   KERNEL_LACKS_IDS=1         SCM_TS_OPT_ID is EINVAL, as before Linux 6.13
+//   KERNEL_MISSES=ERRNO        the times of datagrams with a departure time (SCM_TXTIME) become reports of this
+//                              errno, as those of the qdisc etf: ECANCELED (missed), EINVAL
 //   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
 //   KERNEL_LACKS=LEVEL:NAME:N  this socket option fails with errno N
 #include <dlfcn.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <time.h>  // before
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +25,13 @@
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
+#endif
+
+#ifndef SCM_TXTIME
+#define SCM_TXTIME 61
+#endif
+#ifndef SCM_TS_OPT_ID
+#define SCM_TS_OPT_ID 81
 #endif
 
 namespace {
@@ -41,6 +54,32 @@ size_t segments_of(const msghdr& header) {
   return 0;
 }
 
+std::atomic<uint64_t> departure{0};  // of the latest datagram that has one
+
+template <typename Value>
+bool find(const msghdr& header, int type, Value* value) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != type) continue;
+    std::memcpy(value, CMSG_DATA(c), sizeof *value);
+    return true;
+  }
+  return false;
+}
+
+// sch_etf.c, report_sock_error
+void report_departure(msghdr* header, int error) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+    if (c->cmsg_type != IP_RECVERR || c->cmsg_level != IPPROTO_IP) continue;
+    auto* extended = reinterpret_cast<sock_extended_err*>(CMSG_DATA(c));
+    if (extended->ee_origin != SO_EE_ORIGIN_TIMESTAMPING) continue;
+    extended->ee_errno = static_cast<uint32_t>(error);
+    extended->ee_origin = 6;  // SO_EE_ORIGIN_TXTIME
+    extended->ee_code = error == ECANCELED ? 2 : 1;
+    extended->ee_data = static_cast<uint32_t>(departure >> 32);
+    extended->ee_info = static_cast<uint32_t>(departure);
+  }
+}
+
 // 0: let it through.
 int refusal(int fd, const msghdr& header) {
   int type = 0;
@@ -48,6 +87,10 @@ int refusal(int fd, const msghdr& header) {
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_DGRAM) return 0;
   const char* file = std::getenv("KERNEL_BLOCKS_WHILE");
   if (file && access(file, F_OK) == 0) return EAGAIN;
+  uint32_t id;
+  if (std::getenv("KERNEL_LACKS_IDS") && find(header, SCM_TS_OPT_ID, &id)) return EINVAL;
+  uint64_t at;
+  if (find(header, SCM_TXTIME, &at)) departure = at;
   const char* gso = std::getenv("KERNEL_GSO_ERRNO");
   size_t segments = segments_of(header);
   if (gso && segments > 0) return std::atoi(gso);
@@ -66,6 +109,18 @@ int setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   if (lacks) std::sscanf(lacks, "%d:%d:%d", &lacking[0], &lacking[1], &lacking[2]);
   if (level == lacking[0] && name == lacking[1]) return errno = lacking[2], -1;
   return next<decltype(setsockopt)>("setsockopt")(fd, level, name, value, size);
+}
+
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  ssize_t got = next<decltype(recvmsg)>("recvmsg")(fd, message, flags);
+  const char* misses = std::getenv("KERNEL_MISSES");
+  if (misses && got >= 0 && (flags & MSG_ERRQUEUE) && departure != 0) {
+    // Without the time that it has in truth.
+    report_departure(message, std::atoi(misses));
+    cmsghdr* first = CMSG_FIRSTHDR(message);
+    if (first && first->cmsg_type == SO_TIMESTAMPING) first->cmsg_type = -1;
+  }
+  return got;
 }
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {

@@ -89,6 +89,33 @@ TEST(TxGroups, says_of_each_message_what_is_said_of_its_datagrams) {
             (Lines{"1/10: a0 a1 | tos=184 ttl=9 from=127.0.0.2 by=0", "1: b0 | from=0.0.0.0 by=3"}));
 }
 
+TEST(TxGroups, a_datagram_whose_time_is_asked_for_leaves_alone_and_in_its_place) {
+  Said pile;
+  pile.add_saying("a0", 0).add_saying("a1", 0).add_saying("b0", 0).add_saying("c0", 0).add_saying("d0", 0);
+  pile.add_saying("d1", 0);
+  for (uint16_t i : {2, 3}) {
+    pile.descriptors[i].flags |= kTimed;
+    pile.descriptors[i].send_id = 7u + i;
+  }
+  EXPECT_EQ(pile.messages(),
+            (Lines{"1/10: a0 a1", "1: b0 | timed=2 id=9", "1: c0 | timed=2 id=10", "1/10: d0 d1"}));
+}
+
+TEST(TxGroups, what_leaves_at_one_time_may_leave_joined) {
+  Said pile;
+  pile.sources.resize(3);
+  pile.sources[0].tx_time_ns = 1'000'000'000'000;
+  pile.sources[1].tx_time_ns = 1'000'000'000'001;
+  pile.sources[2].tx_time_ns = 5;
+  pile.sources[2].ifindex = 3;
+  pile.add_saying("a0", 0, 0, 1)
+      .add_saying("a1", 0, 0, 1)
+      .add_saying("b0", 0, 0, 2)
+      .add_saying("c0", 0, 0, 3);
+  EXPECT_EQ(pile.messages(), (Lines{"1/10: a0 a1 | at=1000000000000", "1: b0 | at=1000000000001",
+                                    "1: c0 | at=5 from=0.0.0.0 by=3"}));
+}
+
 TEST(TxGroups, an_ipv6_socket_says_it_for_both_families) {
   Said pile;
   pile.sources.resize(1);

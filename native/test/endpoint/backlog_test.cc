@@ -89,12 +89,14 @@ TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
 TEST_F(BacklogTest, says_later_what_was_to_be_said) {
   Source source{};
   inet_pton(AF_INET, "127.0.0.9", source.address);
+  source.tx_time_ns = 99;
   std::vector<Source> sources(3);
   sources[2] = source;
   Descriptor descriptor{};
   write_address(test::address_of("127.0.0.1", 4000), &descriptor);
   descriptor.length = 1;
-  descriptor.flags = kSaysMore;
+  descriptor.flags = kSaysMore | kTimed;
+  descriptor.send_id = 77;
   descriptor.tos = kTosSaid | 46;
   descriptor.source = 3;
   descriptor.result = kResultDeferred;
@@ -104,7 +106,7 @@ TEST_F(BacklogTest, says_later_what_was_to_be_said) {
   EXPECT_EQ(keep("plain", 0), 1u);
   EXPECT_EQ(work_off(2), Outcome::empty);
   ASSERT_EQ(engine.sent().size(), 2u);
-  EXPECT_EQ(engine.sent()[0].more, "tos=46 from=127.0.0.9 by=0");
+  EXPECT_EQ(engine.sent()[0].more, "tos=46 timed=2 id=77 at=99 from=127.0.0.9 by=0");
   EXPECT_EQ(engine.sent()[1].more, "");
 }
 

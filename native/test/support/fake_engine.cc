@@ -83,6 +83,9 @@ std::string text_of(const cmsghdr& message) {
     inet_ntop(AF_INET6, &info.ipi6_addr, text, sizeof text);
     return std::string("from6=") + text + " by=" + std::to_string(info.ipi6_ifindex);
   }
+  if (is(SOL_SOCKET, SO_TIMESTAMPING)) return "timed=" + std::to_string(value_of<uint32_t>(message));
+  if (is(SOL_SOCKET, SCM_TS_OPT_ID)) return "id=" + std::to_string(value_of<uint32_t>(message));
+  if (is(SOL_SOCKET, SCM_TXTIME)) return "at=" + std::to_string(value_of<uint64_t>(message));
   throw std::runtime_error("nobody says that");
 }
 
