@@ -4,16 +4,14 @@
 //   KERNEL_GSO_ERRNO=N         super-datagrams (UDP_SEGMENT) fail with this errno
 //   KERNEL_GSO_SEGMENTS=N      super-datagrams of more than N datagrams fail with EINVAL
 //   KERNEL_LACKS_IDS=1         SCM_TS_OPT_ID is EINVAL, as before Linux 6.13
-//   KERNEL_MISSES=ERRNO        the times of datagrams with a departure time (SCM_TXTIME) become reports of this
-//                              errno, as those of the qdisc etf: ECANCELED (missed), EINVAL
+//   KERNEL_MISSES=ERRNO        the times of datagrams that have a departure time (SCM_TXTIME) become reports
+//                              of this errno, as etf's are: ECANCELED (missed), EINVAL
 //   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
 //   KERNEL_LACKS=LEVEL:NAME:N  this socket option fails with errno N
 #include <dlfcn.h>
-#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
-#include <time.h>  // before
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +20,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
+
+// Behind the C library's timespec.
+#include <linux/errqueue.h>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
