@@ -22,12 +22,13 @@ export interface SendMetadata {
   ifindex?: number | undefined;
 }
 
-/** What is said of a datagram's time, of sockets that have asked for it. */
+/** What is said of a datagram's time. On a socket that has not asked for it, ERR_INVALID_ARG_VALUE; where it has asked with
+ * `'auto'` and the kernel has refused, it is passed over. */
 export interface SendTiming {
   /** 0 to 4 294 967 295: asks for a `'sendtime'` event of this id, on sockets with `sendTimes`. Of a list it is the first
    * one's; those behind it have the numbers that follow. Such a datagram leaves alone (no GSO). */
   id?: number | undefined;
-  /** SCM_TXTIME: when it is to leave, in nanoseconds of the clock of the socket's option `txTime`. The qdisc `fq` or `etf` of
+  /** SCM_TXTIME: when it is to leave, in nanoseconds (1 to 2^64 - 1) of the clock of the socket's option `txTime`. The qdisc `fq` or `etf` of
    * the device heeds it; without one it leaves at once. */
   txTimeNs?: bigint | undefined;
 }

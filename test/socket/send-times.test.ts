@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { features, type SendTime, type Socket, type SocketOptions } from 'ksocket';
 import { addonTest, onDgram } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
-import { fdOf, kernelBytesOf } from '../support/kernel-options.js';
+import { fdOf, kernelBytesOf, kernelOptions } from '../support/kernel-options.js';
 import { bound, Inbox, Sockets, unusedPort } from '../support/peer.js';
 import { kernelPreload } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -113,6 +113,8 @@ addonTest('kernel features', 'a connected socket, and one that says other things
   const port = await bound(sink);
   const socket = sockets.make({ type: 'udp4', sendTimes: true, receiveTimes: true });
   await new Promise<void>((resolve) => socket.connect(port, '127.0.0.1', () => resolve()));
+  // SOF_TIMESTAMPING_SOFTWARE, OPT_ID, OPT_TSONLY, OPT_RX_FILTER: of what is received it says nothing.
+  assert.deepEqual(kernelOptions(fdOf(socket), ['s.SOL_SOCKET, 37']), [0x20890]);
   const told = listen(socket);
   const answers = new Inbox(socket);
   const since = Date.now();
