@@ -124,7 +124,7 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   if (flags & kOpenReceiveErrors) {
     int queued = 0;  // 0 where the kernel has refused what was optional
     ksocket::get_option(endpoint->fd.get(), family, SocketOption::receive_errors, &queued);
-    endpoint->receive_errors = endpoint->reads_queue = endpoint->tx.errors_are_queued = queued != 0;
+    endpoint->reads_queue = endpoint->tx.errors_are_queued = queued != 0;
     endpoint->packet_infos = packet_infos_;
   }
   if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal)) {

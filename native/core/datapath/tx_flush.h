@@ -25,7 +25,7 @@ struct TxSocket {
   // does.
   bool retry_refused = false;
   // What the network says of earlier datagrams is in a queue of its own (IP_RECVERR), and is not to be the
-  // result of another one.
+  // result of another one. Set before the socket is watched, constant afterwards.
   bool errors_are_queued = false;
 };
 

@@ -39,9 +39,8 @@ struct Endpoint {
   uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
   bool drop_when_full = false;                  // else: stop reading when the ring is full
   bool gro = false;                             // ask for UDP_GRO once there is traffic
-  bool receive_times = false;   // JavaScript wants SO_TIMESTAMPNS's, not only who measures latency
-  bool receive_errors = false;  // ICMP errors are in a queue (IP_RECVERR), for JavaScript
-  bool reads_queue = false;     // of errors: those are in there, or times (SO_TIMESTAMPING, SO_TXTIME)
+  bool receive_times = false;  // JavaScript wants SO_TIMESTAMPNS's, not only who measures latency
+  bool reads_queue = false;    // of errors: ICMP's (IP_RECVERR), times (SO_TIMESTAMPING, SO_TXTIME)
 
   // Asked under rx_mutex, by the responder; set before that is. Null: answers go to everybody.
   std::unique_ptr<LoopGuard> loops;

@@ -64,7 +64,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   endpoint.counters.add(Counter::rx_calls, 1);
   if (got < 0 && endpoint.reads_queue) {
     bool any = take_queued(endpoint);
-    if (endpoint.receive_errors && is_queued_error(-got))
+    if (endpoint.tx.errors_are_queued && is_queued_error(-got))
       return Outcome::more;  // which is said of its own datagram
     if (any && got == -EAGAIN) return Outcome::more;
   }
