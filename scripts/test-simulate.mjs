@@ -102,7 +102,7 @@ function check(copy, { file, from, to, kind, dies = false }) {
     },
   );
   if (run.status === 0) return { noticed: false, said: 'is not noticed' };
-  if (run.status !== null) return { noticed: !dies, said: /✖ (.*)/.exec(run.stdout)?.[1] };
+  if (run.status !== null) return { noticed: true, said: /✖ (.*)/.exec(run.stdout)?.[1] };
   const why = run.stderr.trim().split('\n').slice(-3).join(' ');
   return { noticed: dies, said: `${run.error ? 'does not end' : `died of ${run.signal}`}: ${why}` };
 }

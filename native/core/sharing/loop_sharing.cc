@@ -226,7 +226,8 @@ bool LoopSharing::receive(Endpoint& endpoint, bool told, uint32_t most) {
   }
   if (outcome == RxTurn::Outcome::dead) {
     leave_loop(loop_, endpoint.fd.get());
-    tools_.watches.set(endpoint, kNothing, kReadable);
+    // What waits to be sent is still waited for.
+    if (tools_.watches.set(endpoint, kNothing, kReadable) != 0) calls_.postpone(endpoint, kNothing);
     calls_.work_off(endpoint);
   } else if (outcome == RxTurn::Outcome::futile) {
     give_up(endpoint);

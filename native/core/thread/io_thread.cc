@@ -240,7 +240,7 @@ void IoThread::receive(const std::shared_ptr<Endpoint>& endpoint) {
   }
   if (outcome == RxTurn::Outcome::ring_full) pause(endpoint);
   if (outcome == RxTurn::Outcome::dead) {
-    watches_.set(*endpoint, kNothing, kReadable);
+    rewatch(endpoint, kNothing, kReadable);
     work_off(endpoint);  // it may never be said to be writable
   }
   if (outcome == RxTurn::Outcome::futile) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <mutex>
 
 #include "support/engines.h"
 #include "support/event_loop.h"
@@ -74,6 +75,54 @@ class DyingEngine : public test::GatedEngine {
     return dead ? -ENOTSOCK : GatedEngine::send(fd, messages);
   }
 };
+
+// As DyingEngine, of one that can still send. The new entry is refused, once, and the old one is gone by
+// then.
+class DeafEngine : public test::GatedEngine {
+ public:
+  using GatedEngine::GatedEngine;
+  std::atomic<bool> dead{false}, refuses{false};
+  std::atomic<int> room{0};  // for so many datagrams
+
+  int send(int fd, std::span<Message> messages) override {
+    return room > 0 && room-- > 0 ? ForwardingEngine::send(fd, messages.first(1)) : -EAGAIN;
+  }
+  int receive(int fd, std::span<Message> messages) override {
+    return dead ? -EFAULT : GatedEngine::receive(fd, messages);
+  }
+  int change(int fd, uint64_t token, uint32_t interest) override {
+    if (!refuses.exchange(false)) return GatedEngine::change(fd, token, interest);
+    unwatch(fd);
+    return -ENOSPC;
+  }
+};
+
+TEST(DeadDescriptor, waits_on_to_send_though_the_loop_has_received_last_and_its_new_entry_is_refused) {
+  auto* deaf = new DeafEngine(test::make_engine("mmsg"));
+  test::EventLoop loop{std::unique_ptr<Engine>(deaf)};
+  auto socket = loop.socket();
+  deaf->open();
+  // It is new to the thread no more.
+  ASSERT_TRUE(test::eventually([&] {
+    std::lock_guard lock(socket->watch.mutex);
+    return socket->watch.known;
+  }));
+  deaf->shut();
+  Staged staged;
+  ASSERT_EQ(staged.add(kPeer, "one", 1).add(kPeer, "two", 2).send(loop.rig->thread, *socket), 2u);
+  deaf->dead = true;
+  deaf->refuses = true;
+  deaf->room = 1;
+  EXPECT_TRUE(loop.rig->thread.receive_on_loop(socket->sharing.place));
+  EXPECT_FALSE(deaf->refuses);
+  loop.rig->drain();
+  ASSERT_EQ(loop.rig->records.size(), 2u);
+  EXPECT_EQ(loop.rig->records[0].descriptor.result, -EFAULT);
+  EXPECT_EQ(loop.rig->records[1].descriptor.user_data, 1u);
+  deaf->room = 1;
+  deaf->open();
+  EXPECT_TRUE(loop.rig->read_until([&] { return loop.rig->records.back().descriptor.user_data == 2; }));
+}
 
 TEST(DeadDescriptor, fails_what_waits_though_the_loop_was_the_one_to_receive) {
   auto* dying = new DyingEngine(test::make_engine("mmsg"));

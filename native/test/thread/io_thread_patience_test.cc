@@ -183,6 +183,29 @@ TEST(IoThreadPatience, sends_what_waits_behind_unwatch_where_the_engine_refuses_
   EXPECT_EQ(rig.records[0].descriptor.kind, DescriptorKind::sent);
 }
 
+// Its sending is all right.
+TEST(IoThreadPatience, sends_what_waits_where_receiving_fails_for_good_and_the_engine_refuses_its_new_entry) {
+  auto* failing = new FailingEngine;
+  Rig rig(failing, {});
+  test::SlowSocket slow(rig);
+  std::atomic<int> room{0};  // for so many datagrams
+  rig.engine.on_send([&](const test::Outgoing&) { return room > 0 && room-- > 0 ? 0 : EAGAIN; });
+  Staged staged;
+  ASSERT_EQ(staged.add(kPeer, "late", 1).add(kPeer, "later", 2).send(rig.thread, *slow.endpoint), 2u);
+  room = 1;
+  failing->changes_refused = 1;
+  failing->receive_error = EFAULT;
+  rig.arrive(*slow.endpoint, "x");
+  ASSERT_TRUE(rig.read_records(2));
+  EXPECT_EQ(rig.records[0].descriptor.result, -EFAULT);
+  EXPECT_EQ(rig.records[1].descriptor.result, 4);
+  EXPECT_EQ(failing->changes_refused, 0);
+  room = 1;
+  slow.drain();
+  ASSERT_TRUE(rig.read_records(3));
+  EXPECT_EQ(rig.records[2].descriptor.result, 5);
+}
+
 TEST(IoThreadPatience, asks_again_where_the_engine_will_not_watch_a_socket_that_it_knew) {
   auto* failing = new FailingEngine;
   Rig rig(failing, {.slots = 64, .arena_bytes = 8 << 20});
