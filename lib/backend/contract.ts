@@ -130,10 +130,10 @@ export interface NativeIoThread {
   /** What arrives from now on passes this filter: an array of `struct sock_filter`, empty for none. `ofFlows`: it looks at
    * nothing that joined datagrams do not have in common. `lock`: nobody can change it any more. */
   setFilter(id: number, filter: { program: Uint8Array; lock: boolean; ofFlows: boolean }): number;
-  /** Empty texts where not given. */
+  /** Empty texts where not given. `everywhere`: on every interface, and on those that come. */
   changeMembership(
     id: number,
-    membership: { join: boolean; group: string; networkInterface: string; source: string },
+    membership: { join: boolean; group: string; networkInterface: string; source: string; everywhere: boolean },
   ): number;
   setMulticastInterface(id: number, address: string): number;
   deliver(id: number, wanted: boolean): void;

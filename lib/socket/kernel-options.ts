@@ -1,5 +1,6 @@
 // What is set and asked of the kernel's socket, with node:dgram's checks and errors.
 import { SocketOption } from '../backend/layout.js';
+import { backend } from '../backend/load.js';
 import { EBADF, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { families } from '../base/family.js';
@@ -48,8 +49,10 @@ export function membership(
   let errno = EINVAL;
   if (family !== undefined && (source === undefined || parseLiteral(family, source) !== null)) {
     // To native code the empty text means that none is given; to node:dgram it is an interface that does not exist.
+    const everywhere = networkInterface === 'all';
+    if (everywhere && backend === 'dgram') throw errors.needsAddon(`${syscall}(…, 'all')`);
     const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
-    const given = { join, group, networkInterface: from, source: source ?? '' };
+    const given = { join, group, networkInterface: from, source: source ?? '', everywhere };
     errno = place.openForGroup(family) || place.running().changing().changeMembership(place.id, given);
   }
   if (errno !== 0) throw errors.errnoException(errno, syscall);

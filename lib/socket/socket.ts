@@ -183,9 +183,12 @@ export interface Socket extends EventEmitter<SocketEvents> {
   setMulticastLoopback(on: boolean): boolean;
   /** IP_MULTICAST_IF or IPV6_MULTICAST_IF: an address of the interface; for IPv6 its zone counts (`::%eth0`). */
   setMulticastInterface(multicastInterface: string): void;
-  /** IP_ADD_MEMBERSHIP or IPV6_JOIN_GROUP. The system picks the interface if none is given. */
+  /** IP_ADD_MEMBERSHIP or IPV6_JOIN_GROUP. The system picks the interface if none is given. `'all'`: every interface that is
+   * up and can, and later on those that come (MCAST_JOIN_GROUP, rtnetlink(7)); `receiveLocal` tells by which one a datagram
+   * came. What the kernel does not allow (ENOBUFS beyond net.ipv4.igmp_max_memberships) leaves the socket in the group on
+   * none. */
   addMembership(multicastAddress: string, multicastInterface?: string): void;
-  /** IP_DROP_MEMBERSHIP or IPV6_LEAVE_GROUP. A membership ends with the socket, too. */
+  /** IP_DROP_MEMBERSHIP or IPV6_LEAVE_GROUP. A membership ends with the socket, too. `'all'` ends what `'all'` began. */
   dropMembership(multicastAddress: string, multicastInterface?: string): void;
   /** IP_ADD_SOURCE_MEMBERSHIP or MCAST_JOIN_SOURCE_GROUP, RFC 3678. */
   addSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void;

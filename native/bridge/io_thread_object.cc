@@ -144,6 +144,7 @@ void IoThreadObject::tear_down() {
   if (thread_) {
     send_staged();
     napi_remove_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
+    everywhere_.stop();
     thread_->stop();
     loop_watch_.close();
     waker_.close();

@@ -22,6 +22,7 @@
 #include "bridge/process_exit.h"
 #include "bridge/ring_reader.h"
 #include "bridge/waker.h"
+#include "core/socket/everywhere.h"
 #include "core/thread/io_thread.h"
 
 namespace ksocket {
@@ -120,6 +121,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   std::string engine_wanted_;
   IoThread::Options options_;
   RingReader reader_;
+  Everywhere everywhere_;  // its sockets are the thread's
   bool share_loop_;
   Waker waker_;
   LoopWatch loop_watch_;

@@ -72,6 +72,7 @@ Napi::Value IoThreadObject::keep_context(const Napi::CallbackInfo& info) {
 // close(id)
 Napi::Value IoThreadObject::close(const Napi::CallbackInfo& info) {
   reader_.drop_context(env_, u32(info[0]));
+  everywhere_.forget(u32(info[0]));
   if (thread_) thread_->close(u32(info[0]));
   return info.Env().Undefined();
 }
@@ -162,10 +163,15 @@ Napi::Value IoThreadObject::set_filter(const Napi::CallbackInfo& info) {
   });
 }
 
-// changeMembership(id, { join, group, networkInterface, source }): empty texts where not given
+// changeMembership(id, { join, group, networkInterface, source, everywhere }): empty texts where not given
 Napi::Value IoThreadObject::change_membership(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     Napi::Object given = info[1].As<Napi::Object>();
+    if (boolean(given.Get("everywhere"))) {
+      Everywhere::Group group{text(given.Get("group")), text(given.Get("source"))};
+      return boolean(given.Get("join")) ? everywhere_.join(endpoint.id, endpoint.fd.get(), group)
+                                        : everywhere_.leave(endpoint.id, group);
+    }
     return set_membership(endpoint.fd.get(), boolean(given.Get("join")), text(given.Get("group")),
                           text(given.Get("networkInterface")), text(given.Get("source")));
   });

@@ -2,6 +2,7 @@
 // Addresses are text, as users give them; what does not parse is -EINVAL. The group's family decides.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace ksocket {
@@ -11,6 +12,12 @@ namespace ksocket {
 // empty.
 int set_membership(int fd, bool join, const std::string& group, const std::string& interface,
                    const std::string& source);
+
+// 0, or -EINVAL: it is no multicast address.
+int check_group(const std::string& group);
+// As set_membership, on the interface of this index, which needs no address.
+int set_membership_at(int fd, bool join, const std::string& group, uint32_t ifindex,
+                      const std::string& source);
 
 // The interface that multicasts leave through; an address as above.
 int set_multicast_interface(int fd, const std::string& interface);

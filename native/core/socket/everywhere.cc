@@ -1,0 +1,141 @@
+#include "core/socket/everywhere.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include "core/socket/multicast.h"
+
+namespace ksocket {
+
+namespace {
+
+// Not on this interface: it has just gone, the program has joined there by itself, or it lacks the family.
+bool is_about_the_link(int error) {
+  return error == -ENODEV || error == -EADDRINUSE || error == -EADDRNOTAVAIL || error == -EINVAL;
+}
+
+}  // namespace
+
+int Everywhere::join(uint32_t socket, int fd, const Group& group) {
+  if (int error = check_group(group.group)) return error;
+  if (int error = start()) return error;
+  std::unique_lock lock(mutex_);
+  auto is_it = [&](const Membership& each) { return each.socket == socket && each.group == group; };
+  if (std::any_of(memberships_.begin(), memberships_.end(), is_it)) return -EADDRINUSE;
+  Membership made{socket, fd, group, {}};
+  std::vector<Link> links;
+  int error = list_links(&links);
+  if (error == 0) error = adjust(made, links);
+  if (error == 0) {
+    memberships_.push_back(std::move(made));
+    return 0;
+  }
+  abandon(made);
+  stop_if_idle(std::move(lock));
+  return error;
+}
+
+int Everywhere::leave(uint32_t socket, const Group& group) {
+  std::unique_lock lock(mutex_);
+  auto at = std::find_if(memberships_.begin(), memberships_.end(), [&](const Membership& each) {
+    return each.socket == socket && each.group == group;
+  });
+  if (at == memberships_.end()) return -EADDRNOTAVAIL;
+  abandon(*at);
+  memberships_.erase(at);
+  stop_if_idle(std::move(lock));
+  return 0;
+}
+
+void Everywhere::forget(uint32_t socket) {
+  if (!running_) return;
+  std::unique_lock lock(mutex_);
+  std::erase_if(memberships_, [&](const Membership& each) { return each.socket == socket; });
+  stop_if_idle(std::move(lock));
+}
+
+void Everywhere::stop_if_idle(std::unique_lock<std::mutex> lock) {
+  bool idle = memberships_.empty();
+  lock.unlock();
+  if (idle) stop();
+}
+
+// Joins where it can and is not yet. The first error that is not about an interface alone.
+int Everywhere::adjust(Membership& membership, const std::vector<Link>& links) {
+  const auto& [group, source] = membership.group;
+  // An interface that has gone is in the socket's list until it leaves, and counts
+  // (net.ipv4.igmp_max_memberships).
+  std::erase_if(membership.joined, [&](uint32_t ifindex) {
+    bool is_there =
+        std::any_of(links.begin(), links.end(), [&](const Link& link) { return link.ifindex == ifindex; });
+    if (!is_there) set_membership_at(membership.fd, false, group, ifindex, source);
+    return !is_there;
+  });
+  int first = 0;
+  for (const Link& link : links) {
+    if (!link.takes_multicast || membership.joined.contains(link.ifindex)) continue;
+    int error = set_membership_at(membership.fd, true, group, link.ifindex, source);
+    if (error == 0)
+      membership.joined.insert(link.ifindex);
+    else if (first == 0 && !is_about_the_link(error))
+      first = error;
+  }
+  return first;
+}
+
+void Everywhere::abandon(Membership& membership) {
+  const auto& [group, source] = membership.group;
+  for (uint32_t ifindex : std::exchange(membership.joined, {}))
+    set_membership_at(membership.fd, false, group, ifindex, source);
+}
+
+// ---- the thread
+
+int Everywhere::start() {
+  if (running_) return 0;
+  if (int error = open_link_events(&events_)) return error;
+  stop_ = Fd(eventfd(0, EFD_CLOEXEC));
+  if (!stop_) return -errno;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread_, nullptr, &Everywhere::entry, this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  running_ = error == 0;
+  return -error;
+}
+
+void Everywhere::stop() {
+  if (!std::exchange(running_, false)) return;
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t ignored = write(stop_.get(), &one, sizeof one);
+  pthread_join(thread_, nullptr);
+  memberships_.clear();
+}
+
+void* Everywhere::entry(void* self) {
+  pthread_setname_np(pthread_self(), "ksocket-links");
+  static_cast<Everywhere*>(self)->run();
+  return nullptr;
+}
+
+void Everywhere::run() {
+  pollfd watched[2] = {{events_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+  while (true) {
+    poll(watched, 2, -1);
+    if (watched[1].revents != 0) return;
+    take_link_events(events_.get());
+    std::vector<Link> links;
+    if (list_links(&links) != 0) continue;
+    std::lock_guard lock(mutex_);
+    for (Membership& each : memberships_) adjust(each, links);
+  }
+}
+
+}  // namespace ksocket
