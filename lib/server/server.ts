@@ -10,6 +10,7 @@ import { type ServerStats, zeroCounters } from '../thread/counters.js';
 import type { Endpoint, RemoteInfo } from '../thread/endpoint.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { defaultThreadOptions } from '../thread/options.js';
+import { askKernel, askKernelNoMore } from './ask-kernel.js';
 import { type Observer, Observers, observe } from './observers.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -78,6 +79,7 @@ function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: N
       throw errors.withContext(error as Error, rules.forwarding[i]);
     }
   });
+  askKernel(thread, id, rules);
   const errno = thread.native.setRules(id, { bytes: rules.bytes, names: rules.names, forwards });
   if (errno !== 0) throw errors.errnoException(errno, 'rules');
 }
@@ -153,7 +155,8 @@ export class Server extends EventEmitter<ServerEvents> {
    * Swaps the rules. Resolves when they are in force: every batch of datagrams is answered by one set of rules, whole,
    * and none is lost on the way from one to the next. Rules keep their counts by their names, forwarding rules their
    * flows as long as nothing else of them changes. A server that does not run has them from its next start on.
-   * @throws as createServer, and as start() where a target is the server itself: then nothing has changed
+   * @throws as createServer, and as start() where a target is the server itself or the kernel refuses to say what the rules
+   * need: then the rules have not changed
    */
   async update(rules: readonly Rule[], otherwise?: DefaultAction): Promise<void> {
     if (this.#options.answering.by !== 'rules') throw errors.invalidState('The server was made without rules');
@@ -161,7 +164,10 @@ export class Server extends EventEmitter<ServerEvents> {
     await this.#afterwards(async () => {
       const forwards = await resolveForwards(encoded);
       if (this.#thread !== undefined && this.#endpoint !== undefined) {
-        setRules(this.#thread, this.#endpoint.id, encoded, forwards);
+        const { id } = this.#endpoint;
+        setRules(this.#thread, id, encoded, forwards);
+        const { answering } = this.#options;
+        if (answering.by === 'rules') askKernelNoMore(this.#thread, id, answering.rules, encoded);
       }
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
     });

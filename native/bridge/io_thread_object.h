@@ -103,7 +103,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   int open_endpoint(uint32_t id, uint8_t family, uint32_t flags);
   Endpoint& add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd);
-  RuleResponder& answer_by_rules(Endpoint& endpoint, uint16_t port);
+  RuleResponder& answer_by_rules(Endpoint& endpoint, const Address& own);
   // Of the engine: may its sockets use GRO and GSO?
   bool offloads() const { return thread_->engine().traits().offloads; }
 

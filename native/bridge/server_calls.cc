@@ -133,20 +133,22 @@ Napi::Value IoThreadObject::set_rules(const Napi::CallbackInfo& info) {
     }
     if (!spec || names.size() != spec->rules.size() || forwards.size() != spec->forwards) return -EINVAL;
     RuleResponder* present = rule_responder(endpoint);
-    RuleResponder& responder = present != nullptr ? *present : answer_by_rules(endpoint, local.port);
+    // What was received before the kernel was asked for more is answered by the rules until now.
+    if (present != nullptr) std::lock_guard settled(endpoint.rx_mutex);
+    RuleResponder& responder = present != nullptr ? *present : answer_by_rules(endpoint, local);
     responder.update(std::move(*spec), std::move(names), std::move(forwards));
     return 0;
   });
 }
 
-RuleResponder& IoThreadObject::answer_by_rules(Endpoint& endpoint, uint16_t port) {
+RuleResponder& IoThreadObject::answer_by_rules(Endpoint& endpoint, const Address& own) {
   uint32_t id = endpoint.id;
   Engine& engine = thread_->engine();
   Forwarder::Host host{
       [&engine, id](int fd, uint32_t key) { return engine.watch(fd, responder_token(id, key), kReadable); },
       [&engine](int fd) { engine.unwatch(fd); }};
-  auto made = std::make_unique<RuleResponder>(endpoint.fd.get(), endpoint.family, port, std::move(host),
-                                              offloads(), endpoint.loops.get(), endpoint.counters);
+  auto made = std::make_unique<RuleResponder>(endpoint.fd.get(), own, std::move(host), offloads(),
+                                              endpoint.loops.get(), endpoint.counters);
   RuleResponder& out = *made;
   endpoint.responder = std::move(made);
   return out;

@@ -199,6 +199,8 @@ test('of each thing there may be as much as is said', () => {
     { bits: new Array(256).fill({ at: 65_535 - 256, mask, value: mask }) },
     { source: new Array(4096).fill('::1') },
     { destinationPort: new Array(1024).fill(65_535) },
+    { local: ['::/0', '10.0.0.1'], ttl: { min: 0, max: 255 }, dscp: [0, 63], ecn: [0, 1, 2, 3] },
+    { ttl: 0, dscp: 0, ecn: 0 },
   ];
   for (const match of matches) assert.ok(encodeRules([{ match, action: 'drop' }]).bytes.length > 0);
   const target = { address: '127.0.0.1', port: 65_535 };
@@ -221,6 +223,12 @@ test('ports are numbers', () => {
       'The value of "match.destinationPort" is out of range. It must be >= 1 && <= 65535.',
     ],
     [{ destinationPort: [53, 65_536] }, RANGE, 'The value of "match.destinationPort[1]" is out of range.'],
+    [{ ttl: 256 }, RANGE, 'The value of "match.ttl" is out of range. It must be >= 0 && <= 255.'],
+    [{ ttl: { min: 2, max: 1 } }, RANGE, 'The value of "match.ttl.min" is out of range.'],
+    [{ dscp: 64 }, RANGE, 'The value of "match.dscp" is out of range. It must be >= 0 && <= 63.'],
+    [{ ecn: [1, 4] }, RANGE, 'The value of "match.ecn[1]" is out of range. It must be >= 0 && <= 3.'],
+    [{ ecn: [] }, RANGE, 'The value of "match.ecn.length" is out of range.'],
+    [{ local: 'fe80::1%lo' }, VALUE, "The property 'match.local' must be an IP address"],
     [{ destinationPort: '53' }, TYPE, 'The "match.destinationPort" property must be of type number.'],
     [
       { destinationPort: new Array(1025).fill(1) },

@@ -39,6 +39,10 @@ const sample: Rule[] = [
     action: { reply: [slot.request(-4), '', slot.time('ntp'), slot.time('unix'), slot.counter(2)], amplify: true },
   },
   { action: 'echo' },
+  {
+    match: { local: ['192.0.2.0/24', '::1'], ttl: { min: 250, max: 254 }, dscp: [0, 46], ecn: [1, 3] },
+    action: { reply: [slot.localAddress({ xor: 2 }), slot.ttl(), slot.dscp(), slot.ecn()], amplify: true },
+  },
 ];
 
 const HEADER_BYTES = 12;

@@ -42,14 +42,26 @@ function readMatch(from: Reader, flags: number): void {
       'a value has bits that the mask has not',
     );
   }
-  for (let i = 0; i < sources; i++) {
+  readNetworks(from, sources);
+  for (let i = 0; i < ports; i++) must(from.u16() !== 0, 'a port is 0');
+  if ((flags & 8) === 0) return;
+  const [least, most, dscps, ecns] = [from.u8(), from.u8(), [from.u32(), from.u32()], from.u8()];
+  const locals = from.u16();
+  must(least <= most, 'the fewest hops are more than the most');
+  must(dscps.some((bits) => bits !== 0) && ecns >= 1 && ecns <= 15, 'no datagram is marked so');
+  const says = least > 0 || most < 255 || dscps.some((bits) => bits !== 0xffffffff) || ecns < 15 || locals > 0;
+  must(says, 'there is no condition where there are to be some');
+  readNetworks(from, locals);
+}
+
+function readNetworks(from: Reader, count: number): void {
+  for (let i = 0; i < count; i++) {
     const [family, bits] = [from.u8(), from.u8()];
     must(family === 4 || family === 6, 'a family is unknown');
     const address = BigInt(`0x${from.bytes(family === 4 ? 4 : 16).toString('hex')}`);
     const host = BigInt((family === 4 ? 32 : 128) - bits);
     must(host >= 0n && (address & ((1n << host) - 1n)) === 0n, 'a network has bits behind its prefix');
   }
-  for (let i = 0; i < ports; i++) must(from.u16() !== 0, 'a port is 0');
 }
 
 function readPart(from: Reader): void {
@@ -59,11 +71,11 @@ function readPart(from: Reader): void {
   else if (kind === 1) {
     const [start, end] = [from.i32(), from.i32()];
     must(isOffset(start) && (isOffset(end) || end === 0x7fffffff), 'a slice lies outside of any datagram');
-  } else if (kind <= 3) {
+  } else if (kind <= 3 || kind === 7) {
     const xor = from.i32();
     must(xor >= -1 && xor <= 65_535, 'an offset lies outside of any datagram');
   } else if (kind === 6) must([1, 2, 4, 8].includes(from.u8()), 'a counter has another size');
-  else must(kind <= 5, 'a part is unknown');
+  else must(kind === 4 || kind === 5 || (kind >= 8 && kind <= 10), 'a part is unknown');
 }
 
 /** How many rules there are. Throws WrongRules. */
@@ -74,7 +86,7 @@ export function readRules(bytes: Uint8Array): number {
   const rules = from.u32();
   for (let i = 0; i < rules; i++) {
     const [action, flags] = [from.u8(), from.u8()];
-    must(action <= 5 && flags <= 7 && (flags < 4 || action === 4), 'an action or its flags are unknown');
+    must(action <= 5 && flags <= 15 && ((flags & 4) === 0 || action === 4), 'an action or its flags are unknown');
     readMatch(from, flags);
     if (action !== 4) continue;
     for (let parts = from.u16(); parts > 0; parts--) readPart(from);

@@ -63,7 +63,7 @@ def receive(name, timeout=5):
         say(timeout=True)
         return
     data, source = one.recvfrom(65536)
-    say(data=data.decode(), address=source[0], port=source[1])
+    say(data=data.decode("latin-1"), address=source[0], port=source[1])
 
 
 # What arrives on an interface, as it was on the wire: no socket of ours has read it.

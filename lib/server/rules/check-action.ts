@@ -92,7 +92,7 @@ function mergeLiterals(parts: (Uint8Array | Slot)[]): (Uint8Array | Slot)[] {
 
 function bytesAtLeast(part: Uint8Array | Slot): number {
   if (part instanceof Uint8Array) return part.length;
-  const sizes = { request: 0, sourceAddress: 4, sourcePort: 2, time: 8 };
+  const sizes = { request: 0, sourceAddress: 4, sourcePort: 2, time: 8, localAddress: 4, ttl: 1, dscp: 1, ecn: 1 };
   return part.slot === 'counter' ? part.bytes : sizes[part.slot];
 }
 

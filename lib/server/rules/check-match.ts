@@ -1,23 +1,16 @@
 // Conditions as users write them, to conditions as they are encoded.
 import * as errors from '../../base/errors.js';
-import { type Family, familyOfText, udp4, udp6 } from '../../base/family.js';
 import { refuseUnknown } from '../../base/known-keys.js';
-import { isRecord, validateInteger, validateObject, validateString } from '../../base/validate.js';
-import { parseLiteral } from '../../thread/address.js';
+import { isRecord, validateInteger, validateObject } from '../../base/validate.js';
+import { type CheckedKernelMatch, checkKernelMatch, kernelConditions } from './check-kernel-match.js';
+import { type CheckedNetwork, checkNetwork } from './networks.js';
 import { BITS_MAX, MASK_BYTES_MAX, PAYLOAD_BYTES_MAX, PORTS_MAX, SOURCES_MAX } from './types.js';
-import { copyBytes, listOf } from './values.js';
+import { checkRange, copyBytes, listOf } from './values.js';
 
 export interface CheckedBits {
   at: number;
   mask: Uint8Array;
   value: Uint8Array;
-}
-
-/** A network: `address` has no bits behind the prefix. */
-export interface CheckedSource {
-  family: Family;
-  prefixBits: number;
-  address: Uint8Array;
 }
 
 export interface CheckedMatch {
@@ -26,15 +19,17 @@ export interface CheckedMatch {
   min: number;
   max: number;
   bits: CheckedBits[];
-  sources: CheckedSource[];
+  sources: CheckedNetwork[];
   ports: number[];
+  /** undefined: none of its conditions is given. */
+  kernel: CheckedKernelMatch | undefined;
 }
 
 export function checkMatch(match: unknown): CheckedMatch {
   if (!isRecord(match)) {
     throw errors.invalidArgType('match', 'of type object', match, 'property');
   }
-  const known = ['exact', 'prefix', 'length', 'bits', 'source', 'destinationPort'] as const;
+  const known = ['exact', 'prefix', 'length', 'bits', 'source', 'destinationPort', ...kernelConditions] as const;
   refuseUnknown(match, 'match', known);
   const { exact, prefix, length, bits, source, destinationPort } = match as Record<(typeof known)[number], unknown>;
   if (exact !== undefined && prefix !== undefined) {
@@ -44,31 +39,15 @@ export function checkMatch(match: unknown): CheckedMatch {
   return {
     kind,
     payload: kind === 'any' ? new Uint8Array(0) : copyBytes(exact ?? prefix, `match.${kind}`, PAYLOAD_BYTES_MAX),
-    ...checkLength(length),
+    ...checkRange(length, 'match.length', PAYLOAD_BYTES_MAX),
     bits: listOf(bits, 'match.bits', BITS_MAX, checkBits),
-    sources: listOf(source, 'match.source', SOURCES_MAX, checkSource),
+    sources: listOf(source, 'match.source', SOURCES_MAX, checkNetwork),
     ports: listOf(destinationPort, 'match.destinationPort', PORTS_MAX, (port, name) => {
       validateInteger(port, name, 1, 65535);
       return port;
     }),
+    kernel: checkKernelMatch(match),
   };
-}
-
-function checkLength(length: unknown): { min: number; max: number } {
-  if (length === undefined) return { min: 0, max: PAYLOAD_BYTES_MAX };
-  if (typeof length === 'number') {
-    validateInteger(length, 'match.length', 0, PAYLOAD_BYTES_MAX);
-    return { min: length, max: length };
-  }
-  if (!isRecord(length)) {
-    throw errors.invalidArgType('match.length', 'of type number or an object with min and max', length);
-  }
-  refuseUnknown(length, 'match.length', ['min', 'max']);
-  const { min = 0, max = PAYLOAD_BYTES_MAX } = length as { min?: unknown; max?: unknown };
-  validateInteger(min, 'match.length.min', 0, PAYLOAD_BYTES_MAX);
-  validateInteger(max, 'match.length.max', 0, PAYLOAD_BYTES_MAX);
-  if (min > max) throw errors.outOfRange('match.length.min', `<= match.length.max (${max})`, min);
-  return { min, max };
 }
 
 function checkBits(bits: unknown, name: string): CheckedBits {
@@ -97,29 +76,4 @@ function checkBits(bits: unknown, name: string): CheckedBits {
     throw errors.invalidArgValue(`${name}.value`, value, `has bits in byte ${stray} that ${name}.mask does not have`);
   }
   return checked;
-}
-
-const V4_MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
-
-function checkSource(source: unknown, name: string): CheckedSource {
-  validateString(source, name);
-  const [text, bits, ...more] = source.split('/');
-  // Conditions do not compare zones: an address with one is refused, not matched in every zone.
-  const family = text.includes('%') ? undefined : familyOfText(text);
-  const width = 8 * (family ?? udp6).addressBytes;
-  const prefixBits = bits === undefined ? width : /^(0|[1-9]\d{0,2})$/.test(bits) ? Number(bits) : -1;
-  const parsed = family === undefined ? null : parseLiteral(family, text);
-  if (family === undefined || parsed === null || prefixBits < 0 || prefixBits > width || more.length > 0) {
-    throw errors.invalidArgValue(name, source, 'must be an IP address, or one with a prefix length, as 10.0.0.0/8');
-  }
-  const address = new Uint8Array(parsed.words.slice().buffer, 0, width / 8);
-  if (family === udp6 && prefixBits >= 96 && V4_MAPPED.every((byte, i) => address[i] === byte)) {
-    return { family: udp4, prefixBits: prefixBits - 96, address: masked(address.slice(12), prefixBits - 96) };
-  }
-  return { family, prefixBits, address: masked(address, prefixBits) };
-}
-
-/** Without the bits behind the prefix: 10.1.2.3/8 is 10.0.0.0/8. */
-function masked(address: Uint8Array, prefixBits: number): Uint8Array {
-  return address.map((byte, i) => byte & ~(0xff >> Math.min(Math.max(prefixBits - 8 * i, 0), 8)));
 }

@@ -2,16 +2,32 @@
 import * as errors from '../../base/errors.js';
 import { type CheckedRule, checkOtherwise, checkRules, describeRule } from './check.js';
 import type { CheckedForward } from './check-action.js';
+import type { CheckedKernelMatch } from './check-kernel-match.js';
 import type { CheckedMatch } from './check-match.js';
+import { type KernelNeeds, needsOf } from './kernel-needs.js';
+import type { CheckedNetwork } from './networks.js';
 import type { Slot } from './slots.js';
 import { type DefaultAction, ENCODED_BYTES_MAX } from './types.js';
 
 const VERSION = 1;
 const ACTIONS = ['drop', 'deliver', 'echo', 'count', 'reply', 'forward'] as const;
-const PARTS = ['literal', 'request', 'sourceAddress', 'sourcePort', 'ntp', 'unix', 'counter'] as const;
+const PARTS = [
+  'literal',
+  'request',
+  'sourceAddress',
+  'sourcePort',
+  'ntp',
+  'unix',
+  'counter',
+  'localAddress',
+  'ttl',
+  'dscp',
+  'ecn',
+] as const;
 const FLAG_EXACT = 1;
 const FLAG_PREFIX = 2;
 const FLAG_AMPLIFY = 4;
+const FLAG_KERNEL = 8;
 const TO_THE_END = 0x7fffffff;
 const NO_XOR = -1;
 
@@ -24,6 +40,8 @@ export interface EncodedRules {
   forwards: CheckedForward[];
   /** What errors call the rules of `forwards`: `rules[3] "dns"`. */
   forwarding: string[];
+  /** What the kernel has to say of the datagrams. */
+  needs: KernelNeeds;
 }
 
 /** Checks rules and encodes them.
@@ -43,6 +61,7 @@ export function encodeRules(rules: unknown, otherwise: DefaultAction = 'drop'): 
     names: checked.map(({ name }) => name),
     forwards: checked.flatMap(({ action }) => (action.kind === 'forward' ? [action.forward] : [])),
     forwarding: checked.flatMap((rule, i) => (rule.action.kind === 'forward' ? [describeRule(rule, i)] : [])),
+    needs: needsOf(checked),
   };
 }
 
@@ -52,7 +71,8 @@ function writeRule(out: Writer, { match, action }: CheckedRule): void {
   out.u8(
     (match.kind === 'exact' ? FLAG_EXACT : 0) |
       (match.kind === 'prefix' ? FLAG_PREFIX : 0) |
-      (amplify ? FLAG_AMPLIFY : 0),
+      (amplify ? FLAG_AMPLIFY : 0) |
+      (match.kernel ? FLAG_KERNEL : 0),
   );
   writeMatch(out, match);
   if (action.kind !== 'reply') return;
@@ -60,7 +80,7 @@ function writeRule(out: Writer, { match, action }: CheckedRule): void {
   for (const part of action.parts) writePart(out, part);
 }
 
-function writeMatch(out: Writer, { payload, min, max, bits, sources, ports }: CheckedMatch): void {
+function writeMatch(out: Writer, { payload, min, max, bits, sources, ports, kernel }: CheckedMatch): void {
   for (const number of [min, max, bits.length, sources.length, ports.length]) out.u16(number);
   out.u32(payload.length);
   out.bytes(payload);
@@ -70,12 +90,27 @@ function writeMatch(out: Writer, { payload, min, max, bits, sources, ports }: Ch
     out.bytes(mask);
     out.bytes(value);
   }
-  for (const { family, prefixBits, address } of sources) {
+  writeNetworks(out, sources);
+  for (const port of ports) out.u16(port);
+  if (kernel !== undefined) writeKernel(out, kernel);
+}
+
+function writeNetworks(out: Writer, networks: CheckedNetwork[]): void {
+  for (const { family, prefixBits, address } of networks) {
     out.u8(family.number);
     out.u8(prefixBits);
     out.bytes(address);
   }
-  for (const port of ports) out.u16(port);
+}
+
+function writeKernel(out: Writer, { ttl, dscps, ecns, locals }: CheckedKernelMatch): void {
+  out.u8(ttl.min);
+  out.u8(ttl.max);
+  out.u32(Number(BigInt.asUintN(32, dscps)));
+  out.u32(Number(dscps >> 32n));
+  out.u8(Number(ecns));
+  out.u16(locals.length);
+  writeNetworks(out, locals);
 }
 
 function writePart(out: Writer, part: Uint8Array | Slot): void {
@@ -91,7 +126,7 @@ function writePart(out: Writer, part: Uint8Array | Slot): void {
     out.u32(part.end ?? TO_THE_END);
   } else if (part.slot === 'counter') {
     out.u8(part.bytes);
-  } else if (part.slot !== 'time') {
+  } else if (part.slot === 'sourceAddress' || part.slot === 'sourcePort' || part.slot === 'localAddress') {
     out.u32(part.xor ?? NO_XOR);
   }
 }

@@ -1,5 +1,7 @@
 // The pieces of a reply that depend on the request. Plain frozen objects: rules can be written by hand, and kept as JSON
 // where their payloads are text.
+import { backend } from '../../backend/load.js';
+import * as errors from '../../base/errors.js';
 import { refuseUnknown } from '../../base/known-keys.js';
 import { isRecord, validateInteger, validateObject, validateOneOf } from '../../base/validate.js';
 
@@ -39,8 +41,22 @@ export interface CounterSlot {
   readonly bytes: 1 | 2 | 4 | 8;
 }
 
+/** The address that was asked, as `slot.localAddress()` makes it. */
+export interface LocalSlot {
+  /** The kind of slot. */
+  readonly slot: 'localAddress';
+  /** Offset of the request's bytes that it is combined with, see {@link XorOptions}. */
+  readonly xor?: number;
+}
+
+/** What the request's IP header said, as `slot.ttl()`, `slot.dscp()` and `slot.ecn()` make it. */
+export interface HeaderSlot {
+  /** The kind of slot. */
+  readonly slot: 'ttl' | 'dscp' | 'ecn';
+}
+
 /** A piece of a reply that depends on the request. {@link slot} makes them; as plain objects they do as well. */
-export type Slot = RequestSlot | SourceSlot | TimeSlot | CounterSlot;
+export type Slot = RequestSlot | SourceSlot | TimeSlot | CounterSlot | LocalSlot | HeaderSlot;
 
 /** What `slot.sourceAddress()` and `slot.sourcePort()` take. */
 export interface XorOptions {
@@ -56,6 +72,23 @@ function sourceSlot(slot: 'sourceAddress' | 'sourcePort', options: XorOptions): 
   return Object.freeze({ slot, xor });
 }
 
+function localSlot({ xor }: XorOptions): LocalSlot {
+  needAddon('localAddress');
+  if (xor === undefined) return Object.freeze({ slot: 'localAddress' });
+  validateInteger(xor, 'options.xor', 0, OFFSET_MAX);
+  return Object.freeze({ slot: 'localAddress', xor });
+}
+
+function headerSlot(slot: HeaderSlot['slot']): HeaderSlot {
+  needAddon(slot);
+  return Object.freeze({ slot });
+}
+
+/** node:dgram does not pass on what the kernel says. */
+function needAddon(name: string): void {
+  if (backend === 'dgram') throw errors.needsAddon(`slot.${name}()`);
+}
+
 function checkXorOptions(options: XorOptions): XorOptions {
   validateObject(options, 'options');
   refuseUnknown(options, 'options', ['xor']);
@@ -63,7 +96,8 @@ function checkXorOptions(options: XorOptions): XorOptions {
 }
 
 /** Makes the pieces of a reply that depend on the request.
- * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_KSOCKET_NEEDS_ADDON from localAddress(), ttl(),
+ * dscp() and ecn() without the addon */
 export const slot = Object.freeze({
   /** The request's bytes from `start` to `end` as `Array.prototype.slice()` has it: `end` is exclusive, negative offsets
    * (-65 535 to 65 535) count from the end, and what the request does not have is left out. All of it by default. */
@@ -89,6 +123,14 @@ export const slot = Object.freeze({
     validateOneOf(bytes, 'bytes', [1, 2, 4, 8]);
     return Object.freeze({ slot: 'counter', bytes });
   },
+  /** The address that was asked in network order, 4 or 16 bytes as `sourceAddress()`. */
+  localAddress: (options: XorOptions = {}): LocalSlot => localSlot(checkXorOptions(options)),
+  /** How many hops the request had left, IPv4's time to live or IPv6's hop limit: 1 byte. */
+  ttl: (): HeaderSlot => headerSlot('ttl'),
+  /** The request's DSCP, 0 to 63: 1 byte. */
+  dscp: (): HeaderSlot => headerSlot('dscp'),
+  /** The request's ECN bits, 0 to 3: 1 byte. */
+  ecn: (): HeaderSlot => headerSlot('ecn'),
 });
 
 const KEYS: Record<Slot['slot'], readonly string[]> = {
@@ -97,6 +139,10 @@ const KEYS: Record<Slot['slot'], readonly string[]> = {
   sourcePort: ['xor'],
   time: ['format'],
   counter: ['bytes'],
+  localAddress: ['xor'],
+  ttl: [],
+  dscp: [],
+  ecn: [],
 };
 
 /** The slot again, made by the function that checks it; undefined when the value is no slot. */
@@ -114,6 +160,12 @@ export function checkSlot(value: unknown): Slot | undefined {
       return slot.time(given.format);
     case 'counter':
       return slot.counter(given.bytes);
+    case 'localAddress':
+      return localSlot(given);
+    case 'ttl':
+    case 'dscp':
+    case 'ecn':
+      return headerSlot(given.slot);
     default:
       return undefined;
   }

@@ -37,6 +37,22 @@ export interface RuleMatch {
   source?: string | readonly string[];
   /** Where it goes to, 1 to 65 535; of several (at most 1024) one must hold. */
   destinationPort?: number | readonly number[];
+  /** The address that was asked: an address or CIDR as `source`; of several (at most 4096) one must hold. This, `ttl`,
+   * `dscp` and `ecn` are not there without the addon: ERR_KSOCKET_NEEDS_ADDON. */
+  local?: string | readonly string[];
+  /** Hops that it had left (IPv4's time to live, IPv6's hop limit), 0 to 255: this many, or from `min` to `max`. */
+  ttl?:
+    | number
+    | {
+        /** 0 by default. */
+        min?: number;
+        /** 255 by default. */
+        max?: number;
+      };
+  /** How it is marked, 0 to 63 (RFC 2474); of several (at most 64) one must hold. */
+  dscp?: number | readonly number[];
+  /** Congestion, 0 to 3 (RFC 3168); of several (at most 4) one must hold. */
+  ecn?: number | readonly number[];
 }
 
 /** A piece of a reply: bytes, or something of the request. See `slot`. */
@@ -104,5 +120,9 @@ export const BITS_MAX = 256;
 export const MASK_BYTES_MAX = 256;
 export const SOURCES_MAX = 4096;
 export const PORTS_MAX = 1024;
+export const TTL_MAX = 255;
+export const LOCALS_MAX = 4096;
+export const DSCP_MAX = 63;
+export const ECN_MAX = 3;
 export const TARGETS_MAX = 256;
 export const NAME_LENGTH_MAX = 256;

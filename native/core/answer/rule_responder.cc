@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/answer/rules/conditions.h"
 #include "core/answer/rules/reply_template.h"
 #include "core/base/clock.h"
 #include "core/socket/options.h"
@@ -27,16 +28,16 @@ struct RuleResponder::Run {
   uint32_t datagrams = 0;
 };
 
-RuleResponder::RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Host host, bool offloads,
+RuleResponder::RuleResponder(int fd, const Address& own, Forwarder::Host host, bool offloads,
                              LoopGuard* loops, Counters counters)
     : fd_(fd),
-      family_(family),
-      port_(port),
+      family_(own.family),
+      own_(own),
       host_(std::move(host)),
       offloads_(offloads),
       counters_(counters),
-      echoes_(fd, family, offloads, loops, counters),
-      replies_(fd, family, offloads, loops, counters),
+      echoes_(fd, family_, offloads, loops, counters),
+      replies_(fd, family_, offloads, loops, counters),
       scratch_(kScratchBytes) {
   host_.make_room = [this] { return make_room(); };
   host_.loops = loops;
@@ -128,11 +129,20 @@ std::span<const Incoming> RuleResponder::answer(const ResponderTools& tools, con
   return delivered_;
 }
 
+// The address that the datagram was sent to. Where the socket has one of its own, nobody is asked.
+std::span<const uint8_t> RuleResponder::asked_at(const Incoming& incoming) const {
+  const PacketInfo* info = incoming.packet_info;
+  if (info != nullptr && info->local_family != 0) return rules::ip_bytes(info->local_family, info->local);
+  return is_unspecified(own_) ? std::span<const uint8_t>() : rules::ip_bytes(own_);
+}
+
 void RuleResponder::decide(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming) {
   RuleSet& set = *rules_;
+  std::span<const uint8_t> local = asked_at(incoming);
   Run run;
   for_each_datagram(incoming, [&](uint32_t offset, uint32_t length) {
-    rules::Request request{{base + offset, length}, incoming.from, port_, now_ns_};
+    rules::Request request{{base + offset, length}, incoming.from, own_.port, now_ns_, local,
+                           incoming.metadata.tos,   incoming.metadata.ttl};
     uint32_t index = set.program.match(request, &set.counted);
     for (uint32_t counting : set.counted) set.tallies[counting]->hits.fetch_add(1, std::memory_order_relaxed);
     Action action = set.program.otherwise();

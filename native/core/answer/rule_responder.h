@@ -32,8 +32,8 @@ struct RuleSet {
 
 class RuleResponder final : public Responder {
  public:
-  // `host`: with watch and unwatch.
-  RuleResponder(int fd, uint8_t family, uint16_t port, Forwarder::Host host, bool offloads, LoopGuard* loops,
+  // `own`: what the socket is bound to. `host`: with watch and unwatch.
+  RuleResponder(int fd, const Address& own, Forwarder::Host host, bool offloads, LoopGuard* loops,
                 Counters counters);
 
   // On the JavaScript thread. From the next batch on these rules hold. A rule of the same name keeps its
@@ -54,6 +54,7 @@ class RuleResponder final : public Responder {
   struct Run;
   void adopt_next();
   bool make_room();
+  std::span<const uint8_t> asked_at(const Incoming& incoming) const;
   void decide(const ResponderTools& tools, const uint8_t* base, const Incoming& incoming);
   void reply(const ResponderTools& tools, const rules::Request& request, uint32_t index,
              const PacketInfo* asked);
@@ -64,7 +65,7 @@ class RuleResponder final : public Responder {
 
   const int fd_;
   const uint8_t family_;
-  const uint16_t port_;
+  const Address own_;
   Forwarder::Host host_;
   const bool offloads_;
   const Counters counters_;

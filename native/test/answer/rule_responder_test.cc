@@ -33,7 +33,7 @@ rules::Rule rule(const std::string& prefix, Action action, const std::string& re
 // A server with rules.
 struct Talk : test::Conversation<RuleResponder> {
   explicit Talk(std::vector<rules::Rule> first, Action otherwise = Action::drop, bool offloads = false)
-      : Conversation(7, uint8_t{4}, uint16_t{2325},
+      : Conversation(7, Address{.port = 2325, .family = 4},
                      Forwarder::Host{[](int, uint32_t) { return 0; }, [](int) {}}, offloads) {
     update(std::move(first), otherwise);
   }

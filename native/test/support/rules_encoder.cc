@@ -34,12 +34,24 @@ void write(Writer& to, const Part& part, const Template& of) {
       return to.u32(part.end);
     case Part::Kind::source_address:
     case Part::Kind::source_port:
+    case Part::Kind::local_address:
       return to.u32(part.xor_at);
     case Part::Kind::time_ntp:
     case Part::Kind::time_unix:
+    case Part::Kind::ttl:
+    case Part::Kind::dscp:
+    case Part::Kind::ecn:
       return;
     case Part::Kind::counter:
       return to.u8(part.counter_bytes);
+  }
+}
+
+void write(Writer& to, const std::vector<Cidr>& networks) {
+  for (const Cidr& network : networks) {
+    to.u8(network.family);
+    to.u8(network.prefix_bits);
+    to.bytes({network.bytes, network.family == 4 ? 4u : 16u});
   }
 }
 
@@ -47,7 +59,8 @@ void write(Writer& to, const Rule& rule) {
   const Match& match = rule.match;
   to.u8(static_cast<uint8_t>(rule.action));
   to.u8((match.kind == Match::Payload::exact ? kFlagExact : 0) |
-        (match.kind == Match::Payload::prefix ? kFlagPrefix : 0) | (rule.amplify ? kFlagAmplify : 0));
+        (match.kind == Match::Payload::prefix ? kFlagPrefix : 0) | (rule.amplify ? kFlagAmplify : 0) |
+        (match.heeds_kernel ? kFlagKernel : 0));
   to.u16(match.length_min);
   to.u16(match.length_max);
   to.u16(match.masks.size());
@@ -61,12 +74,17 @@ void write(Writer& to, const Rule& rule) {
     to.bytes(mask.mask);
     to.bytes(mask.value);
   }
-  for (const Cidr& network : match.sources) {
-    to.u8(network.family);
-    to.u8(network.prefix_bits);
-    to.bytes({network.bytes, network.family == 4 ? 4u : 16u});
-  }
+  write(to, match.sources);
   for (uint16_t port : match.destination_ports) to.u16(port);
+  if (match.heeds_kernel) {
+    to.u8(match.ttl_min);
+    to.u8(match.ttl_max);
+    to.u32(static_cast<uint32_t>(match.dscps));
+    to.u32(static_cast<uint32_t>(match.dscps >> 32));
+    to.u8(match.ecns);
+    to.u16(match.locals.size());
+    write(to, match.locals);
+  }
   if (rule.action != Action::reply) return;
   to.u16(rule.reply.parts.size());
   for (const Part& part : rule.reply.parts) write(to, part, rule.reply);

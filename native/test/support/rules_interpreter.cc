@@ -27,14 +27,34 @@ std::string bits_of(const uint8_t* bytes, uint8_t family) {
   return family == 6 && bits.starts_with(mapped) ? bits.substr(96) : bits;
 }
 
-bool is_in(const Address& source, const Cidr& network) {
-  if (source.family == 0) return false;
-  std::string bits = bits_of(source.bytes, source.family);
+bool is_in(const std::string& bits, const Cidr& network) {
   if (bits.size() != (network.family == 4 ? 32u : 128u)) return false;
   for (int i = 0; i < network.prefix_bits; i++) {
     if ((bits[i] == '1') != ((network.bytes[i / 8] >> (7 - i % 8) & 1) == 1)) return false;
   }
   return true;
+}
+
+std::string source_bits(const Address& source) {
+  return source.family == 0 ? "" : bits_of(source.bytes, source.family);
+}
+
+std::string local_bits(const Request& request) {
+  if (request.local.empty()) return "";
+  return bits_of(request.local.data(), request.local.size() == 4 ? 4 : 6);
+}
+
+bool kernel_says(const Match& match, const Request& request) {
+  bool local = match.locals.empty();
+  for (const Cidr& network : match.locals) local = local || is_in(local_bits(request), network);
+  if (!local || request.ttl < match.ttl_min || request.ttl > match.ttl_max) return false;
+  bool dscp = match.dscps == rules::kAnyDscp, ecn = match.ecns == rules::kAnyEcn;
+  if (dscp && ecn) return true;
+  if (request.tos < 256) return false;
+  int at = request.tos - 256;
+  for (int n = 0; n < 64; n++) dscp = dscp || ((match.dscps >> n) % 2 == 1 && n == at / 4);
+  for (int n = 0; n < 4; n++) ecn = ecn || ((match.ecns >> n) % 2 == 1 && n == at % 4);
+  return dscp && ecn;
 }
 
 bool holds(const Mask& mask, std::span<const uint8_t> payload) {
@@ -77,8 +97,8 @@ std::string xored(std::string text, const std::string& with, int32_t at) {
   return text;
 }
 
-std::string source_text(const Address& source) {
-  std::string bits = source.family == 0 ? "" : bits_of(source.bytes, source.family), out;
+std::string address_text(const std::string& bits) {
+  std::string out;
   for (size_t i = 0; i < bits.size(); i += 8)
     out += static_cast<char>(std::stoi(bits.substr(i, 8), nullptr, 2));
   return out;
@@ -92,7 +112,7 @@ std::string part_text(const Part& part, const rules::Template& of, const Request
     case Part::Kind::request:
       return sliced(payload, part.begin, part.end);
     case Part::Kind::source_address:
-      return xored(source_text(request.source), payload, part.xor_at);
+      return xored(address_text(source_bits(request.source)), payload, part.xor_at);
     case Part::Kind::source_port:
       return xored(number_text(request.source.port, 2), payload, part.xor_at);
     case Part::Kind::time_ntp:
@@ -101,6 +121,14 @@ std::string part_text(const Part& part, const rules::Template& of, const Request
       return number_text(request.time_ns, 8);
     case Part::Kind::counter:
       return number_text(counter, part.counter_bytes);
+    case Part::Kind::local_address:
+      return xored(address_text(local_bits(request)), payload, part.xor_at);
+    case Part::Kind::ttl:
+      return number_text(request.ttl, 1);
+    case Part::Kind::dscp:
+      return number_text(request.tos % 256 / 4, 1);
+    case Part::Kind::ecn:
+      return number_text(request.tos % 4, 1);
   }
   return "";
 }
@@ -116,10 +144,10 @@ bool matches(const Match& match, const Request& request) {
     if (!holds(mask, request.payload)) return false;
   }
   bool source = match.sources.empty();
-  for (const Cidr& network : match.sources) source = source || is_in(request.source, network);
+  for (const Cidr& network : match.sources) source = source || is_in(source_bits(request.source), network);
   bool port = match.destination_ports.empty();
   for (uint16_t one : match.destination_ports) port = port || one == request.destination_port;
-  return source && port;
+  return source && port && kernel_says(match, request);
 }
 
 Verdict interpret(const rules::RuleSpec& spec, const Request& request) {

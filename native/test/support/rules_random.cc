@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "core/answer/rules/conditions.h"
 #include "support/fake_engine.h"
 
 namespace ksocket::test {
@@ -61,7 +62,24 @@ Match random_match(Random& random) {
   for (bool more = random.one_in(5); more; more = random.one_in(2)) {
     out.destination_ports.push_back(1 + random.below(3));
   }
+  if (random.one_in(4)) add_kernel_conditions(random, &out);
   return out;
+}
+
+// What the kernel says has few values, too: a few hops, a few code points.
+void add_kernel_conditions(Random& random, Match* to) {
+  to->heeds_kernel = true;
+  for (bool more = random.one_in(2); more; more = random.one_in(2))
+    to->locals.push_back(random_network(random));
+  if (random.one_in(2)) {
+    to->ttl_min = random.below(4);
+    to->ttl_max = random.one_in(3) ? UINT8_MAX : to->ttl_min + random.below(3);
+  }
+  if (random.one_in(2)) to->dscps = uint64_t{1} << random.below(4) | uint64_t{1} << (60 + random.below(4));
+  if (random.one_in(2)) to->ecns = 1 + random.below(15);
+  bool says = !to->locals.empty() || to->ttl_min > 0 || to->ttl_max < UINT8_MAX || to->dscps != kAnyDscp ||
+              to->ecns != kAnyEcn;
+  if (!says) to->ttl_min = 1;
 }
 
 int32_t random_offset(Random& random) {
@@ -71,7 +89,7 @@ int32_t random_offset(Random& random) {
 
 Part random_part(Random& random, Template* of) {
   Part out;
-  out.kind = static_cast<Part::Kind>(random.below(7));
+  out.kind = static_cast<Part::Kind>(random.below(11));
   switch (out.kind) {
     case Part::Kind::literal: {
       std::vector<uint8_t> bytes = random_bytes(random, 5);
@@ -86,10 +104,14 @@ Part random_part(Random& random, Template* of) {
       break;
     case Part::Kind::source_address:
     case Part::Kind::source_port:
+    case Part::Kind::local_address:
       out.xor_at = static_cast<int32_t>(random.below(8)) - 1;
       break;
     case Part::Kind::time_ntp:
     case Part::Kind::time_unix:
+    case Part::Kind::ttl:
+    case Part::Kind::dscp:
+    case Part::Kind::ecn:
       break;
     case Part::Kind::counter:
       out.counter_bytes = 1 << random.below(4);
@@ -124,10 +146,17 @@ Datagram random_datagram(Random& random, const RuleSpec& spec) {
     std::vector<uint8_t> more = random_bytes(random, 3);
     payload.insert(payload.end(), more.begin(), more.end());
   }
+  Address source = random_address(random), local = random_address(random);
+  auto local_ip = random.one_in(8) ? std::span<const uint8_t>() : ip_bytes(local);
+  uint16_t dscp = random.below(4) + (random.one_in(2) ? 60 : 0);
+  uint16_t tos = random.one_in(8) ? 0 : kTosSaid | dscp << 2 | random.below(4);
   return {{payload.begin(), payload.end()},
-          random_address(random),
+          source,
           static_cast<uint16_t>(1 + random.below(3)),
-          random.u64() >> 2};
+          random.u64() >> 2,
+          {local_ip.begin(), local_ip.end()},
+          tos,
+          static_cast<uint8_t>(random.below(6))};
 }
 
 uint64_t fuzz_inputs() {

@@ -22,8 +22,13 @@ struct Datagram {
   Address source;
   uint16_t destination_port;
   uint64_t time_ns;
+  std::vector<uint8_t> local;  // as Request has it
+  uint16_t tos;
+  uint8_t ttl;
 
-  rules::Request request() const { return {payload, source, destination_port, time_ns}; }
+  rules::Request request() const {
+    return {payload, source, destination_port, time_ns, local, tos, ttl};
+  }
 };
 // Half of them begin with a payload of the rules, so that rules with long ones are hit as well.
 Datagram random_datagram(Random& random, const rules::RuleSpec& spec);

@@ -81,6 +81,24 @@ bool read_cidr(Reader& in, Cidr* out) {
   return true;
 }
 
+// All that it says being without effect is nothing that an encoder writes.
+bool read_kernel_conditions(Reader& in, Match* out) {
+  out->heeds_kernel = true;
+  out->ttl_min = in.u8();
+  out->ttl_max = in.u8();
+  out->dscps = in.u32();
+  out->dscps |= uint64_t{in.u32()} << 32;
+  out->ecns = in.u8();
+  uint32_t locals = in.u16();
+  if (!in.ok() || locals > kLocalsMax) return false;
+  if (out->ttl_min > out->ttl_max || out->dscps == 0 || out->ecns == 0 || out->ecns > kAnyEcn) return false;
+  for (uint32_t i = 0; i < locals; i++) {
+    if (!read_cidr(in, &out->locals.emplace_back())) return false;
+  }
+  return locals > 0 || out->ttl_min > 0 || out->ttl_max < UINT8_MAX || out->dscps != kAnyDscp ||
+         out->ecns != kAnyEcn;
+}
+
 bool read_match(Reader& in, uint8_t flags, Match* out) {
   out->length_min = in.u16();
   out->length_max = in.u16();
@@ -107,7 +125,7 @@ bool read_match(Reader& in, uint8_t flags, Match* out) {
     if (port == 0) return false;
     out->destination_ports.push_back(port);
   }
-  return in.ok();
+  return in.ok() && (!(flags & kFlagKernel) || read_kernel_conditions(in, out));
 }
 
 bool read_literal(Reader& in, Template* to, Part* part) {
@@ -134,10 +152,14 @@ bool read_part(Reader& in, Template* to, Part* part) {
       return in.ok() && is_offset(part->begin) && (part->end == Part::kToTheEnd || is_offset(part->end));
     case Part::Kind::source_address:
     case Part::Kind::source_port:
+    case Part::Kind::local_address:
       part->xor_at = in.i32();
       return in.ok() && part->xor_at >= Part::kNoXor && part->xor_at <= UINT16_MAX;
     case Part::Kind::time_ntp:
     case Part::Kind::time_unix:
+    case Part::Kind::ttl:
+    case Part::Kind::dscp:
+    case Part::Kind::ecn:
       return true;
     case Part::Kind::counter:
       part->counter_bytes = in.u8();
@@ -160,7 +182,7 @@ bool read_template(Reader& in, Template* out) {
 bool read_rule(Reader& in, Rule* out) {
   uint8_t action = in.u8(), flags = in.u8();
   if (action > static_cast<uint8_t>(Action::forward)) return false;
-  if (flags & ~(kFlagExact | kFlagPrefix | kFlagAmplify)) return false;
+  if (flags & ~(kFlagExact | kFlagPrefix | kFlagAmplify | kFlagKernel)) return false;
   out->action = static_cast<Action>(action);
   out->amplify = flags & kFlagAmplify;
   if (out->amplify && out->action != Action::reply) return false;

@@ -43,16 +43,26 @@ void xor_with(std::span<const uint8_t> request, int32_t at, uint8_t* out, size_t
   for (size_t i = 0; i < size && at + i < request.size(); i++) out[i] ^= request[at + i];
 }
 
-size_t size_of(const Part& part, size_t request_bytes, size_t address_bytes) {
+struct AddressSizes {
+  size_t source, local;
+};
+
+size_t size_of(const Part& part, size_t request_bytes, AddressSizes addresses) {
   switch (part.kind) {
     case Part::Kind::literal:
       return static_cast<size_t>(part.end - part.begin);
     case Part::Kind::request:
       return slice(part.begin, part.end, request_bytes).size;
     case Part::Kind::source_address:
-      return address_bytes;
+      return addresses.source;
+    case Part::Kind::local_address:
+      return addresses.local;
     case Part::Kind::source_port:
       return 2;
+    case Part::Kind::ttl:
+    case Part::Kind::dscp:
+    case Part::Kind::ecn:
+      return 1;
     case Part::Kind::time_ntp:
     case Part::Kind::time_unix:
       return 8;
@@ -66,7 +76,7 @@ size_t size_of(const Part& part, size_t request_bytes, size_t address_bytes) {
 
 size_t max_size(const Template& reply, size_t request_bytes) {
   size_t size = 0;
-  for (const Part& part : reply.parts) size += size_of(part, request_bytes, 16);
+  for (const Part& part : reply.parts) size += size_of(part, request_bytes, {16, 16});
   return size;
 }
 
@@ -75,7 +85,7 @@ size_t render(const Template& reply, const Request& request, uint64_t counter, u
   std::span<const uint8_t> ip = ip_bytes(request.source);
   size_t written = 0;
   for (const Part& part : reply.parts) {
-    size_t size = size_of(part, request.payload.size(), ip.size());
+    size_t size = size_of(part, request.payload.size(), {ip.size(), request.local.size()});
     if (size > capacity - written) return kDoesNotFit;
     if (size == 0) continue;  // memcpy(3) takes no null pointers, not even for nothing
     uint8_t* to = out + written;
@@ -91,6 +101,10 @@ size_t render(const Template& reply, const Request& request, uint64_t counter, u
         std::memcpy(to, ip.data(), size);
         xor_with(request.payload, part.xor_at, to, size);
         break;
+      case Part::Kind::local_address:
+        std::memcpy(to, request.local.data(), size);
+        xor_with(request.payload, part.xor_at, to, size);
+        break;
       case Part::Kind::source_port:
         put_big_endian(request.source.port, size, to);
         xor_with(request.payload, part.xor_at, to, size);
@@ -103,6 +117,15 @@ size_t render(const Template& reply, const Request& request, uint64_t counter, u
         break;
       case Part::Kind::counter:
         put_big_endian(counter, size, to);
+        break;
+      case Part::Kind::ttl:
+        *to = request.ttl;
+        break;
+      case Part::Kind::dscp:
+        *to = static_cast<uint8_t>((request.tos & 0xff) >> 2);
+        break;
+      case Part::Kind::ecn:
+        *to = request.tos & 3;
         break;
     }
     written += size;

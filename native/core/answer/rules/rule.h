@@ -20,6 +20,9 @@ inline constexpr uint32_t kMasksMax = 256;
 inline constexpr uint32_t kMaskBytesMax = 256;
 inline constexpr uint32_t kSourcesMax = 4096;
 inline constexpr uint32_t kPortsMax = 1024;
+inline constexpr uint32_t kLocalsMax = 4096;
+inline constexpr uint64_t kAnyDscp = UINT64_MAX;
+inline constexpr uint8_t kAnyEcn = 0xf;
 
 // A received datagram, as rules see it. It refers to the receive buffers.
 struct Request {
@@ -27,6 +30,10 @@ struct Request {
   Address source;
   uint16_t destination_port = 0;
   uint64_t time_ns = 0;  // since 1970, CLOCK_REALTIME
+  // Of rules that ask for them (Needs); what the kernel has not said fulfils no condition.
+  std::span<const uint8_t> local = {};  // the address that was asked: 4 bytes, 16, or none
+  uint16_t tos = 0;                     // as Descriptor::tos
+  uint8_t ttl = 0;
 };
 
 enum class Action : uint8_t { drop, deliver, echo, count, reply, forward };
@@ -55,11 +62,30 @@ struct Match {
   std::vector<Mask> masks;                  // all of them
   std::vector<Cidr> sources;                // one of them
   std::vector<uint16_t> destination_ports;  // one of them
+  // Is one of what follows given?
+  bool heeds_kernel = false;
+  std::vector<Cidr> locals;  // one of them
+  uint8_t ttl_min = 0;
+  uint8_t ttl_max = UINT8_MAX;
+  uint64_t dscps = kAnyDscp;  // bit n: that code point is one of them
+  uint8_t ecns = kAnyEcn;     // likewise
 };
 
 // A piece of a reply.
 struct Part {
-  enum class Kind : uint8_t { literal, request, source_address, source_port, time_ntp, time_unix, counter };
+  enum class Kind : uint8_t {
+    literal,
+    request,
+    source_address,
+    source_port,
+    time_ntp,
+    time_unix,
+    counter,
+    local_address,
+    ttl,
+    dscp,
+    ecn
+  };
   static constexpr int32_t kToTheEnd = INT32_MAX;
   static constexpr int32_t kNoXor = -1;
 
@@ -67,7 +93,7 @@ struct Part {
   uint8_t counter_bytes = 0;  // counter: 1, 2, 4 or 8
   int32_t begin = 0;          // literal: where in Template::literals; request: as Array.prototype.slice
   int32_t end = 0;            // likewise; kToTheEnd only for request
-  int32_t xor_at = kNoXor;    // source address and port: XORed with the request from this offset on
+  int32_t xor_at = kNoXor;    // addresses and port: XORed with the request from this offset on
 };
 
 struct Template {

@@ -105,7 +105,7 @@ TEST(RulesDecode, reads_what_javascript_writes) {
   ASSERT_TRUE(spec.has_value());
   EXPECT_EQ(encode(*spec), sample);
   EXPECT_EQ(spec->otherwise, Action::deliver);
-  ASSERT_EQ(spec->rules.size(), 5u);
+  ASSERT_EQ(spec->rules.size(), 6u);
 
   const Rule& stun = spec->rules[0];
   EXPECT_EQ(stun.action, Action::reply);
@@ -143,6 +143,43 @@ TEST(RulesDecode, reads_what_javascript_writes) {
   EXPECT_EQ(spec->rules[3].reply.parts[2].kind, Part::Kind::time_unix);
   EXPECT_EQ(spec->rules[3].reply.parts[3].counter_bytes, 2);
   EXPECT_EQ(spec->rules[4].action, Action::echo);
+  EXPECT_FALSE(spec->rules[4].match.heeds_kernel);
+
+  const Rule& told = spec->rules[5];
+  EXPECT_TRUE(told.match.heeds_kernel);
+  EXPECT_EQ(told.match.ttl_min, 250);
+  EXPECT_EQ(told.match.ttl_max, 254);
+  EXPECT_EQ(told.match.dscps, 1 | uint64_t{1} << 46);
+  EXPECT_EQ(told.match.ecns, 0b1010);
+  ASSERT_EQ(told.match.locals.size(), 2u);
+  EXPECT_EQ(told.match.locals[0].prefix_bits, 24);
+  EXPECT_EQ(told.match.locals[1].family, 6);
+  ASSERT_EQ(told.reply.parts.size(), 4u);
+  EXPECT_EQ(told.reply.parts[0].kind, Part::Kind::local_address);
+  EXPECT_EQ(told.reply.parts[0].xor_at, 2);
+  EXPECT_EQ(told.reply.parts[1].kind, Part::Kind::ttl);
+  EXPECT_EQ(told.reply.parts[2].kind, Part::Kind::dscp);
+  EXPECT_EQ(told.reply.parts[3].kind, Part::Kind::ecn);
+}
+
+TEST(RulesDecode, refuses_conditions_of_the_kernel_that_none_or_all_fulfil) {
+  auto taken = [](auto&& change) {
+    RuleSpec spec;
+    Match& match = spec.rules.emplace_back().match;
+    match.heeds_kernel = true;
+    match.ttl_min = 1;
+    change(match);
+    return decode_rules(encode(spec)).has_value();
+  };
+  EXPECT_TRUE(taken([](Match&) {}));
+  EXPECT_TRUE(taken([](Match& match) { match.ttl_min = 255; }));
+  EXPECT_FALSE(taken([](Match& match) { match.ttl_min = 0; })) << "says nothing";
+  EXPECT_FALSE(taken([](Match& match) { match.ttl_max = 0; }));
+  EXPECT_FALSE(taken([](Match& match) { match.dscps = 0; }));
+  EXPECT_FALSE(taken([](Match& match) { match.ecns = 0; }));
+  EXPECT_FALSE(taken([](Match& match) { match.ecns = 0x1f; }));
+  EXPECT_TRUE(taken([](Match& match) { match.locals.resize(kLocalsMax); }));
+  EXPECT_FALSE(taken([](Match& match) { match.locals.resize(kLocalsMax + 1); }));
 }
 
 TEST(RulesDecode, refuses_every_part_of_a_valid_input) {
