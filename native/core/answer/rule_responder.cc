@@ -141,7 +141,7 @@ void RuleResponder::decide(const ResponderTools& tools, const uint8_t* base, con
   std::span<const uint8_t> local = asked_at(incoming);
   Run run;
   for_each_datagram(incoming, [&](uint32_t offset, uint32_t length) {
-    rules::Request request{{base + offset, length}, incoming.from, own_.port, now_ns_, local,
+    rules::Request request{{base + offset, length}, incoming.from,        own_.port, now_ns_, local,
                            incoming.metadata.tos,   incoming.metadata.ttl};
     uint32_t index = set.program.match(request, &set.counted);
     for (uint32_t counting : set.counted) set.tallies[counting]->hits.fetch_add(1, std::memory_order_relaxed);

@@ -76,8 +76,8 @@ void Program::make_server(Client& client, Open::Server kind) {
   Forwarder::Host host{
       [&engine, id](int fd, uint32_t key) { return engine.watch(fd, responder_token(id, key), kReadable); },
       [&engine](int fd) { engine.unwatch(fd); }};
-  endpoint.responder = std::make_unique<RuleResponder>(client.fd, Address{.port = 2325, .family = 4}, std::move(host), options_.offloads,
-                                                       nullptr, client.row);
+  endpoint.responder = std::make_unique<RuleResponder>(
+      client.fd, Address{.port = 2325, .family = 4}, std::move(host), options_.offloads, nullptr, client.row);
   update_rules(client, 0);
   if (kind != Open::Server::guarded) return;
   GuardedResponder::Options options;

@@ -48,6 +48,22 @@ Mask random_mask(Random& random) {
   return out;
 }
 
+// What the kernel says has few values, too: a few hops, a few code points.
+void add_kernel_conditions(Random& random, Match* to) {
+  to->heeds_kernel = true;
+  for (bool more = random.one_in(2); more; more = random.one_in(2))
+    to->locals.push_back(random_network(random));
+  if (random.one_in(2)) {
+    to->ttl_min = random.below(4);
+    to->ttl_max = random.one_in(3) ? UINT8_MAX : to->ttl_min + random.below(3);
+  }
+  if (random.one_in(2)) to->dscps = uint64_t{1} << random.below(4) | uint64_t{1} << (60 + random.below(4));
+  if (random.one_in(2)) to->ecns = 1 + random.below(15);
+  bool says = !to->locals.empty() || to->ttl_min > 0 || to->ttl_max < UINT8_MAX || to->dscps != kAnyDscp ||
+              to->ecns != kAnyEcn;
+  if (!says) to->ttl_min = 1;
+}
+
 Match random_match(Random& random) {
   Match out;
   out.kind = static_cast<Match::Payload>(random.below(3));
@@ -64,22 +80,6 @@ Match random_match(Random& random) {
   }
   if (random.one_in(4)) add_kernel_conditions(random, &out);
   return out;
-}
-
-// What the kernel says has few values, too: a few hops, a few code points.
-void add_kernel_conditions(Random& random, Match* to) {
-  to->heeds_kernel = true;
-  for (bool more = random.one_in(2); more; more = random.one_in(2))
-    to->locals.push_back(random_network(random));
-  if (random.one_in(2)) {
-    to->ttl_min = random.below(4);
-    to->ttl_max = random.one_in(3) ? UINT8_MAX : to->ttl_min + random.below(3);
-  }
-  if (random.one_in(2)) to->dscps = uint64_t{1} << random.below(4) | uint64_t{1} << (60 + random.below(4));
-  if (random.one_in(2)) to->ecns = 1 + random.below(15);
-  bool says = !to->locals.empty() || to->ttl_min > 0 || to->ttl_max < UINT8_MAX || to->dscps != kAnyDscp ||
-              to->ecns != kAnyEcn;
-  if (!says) to->ttl_min = 1;
 }
 
 int32_t random_offset(Random& random) {
@@ -150,12 +150,9 @@ Datagram random_datagram(Random& random, const RuleSpec& spec) {
   auto local_ip = random.one_in(8) ? std::span<const uint8_t>() : ip_bytes(local);
   uint16_t dscp = random.below(4) + (random.one_in(2) ? 60 : 0);
   uint16_t tos = random.one_in(8) ? 0 : kTosSaid | dscp << 2 | random.below(4);
-  return {{payload.begin(), payload.end()},
-          source,
-          static_cast<uint16_t>(1 + random.below(3)),
-          random.u64() >> 2,
-          {local_ip.begin(), local_ip.end()},
-          tos,
+  return {{payload.begin(), payload.end()},           source,
+          static_cast<uint16_t>(1 + random.below(3)), random.u64() >> 2,
+          {local_ip.begin(), local_ip.end()},         tos,
           static_cast<uint8_t>(random.below(6))};
 }
 

@@ -26,9 +26,7 @@ struct Datagram {
   uint16_t tos;
   uint8_t ttl;
 
-  rules::Request request() const {
-    return {payload, source, destination_port, time_ns, local, tos, ttl};
-  }
+  rules::Request request() const { return {payload, source, destination_port, time_ns, local, tos, ttl}; }
 };
 // Half of them begin with a payload of the rules, so that rules with long ones are hit as well.
 Datagram random_datagram(Random& random, const rules::RuleSpec& spec);

@@ -3,7 +3,8 @@
 //
 //   header  "ksrl"  u16 version  u8 otherwise  u8 0  u32 rules
 //   rule    u8 action  u8 flags  u16 length min  u16 length max  u16 masks  u16 sources  u16 ports
-//           u32 payload bytes, payload            flags: 1 payload is exact, 2 payload is a prefix, 4 amplify,
+//           u32 payload bytes, payload            flags: 1 payload is exact, 2 payload is a prefix, 4
+//           amplify,
 //                                                 8 conditions of what the kernel says
 //           masks   × (u16 at, u16 bytes, mask, value)
 //           sources × (u8 family, u8 prefix bits, 4 or 16 bytes)
