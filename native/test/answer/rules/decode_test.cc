@@ -144,7 +144,15 @@ TEST(RulesDecode, reads_what_javascript_writes) {
   EXPECT_EQ(spec->rules[3].reply.parts[3].counter_bytes, 2);
   EXPECT_EQ(spec->rules[4].action, Action::echo);
   EXPECT_FALSE(spec->rules[4].match.heeds_kernel);
+}
 
+TEST(RulesDecode, reads_what_javascript_writes_of_the_kernel) {
+  const std::vector<uint8_t> sample = {
+#include "support/rules_sample.inc"
+  };
+  std::optional<RuleSpec> spec = decode_rules(sample);
+  ASSERT_TRUE(spec.has_value());
+  ASSERT_EQ(spec->rules.size(), 6u);
   const Rule& told = spec->rules[5];
   EXPECT_TRUE(told.match.heeds_kernel);
   EXPECT_EQ(told.match.ttl_min, 250);
