@@ -245,7 +245,7 @@ TEST(RulesDecode, refuses_fields_that_are_out_of_range) {
       {"too many sources", [](Rule& r) { r.match.sources.resize(4097, r.match.sources[0]); }},
       {"port 0", [](Rule& r) { r.match.destination_ports[1] = 0; }},
       {"too many ports", [](Rule& r) { r.match.destination_ports.resize(1025, 1); }},
-      {"unknown part", [](Rule& r) { r.reply.parts[4].kind = Part::Kind{7}; }},
+      {"unknown part", [](Rule& r) { r.reply.parts[4].kind = Part::Kind{11}; }},
       {"start out of range", [](Rule& r) { r.reply.parts[1].begin = -65536; }},
       {"no start", [](Rule& r) { r.reply.parts[1].begin = Part::kToTheEnd; }},
       {"end out of range", [](Rule& r) { r.reply.parts[1].end = 65536; }},
