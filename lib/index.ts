@@ -26,6 +26,8 @@ export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
 export {
   type CounterSlot,
+  type HeaderSlot,
+  type LocalSlot,
   type RequestSlot,
   type Slot,
   type SourceSlot,
