@@ -50,7 +50,7 @@ export function membership(
   if (family !== undefined && (source === undefined || parseLiteral(family, source) !== null)) {
     // To native code the empty text means that none is given; to node:dgram it is an interface that does not exist.
     const everywhere = networkInterface === 'all';
-    if (everywhere && backend === 'dgram') throw errors.needsAddon(`${syscall}(…, 'all')`);
+    if (everywhere && backend === 'dgram') throw errors.needsAddon(`${syscall}(group, 'all')`);
     const from = networkInterface === undefined || networkInterface === null ? '' : String(networkInterface) || 'none';
     const given = { join, group, networkInterface: from, source: source ?? '', everywhere };
     errno = place.openForGroup(family) || place.running().changing().changeMembership(place.id, given);

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
+import { decode, encode } from '@jridgewell/sourcemap-codec';
 import { ARCHIVE, headers } from '../../native/compile.mjs';
 
 /** What `ksocket build` compiles. */
@@ -77,9 +78,22 @@ function withoutSources(dist) {
       writeFileSync(script, readFileSync(script, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'));
       continue;
     }
-    const { sourcesContent, ...map } = JSON.parse(readFileSync(join(dist, name), 'utf8'));
-    writeFileSync(join(dist, name), JSON.stringify(map));
+    const { sourcesContent, mappings, ...map } = JSON.parse(readFileSync(join(dist, name), 'utf8'));
+    writeFileSync(join(dist, name), JSON.stringify({ ...map, names: [], mappings: linesOf(mappings) }));
   }
+}
+
+/** The lines alone: what is in a line comes from where its beginning does, unless that is another line. */
+function linesOf(mappings) {
+  const kept = decode(mappings).map((segments) => {
+    let [source, line] = [-1, -1];
+    return segments.flatMap((segment) => {
+      if (segment.length === 1 || (segment[1] === source && segment[2] === line)) return [];
+      [, source, line] = segment;
+      return [segment.slice(0, 4)];
+    });
+  });
+  return encode(kept);
 }
 
 /** Of a file, or of all in a directory. Who wants to read them has the repository; the handlers' interface keeps its own. */
