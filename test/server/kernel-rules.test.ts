@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, createSocket, type Rule, type Server } from 'ksocket';
-import { addonTest } from '../support/backend.js';
 import { Child, runProgram } from '../support/child.js';
 import { kernelOptions } from '../support/kernel-options.js';
 import { inNamespace } from '../support/namespace.js';
@@ -38,72 +37,64 @@ function descriptorOf(port: number): number {
   return assert.fail(`no socket has port ${port}`);
 }
 
-addonTest(
-  'kernel features',
-  'the kernel is asked for what rules need as long as they do, and for nothing else',
-  async () => {
-    // IP_RECVTTL, IP_RECVTOS and IP_PKTINFO; a server with an address of its own needs to be told of no other.
-    const asked = (server: Server) => {
-      return kernelOptions(descriptorOf(portOf(server)), ['s.IPPROTO_IP, 12', 's.IPPROTO_IP, 13', 's.IPPROTO_IP, 8']);
-    };
-    for (const [address, wildcard] of [
-      ['127.0.0.1', 0],
-      ['0.0.0.0', 1],
-    ] as const) {
-      const plain: Rule[] = [{ match: { exact: 'ping' }, action: { reply: 'pong' } }];
-      const heeding = (match: Rule['match']): Rule[] => [{ match, action: { reply: 'pong' } }, ...plain];
-      const server = createServer({ port: 0, address, rules: plain });
-      await server.start();
-      try {
-        assert.deepEqual(asked(server), [0, 0, wildcard]);
-        await server.update(heeding({ ttl: 64 }));
-        assert.deepEqual(asked(server), [1, 0, wildcard]);
-        await server.update(heeding({ ecn: 0, ttl: { min: 1, max: 255 } }));
-        assert.deepEqual(asked(server), [1, 1, wildcard]);
-        await server.update(heeding({ dscp: 0, local: '127.0.0.0/8' }));
-        assert.deepEqual(asked(server), [0, 1, wildcard]);
-        const socket = createSocket('udp4');
-        const heard = once(socket, 'message');
-        socket.send('anything', portOf(server), '127.0.0.1');
-        assert.equal(`${(await heard)[0]}`, 'pong');
-        socket.close();
-        await server.update(plain);
-        assert.deepEqual(asked(server), [0, 0, wildcard]);
-      } finally {
-        await server.stop();
-      }
-    }
-  },
-);
-
-addonTest(
-  'kernel features',
-  'what the kernel refuses to say is an error that names the rule and the option',
-  async () => {
-    const program = async () => {
-      const { createServer } = await import('ksocket');
-      const say = ({ message, code, syscall }: NodeJS.ErrnoException) => console.log(`${code} ${syscall}: ${message}`);
-      const rules = [{ name: 'near', match: { ttl: 255 }, action: 'echo' as const }];
-      const refused = createServer({ port: 0, address: '127.0.0.1', rules });
-      await refused.start().catch(say);
-      const server = createServer({
-        port: 0,
-        address: '127.0.0.1',
-        rules: [{ match: { exact: 'a' }, action: 'echo' }],
-      });
-      await server.start();
-      try {
-        await server.update(rules);
-      } catch (error) {
-        say(error as NodeJS.ErrnoException);
-      }
+test('the kernel is asked for what rules need as long as they do, and for nothing else', async () => {
+  // IP_RECVTTL, IP_RECVTOS and IP_PKTINFO; a server with an address of its own needs to be told of no other.
+  const asked = (server: Server) => {
+    return kernelOptions(descriptorOf(portOf(server)), ['s.IPPROTO_IP, 12', 's.IPPROTO_IP, 13', 's.IPPROTO_IP, 8']);
+  };
+  for (const [address, wildcard] of [
+    ['127.0.0.1', 0],
+    ['0.0.0.0', 1],
+  ] as const) {
+    const plain: Rule[] = [{ match: { exact: 'ping' }, action: { reply: 'pong' } }];
+    const heeding = (match: Rule['match']): Rule[] => [{ match, action: { reply: 'pong' } }, ...plain];
+    const server = createServer({ port: 0, address, rules: plain });
+    await server.start();
+    try {
+      assert.deepEqual(asked(server), [0, 0, wildcard]);
+      await server.update(heeding({ ttl: 64 }));
+      assert.deepEqual(asked(server), [1, 0, wildcard]);
+      await server.update(heeding({ ecn: 0, ttl: { min: 1, max: 255 } }));
+      assert.deepEqual(asked(server), [1, 1, wildcard]);
+      await server.update(heeding({ dscp: 0, local: '127.0.0.0/8' }));
+      assert.deepEqual(asked(server), [0, 1, wildcard]);
+      const socket = createSocket('udp4');
+      const heard = once(socket, 'message');
+      socket.send('anything', portOf(server), '127.0.0.1');
+      assert.equal(`${(await heard)[0]}`, 'pong');
+      socket.close();
+      await server.update(plain);
+      assert.deepEqual(asked(server), [0, 0, wildcard]);
+    } finally {
       await server.stop();
-    };
-    const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: '0:12:92' };
-    const { code, stdout, stderr } = await runProgram(program, [], { env });
-    assert.deepEqual([stderr, code], ['', 0]);
-    const lines = stdout.trim().split('\n');
-    assert.equal(lines.length, 2);
-    for (const line of lines) assert.match(line, /^ENOPROTOOPT setsockopt: .*"near".*IP_RECVTTL/);
-  },
-);
+    }
+  }
+});
+
+test('what the kernel refuses to say is an error that names the rule and the option', async () => {
+  const program = async () => {
+    const { createServer } = await import('ksocket');
+    const say = ({ message, code, syscall }: NodeJS.ErrnoException) => console.log(`${code} ${syscall}: ${message}`);
+    const rules = [{ name: 'near', match: { ttl: 255 }, action: 'echo' as const }];
+    const refused = createServer({ port: 0, address: '127.0.0.1', rules });
+    await refused.start().catch(say);
+    const server = createServer({
+      port: 0,
+      address: '127.0.0.1',
+      rules: [{ match: { exact: 'a' }, action: 'echo' }],
+    });
+    await server.start();
+    try {
+      await server.update(rules);
+    } catch (error) {
+      say(error as NodeJS.ErrnoException);
+    }
+    await server.stop();
+  };
+  const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: '0:12:92' };
+  const { code, stdout, stderr } = await runProgram(program, [], { env });
+  assert.deepEqual([stderr, code], ['', 0]);
+  const lines = stdout.trim().split('\n');
+  assert.equal(lines.length, 2);
+  for (const line of lines) assert.match(line, /^ENOPROTOOPT setsockopt: .*"near".*IP_RECVTTL/);
+});

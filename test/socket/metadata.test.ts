@@ -135,7 +135,7 @@ test('a batch shows nothing of the ring that it reads', async () => {
   sockets.make().send('x', socket.address().port, '127.0.0.1');
   await waitFor(() => batches.length === 1);
   assert.deepEqual(Reflect.ownKeys(batches[0]), []);
-  const methods = ['address', 'bytes', 'data', 'length', 'offset', 'port', 'reply', 'size'];
+  const methods = ['address', 'bytes', 'data', 'fullSize', 'length', 'offset', 'port', 'reply', 'size', 'truncated'];
   methods.push('dscp', 'ecn', 'ifindex', 'local', 'originalDst', 'receivedNs', 'receivedUs', 'ttl');
   const internal = ['add', 'constructor', 'leaveOut', 'open', 'release'];
   const names = Object.getOwnPropertyNames(Object.getPrototypeOf(batches[0]));
