@@ -102,7 +102,6 @@ export class SocketCore
 
   onBatch(batch: Batch): void {
     if (this.#stopped) return;
-    if (!this.#answersAsAsked) this.#answerAsAsked();
     const { receiveBlockList } = this.options;
     if (receiveBlockList !== undefined) {
       const all = batch.length;
@@ -115,11 +114,13 @@ export class SocketCore
     this.thread?.sender.passEvent();
   }
 
-  // Whoever takes batches may answer them: from the address that was asked, where that can be one of several.
-  #answerAsAsked(): void {
-    this.#answersAsAsked = true;
+  /** Whoever takes batches may answer them: from the address that was asked, where that can be one of several. Before the
+   * first of them comes. */
+  answerAsAsked(): void {
     const { thread } = this;
-    if ((this.flags & OPEN_RECEIVE_LOCAL) !== 0 || thread === undefined) return;
+    if (this.#answersAsAsked || !this.receiving || thread === undefined) return;
+    this.#answersAsAsked = true;
+    if ((this.flags & OPEN_RECEIVE_LOCAL) !== 0) return;
     if (this.connectState === 'connected' || this.name(false).address !== this.family.any) return;
     thread.providePacketInfos();
     thread.native.receiveLocal?.(this.id); // where the kernel cannot, it goes on choosing
@@ -181,6 +182,7 @@ export class SocketCore
   startReceiving(thread: IoThread): void {
     thread.attach(this);
     this.bindState = 'bound';
+    if (this.wantsBatches) this.answerAsAsked();
     this.hold(this.#refd);
     this.#state?.follow();
   }

@@ -505,6 +505,15 @@ const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisTy
 };
 Object.assign(Socket.prototype, methods);
 Object.defineProperties(Socket.prototype, deprecatedProperties());
+// As EventEmitter's: 'newListener' would be a listener that programs see.
+for (const name of ['on', 'addListener', 'prependListener'] as const) {
+  const value = function (this: Socket, event: string | symbol, listener: (...args: unknown[]) => void): Socket {
+    EventEmitter.prototype[name].call(this, event, listener);
+    if (event === 'batch') this[kCore].answerAsAsked();
+    return this;
+  };
+  Object.defineProperty(Socket.prototype, name, { value, writable: true, configurable: true });
+}
 
 function validateLiteral(address: unknown, name: string, method: string): asserts address is string {
   validateString(address, name);

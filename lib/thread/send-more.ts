@@ -76,6 +76,9 @@ export class SendMore {
     const source = new Uint32Array(SOURCE_WORDS);
     if (local !== undefined) {
       const { words } = literal(family, local, `${name}.local`);
+      if (local.includes('%') && words[4] === 0) {
+        throw errors.invalidArgValue(`${name}.local`, local, 'must name an interface that there is');
+      }
       source.set(words.subarray(0, family.addressBytes >> 2), S_ADDRESS >> 2);
       source[S_IFINDEX >> 2] = family.number === 6 ? words[4] : 0;
     }

@@ -1,7 +1,8 @@
 // What send(), sendMany(), peer() and setSendDefaults() take beside a destination. That it is said on the wire: wire.ts.
 import assert from 'node:assert/strict';
+import { createSocket as createDgramSocket } from 'node:dgram';
 import { once } from 'node:events';
-import type { RemoteInfo, SendMetadata, Socket, SocketOptions } from 'ksocket';
+import type { Batch, RemoteInfo, SendMetadata, Socket, SocketOptions } from 'ksocket';
 import { addonTest, onDgram } from '../support/backend.js';
 import { bound, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -161,6 +162,63 @@ addonTest('kernel features', 'what has to wait in a listener keeps what is said 
       ['third', '127.0.0.13'],
     ],
   );
+});
+
+addonTest('kernel features', 'an interface alone is said of IPv4 datagrams of an IPv6 socket, too', async () => {
+  await using sockets = new Sockets();
+  const inbox = sockets.make('udp6');
+  const port = await bound(inbox, '::');
+  const heard: string[] = [];
+  inbox.on('message', (data) => heard.push(`${data}`));
+  const sender = sockets.make('udp6');
+  await bound(sender, '::');
+  const ways = { ifindex: 1, local: undefined }; // 1 is lo
+  const results: unknown[] = [];
+  const send = (text: string, options: object) =>
+    new Promise<void>((resolve) => {
+      sender.send(text, { port, ...options }, (error) => {
+        results.push(error);
+        resolve();
+      });
+    });
+  await send('mapped', { address: '::ffff:127.0.0.1', ...ways });
+  await send('no source', { address: '::ffff:127.0.0.1', local: '::' });
+  await send('IPv6', { address: '::1', ...ways });
+  sender.setSendDefaults({ ifindex: 1 });
+  await send('default', { address: '::ffff:127.0.0.1' });
+  assert.deepEqual(results, [null, null, null, null]);
+  await waitFor(() => heard.length === 4);
+  assert.throws(() => sender.send('x', { port, address: '::1', local: '::1%none' }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /must name an interface that there is/,
+  });
+});
+
+addonTest('kernel features', 'batch.reply() answers from the asked address from the first batch on', async () => {
+  for (const how of ['a listener behind bind()', 'a descriptor that was bound elsewhere', 'once']) {
+    await using sockets = new Sockets();
+    const socket = sockets.make();
+    const answer = (batch: Batch) => {
+      for (let i = 0; i < batch.length; i++) batch.reply(i, batch.data(i));
+    };
+    if (how === 'a descriptor that was bound elsewhere') {
+      socket.on('batch', answer);
+      const given = createDgramSocket('udp4');
+      await new Promise<void>((resolve) => given.bind(0, '0.0.0.0', resolve));
+      const handle = Object.getOwnPropertySymbols(given).map((symbol) => Reflect.get(given, symbol)?.handle);
+      (socket.bind as (handle: unknown) => void)(handle.find((each) => each !== undefined));
+    } else {
+      await bound(socket, '0.0.0.0');
+      if (how === 'once') socket.prependOnceListener('batch', answer);
+      else socket.on('batch', answer);
+    }
+    const asks = sockets.make();
+    await bound(asks, '0.0.0.0');
+    const answered = once(asks, 'message');
+    asks.send('?', socket.address().port, '127.0.0.7');
+    const [, { address: from }] = await answered;
+    assert.equal(from, '127.0.0.7', how);
+  }
 });
 
 test('what is wrong is named, and nothing is sent', async () => {

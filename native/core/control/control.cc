@@ -48,6 +48,21 @@ RxControl decode_control(const msghdr& header, PacketInfo* packet_info) {
   return out;
 }
 
+namespace {
+
+// ::ffff:0.0.0.0
+constexpr uint8_t kNoIpv4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+// To an IPv4 address, from an IPv6 socket.
+bool goes_to_ipv4(const msghdr& header) {
+  if (header.msg_name == nullptr || header.msg_namelen < sizeof(sockaddr_in6)) return false;
+  sockaddr_in6 to;
+  std::memcpy(&to, header.msg_name, sizeof to);
+  return to.sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&to.sin6_addr);
+}
+
+}  // namespace
+
 void append_more(msghdr* header, uint8_t family, const Descriptor& datagram,
                  std::span<const Source> sources) {
   // An IPv6 socket sends to IPv4 addresses, too: udpv6_sendmsg leaves them to udp_sendmsg.
@@ -69,7 +84,9 @@ void append_more(msghdr* header, uint8_t family, const Descriptor& datagram,
   if (source.tx_time_ns != 0 && is_zero(source.address) && source.ifindex == 0) return;
   if (family == 6) {
     in6_pktinfo info{};
-    std::memcpy(&info.ipi6_addr, source.address, 16);
+    // Of what leaves as IPv4 the source has to be mapped, none as well (ip_cmsg_send).
+    bool none = is_zero(source.address) && goes_to_ipv4(*header);
+    std::memcpy(&info.ipi6_addr, none ? kNoIpv4 : source.address, 16);
     info.ipi6_ifindex = source.ifindex;
     append_source_v6(header, info);
   } else {
