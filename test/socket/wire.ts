@@ -333,6 +333,39 @@ export const cases: Record<string, () => Promise<void>> = {
     socket.close();
   },
 
+  async 'the interface that a multicast leaves by is the one that its send names'() {
+    await using host = await start();
+    const { ip } = await import('../support/second-host.js');
+    await host.ip('link', 'add', 'theirs1', 'type', 'veth', 'peer', 'name', 'ours1', 'netns', `${process.pid}`);
+    await host.ip('link', 'set', 'theirs1', 'up');
+    ip('addr', 'add', '198.51.100.1/24', 'dev', 'ours1');
+    ip('addr', 'add', 'fd01::1/64', 'dev', 'ours1', 'nodad');
+    ip('link', 'set', 'ours1', 'up');
+    ip('route', 'add', '239.0.0.0/8', 'dev', 'ours0');
+    await host.do('sniff', { interface: 'theirs0' });
+    await host.do('sniff', { interface: 'theirs1' });
+    const [first, second] = ['ours0', 'ours1'].map((name) => Number(ip('-o', 'link', 'show', name).split(':')[0]));
+    const groups = [
+      ['udp4', '239.1.2.3', OURS_V4[0]],
+      ['udp6', 'ff05::114', '::%ours0'],
+    ] as const;
+    for (const [type, group, byDefault] of groups) {
+      const socket = await open({ type });
+      const { port } = socket.address();
+      socket.setMulticastInterface(byDefault);
+      const to = { port, address: group };
+      await sent(socket, 'a', port, group);
+      await sent(socket, 'b', { ...to, ifindex: second });
+      await sent(socket, 'c', { ...to, ifindex: first });
+      assert.equal(socket.sendMany(['d', socket.peer(group, port, { ifindex: second })]), 1);
+      await sent(socket, 'e', port, group);
+      const packets = await host.arrived(5, ({ dst, dport }) => dst === group && dport === port);
+      const ways = packets.map(({ data, interface: by }) => `${data} ${by}`).sort();
+      assert.deepEqual(ways, ['a theirs0', 'b theirs1', 'c theirs0', 'd theirs1', 'e theirs0']);
+      socket.close();
+    }
+  },
+
   async 'a datagram of a group: local is the group, and the answer comes from an address of ours'() {
     await using host = await start();
     const group = '239.1.2.3';

@@ -80,10 +80,10 @@ def read_packets(raw):
         packet, where = raw.recvfrom(1 << 16)
         if where[2] == socket.PACKET_OUTGOING:
             continue
-        read_packet(packet)
+        read_packet(packet, where[0])
 
 
-def read_packet(packet):
+def read_packet(packet, interface):
     version = packet[0] >> 4
     if version == 4 and packet[9] == socket.IPPROTO_UDP:
         at = (packet[0] & 15) * 4
@@ -106,7 +106,7 @@ def read_packet(packet):
     else:
         return
     sport, dport, length = struct.unpack("!HHH", packet[at : at + 6])
-    say(packet=dict(fields, sport=sport, dport=dport, data=packet[at + 8 : at + length].decode("latin1")))
+    say(packet=dict(fields, interface=interface, sport=sport, dport=dport, data=packet[at + 8 : at + length].decode("latin1")))
 
 
 say(pid=os.getpid())

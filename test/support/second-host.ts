@@ -13,6 +13,8 @@ export interface Packet {
   ttl: number;
   src: string;
   dst: string;
+  /** That it came in by. */
+  interface: string;
   sport: number;
   dport: number;
   data: string;
