@@ -157,6 +157,52 @@ if (onDgram) {
     assert.deepEqual(seen, [true, ['question', '224.0.0.251', 77]]);
   });
 
+  test('what has gone and is there again under its index is joined again, by each socket, and nothing stays open', async () => {
+    const seen = await inNetwork(async ({ ksocket, joined4, joined6, until, sh }) => {
+      const out: unknown[] = [];
+      const { readFileSync, readdirSync } = await import('node:fs');
+      const descriptors = () => readdirSync('/proc/self/fd').length;
+      // Those that listen to groups of NETLINK_ROUTE.
+      const listening = () =>
+        readFileSync('/proc/net/netlink', 'utf8').match(/^\w+ +0 +\d+ +0*[1-9a-f]\w* /gm)?.length ?? 0;
+      const sockets = (['udp4', 'udp4', 'udp6'] as const).map((type) => ksocket.createSocket(type));
+      for (const socket of sockets) await new Promise<void>((resolve) => socket.bind(0, resolve));
+      sh('true'); // what a first child leaves open
+      const before = descriptors();
+      const join = () => {
+        for (const socket of sockets.slice(0, 2)) socket.addMembership('224.0.0.114', 'all');
+        sockets[2].addMembership('ff02::114', 'all');
+      };
+      const of = () => `${joined4('224.0.0.114')} ${joined6('ff020000000000000000000000000114')}`;
+      const make = 'link add w0 index 77 type veth peer name w1 index 78\\nlink set w0 up\\nlink set w1 up\\n';
+      join();
+      sh(`printf '${make}' | ip -batch -`);
+      out.push(await until(() => of() === 'v0,v1,w0,w1 v0,v1,w0,w1'), listening());
+      // We see all of it at once.
+      sh(`kill -STOP $PPID; printf 'link del w0\\n${make}' | ip -batch -; kill -CONT $PPID`);
+      out.push(await until(() => of() === 'v0,v1,w0,w1 v0,v1,w0,w1'));
+      // The same, behind more changes than the kernel keeps for us (ENOBUFS).
+      const many = Array.from({ length: 1000 }, (_, i) => `link set v0 alias a${i}\\n`).join('');
+      sh(`kill -STOP $PPID; printf '${many}link del w0\\n${make}' | ip -batch -; kill -CONT $PPID`);
+      out.push(await until(() => of() === 'v0,v1,w0,w1 v0,v1,w0,w1'));
+      sockets[0].dropMembership('224.0.0.114', 'all');
+      out.push(joined4('224.0.0.114')); // the other socket is in it
+      sockets[0].addMembership('224.0.0.114', 'all');
+      sh('ip link set w1 mtu 1000');
+      out.push(await until(() => of() === 'v0,v1,w0,w1 v0,v1,w0'));
+      sh('ip link set w1 mtu 1500');
+      out.push(await until(() => of() === 'v0,v1,w0,w1 v0,v1,w0,w1'));
+      for (const socket of sockets.slice(0, 2)) socket.dropMembership('224.0.0.114', 'all');
+      sockets[2].dropMembership('ff02::114', 'all');
+      out.push(listening(), descriptors() - before);
+      join();
+      for (const socket of sockets) socket.close();
+      out.push(listening());
+      return out;
+    });
+    assert.deepEqual(seen, [true, 1, true, true, 'v0,v1,w0,w1', true, true, 0, 0, 0]);
+  });
+
   test('beyond what the kernel allows it is in the group nowhere, and an end in a worker or without close() is one', async () => {
     const seen = await inNetwork(async ({ ksocket, joined4, sh, threads, until }) => {
       const out: unknown[] = [];

@@ -66,6 +66,17 @@ void Everywhere::stop_if_idle(std::unique_lock<std::mutex> lock) {
   if (idle) stop();
 }
 
+// Where the kernel has ended the membership it has to be left before it can be joined again.
+void Everywhere::leave_gone(Membership& membership, const LinksGone& gone) {
+  const auto& [group, source] = membership.group;
+  bool is_ipv6 = group.find(':') != std::string::npos;
+  std::erase_if(membership.joined, [&](uint32_t ifindex) {
+    bool has_gone = gone.any || gone.links.contains(ifindex) || (is_ipv6 && gone.of_ipv6.contains(ifindex));
+    if (has_gone) set_membership_at(membership.fd, false, group, ifindex, source);
+    return has_gone;
+  });
+}
+
 // Joins where it can and is not yet. The first error that is not about an interface alone.
 int Everywhere::adjust(Membership& membership, const std::vector<Link>& links) {
   const auto& [group, source] = membership.group;
@@ -108,6 +119,10 @@ int Everywhere::start() {
   int error = pthread_create(&thread_, nullptr, &Everywhere::entry, this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   running_ = error == 0;
+  if (!running_) {
+    events_.reset();
+    stop_.reset();
+  }
   return -error;
 }
 
@@ -116,6 +131,8 @@ void Everywhere::stop() {
   uint64_t one = 1;
   [[maybe_unused]] ssize_t ignored = write(stop_.get(), &one, sizeof one);
   pthread_join(thread_, nullptr);
+  events_.reset();
+  stop_.reset();
   memberships_.clear();
 }
 
@@ -130,10 +147,14 @@ void Everywhere::run() {
   while (true) {
     poll(watched, 2, -1);
     if (watched[1].revents != 0) return;
-    take_link_events(events_.get());
+    LinksGone gone = take_link_events(events_.get());
     std::vector<Link> links;
-    if (list_links(&links) != 0) continue;
+    int error = list_links(&links);
     std::lock_guard lock(mutex_);
+    // All of them before any joins: the kernel counts who is in a group by the interface's index, and the old
+    // membership of one socket would end the new one of another.
+    for (Membership& each : memberships_) leave_gone(each, gone);
+    if (error != 0) continue;
     for (Membership& each : memberships_) adjust(each, links);
   }
 }

@@ -46,6 +46,7 @@ class Everywhere {
   void run();
   int start();
   void stop_if_idle(std::unique_lock<std::mutex> lock);
+  void leave_gone(Membership& membership, const LinksGone& gone);
   int adjust(Membership& membership, const std::vector<Link>& links);
   void abandon(Membership& membership);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "core/base/fd.h"
@@ -18,7 +19,14 @@ int list_links(std::vector<Link>* out);
 
 // A descriptor that is readable when one comes, goes, or changes. 0 or -errno.
 int open_link_events(Fd* out);
-// Takes what it has to say. What was lost for want of room counts as a change, too.
-void take_link_events(int fd);
+// Whose state in the kernel has ended, memberships with it, though an interface of this index may be there
+// again.
+struct LinksGone {
+  std::set<uint32_t> links;
+  std::set<uint32_t> of_ipv6;  // their IPv6 alone
+  bool any = false;            // messages were lost: any of them may have
+};
+// Takes what it has to say.
+LinksGone take_link_events(int fd);
 
 }  // namespace ksocket
