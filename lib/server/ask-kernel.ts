@@ -9,6 +9,9 @@ const OPTIONS = [
   ['tos', SocketOption.receiveTos, 'IP_RECVTOS, IPV6_RECVTCLASS'],
 ] as const;
 
+// As getsockname(2) has them, the last of an IPv6 socket for IPv4 only.
+const UNSPECIFIED = ['0.0.0.0', '::', '::ffff:0.0.0.0'];
+
 function check(errno: number, what: string, option: string): void {
   if (errno === 0) return;
   const reason = errors.refusalReason(errno, 'a permission that this process lacks');
@@ -26,11 +29,12 @@ export function askKernel(thread: IoThread, id: number, { needs }: EncodedRules)
   if (needs.local === undefined) return;
   // A socket with an address of its own is asked at no other.
   const own = native.getName(id, false);
-  if (typeof own !== 'number' && own[0] !== '0.0.0.0' && own[0] !== '::') return;
+  if (typeof own !== 'number' && !UNSPECIFIED.includes(own[0])) return;
   check(native.receiveLocal?.(id) ?? 0, needs.local, 'IP_PKTINFO, IPV6_RECVPKTINFO');
 }
 
-/** After that: what only the rules before them needed. Rules that forward look for loops by the hops, too. */
+/** After that, or when they were refused: what only the rules that do not hold needed. Rules that forward look for loops
+ * by the hops, too. */
 export function askKernelNoMore(
   thread: IoThread,
   id: number,

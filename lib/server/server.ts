@@ -164,13 +164,23 @@ export class Server extends EventEmitter<ServerEvents> {
     await this.#afterwards(async () => {
       const forwards = await resolveForwards(encoded);
       if (this.#thread !== undefined && this.#endpoint !== undefined) {
-        const { id } = this.#endpoint;
-        setRules(this.#thread, id, encoded, forwards);
-        const { answering } = this.#options;
-        if (answering.by === 'rules') askKernelNoMore(this.#thread, id, answering.rules, encoded);
+        this.#swapRules(this.#thread, this.#endpoint.id, encoded, forwards);
       }
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
     });
+  }
+
+  // Whichever rules hold afterwards, the kernel is asked for what they need, and for no more.
+  #swapRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
+    const { answering } = this.#options;
+    const present = answering.by === 'rules' ? answering.rules : rules;
+    try {
+      setRules(thread, id, rules, forwards);
+    } catch (error) {
+      askKernelNoMore(thread, id, rules, present);
+      throw error;
+    }
+    askKernelNoMore(thread, id, present, rules);
   }
 
   /** How often each rule has matched since the last start(), by its name. Empty when the server does not run. */

@@ -2,10 +2,9 @@
 // its own.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, createSocket, type Rule, type Server } from 'ksocket';
 import { Child, runProgram } from '../support/child.js';
-import { kernelOptions } from '../support/kernel-options.js';
+import { descriptorOf, kernelOptions } from '../support/kernel-options.js';
 import { inNamespace } from '../support/namespace.js';
 import { kernelPreload } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -22,20 +21,6 @@ for (const name of Object.keys(cases)) {
 }
 
 const portOf = (server: Server) => server.address()?.port ?? assert.fail('not started');
-
-/** Of this process's UDP socket that is bound to the port. */
-function descriptorOf(port: number): number {
-  const wanted = port.toString(16).toUpperCase().padStart(4, '0');
-  const lines = readFileSync('/proc/net/udp', 'utf8').trim().split('\n').slice(1);
-  const inodes = lines.map((line) => line.trim().split(/\s+/)).filter(([, local]) => local.endsWith(`:${wanted}`));
-  for (const name of readdirSync('/proc/self/fd')) {
-    try {
-      const link = readlinkSync(`/proc/self/fd/${name}`);
-      if (inodes.some((fields) => link === `socket:[${fields[9]}]`)) return Number(name);
-    } catch {} // that of the listing itself
-  }
-  return assert.fail(`no socket has port ${port}`);
-}
 
 test('the kernel is asked for what rules need as long as they do, and for nothing else', async () => {
   // IP_RECVTTL, IP_RECVTOS and IP_PKTINFO; a server with an address of its own needs to be told of no other.
@@ -72,29 +57,55 @@ test('the kernel is asked for what rules need as long as they do, and for nothin
 });
 
 test('what the kernel refuses to say is an error that names the rule and the option', async () => {
-  const program = async () => {
+  const program = async (address: string, match: Rule['match']) => {
     const { createServer } = await import('ksocket');
     const say = ({ message, code, syscall }: NodeJS.ErrnoException) => console.log(`${code} ${syscall}: ${message}`);
-    const rules = [{ name: 'near', match: { ttl: 255 }, action: 'echo' as const }];
-    const refused = createServer({ port: 0, address: '127.0.0.1', rules });
+    const rules = [{ name: 'near', match, action: 'echo' as const }];
+    const refused = createServer({ port: 0, address, rules });
     await refused.start().catch(say);
-    const server = createServer({
-      port: 0,
-      address: '127.0.0.1',
-      rules: [{ match: { exact: 'a' }, action: 'echo' }],
-    });
+    const server = createServer({ port: 0, address, rules: [{ match: { exact: 'a' }, action: 'echo' }] });
     await server.start();
-    try {
-      await server.update(rules);
-    } catch (error) {
-      say(error as NodeJS.ErrnoException);
-    }
+    await server.update(rules).catch(say);
     await server.stop();
   };
-  const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: '0:12:92' };
-  const { code, stdout, stderr } = await runProgram(program, [], { env });
+  for (const [lacks, address, match, option] of [
+    ['0:12', '127.0.0.1', { ttl: 255 }, 'IP_RECVTTL'],
+    ['41:51', '::1', { ttl: 255 }, 'IPV6_RECVHOPLIMIT'],
+    ['0:13', '127.0.0.1', { dscp: 46 }, 'IP_RECVTOS'],
+    ['41:66', '::1', { ecn: 3 }, 'IPV6_RECVTCLASS'],
+    ['0:8', '0.0.0.0', { local: '127.0.0.1' }, 'IP_PKTINFO'],
+    ['41:49', '::', { local: '127.0.0.1' }, 'IPV6_RECVPKTINFO'],
+    ['41:49', '::ffff:0.0.0.0', { local: '127.0.0.1' }, 'IPV6_RECVPKTINFO'],
+  ] as const) {
+    const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: `${lacks}:92` };
+    const { code, stdout, stderr } = await runProgram(program, [address, match], { env });
+    assert.deepEqual([stderr, code], ['', 0]);
+    const lines = stdout.trim().split('\n');
+    assert.equal(lines.length, 2, option);
+    const expected = new RegExp(`^ENOPROTOOPT setsockopt: .*"near": match\\.${Object.keys(match)[0]} .*${option}\\b`);
+    for (const line of lines) assert.match(line, expected);
+  }
+});
+
+test('rules of which the kernel refuses a part leave nothing on that those before them do not need', async () => {
+  const program = async (helper: string) => {
+    const { createServer } = await import('ksocket');
+    const { descriptorOf, kernelOptions }: typeof import('../support/kernel-options.js') = await import(helper);
+    const server = createServer({ port: 0, address: '127.0.0.1', rules: [{ match: { exact: 'a' }, action: 'echo' }] });
+    await server.start();
+    const tryBoth = async () => {
+      const refused = await server.update([{ match: { ttl: 255, ecn: 1 }, action: 'echo' }]).catch(({ code }) => code);
+      const [asked] = kernelOptions(descriptorOf(server.address()?.port as number), ['s.IPPROTO_IP, 12']);
+      console.log(`${refused}, IP_RECVTTL ${asked}`);
+    };
+    await tryBoth();
+    await server.update([{ match: { ttl: 9 }, action: 'echo' }]);
+    await tryBoth();
+    await server.stop();
+  };
+  const helper = new URL('../support/kernel-options.js', import.meta.url).href;
+  const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: '0:13:92' };
+  const { code, stdout, stderr } = await runProgram(program, [helper], { env });
   assert.deepEqual([stderr, code], ['', 0]);
-  const lines = stdout.trim().split('\n');
-  assert.equal(lines.length, 2);
-  for (const line of lines) assert.match(line, /^ENOPROTOOPT setsockopt: .*"near".*IP_RECVTTL/);
+  assert.equal(stdout, 'ENOPROTOOPT, IP_RECVTTL 0\nENOPROTOOPT, IP_RECVTTL 1\n');
 });
