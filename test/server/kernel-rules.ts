@@ -1,8 +1,9 @@
 // A program: rules that heed what the kernel says of a datagram, in the network namespace that it is started in, with a
 // second host that asks (kernel-rules.test.ts).
 import assert from 'node:assert/strict';
-import { createServer, type Rule, type Server, slot } from 'ksocket';
+import { createServer, features, type Rule, type Server, slot } from 'ksocket';
 import { SecondHost } from '../support/second-host.js';
+import { waitFor } from '../support/wait.js';
 
 const V4 = ['192.0.2.1', '192.0.2.3'];
 const V6 = ['fd00::1', 'fd00::3'];
@@ -86,6 +87,40 @@ export const cases: Record<string, () => Promise<void>> = {
         await checkAnswers(host, server.it, ours);
         await server.it.update(plain);
       }
+    });
+  },
+
+  // The second host's GSO keeps them joined on the way; the rules tell them apart by what is in them and beside them.
+  async 'of datagrams that are joined, each is answered by itself'() {
+    await each(async (host, { address, ours }) => {
+      const heeding: Rule[] = [
+        { match: { prefix: 'a', ttl: 9 }, action: { reply: ['nine ', slot.request(0, 1)] } },
+        { match: { prefix: 'b', dscp: 46, local: ours[1] }, action: { reply: [slot.ttl(), slot.dscp(), slot.ecn()] } },
+        { match: { ttl: { max: 9 }, ecn: 2 }, action: 'echo' },
+      ];
+      await using server = await started({ address, rules: heeding });
+      const port = server.it.address()?.port;
+      const data = ['aaaaaaaa', 'bbbbbbbb', 'cccccccc', 'aaaaaaaa', 'dddd'].join('');
+      const tos = (46 << 2) | 2;
+      // A socket takes joined ones from its second batch on.
+      for (let i = 0; i < 2; i++) await ask(host, server.it, { to: ours[0], ttl: 8, tos });
+      // One whose hops no rule wants, and behind it one with those that they want.
+      for (const ttl of [64, 9]) {
+        await host.do('send', { name: 'theirs', to: ours[1], port, data, segment: 8, ttl, tos });
+      }
+      const answers: string[] = [];
+      for (let i = 0; i < 6; i++) {
+        const { data: answer, timeout } = await host.do('receive', { name: 'theirs' });
+        assert.ok(!timeout, answers.join());
+        answers.push(answer);
+      }
+      assert.deepEqual(answers, ['@.\x02', 'nine a', '\t.\x02', 'cccccccc', 'nine a', 'dddd']);
+      const joined = features().engine === 'mmsg' && features().gro ? 10 : 0;
+      const counted = () => [server.it.stats().rxDatagrams, server.it.stats().rxGroSegments];
+      await waitFor(
+        () => counted().join() === `12,${joined}`,
+        () => `${counted()}`,
+      );
     });
   },
 
