@@ -68,7 +68,7 @@ void Everywhere::stop_if_idle(std::unique_lock<std::mutex> lock) {
 
 // Where the kernel has ended the membership it has to be left before it can be joined again.
 void Everywhere::leave_gone(Membership& membership, const LinksGone& gone) {
-  const auto& [group, source] = membership.group;
+  const std::string &group = membership.group.group, &source = membership.group.source;
   bool is_ipv6 = group.find(':') != std::string::npos;
   std::erase_if(membership.joined, [&](uint32_t ifindex) {
     bool has_gone = gone.any || gone.links.contains(ifindex) || (is_ipv6 && gone.of_ipv6.contains(ifindex));
@@ -79,7 +79,7 @@ void Everywhere::leave_gone(Membership& membership, const LinksGone& gone) {
 
 // Joins where it can and is not yet. The first error that is not about an interface alone.
 int Everywhere::adjust(Membership& membership, const std::vector<Link>& links) {
-  const auto& [group, source] = membership.group;
+  const std::string &group = membership.group.group, &source = membership.group.source;
   // An interface that has gone is in the socket's list until it leaves, and counts
   // (net.ipv4.igmp_max_memberships).
   std::erase_if(membership.joined, [&](uint32_t ifindex) {
@@ -101,7 +101,7 @@ int Everywhere::adjust(Membership& membership, const std::vector<Link>& links) {
 }
 
 void Everywhere::abandon(Membership& membership) {
-  const auto& [group, source] = membership.group;
+  const std::string &group = membership.group.group, &source = membership.group.source;
   for (uint32_t ifindex : std::exchange(membership.joined, {}))
     set_membership_at(membership.fd, false, group, ifindex, source);
 }
