@@ -203,6 +203,43 @@ if (onDgram) {
     assert.deepEqual(seen, [true, 1, true, true, 'v0,v1,w0,w1', true, true, 0, 0, 0]);
   });
 
+  test('what comes while the process has no descriptor left is joined once it has; what is renamed stays joined', async () => {
+    const seen = await inNetwork(
+      async ({ ksocket, joined4, until, sh, sleep }) => {
+        const out: unknown[] = [];
+        const { openSync, closeSync } = await import('node:fs');
+        const { spawn } = await import('node:child_process');
+        const socket = ksocket.createSocket('udp4');
+        await new Promise<void>((resolve) => socket.bind(0, resolve));
+        socket.addMembership('224.0.0.114', 'all');
+        // The kernel tells of a carrier up to a second later: that is a change, too.
+        const comes = `until [ $(ls /proc/$PPID/fd | wc -l) = 256 ]; do sleep 0.05; done
+          ip link add w0 type veth peer name w1; ip link set w0 up; ip link set w1 up
+          until [ $(ip -o link | grep -c 'state UP') = 4 ]; do sleep 0.05; done`;
+        const child = spawn('sh', ['-c', comes], { stdio: ['ignore', 'inherit', 'inherit'] });
+        const taken: number[] = [];
+        try {
+          while (true) taken.push(openSync('/dev/null', 'r'));
+        } catch (error) {
+          out.push((error as NodeJS.ErrnoException).code);
+        }
+        out.push(await new Promise((resolve) => child.on('exit', (code) => resolve(code))));
+        await sleep(300);
+        for (const fd of taken) closeSync(fd);
+        out.push(await until(() => joined4('224.0.0.114') === 'v0,v1,w0,w1'));
+        sh('ip link set w1 down && ip link set w1 name w9 && ip link set w9 up');
+        out.push(await until(() => joined4('224.0.0.114') === 'v0,v1,w0,w9'));
+        socket.dropMembership('224.0.0.114', 'all');
+        out.push(joined4('224.0.0.114'));
+        socket.close();
+        return out;
+      },
+      // Addresses for IPv6, which come by themselves, would be changes of their own.
+      'sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && ulimit -n 256',
+    );
+    assert.deepEqual(seen, ['EMFILE', 0, true, true, '']);
+  });
+
   test('beyond what the kernel allows it is in the group nowhere, and an end in a worker or without close() is one', async () => {
     const seen = await inNetwork(async ({ ksocket, joined4, sh, threads, until }) => {
       const out: unknown[] = [];

@@ -143,13 +143,17 @@ void* Everywhere::entry(void* self) {
 }
 
 void Everywhere::run() {
+  constexpr int kRetryMs = 1000;
   pollfd watched[2] = {{events_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+  int wait = -1;
   while (true) {
-    poll(watched, 2, -1);
+    poll(watched, 2, wait);
     if (watched[1].revents != 0) return;
     LinksGone gone = take_link_events(events_.get());
     std::vector<Link> links;
     int error = list_links(&links);
+    // It takes a descriptor, and the program may have none left; nobody will tell of this change again.
+    wait = error != 0 ? kRetryMs : -1;
     std::lock_guard lock(mutex_);
     // All of them before any joins: the kernel counts who is in a group by the interface's index, and the old
     // membership of one socket would end the new one of another.
