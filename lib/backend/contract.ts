@@ -231,6 +231,8 @@ export interface Binding {
   probeOption(option: number, value: number | Uint8Array): number;
   /** 1: a network device has a qdisc of this kind, 0: none has, or -errno. */
   hasQdisc(kind: string): number;
+  /** 0, or -errno: does the kernel tell this process of interfaces that come and go? */
+  probeLinkEvents(): number;
   /** 0, or -errno: may a thread be bound to processors? */
   probeCpus(): number;
   /** The highest priority of SCHED_FIFO that a thread may be given, or -errno. */

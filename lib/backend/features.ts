@@ -38,6 +38,8 @@ export interface OptionFeatures {
   pacing: boolean;
   /** Has a network device the qdisc `fq` or `etf`, without which nobody heeds `txTimeNs`? */
   departureTimes: boolean;
+  /** `addMembership(group, 'all')`: needs the kernel to tell of interfaces (rtnetlink). */
+  allInterfaces: boolean;
   /** `socket.pathMtu()` and `setMtuDiscover()` */
   pathMtu: boolean;
   /** `socket.setsockopt()` and `getsockopt()` */
@@ -96,6 +98,7 @@ function probeOptions(missing: Missing): OptionFeatures {
     ...(Object.fromEntries(metadata) as Record<MetadataName, boolean>),
     pacing: ask('pacing', NEEDS_FQ, () => binding.hasQdisc('fq')) > 0,
     departureTimes: ask('departureTimes', NEEDS_ETF, () => binding.hasQdisc('fq') || binding.hasQdisc('etf')) > 0,
+    allInterfaces: has('allInterfaces', NEEDS_LINKS, () => binding.probeLinkEvents()),
     pathMtu: has('pathMtu', undefined, () => 0),
     setsockopt: has('setsockopt', undefined, () => 0),
     cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
@@ -103,6 +106,7 @@ function probeOptions(missing: Missing): OptionFeatures {
   };
 }
 
+const NEEDS_LINKS = 'a netlink socket that hears of interfaces';
 const NEEDS_FQ = 'the qdisc fq on the device that sends (tc qdisc replace dev DEVICE root fq)';
 const NEEDS_ETF = 'the qdisc fq or etf on the device that sends';
 

@@ -3,9 +3,11 @@
 #include <cstring>
 
 #include "bridge/arguments.h"
+#include "core/base/fd.h"
 #include "core/contract/layout_fields.h"
 #include "core/socket/address.h"
 #include "core/socket/fd_type.h"
+#include "core/socket/links.h"
 #include "core/socket/options.h"
 #include "core/socket/qdiscs.h"
 #include "core/thread/schedule.h"
@@ -90,6 +92,12 @@ Napi::Value has_qdisc_of(const Napi::CallbackInfo& info) {
   return number(info.Env(), has_qdisc(text(info[0])));
 }
 
+// probeLinkEvents() → 0, or -errno as open_link_events()
+Napi::Value probe_link_events(const Napi::CallbackInfo& info) {
+  Fd events;
+  return number(info.Env(), open_link_events(&events));
+}
+
 // probeCpus() → as probe_cpus()
 Napi::Value probe_thread_cpus(const Napi::CallbackInfo& info) {
   return number(info.Env(), probe_cpus());
@@ -113,6 +121,7 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("probeFeatures", Napi::Function::New<probe_features_object>(env));
   exports.Set("probeOption", Napi::Function::New<probe_socket_option>(env));
   exports.Set("hasQdisc", Napi::Function::New<has_qdisc_of>(env));
+  exports.Set("probeLinkEvents", Napi::Function::New<probe_link_events>(env));
   exports.Set("probeCpus", Napi::Function::New<probe_thread_cpus>(env));
   exports.Set("probePriority", Napi::Function::New<probe_thread_priority>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));

@@ -34,6 +34,7 @@ const options = [
   'receiveErrors',
   'pacing',
   'departureTimes',
+  'allInterfaces',
   'pathMtu',
   'setsockopt',
   'cpus',

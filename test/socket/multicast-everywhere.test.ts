@@ -4,6 +4,7 @@ import { onDgram } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { inNamespace } from '../support/namespace.js';
 import { Sockets } from '../support/peer.js';
+import { kernelPreload } from '../support/programs.js';
 import { test } from '../support/test.js';
 
 // v1 has no address.
@@ -269,6 +270,30 @@ if (onDgram) {
       return out;
     });
     assert.deepEqual(seen, ['ENOBUFS', 'addMembership', '', true, 'v0,v1', true]);
+  });
+
+  test('where nobody tells of interfaces it is refused, and features() says so', async () => {
+    const program = async () => {
+      const { createSocket, features } = await import('ksocket');
+      const { allInterfaces, missing } = features();
+      const socket = createSocket('udp4');
+      try {
+        socket.addMembership('224.0.0.114', 'all');
+      } catch (error) {
+        console.log(JSON.stringify([allInterfaces, missing.allInterfaces, (error as Error).message]));
+      }
+      socket.addMembership('224.0.0.114');
+      socket.close();
+    };
+    const under = inNamespace(`${network} && ip route add 224.0.0.0/4 dev v0`);
+    const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS_LINKS: '1' };
+    const { code, stdout, stderr } = await runProgram(program, [], { under, env });
+    assert.deepEqual([stderr, code], ['', 0]);
+    assert.deepEqual(JSON.parse(stdout), [
+      false,
+      'EPERM: needs a netlink socket that hears of interfaces',
+      'addMembership EPERM',
+    ]);
   });
 
   test('one source alone, on every interface', async () => {

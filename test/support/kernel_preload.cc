@@ -7,7 +7,8 @@
 //   KERNEL_MISSES=ERRNO        the times of datagrams that have a departure time (SCM_TXTIME) become reports
 //                              of this errno, as etf's are: ECANCELED (missed), EINVAL
 //   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
-//   KERNEL_LACKS=LEVEL:NAME:N  this socket option fails with errno N
+//   KERNEL_LACKS_LINKS=N       a socket that is to hear of network interfaces (NETLINK_ROUTE) fails with
+//   errno N KERNEL_LACKS=LEVEL:NAME:N  this socket option fails with errno N
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -24,6 +25,7 @@
 
 // Behind the C library's timespec.
 #include <linux/errqueue.h>
+#include <linux/netlink.h>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -111,6 +113,13 @@ int setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   if (lacks) std::sscanf(lacks, "%d:%d:%d", &lacking[0], &lacking[1], &lacking[2]);
   if (level == lacking[0] && name == lacking[1]) return errno = lacking[2], -1;
   return next<decltype(setsockopt)>("setsockopt")(fd, level, name, value, size);
+}
+
+int bind(int fd, const sockaddr* name, socklen_t size) {
+  const char* lacks = std::getenv("KERNEL_LACKS_LINKS");
+  if (lacks && name->sa_family == AF_NETLINK && reinterpret_cast<const sockaddr_nl*>(name)->nl_groups != 0)
+    return errno = std::atoi(lacks), -1;
+  return next<decltype(bind)>("bind")(fd, name, size);
 }
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {

@@ -46,6 +46,7 @@ export const binding: Binding = {
   }),
   probeOption: () => ENOTSUP,
   hasQdisc: () => ENOTSUP,
+  probeLinkEvents: () => ENOTSUP,
   probeCpus: () => ENOTSUP,
   probePriority: () => ENOTSUP,
   layoutHash: LAYOUT_HASH,
