@@ -12,6 +12,8 @@ import type * as options from './socket/options.js';
 import * as sockets from './socket/socket.js';
 import type * as types from './socket/types.js';
 import type * as endpoint from './thread/endpoint.js';
+import { createSocket } from './unix/create-socket.js';
+import { UnixSocket } from './unix/socket.js';
 
 export type { KernelFeatures } from './backend/contract.js';
 export { type Features, features, type OptionFeatures } from './backend/features.js';
@@ -53,7 +55,7 @@ export type { ReceivedDatagram } from './socket/message-iterator.js';
 export type { LookupFunction, SocketOptions } from './socket/options.js';
 export type { Peer } from './socket/peer.js';
 export type { SendOptions } from './socket/send-options.js';
-export { createSocket, type MessageListener, Socket, type SocketConstructor } from './socket/socket.js';
+export { type MessageListener, Socket, type SocketConstructor } from './socket/socket.js';
 export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';
 export type {
@@ -66,15 +68,26 @@ export type {
   ThreadStats,
 } from './thread/counters.js';
 export type { RemoteInfo } from './thread/endpoint.js';
-export type { Metadata, MetadataOptions, MetadataWish, OriginalDestination } from './thread/metadata.js';
+export type { Credentials, Metadata, MetadataOptions, MetadataWish, OriginalDestination } from './thread/metadata.js';
 export type { PeerError } from './thread/peer-error.js';
 export type { SendMetadata, SendTiming } from './thread/send-more.js';
 export type { SendTime } from './thread/send-time.js';
+export { createSocket } from './unix/create-socket.js';
+export { UnixSocket } from './unix/socket.js';
+export type {
+  UnixAddress,
+  UnixBindOptions,
+  UnixDatagram,
+  UnixMessageListener,
+  UnixRemoteInfo,
+  UnixSocketEvents,
+  UnixSocketOptions,
+} from './unix/types.js';
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
 const dgram: {
   /** {@link createSocket} */
-  createSocket: typeof sockets.createSocket;
+  createSocket: typeof createSocket;
   /** {@link Socket} */
   Socket: typeof sockets.Socket;
   /** {@link createServer} */
@@ -83,11 +96,13 @@ const dgram: {
   Server: typeof Server;
   /** {@link features} */
   features: typeof features;
+  /** {@link UnixSocket} */
+  UnixSocket: typeof UnixSocket;
   /** {@link slot} */
   slot: typeof slot;
   /** {@link compileFilter} */
   compileFilter: typeof compileFilter;
-} = { createSocket: sockets.createSocket, Socket: sockets.Socket, createServer, Server, features, slot, compileFilter };
+} = { createSocket, Socket: sockets.Socket, UnixSocket, createServer, Server, features, slot, compileFilter };
 
 /** The types that node:dgram has, by the same names. */
 declare namespace dgram {

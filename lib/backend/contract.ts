@@ -82,6 +82,8 @@ export interface NativeIoThread {
   /** A duplicate, for the caller to close. */
   copyFd(id: number): number;
   bind(id: number, address: string, port: number): number;
+  /** Of a local socket: native/core/socket/bound_path.h. `mode` -1: what the umask says. */
+  bindPath(id: number, path: string, options: { mode: number; replaceStale: boolean; keep: boolean }): number;
   /** Only where descriptors cannot be copied: binds to what a cluster's workers share, and calls `done` with 0 or -errno;
    * `askedBack` when the worker disconnects. */
   bindShared?(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void;
@@ -216,6 +218,8 @@ export interface Binding {
   IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
   parseAddress(family: number, text: string, out: Uint8Array): number;
   formatAddress(family: number, bytes: Uint8Array): string;
+  /** The numbers that parseAddress() has given for paths may stand for others. */
+  forgetPaths(): void;
   /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
   getFdType(fd: number): string;
   /** The best one first. */

@@ -39,6 +39,7 @@ export const KIND_SENT = 2;
 export const KIND_DRAINED = 3;
 export const KIND_PEER_ERROR = 4;
 export const KIND_SEND_TIME = 5;
+export const CREDENTIALS = 1;
 export const FLAG_TRUNCATED = 1;
 export const FLAG_PACKET_INFO = 2;
 export const CONTROL_BYTES = 256;
@@ -62,7 +63,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 40933179;
+export const LAYOUT_HASH = 652171547;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -82,6 +83,7 @@ export const OPEN_RECEIVE_LOCAL = 256;
 export const OPEN_RECEIVE_ORIGINAL = 512;
 export const OPEN_RECEIVE_TIMES = 1024;
 export const OPEN_RECEIVE_ERRORS = 2048;
+export const OPEN_RECEIVE_CREDENTIALS = 4096;
 export const OPEN_OPTIONAL_SHIFT = 16;
 
 // Rows of the native table of socket options.
@@ -105,14 +107,15 @@ export const SocketOption = {
   receiveLocal: 16,
   receiveOriginal: 17,
   receiveErrors: 18,
-  sendTimes: 19,
-  txTime: 20,
-  bindToDevice: 21,
-  mark: 22,
-  transparent: 23,
-  freebind: 24,
-  mtuDiscover: 25,
-  maxPacingRate: 26,
+  receiveCredentials: 19,
+  sendTimes: 20,
+  txTime: 21,
+  bindToDevice: 22,
+  mark: 23,
+  transparent: 24,
+  freebind: 25,
+  mtuDiscover: 26,
+  maxPacingRate: 27,
 } as const;
 
 // Where each counter stands in its row.

@@ -21,6 +21,7 @@ export const EINVAL = numberOf('EINVAL');
 export const EISCONN = numberOf('EISCONN');
 export const EMFILE = numberOf('EMFILE');
 export const EMSGSIZE = numberOf('EMSGSIZE');
+export const ENAMETOOLONG = numberOf('ENAMETOOLONG');
 export const ENFILE = numberOf('ENFILE');
 export const ENOBUFS = numberOf('ENOBUFS');
 export const ENOMEM = numberOf('ENOMEM');

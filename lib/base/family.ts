@@ -6,10 +6,12 @@ export type SocketType = 'udp4' | 'udp6';
 
 export interface Family {
   readonly type: SocketType;
-  /** What native code and the records call it. */
+  /** What native code and the records call it: native/core/socket/family.h. */
   readonly number: 4 | 6;
   /** What Node's addresses call it. */
   readonly name: 'IPv4' | 'IPv6';
+  /** Has it addresses, and ports, or paths? */
+  readonly isIp: boolean;
   /** What net.BlockList calls it. */
   readonly blockListName: 'ipv4' | 'ipv6';
   /** Every address of the machine. */
@@ -27,6 +29,7 @@ export const udp4: Family = {
   type: 'udp4',
   number: 4,
   name: 'IPv4',
+  isIp: true,
   blockListName: 'ipv4',
   any: '0.0.0.0',
   loopback: '127.0.0.1',
@@ -39,6 +42,7 @@ export const udp6: Family = {
   type: 'udp6',
   number: 6,
   name: 'IPv6',
+  isIp: true,
   blockListName: 'ipv6',
   any: '::',
   loopback: '::1',
@@ -47,10 +51,28 @@ export const udp6: Family = {
   payloadBytesMax: 65_527,
 };
 
+/** unix(7). What it has in common with IP is below the sockets' interfaces, which are two (lib/unix/): there alone these
+ * names are seen. */
+export const unixDgram = {
+  type: 'unix_dgram',
+  number: 1,
+  name: 'unix',
+  isIp: false,
+  blockListName: 'ipv4',
+  any: '',
+  loopback: '',
+  addressBytes: 16,
+  dualStack: false,
+  payloadBytesMax: 65_535,
+} as unknown as Family;
+
+/** Those of IP. */
 export const families: readonly Family[] = [udp4, udp6];
 
 const byType = new Map<unknown, Family>(families.map((family) => [family.type, family]));
-const byNumber = Array.from({ length: 7 }, (_, number) => families.find((family) => family.number === number));
+const byNumber = Array.from({ length: 7 }, (_, number) =>
+  [...families, unixDgram].find((family) => family.number === number),
+);
 
 /** By number, for what is asked once a datagram. */
 export const familyNames: readonly Family['name'][] = byNumber.map((family) => (family ?? udp4).name);

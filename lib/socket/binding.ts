@@ -190,8 +190,8 @@ function take(core: SocketCore, fd: number, copy: boolean, failure: (errno: numb
   }
 }
 
-// The bound descriptor starts to receive. `taken`: somebody else has made it.
-function listen(core: SocketCore, ip: string, port: unknown, taken = false): Error | undefined {
+/** The bound descriptor starts to receive. `taken`: somebody else has made it. */
+export function listen(core: SocketCore, ip: string, port: unknown, taken = false): Error | undefined {
   const thread = core.running();
   const { recvBufferSize, sendBufferSize } = core.options;
   try {

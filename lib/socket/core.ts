@@ -118,7 +118,7 @@ export class SocketCore
    * first of them comes. */
   answerAsAsked(): void {
     const { thread } = this;
-    if (this.#answersAsAsked || !this.receiving || thread === undefined) return;
+    if (this.#answersAsAsked || !this.receiving || thread === undefined || !this.family.isIp) return;
     this.#answersAsAsked = true;
     if ((this.flags & OPEN_RECEIVE_LOCAL) !== 0) return;
     if (this.connectState === 'connected' || this.name(false).address !== this.family.any) return;

@@ -30,7 +30,7 @@ export interface SendArguments {
 }
 
 /** `offset` and `length` count bytes of a string's UTF-8, too. */
-function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
+export function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
   if (!isPayload(payload)) throw badPayload('buffer', payload);
   const view = typeof payload === 'string' ? Buffer.from(payload) : payload;
   const from = (offset as number) >>> 0;
@@ -44,7 +44,7 @@ function slice(payload: unknown, offset: unknown, length: unknown): Uint8Array {
 // Memory that is gone makes node:dgram throw only in a list, and not when it is a Buffer's.
 const isThere = (view: ArrayBufferView) => (isBytes(view) && lengthOf(view) > 0) || Buffer.isBuffer(view);
 
-function toPayload(given: unknown): Uint8Array | Uint8Array[] {
+export function toPayload(given: unknown): Uint8Array | Uint8Array[] {
   if (!Array.isArray(given)) return bytesOfPayload(given, 'buffer');
   const parts: Uint8Array[] = [];
   for (let i = 0; i < given.length; i++) {

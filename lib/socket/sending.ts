@@ -90,7 +90,7 @@ export function sendSegments(core: SocketCore, payload: unknown, options: unknow
   });
 }
 
-function sendList(core: SocketCore, list: readonly unknown[], destination: Destination): number {
+export function sendList(core: SocketCore, list: readonly unknown[], destination: Destination): number {
   return sendRun(core, list.length, ({ lists }) => {
     if (!blocks(core, destination)) return lists.sendList(core.id, destination, list);
     for (let i = 0; i < list.length; i++) {
@@ -102,7 +102,7 @@ function sendList(core: SocketCore, list: readonly unknown[], destination: Desti
 }
 
 // Where `send` takes fewer than all, 'drain' says when to go on.
-function sendRun(core: SocketCore, all: number, send: (thread: IoThread) => number): number {
+export function sendRun(core: SocketCore, all: number, send: (thread: IoThread) => number): number {
   core.checkRunning();
   if (core.bindState !== 'bound') {
     whenBound(core, () => core.face.emit('drain'));

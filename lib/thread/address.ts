@@ -15,7 +15,10 @@ export interface ParsedAddress {
 
 const IPV4 = udp4.number; // its addresses are one word
 const PARSED_MAX = 4096;
-const parsed = { 4: new Map<string, ParsedAddress | null>(), 6: new Map<string, ParsedAddress | null>() };
+const parsed = [1, 4, 6].reduce<Map<string, ParsedAddress | null>[]>((all, number) => {
+  all[number] = new Map();
+  return all;
+}, []);
 const scratch = new Uint8Array(20);
 const scratchWords = new Uint32Array(scratch.buffer);
 
@@ -33,7 +36,8 @@ export function isLiteral(text: string): boolean {
   return true;
 }
 
-/** The literal's bytes, or null when it is no literal of that family. */
+/** The literal's bytes, or null when it is no literal of that family. A path's are a number, which native code keeps for it
+ * as long as it is in the cache. */
 export function parseLiteral(family: Family, text: string): ParsedAddress | null {
   if (text === lastText && family === lastFamily) return lastParsed;
   const { number } = family;
@@ -41,8 +45,15 @@ export function parseLiteral(family: Family, text: string): ParsedAddress | null
   let result = cache.get(text);
   if (result === undefined) {
     result = binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
-    if (text.includes('%')) return result; // an interface of that name can be another one tomorrow
-    if (cache.size >= PARSED_MAX) cache.clear();
+    // An interface of that name can be another one tomorrow.
+    if (family.isIp && text.includes('%')) return result;
+    if (cache.size >= PARSED_MAX) {
+      cache.clear();
+      if (!family.isIp) {
+        binding.forgetPaths();
+        result = binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
+      }
+    }
     cache.set(text, result);
   }
   lastText = text;

@@ -2,6 +2,8 @@
 import type { Payload, SendCallback } from '../base/payload.js';
 import { detach, development } from '../base/runtime.js';
 import {
+  type Credentials,
+  credentialsOf,
   dscpOf,
   ecnOf,
   ifindexOf,
@@ -103,6 +105,16 @@ export class Batch implements Iterable<BatchDatagram> {
   /** Its sender's address. */
   address(i: number): string {
     return this.#records.address(this.#at(i));
+  }
+
+  /** Of a local socket: the path that its sender is bound to, or its abstract name; empty: it has none. */
+  path(i: number): string {
+    return this.address(i);
+  }
+
+  /** Of a local socket: who has sent it; undefined without the option `receiveCredentials`. */
+  credentials(i: number): Credentials | undefined {
+    return credentialsOf(this.#records, this.#at(i));
   }
 
   /** Its sender's port. */

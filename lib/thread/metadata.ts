@@ -1,11 +1,13 @@
 // What the kernel says beside a datagram, for sockets that ask for it. A kind is an option, fields of `rinfo`, columns of a
 // batch (`Batch` in batch.ts), and a row of `metadataKinds`; its other half is a row of native/core/control/kinds.h.
 import {
+  CREDENTIALS,
   D_RECEIVED_NS,
   D_TOS,
   D_TTL,
   DATAGRAM_BYTES_MAX,
   OPEN_OPTIONAL_SHIFT,
+  OPEN_RECEIVE_CREDENTIALS,
   P_IFINDEX,
   P_LOCAL,
   P_LOCAL_FAMILY,
@@ -54,6 +56,16 @@ export interface OriginalDestination {
   port: number;
 }
 
+/** Who has sent a datagram, as the kernel knows it. unix(7), SCM_CREDENTIALS. */
+export interface Credentials {
+  /** The process; 0 where it is in a namespace that this one does not see. */
+  pid: number;
+  /** Its user. */
+  uid: number;
+  /** Its group. */
+  gid: number;
+}
+
 /** What the kernel says beside a datagram. Only what the socket has asked for is there; undefined where the kernel did not say. */
 export interface Metadata {
   /** The hop limit (IPv4: TTL) that the datagram came with, 1 to 255. Asked for with `receiveTtl`. ip(7), ipv6(7). */
@@ -80,7 +92,10 @@ export interface Metadata {
 
 /** @internal Of these the kernel says more than a record takes (PacketInfo in native/core/memory/layout.h). */
 export const NEED_PACKET_INFO =
-  metadataOptions.receiveLocal.flag | metadataOptions.receiveOriginalDst.flag | metadataOptions.receiveErrors.flag;
+  metadataOptions.receiveLocal.flag |
+  metadataOptions.receiveOriginalDst.flag |
+  metadataOptions.receiveErrors.flag |
+  OPEN_RECEIVE_CREDENTIALS;
 
 /** @internal */
 export interface MetadataKind {
@@ -158,8 +173,12 @@ export function describe<Plain extends object>(
 }
 
 function flagsOf(options: MetadataOptions, name: MetadataName): number {
-  const { flag } = metadataOptions[name];
-  const wish = options[name];
+  return wishFlags(options[name], name, metadataOptions[name].flag);
+}
+
+/** @internal As OPEN_ flags.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_KSOCKET_NEEDS_ADDON */
+export function wishFlags(wish: MetadataWish | undefined, name: string, flag: number): number {
   if (wish === undefined || wish === false) return 0;
   if (wish === 'auto') return flag | (flag << OPEN_OPTIONAL_SHIFT);
   validateBoolean(wish, `options.${name}`);
@@ -234,4 +253,12 @@ export function originalDstOf(records: ReceivedRecords, at: number): OriginalDes
   const address = info?.address(at, P_ORIGINAL, P_ORIGINAL_FAMILY);
   if (info === undefined || address === undefined) return undefined;
   return { address, port: info.half(at, P_ORIGINAL_PORT) };
+}
+
+/** @internal Undefined where the kernel did not say. */
+export function credentialsOf(records: ReceivedRecords, at: number): Credentials | undefined {
+  const info = records.packetInfo(at);
+  if (info === undefined || info.byte(at, P_LOCAL_FAMILY) !== CREDENTIALS) return undefined;
+  const first = at + (P_LOCAL >> 2);
+  return { pid: info.words[first], uid: info.words[first + 1], gid: info.words[first + 2] };
 }

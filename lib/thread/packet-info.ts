@@ -59,6 +59,10 @@ export class PacketInfos {
     return family === 0 ? undefined : this.#names.get(this.words, at + (offset >> 2), family);
   }
 
+  byte(at: number, offset: number): number {
+    return this.#bytes[(at << 2) + offset];
+  }
+
   half(at: number, offset: number): number {
     return this.#halves[(at << 1) + (offset >> 1)];
   }

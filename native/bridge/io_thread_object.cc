@@ -22,6 +22,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::get_fd>("getFd"),
                          InstanceMethod<&Self::copy_fd>("copyFd"),
                          InstanceMethod<&Self::bind>("bind"),
+                         InstanceMethod<&Self::bind_path>("bindPath"),
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::watch>("watch"),

@@ -1,6 +1,8 @@
 #include "bridge/module_functions.h"
 
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "bridge/arguments.h"
 #include "core/base/fd.h"
@@ -9,7 +11,9 @@
 #include "core/socket/fd_type.h"
 #include "core/socket/links.h"
 #include "core/socket/options.h"
+#include "core/socket/path_table.h"
 #include "core/socket/qdiscs.h"
+#include "core/socket/socket_name.h"
 #include "core/thread/schedule.h"
 #include "engine/choose.h"
 #include "engine/features.h"
@@ -18,17 +22,42 @@ namespace ksocket {
 
 namespace {
 
-// parseAddress(family, text, out: Uint8Array(20)) → 0 or -EINVAL. out: 16 address bytes, then the scope id
-// (u32, host order), as in a descriptor.
+// The numbers of paths that JavaScript of this environment knows, until it forgets them all.
+class KnownPaths {
+ public:
+  ~KnownPaths() { forget(); }
+  void add(const Address& address) {
+    if (PathTable::of_process().hold(path_number(address))) numbers_.push_back(path_number(address));
+  }
+  void forget() {
+    for (uint64_t number : std::exchange(numbers_, {})) PathTable::of_process().release(number);
+  }
+
+ private:
+  std::vector<uint64_t> numbers_;
+};
+
+KnownPaths& known_paths(const Napi::CallbackInfo& info) {
+  return *static_cast<KnownPaths*>(info.Data());
+}
+
+// parseAddress(family, text, out: Uint8Array(20)) → 0 or -errno. out: 16 address bytes, then the scope id
+// (u32, host order), as in a descriptor. A path's are good until forgetPaths().
 Napi::Value parse_address_text(const Napi::CallbackInfo& info) {
   Address address;
   int error = parse_address(static_cast<uint8_t>(u32(info[0])), text(info[1]), 0, &address);
+  if (error == 0 && address.family == kLocal) known_paths(info).add(address);
   if (error == 0) {
     uint8_t* out = bytes(info[2]).data();
     std::memcpy(out, address.bytes, 16);
     std::memcpy(out + 16, &address.scope_id, 4);
   }
   return number(info.Env(), error);
+}
+
+// forgetPaths()
+void forget_paths(const Napi::CallbackInfo& info) {
+  known_paths(info).forget();
 }
 
 // formatAddress(family, bytes: Uint8Array(20)) → text
@@ -111,7 +140,10 @@ Napi::Value probe_thread_priority(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_module_functions(Napi::Env env, Napi::Object exports) {
-  exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env));
+  auto* known = new KnownPaths;
+  env.AddCleanupHook([known] { delete known; });
+  exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env, "parseAddress", known));
+  exports.Set("forgetPaths", Napi::Function::New<forget_paths>(env, "forgetPaths", known));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
   exports.Set("engineNames", texts(env, engine_names()));

@@ -24,7 +24,8 @@ struct Requested {
 constexpr Requested kMetadata[] = {
     {kOpenReceiveTtl, SocketOption::receive_ttl},     {kOpenReceiveTos, SocketOption::receive_tos},
     {kOpenReceiveLocal, SocketOption::receive_local}, {kOpenReceiveOriginal, SocketOption::receive_original},
-    {kOpenReceiveTimes, SocketOption::receive_times}, {kOpenReceiveErrors, SocketOption::receive_errors}};
+    {kOpenReceiveTimes, SocketOption::receive_times}, {kOpenReceiveErrors, SocketOption::receive_errors},
+    {kOpenReceiveCredentials, SocketOption::receive_credentials}};
 
 // -errno of the first that the kernel refuses and that is not optional.
 int request(int fd, uint8_t family, uint32_t flags, std::span<const Requested> rows) {
@@ -72,7 +73,7 @@ Napi::Value IoThreadObject::open_at(const Napi::CallbackInfo& info) {
 int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
   if (!thread_) return -EBADF;
   Fd fd;
-  if (int error = open_udp(family, &fd)) return error;
+  if (int error = open_datagram(family, &fd)) return error;
 
   constexpr Requested kBeforeBind[] = {{kOpenReuseAddress, SocketOption::reuse_address},
                                        {kOpenReusePort, SocketOption::reuse_port},
@@ -90,7 +91,8 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   Napi::Object given = info[1].As<Napi::Object>();
   int original = i32(given.Get("fd"));
   int family = fd_family(original);
-  if (family == 0) return number(info.Env(), -EINVAL);
+  bool wants_local = u32(given.Get("family")) == kLocal;
+  if (family == 0 || (family == kLocal) != wants_local) return number(info.Env(), -EINVAL);
   bool copy = boolean(given.Get("copy"));
   if (!copy && boolean(given.Get("libuv")) && is_watched_by_loop(info.Env(), original)) {
     return number(info.Env(), -EEXIST);
@@ -108,7 +110,7 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
 }
 
 Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t flags, Fd fd) {
-  bool may_offload = offloads();
+  bool may_offload = offloads() && family != kLocal;
   uint32_t slot = id & kSocketSlotMask;
   Counters counters = counters_of(slot);
   if (slot < counter_rows_used_) {
@@ -127,7 +129,7 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
     endpoint->reads_queue = endpoint->tx.errors_are_queued = queued != 0;
     endpoint->packet_infos = packet_infos_;
   }
-  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal)) {
+  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal | kOpenReceiveCredentials)) {
     endpoint->packet_infos = packet_infos_;
     endpoint->wants_packet_info = true;
   }

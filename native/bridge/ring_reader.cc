@@ -135,7 +135,11 @@ napi_value RingReader::name_of(napi_env env, Address address) {
     return name;
   }
   std::string text = format_address(address);
-  napi_create_string_latin1(env, text.data(), text.size(), &name);
+  if (address.family == kLocal) {
+    napi_create_string_utf8(env, text.data(), text.size(), &name);
+  } else {
+    napi_create_string_latin1(env, text.data(), text.size(), &name);
+  }
   napi_set_element(env, names, 0, name);
   named_ = address;
   return name;

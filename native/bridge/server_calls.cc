@@ -107,7 +107,7 @@ Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
     if (Napi::Value to = given.Get("target"); !to.IsUndefined()) {
       Address target;
       int error = address_of(to, &target);
-      if (error == 0) error = open_udp(target.family, &options.target);
+      if (error == 0) error = open_datagram(target.family, &options.target);
       if (error == 0) error = connect_socket(options.target.get(), target);
       if (error != 0) return error;
       options.family = target.family;

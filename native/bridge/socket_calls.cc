@@ -6,6 +6,7 @@
 
 #include "bridge/io_thread_object.h"
 #include "core/base/or_errno.h"
+#include "core/socket/bound_path.h"
 #include "core/socket/multicast.h"
 #include "core/socket/options.h"
 #include "core/socket/path_mtu.h"
@@ -34,6 +35,18 @@ Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
     Address address;
     int error = address_of(endpoint.family, info[1], info[2], &address);
     return error != 0 ? error : bind_socket(endpoint.fd.get(), address);
+  });
+}
+
+// bindPath(id, path, { mode, replaceStale, keep }): mode -1 is the umask's
+Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Address name;
+    int error = parse_address(kLocal, text(info[1]), 0, &name);
+    if (error != 0) return error;
+    Napi::Object given = info[2].As<Napi::Object>();
+    PathOptions options{i32(given.Get("mode")), boolean(given.Get("replaceStale")), boolean(given.Get("keep"))};
+    return bind_to_path(endpoint.fd.get(), name, options, &endpoint.bound_path);
   });
 }
 
@@ -191,8 +204,8 @@ Napi::Value IoThreadObject::get_backlog(const Napi::CallbackInfo& info) {
   uint64_t bytes = 0;
   if (endpoint) {
     std::lock_guard lock(endpoint->tx_mutex);
-    count = endpoint->backlog.datagrams();
-    bytes = endpoint->backlog.payload_bytes();
+    count = endpoint->backlog.datagrams() + (endpoint->peers ? endpoint->peers->datagrams() : 0);
+    bytes = endpoint->backlog.payload_bytes() + (endpoint->peers ? endpoint->peers->payload_bytes() : 0);
   }
   Napi::Array out = Napi::Array::New(info.Env(), 2);
   out.Set(0u, number(info.Env(), count));

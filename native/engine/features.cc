@@ -17,9 +17,9 @@ Features probe_features() {
   out.mmsg = probe_mmsg() == 0;
   out.epoll = probe_epoll() == 0;
   Fd v6;
-  out.ipv6 = open_udp(6, &v6) == 0;
+  out.ipv6 = open_datagram(6, &v6) == 0;
   Fd v4;
-  Fd& any = open_udp(4, &v4) == 0 ? v4 : v6;
+  Fd& any = open_datagram(4, &v4) == 0 ? v4 : v6;
   uint8_t family = v4 ? 4 : 6;
   if (!any) return out;
   out.gro = set_option(any.get(), family, SocketOption::gro, 1) == 0;

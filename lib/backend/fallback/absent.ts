@@ -10,6 +10,10 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  bindPath(): number {
+    return ENOTSUP;
+  }
+
   setFilter(): number {
     return ENOTSUP;
   }

@@ -27,6 +27,7 @@ export const binding: Binding = {
   IoThread: DgramThread,
   parseAddress,
   formatAddress,
+  forgetPaths() {}, // there are none
   getFdType,
   engineNames: [ENGINE],
   engineNeeds: ['node:dgram'],

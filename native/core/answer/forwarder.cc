@@ -169,7 +169,7 @@ Forwarder::Flow* Forwarder::open_flow(const Key& key, const Part& part, uint64_t
 // A socket connected to the target and watched with the key of the place that is next; 0 or -errno.
 int Forwarder::open_socket(const Address& target, Fd* out, Address* name) {
   Fd fd;
-  if (int error = open_udp(target.family, &fd); error != 0) return error;
+  if (int error = open_datagram(target.family, &fd); error != 0) return error;
   if (is_needed(fd.get())) return -EMFILE;
   if (int error = connect_socket(fd.get(), target); error != 0) return error;
   if (int error = socket_name(fd.get(), false, name); error != 0) return error;

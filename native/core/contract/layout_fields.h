@@ -55,6 +55,7 @@ namespace ksocket {
   X(KIND_DRAINED, static_cast<int>(DescriptorKind::drained))       \
   X(KIND_PEER_ERROR, static_cast<int>(DescriptorKind::peer_error)) \
   X(KIND_SEND_TIME, static_cast<int>(DescriptorKind::send_time))   \
+  X(CREDENTIALS, kCredentials)                                     \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                  \
   X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))            \
   X(CONTROL_BYTES, sizeof(RingControl))                            \

@@ -19,6 +19,7 @@ namespace ksocket {
   X(kOpenReceiveOriginal, 1 << 9) \
   X(kOpenReceiveTimes, 1 << 10)   \
   X(kOpenReceiveErrors, 1 << 11)  \
+  X(kOpenReceiveCredentials, 1 << 12)  \
   X(kOpenOptionalShift, 16)
 
 enum OpenFlags : uint32_t {

@@ -11,6 +11,7 @@
 
 #include "core/base/kernel_names.h"
 #include "core/control/copied.h"
+#include "core/control/credentials.h"
 #include "core/control/packet_info.h"
 #include "core/control/received_time.h"
 #include "core/control/segment_size.h"
@@ -57,11 +58,14 @@ namespace ksocket {
 //             twice, at IPv4's place last (udpv6_recvmsg)
 //   original  ip_cmsg_recv_dstaddr, ip6_datagram_recv_specific_ctl: the socket's own address where nobody
 //             redirects (TPROXY)
+//   credentials  of a local socket only (SO_PASSCRED)
 #define KSOCKET_PACKET_INFO_KINDS(X)                                                                \
   X(local, PacketInfo, IPPROTO_IP, IP_PKTINFO, LocalIpv4, IPPROTO_IPV6, IPV6_PKTINFO, LocalIpv6,    \
     receive_local)                                                                                  \
   X(original, PacketInfo, IPPROTO_IP, IP_ORIGDSTADDR, OriginalIpv4, IPPROTO_IPV6, IPV6_ORIGDSTADDR, \
-    OriginalIpv6, receive_original)
+    OriginalIpv6, receive_original)                                                                 \
+  X(credentials, PacketInfo, SOL_SOCKET, SCM_CREDENTIALS, Credentials, SOL_SOCKET, SCM_CREDENTIALS, \
+    Credentials, receive_credentials)
 
 #define KSOCKET_RECEIVED_KINDS(X) \
   KSOCKET_THREAD_KINDS(X) KSOCKET_METADATA_KINDS(X) KSOCKET_PACKET_INFO_KINDS(X)

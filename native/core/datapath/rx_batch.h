@@ -9,6 +9,7 @@
 #include "core/base/udp_limits.h"
 #include "core/control/control.h"
 #include "core/socket/address.h"
+#include "core/socket/socket_name.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -19,14 +20,20 @@ class RxBatch {
   // More than a datagram, so that the slots' first bytes do not all fall into the same cache set.
   static constexpr uint32_t kStride = kDatagramBytesMax + 1 + 4096 + 64;
 
-  RxBatch() : scratch_(new Scratch), payloads_(new uint8_t[size_t{kSlots} * kStride]) {
+  // Names of up to so many bytes: of IP, unless it is said.
+  explicit RxBatch(socklen_t name_bytes = sizeof(sockaddr_in6))
+      : name_bytes_(name_bytes),
+        name_stride_((name_bytes + 15u) / 16 * 16),
+        scratch_(new Scratch),
+        names_(new uint8_t[kSlots * name_stride_]),
+        payloads_(new uint8_t[size_t{kSlots} * kStride]) {
     for (uint32_t i = 0; i < kSlots; i++) {
       scratch_->iovs[i] = {nullptr, kDatagramBytesMax};
       Message& message = scratch_->messages[i];
       message = {};
       message.header.msg_iov = &scratch_->iovs[i];
       message.header.msg_iovlen = 1;
-      message.header.msg_name = &scratch_->names[i].any;
+      message.header.msg_name = &names_[i * name_stride_];
       message.header.msg_control = scratch_->controls[i];
       prepare(i);
     }
@@ -47,13 +54,14 @@ class RxBatch {
   const uint8_t* base() const { return aimed_at_; }
   static uint32_t offset(uint32_t slot) { return slot * kStride; }
   const Message& message(uint32_t slot) const { return scratch_->messages[slot]; }
-  const sockaddr* name(uint32_t slot) const { return &scratch_->names[slot].any; }
+  const sockaddr* name(uint32_t slot) const {
+    return reinterpret_cast<const sockaddr*>(&names_[slot * name_stride_]);
+  }
 
  private:
   struct Scratch {
     Message messages[kSlots];
     iovec iovs[kSlots];
-    SockAddr names[kSlots];
     alignas(cmsghdr) uint8_t controls[kSlots][kRxControlBytes];
   };
 
@@ -66,12 +74,15 @@ class RxBatch {
 
   void prepare(uint32_t slot) {
     msghdr& header = scratch_->messages[slot].header;
-    header.msg_namelen = sizeof(sockaddr_in6);
+    header.msg_namelen = name_bytes_;
     header.msg_controllen = kRxControlBytes;
     header.msg_flags = 0;
   }
 
+  const socklen_t name_bytes_;
+  const uint32_t name_stride_;
   std::unique_ptr<Scratch> scratch_;
+  std::unique_ptr<uint8_t[]> names_;
   std::unique_ptr<uint8_t[]> payloads_;  // left uninitialised: a slot costs memory once it is used
   uint8_t* aimed_at_ = nullptr;          // where the first `aimed_` slots' payloads go
   uint32_t aimed_ = 0;

@@ -74,7 +74,7 @@ void skip(Descriptor* descriptor, uint32_t bytes) {
   descriptor->length -= bytes;
 }
 
-Message alone(SockAddr* to, iovec* payload) {
+Message alone(SocketName* to, iovec* payload) {
   Message out{};
   out.header.msg_iov = payload;
   out.header.msg_iovlen = 1;
@@ -208,7 +208,8 @@ void TxFlush::defer(std::span<Descriptor> chunk, uint16_t first) {
 // One descriptor, a message for each of its segments. False when the kernel wants us to wait: offset and
 // length are those of the rest.
 bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descriptor) {
-  SockAddr name = to_sockaddr(read_address(*descriptor));
+  SocketName name;
+  if (descriptor->family != 0) write_name(read_address(*descriptor), &name);
   uint32_t each = descriptor->segment_size != 0 ? descriptor->segment_size : descriptor->length;
   uint32_t bytes_settled = 0;
   int32_t first_error = 0;

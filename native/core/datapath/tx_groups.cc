@@ -131,7 +131,12 @@ void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Desc
     const Group& group = s.groups[g];
     msghdr& header = s.messages[g].header;
     header = {};
-    if (group.to.family != 0) {
+    if (group.to.family == kLocal) {
+      SocketName& name = local_name(g);
+      write_name(group.to, &name);
+      header.msg_name = &name.any;
+      header.msg_namelen = name.length;
+    } else if (group.to.family != 0) {
       s.names[g] = to_sockaddr(group.to);
       header.msg_name = &s.names[g].any;
       header.msg_namelen = s.names[g].length;
@@ -149,6 +154,12 @@ void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Desc
       append_more(&header, family, first, sources);
     }
   }
+}
+
+// Of a local destination: too long for the others' array, and rare.
+SocketName& TxGroups::local_name(uint32_t group) {
+  if (!local_names_) local_names_ = std::make_unique<SocketName[]>(kChunk);
+  return local_names_[group];
 }
 
 // The group's payloads; those that lie back to back are one. Returns how many there are.

@@ -9,12 +9,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "core/base/zeroed.h"
 #include "core/control/control.h"
 #include "core/datapath/gso_policy.h"
-#include "core/socket/address.h"
+#include "core/socket/socket_name.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -75,9 +76,11 @@ class TxGroups {
   Slot* slot_of(const Address& to);
   void lay_out(uint8_t family, const uint8_t* base, std::span<const Descriptor> chunk,
                std::span<const Source> sources, uint32_t groups);
+  SocketName& local_name(uint32_t group);
   uint32_t gather(const Group& group, const uint8_t* base, std::span<const Descriptor> chunk, iovec* iovs);
 
   Zeroed<Scratch> scratch_;
+  std::unique_ptr<SocketName[]> local_names_;  // of the groups, once there is one
 };
 
 }  // namespace ksocket

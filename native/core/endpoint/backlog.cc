@@ -9,12 +9,12 @@
 namespace ksocket {
 
 uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors,
-                       std::span<const Source> sources, const Counters& counters) {
+                       std::span<const Source> sources, const Counters& counters, size_t bytes_max) {
   uint32_t kept = 0, refused = 0;
   for (Descriptor& descriptor : descriptors) {
     if (descriptor.result != kResultDeferred) continue;
     uint32_t datagrams = segments_of(descriptor.length, descriptor.segment_size);
-    if (bytes_ + descriptor.length > kBacklogBytesMax) {
+    if (bytes_ + descriptor.length > bytes_max) {
       descriptor.result = -ENOBUFS;
       refused += datagrams;
       continue;

@@ -21,12 +21,14 @@ class Backlog {
  public:
   bool empty() const { return waiting_.empty(); }
   size_t datagrams() const { return datagrams_; }
+  // Of payloads, and a descriptor each: empty datagrams have a limit, too.
+  size_t bytes() const { return bytes_; }
   size_t payload_bytes() const { return bytes_ - waiting_.size() * sizeof(Descriptor); }
 
   // Copies those whose result is kResultDeferred, as far as there is room; the others' result is -ENOBUFS.
   // How many wait now of these.
   uint32_t keep(const uint8_t* base, std::span<Descriptor> descriptors, std::span<const Source> sources,
-                const Counters& counters);
+                const Counters& counters, size_t bytes_max = kBacklogBytesMax);
 
   enum class Outcome {
     empty,    // nothing waits any more
@@ -56,7 +58,6 @@ class Backlog {
 
   std::list<Deferred> waiting_;  // costs an idle socket nothing, as a deque would
   size_t datagrams_ = 0;         // of what is joined each
-  // Payloads, and a descriptor each: empty datagrams have a limit, too.
   size_t bytes_ = 0;
   bool tell_drained_ = false;
 };

@@ -19,8 +19,10 @@
 #include "core/datapath/tx_flush.h"
 #include "core/endpoint/backlog.h"
 #include "core/endpoint/endpoint_filter.h"
+#include "core/endpoint/peer_backlogs.h"
 #include "core/memory/counters.h"
 #include "core/memory/latency_histogram.h"
+#include "core/socket/bound_path.h"
 #include "core/socket/kernel_drops.h"
 #include "core/socket/socket.h"
 
@@ -34,6 +36,7 @@ struct Endpoint {
   const uint8_t family;
   Fd fd;  // reset by close() under all three mutexes: whoever holds one of them may use it, if it is there
   const Counters counters;
+  std::unique_ptr<BoundPath> bound_path;  // of a local socket that is bound to a file
 
   // Set before the endpoint is watched, constant afterwards.
   uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
@@ -73,6 +76,9 @@ struct Endpoint {
   TxSocket tx;         // guarded by tx_mutex
   Backlog backlog;     // guarded by tx_mutex
   Backoff tx_backoff;  // guarded by tx_mutex
+  // Guarded by tx_mutex; local sockets have it, from the beginning: what goes to a path waits there.
+  std::unique_ptr<PeerBacklogs> peers;
+  bool peers_postponed = false;  // guarded by tx_mutex: somebody goes on with them after a while
 
   // With the event loop (LoopSharing).
   struct Sharing {

@@ -27,7 +27,7 @@ bool is_empty(int fd) {
 // What the kernel says of the program, while the socket keeps its own.
 int try_elsewhere(uint8_t family, const std::vector<sock_filter>& program) {
   Fd fd;
-  int error = open_udp(family, &fd);
+  int error = open_datagram(family, &fd);
   return error != 0 ? error : attach_filter(fd.get(), program);
 }
 

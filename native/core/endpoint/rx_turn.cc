@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/errno_policy.h"
 #include "core/base/udp_limits.h"
+#include "core/control/rights.h"
 #include "core/socket/error_queue.h"
 #include "core/socket/options.h"
 #include "core/socket/receive_buffer.h"
@@ -42,6 +43,7 @@ constexpr uint32_t kLockedRounds = 256;
 }  // namespace
 
 RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t most) {
+  batch_ = &batch_of(endpoint);
   uint32_t wanted = most;
   bool deliver = endpoint.deliver.load(std::memory_order_relaxed);
   yields_ = ring_.yields(endpoint.id);
@@ -60,7 +62,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
     }
   }
 
-  int got = engine_.receive(endpoint.fd.get(), batch_.slots(wanted, into));
+  int got = engine_.receive(endpoint.fd.get(), batch_->slots(wanted, into));
   endpoint.counters.add(Counter::rx_calls, 1);
   if (got < 0 && endpoint.reads_queue) {
     bool any = take_queued(endpoint);
@@ -79,7 +81,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
                                     count < wanted);
   std::span<const Incoming> received(incoming_, count);
-  if (endpoint.responder) received = endpoint.responder->answer(tools(), batch_.base(), received);
+  if (endpoint.responder) received = endpoint.responder->answer(tools(), batch_->base(), received);
   if (deliver) {
     for (const Incoming& datagram : received) {
       if (into != nullptr) {
@@ -89,7 +91,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
       }
     }
   }
-  batch_.recycle(count);
+  batch_->recycle(count);
   if (count == wanted && most == RxBatch::kSlots) round_.filled = true;
   if (into != nullptr) round_.large = true;
   return count < wanted ? Outcome::drained : Outcome::more;
@@ -112,15 +114,16 @@ void RxTurn::discard(Endpoint& endpoint) {
 }
 
 uint32_t RxTurn::discard_batch(Endpoint& endpoint) {
-  int got = engine_.receive(endpoint.fd.get(), batch_.slots(RxBatch::kSlots));
+  batch_ = &batch_of(endpoint);
+  int got = engine_.receive(endpoint.fd.get(), batch_->slots(RxBatch::kSlots));
   // An error that waits before the datagrams, once: receiving takes it away.
   if (got < 0 && answers_earlier_datagram(-got)) {
-    got = engine_.receive(endpoint.fd.get(), batch_.slots(RxBatch::kSlots));
+    got = engine_.receive(endpoint.fd.get(), batch_->slots(RxBatch::kSlots));
   }
   if (got <= 0) return 0;
   uint64_t before = endpoint.counters.get(Counter::rx_datagrams);
   decode(endpoint, static_cast<uint32_t>(got));
-  batch_.recycle(static_cast<uint32_t>(got));
+  batch_->recycle(static_cast<uint32_t>(got));
   uint64_t datagrams = endpoint.counters.get(Counter::rx_datagrams) - before;
   endpoint.counters.add(Counter::rx_close_drops, datagrams);
   return static_cast<uint32_t>(datagrams);
@@ -170,12 +173,19 @@ uint32_t RxTurn::room_for_messages(const Endpoint& endpoint) {
   return std::min(messages, ring_.room(RxBatch::kSlots * kGroSegmentsMax, 1) / kGroSegmentsMax);
 }
 
+Address RxTurn::source_of(const Endpoint& endpoint, uint32_t slot) {
+  if (endpoint.family != kLocal) return from_sockaddr(batch_->name(slot));
+  const msghdr& header = batch_->message(slot).header;
+  close_rights(header);
+  return from_name(kLocal, batch_->name(slot), header.msg_namelen);
+}
+
 // From the kernel's messages to incoming_, and into the counters.
 void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   uint64_t datagrams = 0, bytes = 0, joined = 0, joined_segments = 0;
   uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
   for (uint32_t i = 0; i < count; i++) {
-    const Message& message = batch_.message(i);
+    const Message& message = batch_->message(i);
     RxControl control;
     PacketInfo* info = endpoint.wants_packet_info ? &packet_infos()[i] : nullptr;
     if (message.header.msg_controllen > 0 || info != nullptr) control = decode_control(message.header, info);
@@ -183,7 +193,7 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
     // Made in its place: to copy what was just written in pieces is a store-forwarding stall.
     new (&incoming_[i]) Incoming{
-        RxBatch::offset(i), message.length, segment_size, from_sockaddr(batch_.name(i)), control, info};
+        RxBatch::offset(i), message.length, segment_size, source_of(endpoint, i), control, info};
 
     uint32_t segments = segments_of(message.length, segment_size);
     datagrams += segments;
@@ -223,7 +233,7 @@ void RxTurn::deliver(Endpoint& endpoint, const Incoming& datagram) {
 
 // The kernel has written it into the ring already.
 void RxTurn::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
-  uint32_t at = static_cast<uint32_t>(batch_.base() - ring_.arena()) + datagram.offset;
+  uint32_t at = static_cast<uint32_t>(batch_->base() - ring_.arena()) + datagram.offset;
   describe(endpoint, datagram, ring_.push_at(at, datagram.length), datagram.length, datagram.segment_size);
 }
 
@@ -236,7 +246,7 @@ void RxTurn::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, 
     endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
     return;
   }
-  std::memcpy(ring_.payload(*record), batch_.base() + datagram.offset + offset, kept);
+  std::memcpy(ring_.payload(*record), batch_->base() + datagram.offset + offset, kept);
   describe(endpoint, datagram, record, length, segment_size);
 }
 

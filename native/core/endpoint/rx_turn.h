@@ -53,7 +53,7 @@ class RxTurn {
   RxRound take_round() { return std::exchange(round_, {}); }
 
   // For what a responder does between two batches.
-  ResponderTools tools() { return {engine_, flush_, batch_, round_}; }
+  ResponderTools tools() { return {engine_, flush_, ip_batch_, round_}; }
 
  private:
   Outcome receive_batch(Endpoint& endpoint, bool told, uint32_t most);
@@ -65,6 +65,12 @@ class RxTurn {
   void note_traffic(Endpoint& endpoint, uint32_t count);
   void decode(Endpoint& endpoint, uint32_t count);
   PacketInfo* packet_infos();
+  RxBatch& batch_of(const Endpoint& endpoint) {
+    if (endpoint.family != kLocal) return ip_batch_;
+    if (!local_batch_) local_batch_ = std::make_unique<RxBatch>(sizeof(sockaddr_un));
+    return *local_batch_;
+  }
+  Address source_of(const Endpoint& endpoint, uint32_t slot);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
   void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
   void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
@@ -81,7 +87,9 @@ class RxTurn {
   PeerTable& peers_;
   TxFlush& flush_;
   Counters thread_counters_;
-  RxBatch batch_;
+  RxBatch ip_batch_;
+  std::unique_ptr<RxBatch> local_batch_;  // of local sockets, once there is one
+  RxBatch* batch_ = &ip_batch_;           // that of the present turn
   Incoming incoming_[RxBatch::kSlots];
   std::unique_ptr<PacketInfo[]> packet_infos_;  // of those, once a socket wants them
   RxRound round_;

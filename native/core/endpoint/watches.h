@@ -31,6 +31,9 @@ class Watches {
   // After the loop has got the socket, or lost it.
   void note_duty(Endpoint& endpoint);
 
+  // A descriptor beside the sockets' own is watched, or no longer.
+  void count_duty(int by) { sole_duties_.fetch_add(static_cast<uint32_t>(by)); }
+
   // Is there anything that nobody but the I/O thread would notice: a socket that is not shared with the loop,
   // or one that waits to be writable?
   bool has_sole_duty() const { return sole_duties_.load() > 0; }

@@ -56,9 +56,10 @@ struct alignas(64) Descriptor {
     uint32_t send_id;  // to send, with kTimed: the program's number of it
   };
   uint16_t port;   // host byte order
-  uint8_t family;  // 4 or 6; 0 on a connected socket's sends
+  uint8_t family;  // 4, 6, or of a local socket 1; 0 on a connected socket's sends
   DescriptorKind kind;
-  uint8_t address[16];  // network byte order; IPv4 uses the first four bytes
+  // Network byte order; IPv4 uses the first four bytes. Of a local socket its number (PathTable), of eight
+  uint8_t address[16];
   uint32_t scope_id;    // IPv6 zone, an interface index
   union {
     uint32_t size;   // received: the full length on the wire
@@ -81,15 +82,20 @@ static_assert(offsetof(Descriptor, address) == 24 && offsetof(Descriptor, user_d
 // A traffic class of 0 is one, too.
 inline constexpr uint16_t kTosSaid = 0x100;
 
+// What a PacketInfo has for a local socket.
+inline constexpr uint8_t kCredentials = 1;
+
 // What is too long for a Descriptor, of sockets that ask for it: that of the record in slot n is the n-th of
 // an array of its own, which is made for the first of them.
 struct alignas(64) PacketInfo {
-  uint8_t local[16];        // the address that the datagram was sent to, as Descriptor::address
+  // The address that the datagram was sent to, as Descriptor::address; of a local socket process, user and
+  // group of who has sent it, 32 bits each
+  uint8_t local[16];
   uint8_t answer_from[16];  // ours that an answer comes from; 0: the kernel is to choose
   uint8_t original[16];     // where it was sent before the kernel redirected it here (IP_RECVORIGDSTADDR)
   uint32_t ifindex;         // of the interface that it came in by
   uint16_t original_port;   // host byte order
-  uint8_t local_family;     // 4 or 6; 0: not said
+  uint8_t local_family;     // 4, 6 or kCredentials; 0: not said
   uint8_t original_family;
 };
 static_assert(sizeof(PacketInfo) == sizeof(Descriptor));  // what finds the one finds the other

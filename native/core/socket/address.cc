@@ -5,6 +5,9 @@
 
 #include <cerrno>
 
+#include "core/socket/path_table.h"
+#include "core/socket/socket_name.h"
+
 namespace ksocket {
 
 SockAddr to_sockaddr(const Address& address) {
@@ -52,6 +55,7 @@ uint32_t parse_zone(std::string_view zone) {
 }  // namespace
 
 int parse_address(uint8_t family, std::string_view text, uint16_t port, Address* out) {
+  if (family == kLocal) return parse_path(text, out);
   if (text.find('\0') != text.npos) return -EINVAL;
   size_t percent = family == 6 ? text.find('%') : text.npos;
   std::string_view literal = text.substr(0, percent);
@@ -69,6 +73,7 @@ int parse_address(uint8_t family, std::string_view text, uint16_t port, Address*
 }
 
 std::string format_address(const Address& address) {
+  if (address.family == kLocal) return PathTable::of_process().name_of(path_number(address));
   char buffer[INET6_ADDRSTRLEN + IF_NAMESIZE + 1] = "";
   inet_ntop(to_af(address.family), address.bytes, buffer, INET6_ADDRSTRLEN);
   const auto* v6 = reinterpret_cast<const in6_addr*>(address.bytes);

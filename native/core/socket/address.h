@@ -11,6 +11,7 @@
 
 #include "core/base/hash.h"
 #include "core/memory/layout.h"
+#include "core/socket/family.h"
 
 namespace ksocket {
 
@@ -19,7 +20,7 @@ struct Address {
   uint8_t bytes[16] = {};
   uint32_t scope_id = 0;
   uint16_t port = 0;
-  uint8_t family = 0;  // 4, 6, or 0: none
+  uint8_t family = 0;  // 4, 6, kLocal: then `bytes` begin with its number in the PathTable; or 0: none
 
   bool operator==(const Address& other) const {
     return family == other.family && port == other.port && scope_id == other.scope_id &&
@@ -42,10 +43,6 @@ inline uint64_t seeded_hash(uint64_t seed, const Address& address) {
   return seeded_hash(seed, {low, high, uint64_t{address.scope_id} << 32 | address.port});
 }
 
-inline int to_af(uint8_t family) {
-  return family == 6 ? AF_INET6 : AF_INET;
-}
-
 // A sockaddr of either family, and how much of it counts.
 struct SockAddr {
   union {
@@ -61,7 +58,7 @@ struct SockAddr {
 SockAddr to_sockaddr(const Address& address);
 Address from_sockaddr(const sockaddr* any);
 
-// Numeric text only; the zone behind an IPv6 address's '%' is an interface's name. -EINVAL when `text` is not
+// Of IP numeric text only; the zone behind an IPv6 address's '%' is an interface's name. -EINVAL when `text` is not
 // one of `family`.
 int parse_address(uint8_t family, std::string_view text, uint16_t port, Address* out);
 // As inet_ntop(3), an IPv6 link-local address with its zone: fe80::1%eth0.
@@ -76,7 +73,7 @@ inline void write_address(const Address& from, Descriptor* to) {
 inline Address read_address(const Descriptor& from) {
   Address to;  // JavaScript reuses descriptors without clearing them: an IPv4 address is its first four bytes
                // only
-  std::memcpy(to.bytes, from.address, from.family == 6 ? 16 : 4);
+  std::memcpy(to.bytes, from.address, from.family == 6 ? 16 : from.family == kLocal ? 8 : 4);
   to.scope_id = from.family == 6 ? from.scope_id : 0;
   to.port = from.port;
   to.family = from.family;

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/socket/family.h"
+
 namespace ksocket {
 
 namespace {
@@ -14,11 +16,17 @@ int domain_of(int fd) {
   return getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) < 0 ? AF_UNSPEC : name.ss_family;
 }
 
+int type_of(int fd) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ? 0 : type;
+}
+
 }  // namespace
 
 int fd_family(int fd) {
-  int domain = domain_of(fd);
-  return domain == AF_INET ? 4 : domain == AF_INET6 ? 6 : 0;
+  uint8_t family = from_af(domain_of(fd));
+  return family == kLocal && type_of(fd) != SOCK_DGRAM ? 0 : family;
 }
 
 const char* fd_type(int fd) {
@@ -30,11 +38,9 @@ const char* fd_type(int fd) {
   if (S_ISFIFO(status.st_mode)) return "PIPE";
   if (!S_ISSOCK(status.st_mode)) return "UNKNOWN";
 
-  int type = 0;
-  socklen_t length = sizeof type;
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return "UNKNOWN";
-  if (domain_of(fd) == AF_UNIX && type == SOCK_STREAM) return "PIPE";
-  if (fd_family(fd) == 0) return "UNKNOWN";
+  int domain = domain_of(fd), type = type_of(fd);
+  if (domain == AF_UNIX) return type == SOCK_STREAM ? "PIPE" : "UNKNOWN";
+  if (from_af(domain) == 0) return "UNKNOWN";
   return type == SOCK_DGRAM ? "UDP" : type == SOCK_STREAM ? "TCP" : "UNKNOWN";
 }
 

@@ -81,8 +81,8 @@ int get_option(int fd, uint8_t family, SocketOption option, int* value) {
 int probe_option(SocketOption option, std::span<const uint8_t> value) {
   uint8_t family = 4;
   Fd fd;
-  int error = open_udp(family, &fd);
-  if (error == -EAFNOSUPPORT) error = open_udp(family = 6, &fd);
+  int error = open_datagram(family, &fd);
+  if (error == -EAFNOSUPPORT) error = open_datagram(family = 6, &fd);
   return error != 0 ? error : set_option(fd.get(), family, option, value);
 }
 

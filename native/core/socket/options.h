@@ -30,6 +30,7 @@ namespace ksocket {
   X(receive_local, IPPROTO_IP, IP_PKTINFO, IPPROTO_IPV6, IPV6_RECVPKTINFO)                \
   X(receive_original, IPPROTO_IP, IP_RECVORIGDSTADDR, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR) \
   X(receive_errors, IPPROTO_IP, IP_RECVERR, IPPROTO_IPV6, IPV6_RECVERR)                   \
+  X(receive_credentials, SOL_SOCKET, SO_PASSCRED, SOL_SOCKET, SO_PASSCRED)                \
   X(send_times, SOL_SOCKET, SO_TIMESTAMPING, SOL_SOCKET, SO_TIMESTAMPING)                 \
   X(tx_time, SOL_SOCKET, SO_TXTIME, SOL_SOCKET, SO_TXTIME)                                \
   X(bind_to_device, SOL_SOCKET, SO_BINDTODEVICE, SOL_SOCKET, SO_BINDTODEVICE)             \

@@ -54,7 +54,7 @@ int copy_source(int from, int to) {
 
 // With all that says which way its datagrams take.
 int make_alike(int fd, uint8_t family, Fd* out) {
-  if (int error = open_udp(family, out)) return error;
+  if (int error = open_datagram(family, out)) return error;
   if (int error = copy_device(fd, out->get())) return error;
   for (SocketOption option : kOfTheRoute) {
     if (int error = copy_option(fd, out->get(), family, option)) return error;

@@ -17,7 +17,7 @@ namespace {
 // the socket may not broadcast (EACCES), or has no way. Nothing is sent.
 bool probe() {
   Fd fd;
-  if (open_udp(4, &fd) != 0) return false;
+  if (open_datagram(4, &fd) != 0) return false;
   int ids = SOF_TIMESTAMPING_OPT_ID;
   if (setsockopt(fd.get(), SOL_SOCKET, SO_TIMESTAMPING, &ids, sizeof ids) != 0) return false;
   sockaddr_in to{};

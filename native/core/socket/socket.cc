@@ -7,10 +7,11 @@
 
 #include "core/base/or_errno.h"
 #include "core/socket/filter.h"
+#include "core/socket/socket_name.h"
 
 namespace ksocket {
 
-int open_udp(uint8_t family, Fd* out) {
+int open_datagram(uint8_t family, Fd* out) {
   Fd fd(socket(to_af(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return -errno;
   *out = std::move(fd);
@@ -18,12 +19,12 @@ int open_udp(uint8_t family, Fd* out) {
 }
 
 int bind_socket(int fd, const Address& address) {
-  SockAddr name = to_sockaddr(address);
+  SocketName name = to_name(address);
   return or_errno(bind(fd, &name.any, name.length));
 }
 
 int connect_socket(int fd, const Address& address) {
-  SockAddr name = to_sockaddr(address);
+  SocketName name = to_name(address);
   int result;
   do {
     result = or_errno(connect(fd, &name.any, name.length));
@@ -49,11 +50,11 @@ int stop_arrivals(int fd) {
 }
 
 int socket_name(int fd, bool peer, Address* out) {
-  SockAddr name;
-  name.length = sizeof name.v6;
+  SocketName name;
+  name.length = sizeof name.local;
   int result = peer ? getpeername(fd, &name.any, &name.length) : getsockname(fd, &name.any, &name.length);
   if (result < 0) return -errno;
-  *out = from_sockaddr(&name.any);
+  *out = from_name(from_af(name.any.sa_family), &name.any, name.length);
   return 0;
 }
 

@@ -1,4 +1,4 @@
-// A UDP socket's descriptor and the system calls of its life. Every function returns 0 (or what it says) or
+// A datagram socket's descriptor and the system calls of its life. Every function returns 0 (or what it says) or
 // -errno.
 #pragma once
 
@@ -8,7 +8,7 @@
 namespace ksocket {
 
 // Non-blocking, close-on-exec.
-int open_udp(uint8_t family, Fd* out);
+int open_datagram(uint8_t family, Fd* out);
 int bind_socket(int fd, const Address& address);
 int connect_socket(int fd, const Address& address);
 int disconnect_socket(int fd);

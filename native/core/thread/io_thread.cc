@@ -17,8 +17,6 @@ namespace ksocket {
 namespace {
 
 constexpr size_t kStackBytes = 512 * 1024;
-// The longest that a socket is left alone which is said to be ready and is not.
-constexpr uint64_t kPatienceMaxNs = 128'000'000;
 // prctl(2), PR_SET_TIMERSLACK: short waits end when they should.
 constexpr unsigned long kTimerSlackNs = 1000;
 
@@ -114,26 +112,10 @@ void IoThread::close(uint32_t id) {
   std::scoped_lock lock(endpoint->rx_mutex, endpoint->tx_mutex, endpoint->watch.mutex);
   watches_.forget(*endpoint);
   turn_.discard(*endpoint);
-  endpoint->counters.add_atomic(Counter::tx_dropped, endpoint->backlog.clear());
+  endpoint->counters.add_atomic(Counter::tx_dropped, clear_backlogs(*endpoint));
   endpoint->responder.reset();
+  endpoint->bound_path.reset();
   endpoint->fd.reset();
-}
-
-// ---- sending, on the calling thread
-
-uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors,
-                        std::span<const Source> sources) {
-  has_sent_ = true;
-  std::lock_guard lock(endpoint.tx_mutex);
-  bool first = endpoint.backlog.empty();
-  if (first) {
-    if (inline_flush_.send(*engine_, endpoint.tx, base, descriptors, sources)) return 0;
-  } else {  // nobody overtakes what waits already
-    for (Descriptor& descriptor : descriptors) descriptor.result = kResultDeferred;
-  }
-  uint32_t waiting = endpoint.backlog.keep(base, descriptors, sources, endpoint.counters);
-  if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);
-  return waiting;
 }
 
 void IoThread::resume() {
@@ -220,8 +202,9 @@ void IoThread::serve(const Event& event) {
   std::shared_ptr<Endpoint> endpoint = find(static_cast<uint32_t>(event.token));
   if (!endpoint || endpoint->closing.load()) return;
   if (event.token & kResponderToken) {
-    std::lock_guard lock(endpoint->rx_mutex);
     uint32_t key = static_cast<uint32_t>((event.token & ~kResponderToken) >> 32);
+    if (endpoint->family == kLocal) return go_on_to_path(endpoint, key);
+    std::lock_guard lock(endpoint->rx_mutex);
     if (endpoint->fd && endpoint->responder) endpoint->responder->ready(turn_.tools(), key);
     return;
   }
@@ -276,23 +259,6 @@ void IoThread::unpause_all() {
   paused_.clear();
 }
 
-// On either thread, with the lock of LoopSharing.
-void IoThread::work_off(const std::shared_ptr<Endpoint>& endpoint) {
-  std::lock_guard lock(endpoint->tx_mutex);
-  if (!endpoint->fd) return;
-  Backoff& backoff = endpoint->tx_backoff;
-  switch (endpoint->backlog.work_off(*engine_, flush_, endpoint->tx, endpoint->id, &completions_)) {
-    case Backlog::Outcome::blocked:
-      return backoff.reset();
-    case Backlog::Outcome::stuck:
-      postponed_.add(endpoint, kWritable, backoff.next_ns(kPatienceMaxNs));
-      break;
-    case Backlog::Outcome::empty:
-      backoff.reset();
-  }
-  rewatch(endpoint, kNothing, kWritable);
-}
-
 // ---- what the engine is to watch
 
 // From any thread. Where the engine refuses, it is asked again later.
@@ -307,6 +273,7 @@ void IoThread::rewatch_postponed() {
     auto endpoint = each.endpoint.lock();
     if (!endpoint || endpoint->closing.load()) continue;
     rewatch(endpoint, endpoint->paused ? each.interest & ~kReadable : each.interest, kNothing);
+    if (endpoint->family == kLocal) go_on_to_paths(endpoint);
   }
 }
 

@@ -70,7 +70,13 @@ class IoThread {
   void before_poll() { sharing_.before_poll(); }
 
   // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
-  void add(std::shared_ptr<Endpoint> endpoint) { table_.add(std::move(endpoint)); }
+  void add(std::shared_ptr<Endpoint> endpoint) {
+    if (endpoint->family == kLocal) {
+      endpoint->peers = std::make_unique<PeerBacklogs>(
+          *engine_, endpoint->id, [this](int by) { watches_.count_duty(by); });
+    }
+    table_.add(std::move(endpoint));
+  }
   // Starts receiving. 0 or -errno.
   int watch(Endpoint& endpoint);
   // From now on, about once a second, its counters have what the kernel dropped, though nothing comes.
@@ -93,10 +99,7 @@ class IoThread {
                 std::span<const Source> sources = {});
 
   // Asks for a `drained` record once the backlog is empty. False when it is: there will be none.
-  bool notify_drained(Endpoint& endpoint) {
-    std::lock_guard lock(endpoint.tx_mutex);
-    return endpoint.backlog.notify_drained();
-  }
+  bool notify_drained(Endpoint& endpoint);
 
   // The ring has room again.
   void resume();
@@ -105,6 +108,8 @@ class IoThread {
 
  private:
   static constexpr size_t kEventsMax = 64;
+  // The longest that a socket is left alone which is said to be ready and is not.
+  static constexpr uint64_t kPatienceMaxNs = 128'000'000;
 
   static void* entry(void* self);
   void run();
@@ -128,6 +133,11 @@ class IoThread {
   void pause(const std::shared_ptr<Endpoint>& endpoint);
   void unpause_all();
   void work_off(const std::shared_ptr<Endpoint>& endpoint);
+  void go_on_to_path(const std::shared_ptr<Endpoint>& endpoint, uint32_t key);
+  void go_on_to_paths(const std::shared_ptr<Endpoint>& endpoint);
+  void work_off_paths(const std::shared_ptr<Endpoint>& endpoint);
+  void wait_for_paths(const std::shared_ptr<Endpoint>& endpoint);
+  static size_t clear_backlogs(Endpoint& endpoint);
   void rewatch(const std::shared_ptr<Endpoint>& endpoint, uint32_t add, uint32_t remove);
   void rewatch_postponed();
   void report(Endpoint& endpoint, int error);

@@ -148,7 +148,7 @@ TEST(Forwarder, leaves_a_quarter_of_the_descriptors_to_the_process) {
   }
   std::vector<Fd> others;
   for (int i = 0; i < 60; i++) {  // shells leave some of theirs to whom they start
-    EXPECT_EQ(open_udp(4, &others.emplace_back()), 0) << "the " << i << "th of the process's own";
+    EXPECT_EQ(open_datagram(4, &others.emplace_back()), 0) << "the " << i << "th of the process's own";
   }
   EXPECT_EQ(relay.row[Counter::forward_drops], 0u);
   EXPECT_GT(relay.row[Counter::flows_evicted], 700u);

@@ -27,7 +27,7 @@ class HopLimit : public test::OnEachEngine {
   // Watched. `any`: on every address, and so a dual-stack socket if it is one of IPv6.
   std::shared_ptr<Endpoint> listen(uint8_t family, bool any = false) {
     Fd fd;
-    if (open_udp(family, &fd) != 0) throw std::runtime_error("socket");
+    if (open_datagram(family, &fd) != 0) throw std::runtime_error("socket");
     std::string own = family == 6 ? "::1" : test::loopback_address();
     if (family == 6) set_option(fd.get(), 6, SocketOption::ipv6_only, any ? 0 : 1);
     EXPECT_EQ(bind_socket(fd.get(), address_of(any ? (family == 6 ? "::" : "0.0.0.0") : own.c_str(), 0)), 0);

@@ -33,7 +33,7 @@ class EndpointFilterTest : public testing::Test {
   void SetUp() override {
     socket = test::bound_socket();
     ASSERT_EQ(socket_name(socket.get(), false, &name), 0);
-    ASSERT_EQ(open_udp(4, &sender), 0);
+    ASSERT_EQ(open_datagram(4, &sender), 0);
     ASSERT_EQ(connect_socket(sender.get(), name), 0);
   }
   int fd() const { return socket.get(); }

@@ -25,7 +25,7 @@ std::string group_of(uint16_t port) {
 
 struct Listener {
   Listener() {
-    EXPECT_EQ(open_udp(4, &fd), 0);
+    EXPECT_EQ(open_datagram(4, &fd), 0);
     EXPECT_EQ(bind_socket(fd.get(), test::address_of("0.0.0.0", 0)), 0);
     port = test::name_of(fd.get()).port;
     group = group_of(port);
@@ -67,7 +67,7 @@ TEST(Multicast, can_be_of_one_source) {
 TEST(Multicast, knows_ipv6_groups_and_zones) {
   if (!test::has_ipv6()) GTEST_SKIP() << "no IPv6 here";
   Fd fd;
-  ASSERT_EQ(open_udp(6, &fd), 0);
+  ASSERT_EQ(open_datagram(6, &fd), 0);
   EXPECT_EQ(set_multicast_interface(fd.get(), "::%lo"), 0);
   EXPECT_EQ(set_membership(fd.get(), true, "ff02::1234", "::%lo", ""), 0);
   EXPECT_EQ(set_membership(fd.get(), true, "ff02::1234", "::%lo", ""), -EADDRINUSE) << "joined twice";
@@ -79,7 +79,7 @@ TEST(Multicast, knows_ipv6_groups_and_zones) {
 TEST(Multicast, says_what_is_wrong) {
   const std::string group = group_of(0);
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   EXPECT_EQ(set_membership(fd.get(), true, "group", "", ""), -EINVAL);
   EXPECT_EQ(set_membership(fd.get(), true, "", "", ""), -EINVAL);
   EXPECT_EQ(set_membership(fd.get(), true, group, "::1", ""), -EINVAL) << "an interface of another family";

@@ -14,7 +14,7 @@ namespace {
 
 Fd open_family(uint8_t family) {
   Fd fd;
-  EXPECT_EQ(open_udp(family, &fd), 0);
+  EXPECT_EQ(open_datagram(family, &fd), 0);
   return fd;
 }
 

@@ -20,19 +20,19 @@ Address address(uint8_t family, const char* text) {
 
 TEST(PathMtu, is_loopbacks) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   ASSERT_EQ(bind_socket(fd.get(), address(4, "127.0.0.1")), 0);
   EXPECT_EQ(path_mtu(fd.get(), 4, address(4, "127.0.0.1")), 65535);
   if (!test::has_ipv6()) return;
   Fd v6;
-  ASSERT_EQ(open_udp(6, &v6), 0);
+  ASSERT_EQ(open_datagram(6, &v6), 0);
   EXPECT_EQ(path_mtu(v6.get(), 6, address(6, "::1")), 65536);
   EXPECT_EQ(path_mtu(v6.get(), 6, address(6, "::ffff:127.0.0.1")), 65535);
 }
 
 TEST(PathMtu, leaves_the_socket_as_it_is_and_no_descriptor) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   Fd next(dup(fd.get()));
   int lowest = next.get();
   next.reset();
@@ -45,7 +45,7 @@ TEST(PathMtu, leaves_the_socket_as_it_is_and_no_descriptor) {
 
 TEST(PathMtu, says_why_there_is_no_way) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   ASSERT_EQ(set_option(fd.get(), 4, SocketOption::freebind, 1), 0);
   ASSERT_EQ(bind_socket(fd.get(), address(4, "192.0.2.77")), 0);
   EXPECT_LT(path_mtu(fd.get(), 4, address(4, "127.0.0.1")), 0) << "from an address that is nobody's";
@@ -55,7 +55,7 @@ TEST(PathMtu, says_why_there_is_no_way) {
 TEST(PathMtu, is_of_no_IPv4_address_where_the_socket_sends_to_none) {
   if (!test::has_ipv6()) GTEST_FAIL() << "there is no IPv6";
   Fd fd;
-  ASSERT_EQ(open_udp(6, &fd), 0);
+  ASSERT_EQ(open_datagram(6, &fd), 0);
   ASSERT_EQ(set_option(fd.get(), 6, SocketOption::ipv6_only, 1), 0);
   EXPECT_EQ(path_mtu(fd.get(), 6, address(6, "::1")), 65536);
   EXPECT_EQ(path_mtu(fd.get(), 6, address(6, "::ffff:127.0.0.1")), -ENETUNREACH);
@@ -63,7 +63,7 @@ TEST(PathMtu, is_of_no_IPv4_address_where_the_socket_sends_to_none) {
 
 TEST(PathMtu, is_had_of_broadcast_and_multicast_addresses) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   EXPECT_EQ(path_mtu(fd.get(), 4, address(4, "127.255.255.255")), 65535);
   ASSERT_EQ(bind_socket(fd.get(), address(4, "127.0.0.1")), 0);
   EXPECT_GT(path_mtu(fd.get(), 4, address(4, "224.0.0.114")), 0);

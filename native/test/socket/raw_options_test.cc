@@ -18,7 +18,7 @@ std::span<uint8_t> bytes_of(int& value) {
 
 TEST(RawOptions, are_set_and_read) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   int ttl = 17;
   ASSERT_EQ(set_raw_option(fd.get(), IPPROTO_IP, IP_TTL, bytes_of(ttl)), 0);
   int value = 0;
@@ -32,7 +32,7 @@ TEST(RawOptions, are_set_and_read) {
 
 TEST(RawOptions, are_refused_also_where_nobody_has_asked_before) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   std::array<uint8_t, 64> bytes{};
   EXPECT_EQ(set_raw_option(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, bytes), -EPERM);
   EXPECT_EQ(get_raw_option(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, bytes), -EPERM);
@@ -43,7 +43,7 @@ TEST(RawOptions, are_refused_also_where_nobody_has_asked_before) {
 
 TEST(RawOptions, say_what_is_wrong) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   std::array<uint8_t, 64> bytes{};
   EXPECT_EQ(set_raw_option(fd.get(), IPPROTO_TCP, 1, bytes), -ENOPROTOOPT);
   EXPECT_EQ(get_raw_option(fd.get(), IPPROTO_TCP, 1, bytes), -ENOPROTOOPT);
@@ -54,7 +54,7 @@ TEST(RawOptions, say_what_is_wrong) {
 
 TEST(RawOptions, never_say_that_there_is_more_than_fits) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   std::array<uint8_t, 256> out{};
   for (int level : {int{SOL_SOCKET}, int{IPPROTO_IP}, int{IPPROTO_UDP}, int{IPPROTO_IPV6}}) {
     for (int name = 0; name < 300; name++) {

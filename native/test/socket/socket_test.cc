@@ -16,14 +16,14 @@ using test::Peer;
 
 TEST(Socket, is_opened_non_blocking_and_closed_on_exec) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   EXPECT_TRUE(fcntl(fd.get(), F_GETFL) & O_NONBLOCK);
   EXPECT_TRUE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC);
 }
 
 TEST(Socket, binds_to_a_port_of_the_kernels_choice_and_says_which) {
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   ASSERT_EQ(bind_socket(fd.get(), address_of("127.0.0.1", 0)), 0);
   Address name;
   ASSERT_EQ(socket_name(fd.get(), false, &name), 0);
@@ -35,7 +35,7 @@ TEST(Socket, binds_to_a_port_of_the_kernels_choice_and_says_which) {
 TEST(Socket, says_why_it_cannot_bind) {
   Peer taken;
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   EXPECT_EQ(bind_socket(fd.get(), taken.address()), -EADDRINUSE);
   EXPECT_EQ(bind_socket(fd.get(), address_of("192.0.2.1", 0)), -EADDRNOTAVAIL);
   EXPECT_EQ(bind_socket(-1, address_of("127.0.0.1", 0)), -EBADF);
@@ -45,7 +45,7 @@ TEST(Socket, says_why_it_cannot_bind) {
 TEST(Socket, has_a_peer_while_it_is_connected) {
   Peer other;
   Fd fd;
-  ASSERT_EQ(open_udp(4, &fd), 0);
+  ASSERT_EQ(open_datagram(4, &fd), 0);
   Address name;
   EXPECT_EQ(socket_name(fd.get(), true, &name), -ENOTCONN);
   ASSERT_EQ(connect_socket(fd.get(), other.address()), 0);

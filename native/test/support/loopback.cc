@@ -22,7 +22,7 @@ std::string loopback_address() {
 
 Fd bound_socket(uint8_t family) {
   Fd fd;
-  if (open_udp(family, &fd) != 0) throw std::runtime_error("socket");
+  if (open_datagram(family, &fd) != 0) throw std::runtime_error("socket");
   if (bind_socket(fd.get(), address_of(family == 6 ? "::1" : loopback_address().c_str(), 0)) != 0)
     throw std::runtime_error("bind");
   return fd;
@@ -36,7 +36,7 @@ Address name_of(int fd) {
 
 bool has_ipv6() {
   Fd fd;
-  return open_udp(6, &fd) == 0 && bind_socket(fd.get(), address_of("::1", 0)) == 0;
+  return open_datagram(6, &fd) == 0 && bind_socket(fd.get(), address_of("::1", 0)) == 0;
 }
 
 bool Peer::send(const Address& to, const std::string& data) {

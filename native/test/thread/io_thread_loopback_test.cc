@@ -147,7 +147,7 @@ TEST_P(IoThreadLoopback, answers_to_a_target) {
   Peer target, peer;
   FixedResponder::Options options;
   options.reply = {'t', 'e', 's', 't', 'i', 'n', 'g', '.', '.', '.'};
-  ASSERT_EQ(open_udp(4, &options.target), 0);
+  ASSERT_EQ(open_datagram(4, &options.target), 0);
   ASSERT_EQ(connect_socket(options.target.get(), target.address()), 0);
   socket->responder = std::make_unique<FixedResponder>(
       std::move(options), socket->fd.get(), 10, rig->thread.engine().traits().offloads, socket->counters);

@@ -146,7 +146,7 @@ TEST_P(IoThreadSockets, frees_the_port_before_close_returns) {
   for (int round = 0; round < 200; round++) {
     rig->thread.close(socket->id);
     Fd again;
-    ASSERT_EQ(open_udp(4, &again), 0);
+    ASSERT_EQ(open_datagram(4, &again), 0);
     ASSERT_EQ(bind_socket(again.get(), name), 0) << "round " << round;
     socket = watch(*rig, rig->add(std::move(again)));
   }

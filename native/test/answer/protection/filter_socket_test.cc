@@ -39,7 +39,7 @@ class Filtered {
   // IPv4, or dual-stack.
   explicit Filtered(uint8_t family)
       : to_(address_of(family == 6 ? "::" : test::loopback_address().c_str(), 0)) {
-    EXPECT_EQ(open_udp(to_.family, &fd_), 0);
+    EXPECT_EQ(open_datagram(to_.family, &fd_), 0);
     int off = 0;
     if (to_.family == 6) {
       EXPECT_EQ(setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off), 0);
@@ -59,7 +59,7 @@ class Filtered {
   // counts it.
   bool arrives(const Address& source, const std::string& data = "data") {
     Fd sender;
-    EXPECT_EQ(open_udp(source.family, &sender), 0);
+    EXPECT_EQ(open_datagram(source.family, &sender), 0);
     EXPECT_EQ(bind_socket(sender.get(), source), 0) << format_address(source);
     Address destination = to_;
     if (to_.family == 6)
@@ -83,7 +83,7 @@ class Filtered {
   // So many datagrams whose first byte is the last of the source's name.
   void send(const std::string& source, int count) {
     Fd sender;
-    EXPECT_EQ(open_udp(4, &sender), 0);
+    EXPECT_EQ(open_datagram(4, &sender), 0);
     EXPECT_EQ(bind_socket(sender.get(), address_of(source.c_str(), 0)), 0);
     SockAddr name = to_sockaddr(to_);
     for (int i = 0; i < count; i++) {
@@ -198,7 +198,7 @@ TEST(AttachFilter, drops_a_super_datagram_as_one) {
   ASSERT_EQ(setsockopt(socket.fd(), SOL_UDP, UDP_GRO, &on, sizeof on), 0);
   ASSERT_EQ(socket.filter(set_of({"127.0.0.3"})), 0);
   Fd sender;
-  ASSERT_EQ(open_udp(4, &sender), 0);
+  ASSERT_EQ(open_datagram(4, &sender), 0);
   ASSERT_EQ(bind_socket(sender.get(), address_of("127.0.0.3", 0)), 0);
   ASSERT_EQ(setsockopt(sender.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
   SockAddr name = to_sockaddr(test::name_of(socket.fd()));

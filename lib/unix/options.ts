@@ -1,0 +1,99 @@
+// The options of a local socket, and of its bind(), checked.
+import { OPEN_RECEIVE_CREDENTIALS } from '../backend/layout.js';
+import { backend } from '../backend/load.js';
+import { EINVAL, ENAMETOOLONG } from '../base/errno.js';
+import * as errors from '../base/errors.js';
+import { unixDgram } from '../base/family.js';
+import { refuseUnknown } from '../base/known-keys.js';
+import { validateBoolean, validateInteger, validateObject, validateString } from '../base/validate.js';
+import { type CheckedSocketOptions, checkSocketOptions } from '../socket/options.js';
+import { type Credentials, credentialsOf, type MetadataKind, wishFlags } from '../thread/metadata.js';
+import type { UnixBindOptions, UnixSocketOptions } from './types.js';
+
+/** sizeof sun_path, less the zero at its end. */
+const PATH_BYTES_MAX = 107;
+const MODE_MAX = 0o777;
+
+const known: readonly (keyof UnixSocketOptions)[] = [
+  'type',
+  'sendBufferSize',
+  'signal',
+  'thread',
+  'pooled',
+  'ringBytes',
+  'busyPoll',
+  'rxUsecs',
+  'rxFrames',
+  'adaptiveRx',
+  'cpus',
+  'priority',
+  'onFull',
+  'maxBytes',
+  'receiveTimes',
+  'receiveCredentials',
+];
+
+const pathKind: MetadataKind = {
+  read(records, at, out) {
+    (out as { path?: string }).path = records.address(at);
+  },
+};
+
+const credentialsKind: MetadataKind = {
+  read(records, at, out) {
+    (out as { credentials?: Credentials | undefined }).credentials = credentialsOf(records, at);
+  },
+};
+
+/** @throws ERR_INVALID_ARG_VALUE for an option that local sockets do not have, and as those of UDP */
+export function checkUnixOptions(given: UnixSocketOptions): CheckedSocketOptions {
+  refuseUnknown(given, 'options', known);
+  if (backend === 'dgram') throw errors.needsAddon("the type 'unix_dgram'");
+  const { receiveCredentials, type: _type, ...others } = given;
+  const checked = checkSocketOptions({ ...others, type: 'udp4', gro: false, gso: false });
+  const asked = wishFlags(receiveCredentials, 'receiveCredentials', OPEN_RECEIVE_CREDENTIALS);
+  const metadata = [pathKind, ...(checked.metadata ?? [])];
+  if (asked !== 0) metadata.push(credentialsKind);
+  return { ...checked, family: unixDgram, flags: checked.flags | asked, metadata };
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what can be no path */
+export function checkPath(path: unknown, name: string): string {
+  validateString(path, name);
+  if (path === '') throw errors.invalidArgValue(name, path, 'must not be empty');
+  if (path[0] !== '\0' && path.includes('\0')) {
+    throw errors.invalidArgValue(name, path, 'must be without null bytes, but for one in front of an abstract name');
+  }
+  return path;
+}
+
+/** 0, or -errno. */
+export function errnoOfPath(path: string): number {
+  if (path === '') return EINVAL;
+  const most = PATH_BYTES_MAX + (path[0] === '\0' ? 1 : 0);
+  return Buffer.byteLength(path) > most ? ENAMETOOLONG : 0;
+}
+
+/** As `bind EADDRINUSE /run/app.sock`, with `address`. */
+export function pathError(errno: number, syscall: string, path: string): Error {
+  const shown = path[0] === '\0' ? `@${path.slice(1)}` : path; // as ss(8) has it
+  const error = errors.exceptionWithHostPort(errno, syscall, shown);
+  if (errno === ENAMETOOLONG) error.message += `: a socket's path has at most ${PATH_BYTES_MAX} bytes`;
+  return Object.assign(error, { address: path });
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+export function checkBind(where: unknown): Required<UnixBindOptions> {
+  if (typeof where === 'string') return { path: checkPath(where, 'path'), mode: -1, replaceStale: false, keep: false };
+  validateObject(where, 'options');
+  refuseUnknown(where, 'options', ['path', 'mode', 'replaceStale', 'keep']);
+  const { path, mode, replaceStale = false, keep = false } = where as Partial<UnixBindOptions>;
+  if (mode !== undefined) validateInteger(mode, 'options.mode', 0, MODE_MAX);
+  validateBoolean(replaceStale, 'options.replaceStale');
+  validateBoolean(keep, 'options.keep');
+  const checked = checkPath(path, 'options.path');
+  if (mode !== undefined && checked[0] === '\0') {
+    throw errors.invalidArgValue('options.mode', mode, 'is of files, and an abstract name has none');
+  }
+  return { path: checked, mode: mode ?? -1, replaceStale, keep };
+}

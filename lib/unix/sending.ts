@@ -1,0 +1,70 @@
+// From a local socket's send() to the thread's staging memory: as lib/socket/sending.ts, of paths.
+import * as errors from '../base/errors.js';
+import { unixDgram } from '../base/family.js';
+import type { SendCallback } from '../base/payload.js';
+import type { SocketCore } from '../socket/core.js';
+import { slice, toPayload } from '../socket/send-arguments.js';
+import { sendList, sendRun } from '../socket/sending.js';
+import { sentListener } from '../socket/sent-listener.js';
+import { parseLiteral } from '../thread/address.js';
+import { CONNECTED, type Destination } from '../thread/destination.js';
+import { wordOfPort } from '../thread/records.js';
+import { checkPath, errnoOfPath } from './options.js';
+
+export interface UnixSendArguments {
+  payload: Uint8Array | Uint8Array[];
+  /** Undefined on a connected socket. */
+  path: string | undefined;
+  callback: SendCallback | undefined;
+}
+
+/** (msg, path[, callback]) or (msg, offset, length, path[, callback]), on a connected socket without the path. */
+export function parseUnixSend(connected: boolean, msg: unknown, given: readonly unknown[]): UnixSendArguments {
+  const isPart = typeof given[0] === 'number';
+  const payload = toPayload(isPart ? slice(msg, given[0], given[1]) : msg);
+  const rest = isPart ? given.slice(2) : given;
+  const hasPath = rest[0] !== undefined && typeof rest[0] !== 'function';
+  const callback = hasPath ? rest[1] : (rest.find((each) => typeof each === 'function') as unknown);
+  if (connected && hasPath) throw errors.isConnected();
+  if (!connected && !hasPath) throw errors.missingArgument('path');
+  return {
+    payload,
+    path: hasPath ? checkPath(rest[0], 'path') : undefined,
+    callback: typeof callback === 'function' ? (callback as SendCallback) : undefined,
+  };
+}
+
+/** The socket is open. */
+export function send(core: SocketCore, { payload, path, callback }: UnixSendArguments): void {
+  const listener = callback && sentListener(core, callback, true, path, undefined);
+  const refused = path === undefined ? 0 : errnoOfPath(path);
+  const to = path === undefined || refused !== 0 ? null : parseLiteral(unixDgram, path);
+  const errno = refused || core.running().sender.send(core.id, to, 0, payload, false, listener);
+  if (errno !== 0) listener?.(errno);
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; what is too long */
+function destinationOf(path: unknown, name: string): Destination {
+  const checked = checkPath(path, name);
+  const to = errnoOfPath(checked) === 0 ? parseLiteral(unixDgram, checked) : null;
+  if (to === null) throw errors.invalidArgValue(name, checked, 'must have at most 107 bytes');
+  return { address: checked, to, portWord: wordOfPort(0, unixDgram.number) };
+}
+
+/** Payloads, which go to `path` or, on a connected socket, to its peer; or a payload, a path, …. The socket is open. */
+export function sendMany(core: SocketCore, list: readonly unknown[], path: unknown): number {
+  const connected = core.connectState === 'connected';
+  if (connected && path !== undefined) throw errors.isConnected();
+  if (connected) return sendList(core, list, CONNECTED);
+  if (path !== undefined) return sendList(core, list, destinationOf(path, 'path'));
+  if (list.length % 2 !== 0) {
+    throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 2: data, path');
+  }
+  const pairs = [...list]; // reading it runs no code of the program's any more
+  let latest: Destination | undefined;
+  const destinationAt = (place: number) => {
+    if (latest?.address !== pairs[place]) latest = destinationOf(pairs[place], `list[${place}]`);
+    return latest;
+  };
+  return sendRun(core, pairs.length / 2, ({ lists }) => lists.sendPairs(core.id, pairs, destinationAt));
+}

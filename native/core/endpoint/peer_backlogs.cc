@@ -1,0 +1,186 @@
+#include "core/endpoint/peer_backlogs.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "core/answer/responder.h"
+#include "core/socket/path_table.h"
+#include "core/socket/socket.h"
+
+namespace ksocket {
+
+namespace {
+
+bool is_writable(int fd) {
+  pollfd asked{fd, POLLOUT, 0};
+  return poll(&asked, 1, 0) == 1;
+}
+
+}  // namespace
+
+size_t PeerBacklogs::datagrams() const {
+  size_t sum = 0;
+  for (const auto& [number, place] : by_number_) sum += queues_[place]->backlog.datagrams();
+  return sum;
+}
+
+size_t PeerBacklogs::payload_bytes() const {
+  size_t sum = 0;
+  for (const auto& [number, place] : by_number_) sum += queues_[place]->backlog.payload_bytes();
+  return sum;
+}
+
+uint32_t PeerBacklogs::send(TxFlush& flush, TxSocket& socket, const uint8_t* base,
+                            std::span<Descriptor> descriptors) {
+  uint32_t waiting = 0;
+  for (size_t at = 0; at < descriptors.size();) {
+    if (Queue* queue = find(descriptors[at])) {  // nobody overtakes what waits already
+      waiting += keep(queue, base, &descriptors[at++], socket.counters);
+      continue;
+    }
+    size_t end = at + 1;
+    while (end < descriptors.size() && (by_number_.empty() || find(descriptors[end]) == nullptr)) end++;
+    std::span<Descriptor> run = descriptors.subspan(at, end - at);
+    at = end;
+    if (flush.send(engine_, socket, base, run)) continue;
+    size_t refused = 0;
+    while (run[refused].result != kResultDeferred) refused++;
+    at = end - run.size() + refused;  // its receiver has a queue now
+    uint32_t place = add(run[refused]);
+    wait(place, queues_[place].get());
+  }
+  return waiting;
+}
+
+void PeerBacklogs::ready(uint32_t key, TxFlush& flush, TxSocket& socket,
+                         std::vector<Descriptor>* completions) {
+  if (key < queues_.size() && queues_[key]) work_off(key, flush, socket, completions);
+  tell_if_drained(completions);
+}
+
+void PeerBacklogs::go_on(TxFlush& flush, TxSocket& socket, std::vector<Descriptor>* completions) {
+  for (uint32_t place = 0; place < queues_.size() && parked_ > 0; place++) {
+    if (queues_[place] && queues_[place]->parked) work_off(place, flush, socket, completions);
+  }
+  tell_if_drained(completions);
+}
+
+size_t PeerBacklogs::clear() {
+  size_t count = 0;
+  for (uint32_t place = 0; place < queues_.size(); place++) {
+    if (!queues_[place]) continue;
+    bytes_ -= queues_[place]->backlog.bytes();
+    count += queues_[place]->backlog.clear();
+    remove(place);
+  }
+  return count;
+}
+
+PeerBacklogs::Queue* PeerBacklogs::find(const Descriptor& to) {
+  if (by_number_.empty()) return nullptr;
+  auto at = by_number_.find(path_number(read_address(to)));
+  return at == by_number_.end() ? nullptr : queues_[at->second].get();
+}
+
+uint32_t PeerBacklogs::add(const Descriptor& to) {
+  uint64_t number = path_number(read_address(to));
+  PathTable::of_process().hold(number);
+  auto queue = std::make_unique<Queue>();
+  queue->number = number;
+  parked_++;
+  uint32_t place;
+  if (free_.empty()) {
+    place = static_cast<uint32_t>(queues_.size());
+    queues_.emplace_back();
+  } else {
+    place = free_.back();
+    free_.pop_back();
+  }
+  queues_[place] = std::move(queue);
+  by_number_[number] = place;
+  return place;
+}
+
+uint32_t PeerBacklogs::keep(Queue* queue, const uint8_t* base, Descriptor* descriptor,
+                            const Counters& counters) {
+  descriptor->result = kResultDeferred;
+  Backlog& backlog = queue->backlog;
+  size_t others = bytes_ - backlog.bytes();
+  uint32_t kept = backlog.keep(base, {descriptor, 1}, {}, counters, kBacklogBytesMax - others);
+  bytes_ = others + backlog.bytes();
+  return kept;
+}
+
+// What the probe says now.
+bool PeerBacklogs::is_ready(const Queue& queue) const {
+  return queue.probe && is_writable(queue.probe.get());
+}
+
+// The kernel has refused the first of a parked queue. It stays parked where nobody can tell when to try again.
+void PeerBacklogs::wait(uint32_t place, Queue* queue) {
+  if (!queue->probe) {
+    Fd probe;
+    if (probes_ == kProbesMax || open_datagram(kLocal, &probe) != 0) return;
+    if (connect_socket(probe.get(), local_address(queue->number)) != 0) return;
+    queue->probe = std::move(probe);
+    probes_++;
+  }
+  uint64_t token = responder_token(endpoint_id_, place);
+  if (engine_.watch(queue->probe.get(), token, kWritable) != 0) return;
+  queue->parked = false;
+  parked_--;
+  on_watch_(1);
+}
+
+// It is not the receiver that has no room.
+void PeerBacklogs::park(Queue* queue) {
+  if (queue->parked) return;
+  engine_.unwatch(queue->probe.get());
+  on_watch_(-1);
+  queue->parked = true;
+  parked_++;
+}
+
+void PeerBacklogs::work_off(uint32_t place, TxFlush& flush, TxSocket& socket,
+                            std::vector<Descriptor>* completions) {
+  Queue* queue = queues_[place].get();
+  size_t others = bytes_ - queue->backlog.bytes();
+  Backlog::Outcome outcome = queue->backlog.work_off(engine_, flush, socket, endpoint_id_, completions);
+  bytes_ = others + queue->backlog.bytes();
+  switch (outcome) {
+    case Backlog::Outcome::empty:
+      remove(place);
+      break;
+    case Backlog::Outcome::blocked:
+      if (queue->parked) wait(place, queue);
+      break;
+    case Backlog::Outcome::stuck:
+      if (is_ready(*queue)) {
+        park(queue);
+      } else if (queue->parked) {
+        wait(place, queue);
+      }
+  }
+}
+
+void PeerBacklogs::remove(uint32_t place) {
+  Queue* queue = queues_[place].get();
+  park(queue);
+  parked_--;
+  if (queue->probe) probes_--;
+  PathTable::of_process().release(queue->number);
+  by_number_.erase(queue->number);
+  queues_[place].reset();
+  free_.push_back(place);
+}
+
+void PeerBacklogs::tell_if_drained(std::vector<Descriptor>* completions) {
+  if (!by_number_.empty() || !std::exchange(tell_drained_, false)) return;
+  Descriptor& drained = completions->emplace_back();
+  drained.socket_id = endpoint_id_;
+  drained.kind = DescriptorKind::drained;
+}
+
+}  // namespace ksocket

@@ -1,0 +1,37 @@
+// The path that a local socket is bound to, unix(7): a file that stays behind its socket, unless somebody takes
+// it away.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "core/socket/address.h"
+
+namespace ksocket {
+
+struct PathOptions {
+  int mode = -1;               // of the file, chmod(2); -1: 0777 and the process's umask
+  bool replace_stale = false;  // where a socket's file is in the way that nobody listens at any more
+  bool keep = false;           // the file stays
+};
+
+// Takes the file away when it ends, if it is still that of its socket.
+class BoundPath {
+ public:
+  BoundPath(std::string path, dev_t device, ino_t inode)
+      : path_(std::move(path)), device_(device), inode_(inode) {}
+  BoundPath(const BoundPath&) = delete;
+  ~BoundPath();
+
+ private:
+  const std::string path_;
+  const dev_t device_;
+  const ino_t inode_;
+};
+
+// bind(2). 0 or -errno. `out`: what there is to take away later; null for an abstract name.
+int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out);
+
+}  // namespace ksocket

@@ -1,0 +1,208 @@
+// A receiver takes net.unix.max_dgram_qlen datagrams. What is sent to it beyond that waits, in order, costs nothing while it
+// waits, and keeps nothing else waiting.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { UnixSocket } from 'ksocket';
+import { LocalInbox, LocalSockets, sentTo } from '../support/local.js';
+import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
+
+/** A receiver that reads when it is told to, so many, and says what it has read; in a process of its own. */
+class Reader {
+  static readonly #program = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("ready", flush=True)
+for line in sys.stdin:
+    out = []
+    for i in range(int(line)):
+        out.append(s.recv(65536)[:16].decode().strip())
+    print(" ".join(out), flush=True)
+`;
+  readonly process;
+  readonly #lines;
+
+  constructor(path: string) {
+    this.process = spawn('python3', ['-c', Reader.#program, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string> {
+    return (await this.#lines.next()).value;
+  }
+
+  async read(count: number): Promise<string[]> {
+    this.process.stdin.write(`${count}\n`);
+    return (await this.line()).split(' ');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGKILL');
+    await ended;
+  }
+}
+
+async function reader(sockets: LocalSockets, name: string): Promise<Reader> {
+  const one = new Reader(sockets.path(name));
+  assert.equal(await one.line(), 'ready');
+  return one;
+}
+
+/** Numbers from `from` on, as many as are told to go. */
+function sendNumbers(socket: UnixSocket, path: string | undefined, from: number, count: number): void {
+  for (let n = from; n < from + count; n++) {
+    if (path === undefined) socket.send(String(n));
+    else socket.send(String(n), path);
+  }
+}
+
+const numbers = (from: number, count: number) => Array.from({ length: count }, (_, n) => String(from + n));
+
+for (const connected of [false, true]) {
+  test(`what a receiver has no room for waits in order: ${connected ? 'connected' : 'by path'}`, async () => {
+    await using sockets = new LocalSockets();
+    await using slow = await reader(sockets, 'slow');
+    const sender = sockets.make();
+    if (connected) sender.connectSync(sockets.path('slow'));
+    const path = connected ? undefined : sockets.path('slow');
+    sendNumbers(sender, path, 0, 1000);
+    await waitFor(() => sender.getSendQueueCount() > 0);
+    assert.ok(sender.getSendQueueCount() >= 300, `${sender.getSendQueueCount()} wait`);
+    assert.ok(sender.getSendQueueSize() >= 3 * sender.getSendQueueCount());
+    const drained = once(sender, 'drain');
+    let rest = numbers(1000, 500);
+    const taken = path === undefined ? sender.sendMany(rest) : sender.sendMany(rest, path);
+    assert.ok(taken < rest.length, `${taken} were taken`);
+    assert.deepEqual(await slow.read(1000 + taken), numbers(0, 1000 + taken));
+    await drained;
+    rest = rest.slice(taken);
+    let more = path === undefined ? sender.sendMany(rest) : sender.sendMany(rest, path);
+    const got: string[] = [];
+    while (got.length < rest.length) {
+      got.push(...(await slow.read(Math.min(more, rest.length) - got.length)));
+      if (more < rest.length) more += path === undefined ? sender.sendMany(rest.slice(more)) : sender.sendMany(rest.slice(more), path);
+    }
+    assert.deepEqual(got, rest);
+    assert.equal(sender.getSendQueueCount(), 0);
+    const stats = sender.stats();
+    assert.equal(stats.txDropped + stats.txErrors, 0);
+    assert.equal(stats.txDatagrams, 1500);
+  });
+
+  test(`it costs nothing while it waits: ${connected ? 'connected' : 'by path'}`, async () => {
+    await using sockets = new LocalSockets();
+    await using slow = await reader(sockets, 'slow');
+    const sender = sockets.make();
+    if (connected) sender.connectSync(sockets.path('slow'));
+    sendNumbers(sender, connected ? undefined : sockets.path('slow'), 0, 1000);
+    await waitFor(() => sender.getSendQueueCount() > 0);
+    await sleep(100); // for what was begun
+    const calls = sender.stats().txCalls;
+    const cpu = process.cpuUsage();
+    await sleep(1000);
+    const { user, system } = process.cpuUsage(cpu);
+    assert.equal(sender.stats().txCalls, calls, 'nobody tries in vain');
+    assert.ok(user + system < 10_000, `${user + system} us of a second`);
+    assert.deepEqual(await slow.read(1000), numbers(0, 1000));
+  });
+}
+
+test('a receiver that does not read keeps no other one waiting', async () => {
+  await using sockets = new LocalSockets();
+  await using stuck = await reader(sockets, 'stuck');
+  const quick = new LocalInbox(sockets.bound('quick'));
+  const sender = sockets.make();
+  sendNumbers(sender, sockets.path('stuck'), 0, 2000);
+  await waitFor(() => sender.getSendQueueCount() > 0);
+  for (let n = 0; n < 200; n++) {
+    await sentTo(sender, String(n), sockets.path('quick'));
+    sender.send(String(2000 + n), sockets.path('stuck'));
+  }
+  await quick.take(200);
+  assert.deepEqual(quick.texts, numbers(0, 200));
+  assert.deepEqual(await stuck.read(2200), numbers(0, 2200));
+});
+
+test('many that do not read: each has its queue, and what waits for one that ends is reported', async () => {
+  await using sockets = new LocalSockets();
+  const before = readdirSync('/proc/self/fd').length;
+  const sender = sockets.make();
+  const stuck: Reader[] = [];
+  for (let i = 0; i < 5; i++) stuck.push(await reader(sockets, `stuck ${i}`));
+  const results: (string | number)[] = [];
+  for (let n = 0; n < 700; n++) {
+    for (let i = 0; i < stuck.length; i++) {
+      const done = (error: Error | null, bytes: number) => {
+        results.push(error ? ((error as NodeJS.ErrnoException).code as string) : bytes);
+      };
+      sender.send(String(n).padStart(8), sockets.path(`stuck ${i}`), done);
+    }
+  }
+  await waitFor(() => sender.getSendQueueCount() > 0);
+  await stuck[0][Symbol.asyncDispose]();
+  for (const one of stuck.slice(1)) assert.equal((await one.read(700)).filter((text) => text !== '').length, 700);
+  await waitFor(() => results.length === 3500, () => `${results.length} results`);
+  const refused = results.filter((result) => typeof result === 'string');
+  assert.deepEqual([...new Set(refused)], ['ECONNREFUSED']);
+  assert.equal(sender.stats().txErrors, refused.length);
+  assert.equal(sender.stats().txDatagrams, 3500 - refused.length);
+  for (const one of stuck.slice(1)) await one[Symbol.asyncDispose]();
+  sender.close();
+  await waitFor(() => readdirSync('/proc/self/fd').length <= before, 'the descriptors are closed again');
+});
+
+test('100 000 datagrams through a slow reader: none is lost, all are in order', async () => {
+  await using sockets = new LocalSockets();
+  const receiver = sockets.bound('a', { ringBytes: 256 * 1024 });
+  let next = 0;
+  let pauses = 0;
+  receiver.on('message', (data) => {
+    assert.equal(data.toString(), String(next++));
+    if (next % 5000 !== 0) return;
+    pauses++;
+    const cell = new Int32Array(new SharedArrayBuffer(4));
+    Atomics.wait(cell, 0, 0, 20); // so that ring and queue fill
+  });
+  const sender = sockets.make({ thread: 'dedicated' });
+  const all = numbers(0, 100_000);
+  let at = 0;
+  let waits = 0;
+  while (at < all.length) {
+    at += sender.sendMany(all.slice(at, at + 2000), sockets.path('a'));
+    if (at < all.length) {
+      waits++;
+      await new Promise((resolve) => {
+        sender.once('drain', resolve);
+        setImmediate(resolve);
+      });
+    }
+  }
+  await waitFor(() => next === all.length, () => `${next} have come`);
+  assert.ok(pauses === 20 && waits > 0);
+  assert.equal(sender.stats().txDropped, 0);
+  assert.equal(receiver.stats().rxDatagrams, 100_000);
+});
+
+test('close drops what waits, and counts it', async () => {
+  await using sockets = new LocalSockets();
+  await using slow = await reader(sockets, 'slow');
+  const sender = sockets.make();
+  const results: (string | undefined)[] = [];
+  for (let n = 0; n < 1000; n++) {
+    sender.send('x', sockets.path('slow'), (error) => results.push((error as NodeJS.ErrnoException | null)?.code));
+  }
+  await waitFor(() => sender.getSendQueueCount() > 0);
+  const waiting = sender.getSendQueueCount();
+  sender.close();
+  await once(sender, 'close');
+  await waitFor(() => results.length === 1000);
+  assert.equal(results.filter((code) => code === 'ECANCELED').length, waiting);
+  assert.equal(sender.stats().txDropped, waiting);
+  assert.ok(slow.process.exitCode === null);
+});
