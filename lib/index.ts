@@ -86,8 +86,8 @@ export type {
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
 const dgram: {
-  /** {@link createSocket} */
-  createSocket: typeof createSocket;
+  /** {@link createSocket}, typed as node:dgram's: programs replace it by a function that makes UDP sockets. */
+  createSocket: typeof sockets.createSocket;
   /** {@link Socket} */
   Socket: typeof sockets.Socket;
   /** {@link createServer} */

@@ -1,13 +1,15 @@
 // Makes two trees of lib/, from scratch, so that no file of a removed module stays behind: build-lib/, module by module, for
-// tests of what is no entry; and of that dist/, a file for each entry and one for what they share, with source maps, types, and
-// what the monitor's page consists of.
+// tests of what is no entry; and of that dist/, a file for each entry and one for what they share, with source maps, their types,
+// and what the monitor's page consists of.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { rolldown } from 'rolldown';
+import { rollup } from 'rollup';
+import { dts } from 'rollup-plugin-dts';
 
 const root = dirname(import.meta.dirname);
-const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { dependencies, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** Of one process: they share their modules, and so threads, sockets and what was captured of the runtime. What a module finds by
  * `import.meta`, its bundle has to find as well: so it stands as deep in dist/ as the module in lib/. */
@@ -40,13 +42,62 @@ const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
   env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
 });
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-cpSync(join(root, 'build-lib'), join(root, 'dist'), { recursive: true, filter: (path) => !/\.js(\.map)?$/.test(path) });
 await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
 for (const place of FALLBACK_PLACES) await bundle({ index: FALLBACK }, [], { dir: dirname(place), format: 'cjs' });
 for (const place of LANGUAGE_PLACES) await bundle({ index: LANGUAGE }, [], { dir: dirname(place), format: 'cjs' });
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
+await bundleTypes();
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
+
+/** What users' compilers read: of each entry what it exports, and what that is made of. */
+async function bundleTypes() {
+  const names = Object.values(exports).flatMap(({ types }) =>
+    types ? [types.slice('./dist/'.length, -'.d.ts'.length)] : [],
+  );
+  const types = await rollup({
+    input: Object.fromEntries(names.map((name) => [name, join(root, 'build-lib', `${name}.d.ts`)])),
+    external: [/^node:/],
+    plugins: [
+      dts(),
+      { name: 'ksocket', renderChunk: (code, { facadeModuleId }) => withTypesAsTypes(code, facadeModuleId) },
+    ],
+    onwarn: ({ message }) => {
+      // Of what has no name of its own in an entry: nobody has to name it.
+      if (!message.includes('private shared type exports')) throw new Error(message);
+    },
+  });
+  await types.write({
+    dir: join(root, 'dist'),
+    entryFileNames: '[name].d.ts',
+    chunkFileNames: 'shared/types.d.ts',
+  });
+  await types.close();
+}
+
+/** What the entry exports as a type is one, though it is a class. */
+function withTypesAsTypes(code, entry) {
+  if (entry === null) return code;
+  const lists = [...readFileSync(entry, 'utf8').matchAll(/^export (type )?\{([^}]*)\}/gm)];
+  const types = lists.flatMap(([, all, names]) =>
+    namesIn(names).flatMap((name) => (all ? name : (/^type (.*)/.exec(name)?.[1] ?? []))),
+  );
+  const isType = (name) => types.includes(name);
+  return code.replace(/^export \{([^}]*)\};$/m, (_, names) => {
+    const all = namesIn(names);
+    return [
+      `export { ${all.filter((name) => !isType(name)).join(', ')} };`,
+      `export type { ${all.filter(isType).join(', ')} };`,
+    ].join('\n');
+  });
+}
+
+function namesIn(list) {
+  return list
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+}
 
 async function bundle(input, groups, { dir = 'dist', format = 'esm' } = {}) {
   const bundle = await rolldown({

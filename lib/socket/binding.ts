@@ -76,12 +76,22 @@ export function bindFd(core: SocketCore, fd: number, exclusive: boolean): void {
 
 /** Takes a bound descriptor. 'listening' comes before this returns. */
 export function adopt(core: SocketCore, fd: number, copy: boolean): void {
-  const refused = take(core, fd, copy, (errno) => errors.errnoException(errno, 'open'));
-  if (refused !== undefined) {
-    core.bindState = 'unbound';
-    throw refused;
-  }
+  const refused = takeNow(core, fd, copy);
+  if (refused !== undefined) throw refused;
   end(core, listen(core, '', 0, true));
+}
+
+/** The same without the events. */
+export function adoptQuietly(core: SocketCore, fd: number): Error | undefined {
+  const failure = takeNow(core, fd, false) ?? listen(core, '', 0, true);
+  if (failure !== undefined) core.bindState = 'unbound';
+  return failure;
+}
+
+function takeNow(core: SocketCore, fd: number, copy: boolean): Error | undefined {
+  const refused = take(core, fd, copy, (errno) => errors.errnoException(errno, 'open'));
+  if (refused !== undefined) core.bindState = 'unbound';
+  return refused;
 }
 
 /** Runs the action now, or `later` behind 'listening', binding the socket to any port if nobody has. When that bind

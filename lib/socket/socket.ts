@@ -46,8 +46,6 @@ const kCore = Symbol('ksocket');
 export interface Socket extends EventEmitter<SocketEvents> {
   /** The protocol that the socket was made for. */
   readonly type: SocketType;
-  /** @internal */
-  readonly [kCore]: SocketCore;
 
   /**
    * bind(2). Without a port the kernel picks a free one; without an address it is every address of the machine.
@@ -258,7 +256,12 @@ export interface SocketConstructor {
   prototype: Socket;
 }
 
-const stateProperty: PropertyDescriptor & ThisType<Socket> = {
+/** As the methods see it: what is behind it is nobody else's. */
+interface OwnSocket extends Socket {
+  readonly [kCore]: SocketCore;
+}
+
+const stateProperty: PropertyDescriptor & ThisType<OwnSocket> = {
   configurable: true,
   get() {
     return this[kCore].state;
@@ -268,7 +271,7 @@ const stateProperty: PropertyDescriptor & ThisType<Socket> = {
 const socketChannel = channel('udp.socket');
 
 /** The class of what {@link createSocket} makes. Programs may inherit from it. */
-export const Socket = function Socket(this: Socket, type: SocketType | SocketOptions, listener?: MessageListener) {
+export const Socket = function Socket(this: OwnSocket, type: SocketType | SocketOptions, listener?: MessageListener) {
   (EventEmitter as unknown as () => void).call(this);
   const options = checkSocketOptions(type);
   (this as { type: SocketType }).type = options.family.type;
@@ -283,7 +286,7 @@ export const Socket = function Socket(this: Socket, type: SocketType | SocketOpt
 Object.setPrototypeOf(Socket.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Socket, EventEmitter);
 
-const methods: Omit<Socket, keyof EventEmitter | 'type' | typeof kCore> & ThisType<Socket> = {
+const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> = {
   bind(port?: unknown, address?: unknown) {
     const core = this[kCore];
     core.checkRunning();
@@ -507,7 +510,7 @@ Object.assign(Socket.prototype, methods);
 Object.defineProperties(Socket.prototype, deprecatedProperties());
 // As EventEmitter's: 'newListener' would be a listener that programs see.
 for (const name of ['on', 'addListener', 'prependListener'] as const) {
-  const value = function (this: Socket, event: string | symbol, listener: (...args: unknown[]) => void): Socket {
+  const value = function (this: OwnSocket, event: string | symbol, listener: (...args: unknown[]) => void): OwnSocket {
     EventEmitter.prototype[name].call(this, event, listener);
     if (event === 'batch') this[kCore].answerAsAsked();
     return this;
@@ -552,7 +555,7 @@ function onceListening(socket: Socket, callback: () => void): void {
 }
 
 function membership(
-  socket: Socket,
+  socket: OwnSocket,
   syscall: string,
   join: boolean,
   group: string,
@@ -564,7 +567,7 @@ function membership(
 }
 
 function sourceMembership(
-  socket: Socket,
+  socket: OwnSocket,
   syscall: string,
   join: boolean,
   source: string,

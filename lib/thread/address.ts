@@ -51,7 +51,8 @@ export function parseLiteral(family: Family, text: string): ParsedAddress | null
       cache.clear();
       if (!family.isIp) {
         binding.forgetPaths();
-        result = binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
+        result =
+          binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
       }
     }
     cache.set(text, result);

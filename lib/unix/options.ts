@@ -13,6 +13,7 @@ import type { UnixBindOptions, UnixSocketOptions } from './types.js';
 /** sizeof sun_path, less the zero at its end. */
 const PATH_BYTES_MAX = 107;
 const MODE_MAX = 0o777;
+const FD_MAX = 0x7fffffff;
 
 const known: readonly (keyof UnixSocketOptions)[] = [
   'type',
@@ -82,12 +83,20 @@ export function pathError(errno: number, syscall: string, path: string): Error {
   return Object.assign(error, { address: path });
 }
 
+/** A path and what is to become of its file, or a descriptor. */
+export type CheckedBind = { path: string; mode: number; replaceStale: boolean; keep: boolean } | { fd: number };
+
 /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
-export function checkBind(where: unknown): Required<UnixBindOptions> {
+export function checkBind(where: unknown): CheckedBind {
   if (typeof where === 'string') return { path: checkPath(where, 'path'), mode: -1, replaceStale: false, keep: false };
   validateObject(where, 'options');
-  refuseUnknown(where, 'options', ['path', 'mode', 'replaceStale', 'keep']);
-  const { path, mode, replaceStale = false, keep = false } = where as Partial<UnixBindOptions>;
+  const { path, fd, mode, replaceStale = false, keep = false } = where as UnixBindOptions;
+  if (fd !== undefined) {
+    refuseUnknown(where, 'options', ['fd']);
+    validateInteger(fd, 'options.fd', 0, FD_MAX);
+    return { fd };
+  }
+  refuseUnknown(where, 'options', ['path', 'fd', 'mode', 'replaceStale', 'keep']);
   if (mode !== undefined) validateInteger(mode, 'options.mode', 0, MODE_MAX);
   validateBoolean(replaceStale, 'options.replaceStale');
   validateBoolean(keep, 'options.keep');

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import * as errors from '../base/errors.js';
 import type { Payload, SendCallback } from '../base/payload.js';
 import { netIsDenied, nextTick } from '../base/runtime.js';
-import { listen } from '../socket/binding.js';
+import { adoptQuietly, listen } from '../socket/binding.js';
 import * as connecting from '../socket/connecting.js';
 import { SocketCore } from '../socket/core.js';
 import * as kernel from '../socket/kernel-options.js';
@@ -76,7 +76,13 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
     const core = this.#core;
     core.checkRunning();
     if (this.#isNamed) throw errors.alreadyBound();
-    const { path, ...options } = checkBind(where);
+    const checked = checkBind(where);
+    if ('fd' in checked) {
+      const failure = adoptQuietly(core, checked.fd);
+      this.#isNamed = failure === undefined;
+      return failure;
+    }
+    const { path, ...options } = checked;
     if (netIsDenied()) return errors.accessDenied('bind', path);
     const errno = errnoOfPath(path) || core.open() || core.running().changing().bindPath(core.id, path, options);
     if (errno !== 0) {

@@ -71,7 +71,10 @@ export interface UnixSocketOptions extends Pick<SocketOptions, Shared> {
 /** What `bind()` takes in place of a path. */
 export interface UnixBindOptions {
   /** Where: see {@link UnixAddress}. */
-  path: string;
+  path?: string;
+  /** A descriptor of a local datagram socket to use instead, which somebody else has bound; it is closed with the socket, its file
+   * stays. */
+  fd?: number;
   /** The permissions of the file, chmod(2), from the first moment on. By default 0o777, less the process's umask. Who may write may
    * send. */
   mode?: number;

@@ -61,7 +61,7 @@ Napi::Value IoThreadObject::connect(const Napi::CallbackInfo& info) {
 
 // disconnect(id)
 Napi::Value IoThreadObject::disconnect(const Napi::CallbackInfo& info) {
-  return endpoint_or_ebadf(info, [](Endpoint& endpoint) { return disconnect_socket(endpoint.fd.get()); });
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) { return thread_->disconnect(endpoint); });
 }
 
 // unwatch(id): receives no more

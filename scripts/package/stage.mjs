@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { decode, encode } from '@jridgewell/sourcemap-codec';
 import { ARCHIVE, headers } from '../../native/compile.mjs';
@@ -31,10 +31,9 @@ const BROTLI = { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_MOD
 export function stage(root, directory, { binaries, repository }) {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  for (const name of ['LICENSE', 'CHANGELOG.md']) copyFileSync(join(root, name), join(directory, name));
+  copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
   cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true });
   withoutSources(join(directory, 'dist'));
-  withoutPrivateTypes(join(directory, 'dist'), ['index.d.ts', 'register.d.ts', 'monitor/index.d.ts']);
   packSources(root, directory);
   for (const [target, file] of Object.entries(binaries)) {
     mkdirSync(join(directory, 'prebuilds', target), { recursive: true });
@@ -113,21 +112,6 @@ export function withoutComments(source) {
     .replaceAll(parts, (part) => (part.startsWith('/') ? ' ' : part))
     .replaceAll(/^[ \t]+|[ \t]+$/gm, '')
     .replaceAll(/(?<!\\)\n{2,}/g, '\n');
-}
-
-/** Types that no entry leads to are nobody's business. */
-function withoutPrivateTypes(dist, entries) {
-  const reached = new Set();
-  const follow = (name) => {
-    if (reached.has(name)) return;
-    reached.add(name);
-    const text = readFileSync(join(dist, name), 'utf8');
-    for (const [, from] of text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)\.js'/g))
-      follow(normalize(join(dirname(name), `${from}.d.ts`)));
-  };
-  for (const entry of entries) follow(entry);
-  const all = readdirSync(dist, { recursive: true }).filter((name) => name.endsWith('.d.ts'));
-  for (const name of all) if (!reached.has(name)) rmSync(join(dist, name));
 }
 
 function vendor(directory) {

@@ -69,7 +69,7 @@ test('require() loads it as well', async () => {
 });
 
 /** What it offers beside types. */
-const names = ['Server', 'Socket', 'compileFilter', 'createServer', 'createSocket', 'features', 'slot'];
+const names = ['Server', 'Socket', 'UnixSocket', 'compileFilter', 'createServer', 'createSocket', 'features', 'slot'];
 
 test('the default export is an object with everything, to be used like node:dgram’s', async () => {
   for (const major of [20, 22, 24, 26]) {

@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSocket, type UnixBindOptions, type UnixRemoteInfo, type UnixSocket, type UnixSocketOptions } from 'ksocket';
+import {
+  createSocket,
+  type UnixBindOptions,
+  type UnixRemoteInfo,
+  type UnixSocket,
+  type UnixSocketOptions,
+} from 'ksocket';
 import { waitFor } from './wait.js';
 
 export class LocalSockets {

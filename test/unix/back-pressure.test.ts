@@ -33,7 +33,7 @@ for line in sys.stdin:
   }
 
   async line(): Promise<string> {
-    return (await this.#lines.next()).value;
+    return (await this.#lines.next()).value ?? 'the reader has ended';
   }
 
   async read(count: number): Promise<string[]> {
@@ -86,7 +86,8 @@ for (const connected of [false, true]) {
     const got: string[] = [];
     while (got.length < rest.length) {
       got.push(...(await slow.read(Math.min(more, rest.length) - got.length)));
-      if (more < rest.length) more += path === undefined ? sender.sendMany(rest.slice(more)) : sender.sendMany(rest.slice(more), path);
+      if (more < rest.length)
+        more += path === undefined ? sender.sendMany(rest.slice(more)) : sender.sendMany(rest.slice(more), path);
     }
     assert.deepEqual(got, rest);
     assert.equal(sender.getSendQueueCount(), 0);
@@ -147,7 +148,10 @@ test('many that do not read: each has its queue, and what waits for one that end
   await waitFor(() => sender.getSendQueueCount() > 0);
   await stuck[0][Symbol.asyncDispose]();
   for (const one of stuck.slice(1)) assert.equal((await one.read(700)).filter((text) => text !== '').length, 700);
-  await waitFor(() => results.length === 3500, () => `${results.length} results`);
+  await waitFor(
+    () => results.length === 3500,
+    () => `${results.length} results`,
+  );
   const refused = results.filter((result) => typeof result === 'string');
   assert.deepEqual([...new Set(refused)], ['ECONNREFUSED']);
   assert.equal(sender.stats().txErrors, refused.length);
@@ -177,13 +181,16 @@ test('100 000 datagrams through a slow reader: none is lost, all are in order', 
     at += sender.sendMany(all.slice(at, at + 2000), sockets.path('a'));
     if (at < all.length) {
       waits++;
-      await new Promise((resolve) => {
+      await new Promise<void>((resolve) => {
         sender.once('drain', resolve);
         setImmediate(resolve);
       });
     }
   }
-  await waitFor(() => next === all.length, () => `${next} have come`);
+  await waitFor(
+    () => next === all.length,
+    () => `${next} have come`,
+  );
   assert.ok(pauses === 20 && waits > 0);
   assert.equal(sender.stats().txDropped, 0);
   assert.equal(receiver.stats().rxDatagrams, 100_000);

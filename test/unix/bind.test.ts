@@ -126,7 +126,11 @@ test('a path that is too long is said to be', async () => {
   const path = `${longest}y`;
   const text = `ENAMETOOLONG ${path}: a socket's path has at most 107 bytes`;
   assert.throws(() => socket.bindSync(path), { code: 'ENAMETOOLONG', syscall: 'bind', message: `bind ${text}` });
-  assert.throws(() => socket.connectSync(path), { code: 'ENAMETOOLONG', syscall: 'connect', message: `connect ${text}` });
+  assert.throws(() => socket.connectSync(path), {
+    code: 'ENAMETOOLONG',
+    syscall: 'connect',
+    message: `connect ${text}`,
+  });
   await assert.rejects(sentTo(socket, 'x', path), { code: 'ENAMETOOLONG', syscall: 'send', address: path });
   const umlauts = `/tmp/${'ü'.repeat(52)}`;
   assert.throws(() => socket.bindSync(umlauts), { code: 'ENAMETOOLONG' });
@@ -148,7 +152,9 @@ test('what can be no path, and no option, is refused before anything is open', a
   assert.throws(() => socket.bind({ path: '/x', mode: 0o1000 }), { code: 'ERR_OUT_OF_RANGE' });
   assert.throws(() => socket.bind({ path: '\0x', mode: 0o600 }), { code: 'ERR_INVALID_ARG_VALUE' });
   assert.throws(() => socket.bind({ path: '/x', replace: true } as never), { message: /did you mean 'replaceStale'/ });
-  assert.throws(() => createSocket({ type: 'unix_dgram', reuseAddr: true } as never), { code: 'ERR_INVALID_ARG_VALUE' });
+  assert.throws(() => createSocket({ type: 'unix_dgram', reuseAddr: true } as never), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  });
   assert.throws(() => socket.address(), { code: 'EBADF' });
   const bound = sockets.bound('a');
   assert.throws(() => bound.bind(sockets.path('b')), { code: 'ERR_SOCKET_ALREADY_BOUND' });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { root } from '../support/child.js';
 import { LocalInbox, LocalSockets, sentTo } from '../support/local.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -22,10 +23,7 @@ test('texts, bytes, parts, lists of parts, empty and large datagrams come as the
   sender.send('0123456789', 2, 3, path);
   assert.equal(await sentTo(sender, large, path), 60_000);
   await waitFor(() => got.length === 6);
-  assert.deepEqual(
-    got.slice(0, 5).map(String),
-    ['text', '\x01\x02\x03', '', 'abc', '234'],
-  );
+  assert.deepEqual(got.slice(0, 5).map(String), ['text', '\x01\x02\x03', '', 'abc', '234']);
   assert.ok(got[5].equals(large));
 });
 
@@ -182,7 +180,9 @@ test('times and lengths, where they are asked for', async () => {
   await sentTo(sockets.make(), 'longer', sockets.path('a'));
   const [{ text, rinfo }] = await inbox.take(1);
   assert.deepEqual([text, rinfo.size, rinfo.truncated], ['lon', 6, true]);
-  assert.ok((rinfo.receivedUs as number) >= before - 1000 && (rinfo.receivedUs as number) <= (Date.now() + 1000) * 1000);
+  assert.ok(
+    (rinfo.receivedUs as number) >= before - 1000 && (rinfo.receivedUs as number) <= (Date.now() + 1000) * 1000,
+  );
 });
 
 test('descriptors that somebody sends along are closed', async () => {
@@ -220,4 +220,60 @@ test('logger(1), systemd-notify’s protocol and Python are heard', async () => 
   const env = { ...process.env, NOTIFY_SOCKET: sockets.path('notify') };
   execFileSync('python3', ['-c', program], { env, timeout: 30_000 });
   assert.equal((await states.take(1))[0].text, 'READY=1\nSTATUS=up');
+});
+
+test('what waits in the kernel when a socket closes is counted', async () => {
+  await using sockets = new LocalSockets();
+  const receiver = sockets.bound('a');
+  const sender = sockets.make();
+  receiver.on('message', () => {});
+  for (let n = 0; n < 5; n++) await sentTo(sender, 'x', sockets.path('a'));
+  sender.sendMany(['1', '2', '3'], sockets.path('a'));
+  receiver.close(); // in the same turn: at most the thread has seen them
+  const { rxDatagrams, rxCloseDrops } = receiver.stats();
+  assert.equal(rxDatagrams, 8);
+  assert.ok(rxCloseDrops >= 3, `${rxCloseDrops} of 3`);
+});
+
+test('disconnect keeps what has arrived', async () => {
+  await using sockets = new LocalSockets();
+  const server = sockets.bound('server');
+  const client = sockets.bound('client');
+  client.connectSync(sockets.path('server'));
+  const inbox = new LocalInbox(client);
+  assert.equal(server.sendMany(['1', '2', '3'], sockets.path('client')), 3);
+  client.disconnect();
+  await inbox.take(3);
+  assert.deepEqual(inbox.texts, ['1', '2', '3']);
+});
+
+test('a descriptor that somebody else has bound', async () => {
+  await using sockets = new LocalSockets();
+  const program = [
+    "import { createSocket } from 'ksocket';",
+    "const socket = createSocket('unix_dgram', (msg, { path }) => socket.send(`${msg} back`, path, () => socket.close()));",
+    'socket.bind({ fd: 3 });',
+    "socket.on('listening', () => console.log(socket.address().path));",
+  ].join('\n');
+  const starter = [
+    'import os, socket, subprocess, sys',
+    's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); os.dup2(s.fileno(), 3)',
+    'sys.exit(subprocess.call(sys.argv[2:], close_fds=False))',
+  ].join('\n');
+  const path = sockets.path('inherited');
+  const args = ['-c', starter, path, process.execPath, '--input-type=module', '-e', program];
+  const child = spawn('python3', args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root });
+  const [said] = await once(child.stdout, 'data');
+  assert.equal(String(said).trim(), path);
+  const client = sockets.bound('client');
+  const inbox = new LocalInbox(client);
+  await sentTo(client, 'there and', path);
+  assert.equal((await inbox.take(1))[0].text, 'there and back');
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 0);
+  const other = sockets.make();
+  assert.throws(() => other.bindSync({ fd: 0 }), { code: 'EINVAL', syscall: 'open' });
+  assert.throws(() => other.bindSync({ fd: 1_000_000 }), { code: 'EINVAL' });
+  assert.throws(() => other.bindSync({ fd: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+  other.bindSync(sockets.path('other')); // nothing is left half-open
 });

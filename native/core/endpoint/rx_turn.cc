@@ -99,7 +99,8 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
 
 void RxTurn::discard(Endpoint& endpoint) {
   int fd = endpoint.fd.get();
-  bool waits = endpoint.kernel_drops.refresh(fd, endpoint.counters);
+  // What waits in a local socket is charged to who has sent it (unix_dgram_sendmsg).
+  bool waits = endpoint.kernel_drops.refresh(fd, endpoint.counters) || endpoint.family == kLocal;
   if (!waits || endpoint.held_elsewhere.load()) return;  // where others have the socket too, it is theirs
   if (discard_batch(endpoint) == 0) return;
   // Or a flood would not end; from here on the kernel counts it. Where the filter is locked, the buffer takes

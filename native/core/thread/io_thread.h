@@ -86,6 +86,8 @@ class IoThread {
   }
   // What arrives from now on passes this filter. 0 or -errno; then everything is as before.
   int set_filter(Endpoint& endpoint, EndpointFilter::Wanted wanted);
+  // Takes connect_socket() back. 0 or -errno.
+  int disconnect(Endpoint& endpoint);
   // Ends receiving; what was received is published when this returns.
   void unwatch(Endpoint& endpoint);
   // Forgets the endpoint and closes its descriptor before it returns.

@@ -1,4 +1,4 @@
-// IoThread: a socket's filter, which is set on the JavaScript thread.
+// IoThread: what is done to a socket, on the JavaScript thread, once what has arrived so far is read.
 #include <cerrno>
 #include <utility>
 
@@ -19,6 +19,17 @@ int IoThread::set_filter(Endpoint& endpoint, EndpointFilter::Wanted wanted) {
   }
   publish();
   return error;
+}
+
+int IoThread::disconnect(Endpoint& endpoint) {
+  if (endpoint.family != kLocal) return disconnect_socket(endpoint.fd.get());
+  LoopSharing::LoopLock sharing_lock(sharing_);
+  std::lock_guard lock(endpoint.rx_mutex);
+  // The kernel throws away what waits in it (unix_dgram_disconnected).
+  while (turn_.receive(endpoint, false) == RxTurn::Outcome::more) {
+  }
+  publish();
+  return disconnect_socket(endpoint.fd.get());
 }
 
 }  // namespace ksocket
