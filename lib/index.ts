@@ -80,6 +80,7 @@ export type {
   UnixDatagram,
   UnixMessageListener,
   UnixRemoteInfo,
+  UnixSendOptions,
   UnixSocketEvents,
   UnixSocketOptions,
 } from './unix/types.js';

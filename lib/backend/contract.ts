@@ -87,6 +87,8 @@ export interface NativeIoThread {
   /** Only where descriptors cannot be copied: binds to what a cluster's workers share, and calls `done` with 0 or -errno;
    * `askedBack` when the worker disconnects. */
   bindShared?(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void;
+  /** The descriptors that came with a datagram, which are the caller's now; none a second time. */
+  takeRights(id: number, number: number): number[];
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
   /** After bind(), before it is set who answers: native/core/answer/protection/loop_guard.h. */
@@ -166,6 +168,7 @@ export type SteadyCall =
   | 'addCounters'
   | 'lendPacketInfos'
   | 'receiveLocal'
+  | 'takeRights'
   | 'getFd'
   | 'getName'
   | 'getOption'
@@ -218,6 +221,10 @@ export interface Binding {
   IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
   parseAddress(family: number, text: string, out: Uint8Array): number;
   formatAddress(family: number, bytes: Uint8Array): string;
+  /** Copies of descriptors, to be sent: their number, or -errno. */
+  copyRights(fds: readonly number[]): number;
+  /** Closes the copies. */
+  releaseRights(number: number): void;
   /** The numbers that parseAddress() has given for paths may stand for others. */
   forgetPaths(): void;
   /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */

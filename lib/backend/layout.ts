@@ -63,7 +63,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 652171547;
+export const LAYOUT_HASH = 2707124974;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -84,6 +84,7 @@ export const OPEN_RECEIVE_ORIGINAL = 512;
 export const OPEN_RECEIVE_TIMES = 1024;
 export const OPEN_RECEIVE_ERRORS = 2048;
 export const OPEN_RECEIVE_CREDENTIALS = 4096;
+export const OPEN_RECEIVE_RIGHTS = 8192;
 export const OPEN_OPTIONAL_SHIFT = 16;
 
 // Rows of the native table of socket options.

@@ -88,6 +88,10 @@ export class SocketCore
     this.thread?.sender.passEvent();
   }
 
+  takeDescriptors(bundle: number): number[] {
+    return this.thread?.native.takeRights(this.id, bundle) ?? [];
+  }
+
   // Where little comes, runInAsyncScope and what it calls, which is not compiled then, would cost as much as all else here:
   // from the second one on native code enters the context. (A socket for a single query gets one answer.)
   onLone(data: Buffer<ArrayBuffer>, rinfo: RemoteInfo, entered: boolean): void {
@@ -168,7 +172,8 @@ export class SocketCore
     const connected = this.connectState === 'connected';
     const listener = callback && sentListener(this, callback, true, undefined, undefined);
     const { sender } = this.running();
-    const errno = sender.reply(this.id, connected, question, payload, listener, this.sendDefaults);
+    const asked = this.family.isIp ? question : { ...question, info: undefined };
+    const errno = sender.reply(this.id, connected, asked, payload, listener, this.sendDefaults);
     if (errno !== 0) listener?.(errno);
   }
 

@@ -41,6 +41,8 @@ export interface BatchDatagram extends Metadata {
 
 /** Who answers for a batch: its socket. */
 export interface Replier {
+  /** Of a local socket that takes them: the descriptors of this bundle. */
+  takeDescriptors?(bundle: number): number[];
   /** What iteration says of each datagram besides. */
   readonly metadata?: readonly MetadataKind[] | undefined;
   reply(question: Question, payload: Payload, callback: SendCallback | undefined): void;
@@ -115,6 +117,14 @@ export class Batch implements Iterable<BatchDatagram> {
   /** Of a local socket: who has sent it; undefined without the option `receiveCredentials`. */
   credentials(i: number): Credentials | undefined {
     return credentialsOf(this.#records, this.#at(i));
+  }
+
+  /** Of a local socket with the option `receiveDescriptors`: those that came with it, which are the program's to close. Once: a second
+   * call gets none. Those that nobody takes are closed with the socket. */
+  descriptors(i: number): number[] {
+    const at = this.#at(i);
+    const bundle = ifindexOf(this.#records, at);
+    return (bundle && this.#replier?.takeDescriptors?.(bundle)) || [];
   }
 
   /** Its sender's port. */

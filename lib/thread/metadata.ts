@@ -8,6 +8,7 @@ import {
   DATAGRAM_BYTES_MAX,
   OPEN_OPTIONAL_SHIFT,
   OPEN_RECEIVE_CREDENTIALS,
+  OPEN_RECEIVE_RIGHTS,
   P_IFINDEX,
   P_LOCAL,
   P_LOCAL_FAMILY,
@@ -95,7 +96,8 @@ export const NEED_PACKET_INFO =
   metadataOptions.receiveLocal.flag |
   metadataOptions.receiveOriginalDst.flag |
   metadataOptions.receiveErrors.flag |
-  OPEN_RECEIVE_CREDENTIALS;
+  OPEN_RECEIVE_CREDENTIALS |
+  OPEN_RECEIVE_RIGHTS;
 
 /** @internal */
 export interface MetadataKind {

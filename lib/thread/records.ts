@@ -227,6 +227,12 @@ export class StagedRecords {
     this.#bytes[n * DESCRIPTOR_BYTES + D_TTL] = ttl;
   }
 
+  /** Behind `write`, of a local socket: descriptors that go with it, a bundle of native/core/socket/rights.h. */
+  rights(n: number, bundle: number): void {
+    this.say(n, 0, 0, 0);
+    this.#words[n * RECORD_WORDS + (D_SEND_ID >> 2)] = bundle;
+  }
+
   /** Behind `say`: somebody asks when it is sent. */
   time(n: number, id: number): void {
     this.#halves[((n * DESCRIPTOR_BYTES) >> 1) + (D_FLAGS >> 1)] |= FLAG_TIMED;

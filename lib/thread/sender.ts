@@ -51,7 +51,7 @@ export class Sender {
   }
 
   /** Stages one datagram; 0, or -errno when it could not be. `to` is null on a connected socket. The payload is copied
-   * before this returns. `revocable`: `revoke` may take it back. */
+   * before this returns. `revocable`: `revoke` may take it back. `more`: what is said of it, or, of a local socket, a bundle of descriptors. */
   send(
     id: number,
     to: ParsedAddress | null,
@@ -59,13 +59,14 @@ export class Sender {
     payload: Uint8Array | Uint8Array[],
     revocable: boolean,
     listener?: SentListener,
-    more?: SendMore,
+    more?: SendMore | number,
   ): number {
     const n = this.#stage(id, payload, listener);
     if (n < 0) return EMSGSIZE; // as the kernel would say
     if (revocable) this.#staging.revocable[n] = 1;
     this.#staging.records.address(n, to, to === null ? 0 : wordOfPort(port, to.family));
-    if (more !== undefined) this.#staging.say(n, more);
+    if (typeof more === 'number') this.#staging.records.rights(n, more);
+    else if (more !== undefined) this.#staging.say(n, more);
     this.#schedule();
     return 0;
   }

@@ -1,5 +1,5 @@
 // The options of a local socket, and of its bind(), checked.
-import { OPEN_RECEIVE_CREDENTIALS } from '../backend/layout.js';
+import { OPEN_RECEIVE_CREDENTIALS, OPEN_RECEIVE_RIGHTS } from '../backend/layout.js';
 import { backend } from '../backend/load.js';
 import { EINVAL, ENAMETOOLONG } from '../base/errno.js';
 import * as errors from '../base/errors.js';
@@ -7,7 +7,7 @@ import { unixDgram } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { validateBoolean, validateInteger, validateObject, validateString } from '../base/validate.js';
 import { type CheckedSocketOptions, checkSocketOptions } from '../socket/options.js';
-import { type Credentials, credentialsOf, type MetadataKind, wishFlags } from '../thread/metadata.js';
+import { type Credentials, credentialsOf, ifindexOf, type MetadataKind, wishFlags } from '../thread/metadata.js';
 import type { UnixBindOptions, UnixSocketOptions } from './types.js';
 
 /** sizeof sun_path, less the zero at its end. */
@@ -32,6 +32,7 @@ const known: readonly (keyof UnixSocketOptions)[] = [
   'maxBytes',
   'receiveTimes',
   'receiveCredentials',
+  'receiveDescriptors',
 ];
 
 const pathKind: MetadataKind = {
@@ -46,16 +47,29 @@ const credentialsKind: MetadataKind = {
   },
 };
 
-/** @throws ERR_INVALID_ARG_VALUE for an option that local sockets do not have, and as those of UDP */
-export function checkUnixOptions(given: UnixSocketOptions): CheckedSocketOptions {
+function descriptorsKind(take: (bundle: number) => number[]): MetadataKind {
+  return {
+    read(records, at, out) {
+      const bundle = ifindexOf(records, at);
+      (out as { descriptors?: number[] }).descriptors = bundle === undefined ? [] : take(bundle);
+    },
+  };
+}
+
+/** `take`: the descriptors of a bundle.
+ * @throws ERR_INVALID_ARG_VALUE for an option that local sockets do not have, and as those of UDP */
+export function checkUnixOptions(given: UnixSocketOptions, take: (bundle: number) => number[]): CheckedSocketOptions {
   refuseUnknown(given, 'options', known);
   if (backend === 'dgram') throw errors.needsAddon("the type 'unix_dgram'");
-  const { receiveCredentials, type: _type, ...others } = given;
+  const { receiveCredentials, receiveDescriptors = false, type: _type, ...others } = given;
+  validateBoolean(receiveDescriptors, 'options.receiveDescriptors');
   const checked = checkSocketOptions({ ...others, type: 'udp4', gro: false, gso: false });
   const asked = wishFlags(receiveCredentials, 'receiveCredentials', OPEN_RECEIVE_CREDENTIALS);
   const metadata = [pathKind, ...(checked.metadata ?? [])];
   if (asked !== 0) metadata.push(credentialsKind);
-  return { ...checked, family: unixDgram, flags: checked.flags | asked, metadata };
+  if (receiveDescriptors) metadata.push(descriptorsKind(take));
+  const flags = checked.flags | asked | (receiveDescriptors ? OPEN_RECEIVE_RIGHTS : 0);
+  return { ...checked, family: unixDgram, flags, metadata };
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what can be no path */

@@ -1,7 +1,10 @@
 // From a local socket's send() to the thread's staging memory: as lib/socket/sending.ts, of paths.
+import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import { unixDgram } from '../base/family.js';
+import { refuseUnknown } from '../base/known-keys.js';
 import type { SendCallback } from '../base/payload.js';
+import { isRecord, validateInteger } from '../base/validate.js';
 import type { SocketCore } from '../socket/core.js';
 import { slice, toPayload } from '../socket/send-arguments.js';
 import { sendList, sendRun } from '../socket/sending.js';
@@ -9,37 +12,73 @@ import { sentListener } from '../socket/sent-listener.js';
 import { parseLiteral } from '../thread/address.js';
 import { CONNECTED, type Destination } from '../thread/destination.js';
 import { wordOfPort } from '../thread/records.js';
+import type { SentListener } from '../thread/sender.js';
 import { checkPath, errnoOfPath } from './options.js';
+import type { UnixSendOptions } from './types.js';
 
 export interface UnixSendArguments {
   payload: Uint8Array | Uint8Array[];
   /** Undefined on a connected socket. */
   path: string | undefined;
   callback: SendCallback | undefined;
+  descriptors: readonly number[] | undefined;
 }
 
-/** (msg, path[, callback]) or (msg, offset, length, path[, callback]), on a connected socket without the path. */
+/** SCM_MAX_FD of the kernel. */
+const DESCRIPTORS_MAX = 253;
+
+/** (msg, path[, callback]), (msg, options[, callback]) or (msg, offset, length, path[, callback]), on a connected socket without the
+ * path. */
 export function parseUnixSend(connected: boolean, msg: unknown, given: readonly unknown[]): UnixSendArguments {
   const isPart = typeof given[0] === 'number';
   const payload = toPayload(isPart ? slice(msg, given[0], given[1]) : msg);
   const rest = isPart ? given.slice(2) : given;
-  const hasPath = rest[0] !== undefined && typeof rest[0] !== 'function';
-  const callback = hasPath ? rest[1] : (rest.find((each) => typeof each === 'function') as unknown);
+  const options = isPart ? undefined : optionsOf(rest[0]);
+  const path = options === undefined ? rest[0] : options.path;
+  const hasPath = path !== undefined && typeof path !== 'function';
+  const callback = hasPath || options ? rest[1] : (rest.find((each) => typeof each === 'function') as unknown);
   if (connected && hasPath) throw errors.isConnected();
   if (!connected && !hasPath) throw errors.missingArgument('path');
   return {
     payload,
-    path: hasPath ? checkPath(rest[0], 'path') : undefined,
+    path: hasPath ? checkPath(path, options === undefined ? 'path' : 'options.path') : undefined,
     callback: typeof callback === 'function' ? (callback as SendCallback) : undefined,
+    descriptors: options?.descriptors,
   };
 }
 
+function optionsOf(given: unknown): UnixSendOptions | undefined {
+  if (!isRecord(given)) return undefined;
+  refuseUnknown(given, 'options', ['path', 'descriptors']);
+  const { path, descriptors } = given as UnixSendOptions;
+  if (descriptors === undefined) return { path };
+  if (!Array.isArray(descriptors))
+    throw errors.invalidArgType('options.descriptors', 'an instance of Array', descriptors);
+  const list: unknown[] = [...descriptors]; // holes are undefined
+  validateInteger(list.length, 'options.descriptors.length', 1, DESCRIPTORS_MAX);
+  for (const [i, fd] of list.entries()) validateInteger(fd, `options.descriptors[${i}]`, 0, 0x7fffffff);
+  return { path, descriptors: list as number[] };
+}
+
+// What is to go with the datagram: copies, which are closed when it has left, or never will.
+function withCopies(descriptors: readonly number[], listener: SentListener | undefined): [number, SentListener] {
+  const bundle = binding.copyRights(descriptors);
+  if (bundle < 0) throw errors.errnoException(bundle, 'dup');
+  const release: SentListener = (result) => {
+    binding.releaseRights(bundle);
+    listener?.(result);
+  };
+  return [bundle, release];
+}
+
 /** The socket is open. */
-export function send(core: SocketCore, { payload, path, callback }: UnixSendArguments): void {
-  const listener = callback && sentListener(core, callback, true, path, undefined);
+export function send(core: SocketCore, { payload, path, callback, descriptors }: UnixSendArguments): void {
+  let listener = callback && sentListener(core, callback, true, path, undefined);
+  let bundle: number | undefined;
+  if (descriptors !== undefined) [bundle, listener] = withCopies(descriptors, listener);
   const refused = path === undefined ? 0 : errnoOfPath(path);
   const to = path === undefined || refused !== 0 ? null : parseLiteral(unixDgram, path);
-  const errno = refused || core.running().sender.send(core.id, to, 0, payload, false, listener);
+  const errno = refused || core.running().sender.send(core.id, to, 0, payload, false, listener, bundle);
   if (errno !== 0) listener?.(errno);
 }
 

@@ -19,6 +19,7 @@ import type {
   UnixBindOptions,
   UnixDatagram,
   UnixMessageListener,
+  UnixSendOptions,
   UnixSocketEvents,
   UnixSocketOptions,
 } from './types.js';
@@ -38,7 +39,9 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   /** @internal */
   constructor(options: UnixSocketOptions, listener?: UnixMessageListener) {
     super();
-    const checked = checkUnixOptions(options);
+    const checked = checkUnixOptions(options, (bundle) =>
+      this.listenerCount('message') > 0 ? this.#core.takeDescriptors(bundle) : [],
+    );
     this.#core = new SocketCore(this as unknown as Face, checked);
     if (typeof listener === 'function') this.on('message', listener);
     if (checked.signal) this.#core.closeOnAbort(checked.signal);
@@ -173,6 +176,8 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   send(msg: Payload | readonly Payload[], path: string, callback?: SendCallback): void;
   /** As above, on a connected socket. */
   send(msg: Payload | readonly Payload[], callback?: SendCallback): void;
+  /** The same, and with it descriptors. @throws EBADF, EMFILE for what cannot be copied */
+  send(msg: Payload | readonly Payload[], options: UnixSendOptions, callback?: SendCallback): void;
   /** As above, a part of `msg`. */
   send(msg: Payload, offset: number, length: number, path: string, callback?: SendCallback): void;
   /** A part, on a connected socket. */

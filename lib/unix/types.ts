@@ -27,6 +27,8 @@ export interface UnixRemoteInfo {
   size: number;
   /** Who has sent it. Asked for with `receiveCredentials`. */
   credentials?: Credentials;
+  /** The descriptors that came with it, which are the program's to close. Asked for with `receiveDescriptors`. */
+  descriptors?: number[];
   /** When the kernel has received it, as microseconds since 1970. Asked for with `receiveTimes`. */
   receivedUs?: number;
   /** The same to the nanosecond. */
@@ -66,6 +68,16 @@ export interface UnixSocketOptions extends Pick<SocketOptions, Shared> {
   type: 'unix_dgram';
   /** SO_PASSCRED: say who has sent each datagram (`rinfo.credentials`, `batch.credentials(i)`). */
   receiveCredentials?: MetadataWish;
+  /** SCM_RIGHTS: take the descriptors that come with a datagram (`rinfo.descriptors`, `batch.descriptors(i)`). Else they are closed. */
+  receiveDescriptors?: boolean;
+}
+
+/** What `send()` takes in place of a path. */
+export interface UnixSendOptions {
+  /** Where to; not given on a connected socket. */
+  path?: string;
+  /** SCM_RIGHTS: descriptors that the receiver gets copies of, at most 253. They are copied before `send()` returns, and may be closed. */
+  descriptors?: readonly number[];
 }
 
 /** What `bind()` takes in place of a path. */

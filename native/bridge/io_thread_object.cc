@@ -23,6 +23,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::copy_fd>("copyFd"),
                          InstanceMethod<&Self::bind>("bind"),
                          InstanceMethod<&Self::bind_path>("bindPath"),
+                         InstanceMethod<&Self::take_rights>("takeRights"),
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::watch>("watch"),

@@ -55,6 +55,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value get_fd(const Napi::CallbackInfo& info);
   Napi::Value copy_fd(const Napi::CallbackInfo& info);
   Napi::Value bind(const Napi::CallbackInfo& info);
+  Napi::Value take_rights(const Napi::CallbackInfo& info);
   Napi::Value bind_path(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value disconnect(const Napi::CallbackInfo& info);

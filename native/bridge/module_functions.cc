@@ -1,6 +1,7 @@
 #include "bridge/module_functions.h"
 
 #include <cstring>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "core/socket/options.h"
 #include "core/socket/path_table.h"
 #include "core/socket/qdiscs.h"
+#include "core/socket/rights.h"
 #include "core/socket/socket_name.h"
 #include "core/thread/schedule.h"
 #include "engine/choose.h"
@@ -22,10 +24,18 @@ namespace ksocket {
 
 namespace {
 
-// The numbers of paths that JavaScript of this environment knows, until it forgets them all.
-class KnownPaths {
+// What JavaScript of this environment holds of the process's tables: numbers of paths, until it forgets them
+// all, and descriptors that it wants to send.
+class Held {
  public:
-  ~KnownPaths() { forget(); }
+  ~Held() {
+    forget();
+    for (uint32_t number : rights_) Rights::of_process().take(number);
+  }
+  void add_rights(uint32_t number) { rights_.insert(number); }
+  void release_rights(uint32_t number) {
+    if (rights_.erase(number) > 0) Rights::of_process().take(number);
+  }
   void add(const Address& address) {
     if (PathTable::of_process().hold(path_number(address))) numbers_.push_back(path_number(address));
   }
@@ -35,10 +45,11 @@ class KnownPaths {
 
  private:
   std::vector<uint64_t> numbers_;
+  std::unordered_set<uint32_t> rights_;
 };
 
-KnownPaths& known_paths(const Napi::CallbackInfo& info) {
-  return *static_cast<KnownPaths*>(info.Data());
+Held& held(const Napi::CallbackInfo& info) {
+  return *static_cast<Held*>(info.Data());
 }
 
 // parseAddress(family, text, out: Uint8Array(20)) → 0 or -errno. out: 16 address bytes, then the scope id
@@ -46,7 +57,7 @@ KnownPaths& known_paths(const Napi::CallbackInfo& info) {
 Napi::Value parse_address_text(const Napi::CallbackInfo& info) {
   Address address;
   int error = parse_address(static_cast<uint8_t>(u32(info[0])), text(info[1]), 0, &address);
-  if (error == 0 && address.family == kLocal) known_paths(info).add(address);
+  if (error == 0 && address.family == kLocal) held(info).add(address);
   if (error == 0) {
     uint8_t* out = bytes(info[2]).data();
     std::memcpy(out, address.bytes, 16);
@@ -57,7 +68,21 @@ Napi::Value parse_address_text(const Napi::CallbackInfo& info) {
 
 // forgetPaths()
 void forget_paths(const Napi::CallbackInfo& info) {
-  known_paths(info).forget();
+  held(info).forget();
+}
+
+// copyRights(fds: number[]) → the number of a bundle of copies, or -errno
+Napi::Value copy_rights(const Napi::CallbackInfo& info) {
+  std::vector<int> fds;
+  for (const Napi::Value& fd : elements(info[0])) fds.push_back(i32(fd));
+  int64_t result = Rights::of_process().copy(fds);
+  if (result > 0) held(info).add_rights(static_cast<uint32_t>(result));
+  return number(info.Env(), static_cast<int>(result));
+}
+
+// releaseRights(number): closes the copies
+void release_rights(const Napi::CallbackInfo& info) {
+  held(info).release_rights(u32(info[0]));
 }
 
 // formatAddress(family, bytes: Uint8Array(20)) → text
@@ -140,10 +165,12 @@ Napi::Value probe_thread_priority(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_module_functions(Napi::Env env, Napi::Object exports) {
-  auto* known = new KnownPaths;
-  env.AddCleanupHook([known] { delete known; });
-  exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env, "parseAddress", known));
-  exports.Set("forgetPaths", Napi::Function::New<forget_paths>(env, "forgetPaths", known));
+  auto* own = new Held;
+  env.AddCleanupHook([own] { delete own; });
+  exports.Set("parseAddress", Napi::Function::New<parse_address_text>(env, "parseAddress", own));
+  exports.Set("forgetPaths", Napi::Function::New<forget_paths>(env, "forgetPaths", own));
+  exports.Set("copyRights", Napi::Function::New<copy_rights>(env, "copyRights", own));
+  exports.Set("releaseRights", Napi::Function::New<release_rights>(env, "releaseRights", own));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
   exports.Set("engineNames", texts(env, engine_names()));

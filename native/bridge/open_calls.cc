@@ -123,13 +123,14 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
   endpoint->receive_times = (flags & kOpenReceiveTimes) != 0;
+  endpoint->wants_rights = (flags & kOpenReceiveRights) != 0;
   if (flags & kOpenReceiveErrors) {
     int queued = 0;  // 0 where the kernel has refused what was optional
     ksocket::get_option(endpoint->fd.get(), family, SocketOption::receive_errors, &queued);
     endpoint->reads_queue = endpoint->tx.errors_are_queued = queued != 0;
     endpoint->packet_infos = packet_infos_;
   }
-  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal | kOpenReceiveCredentials)) {
+  if (flags & (kOpenReceiveLocal | kOpenReceiveOriginal | kOpenReceiveCredentials | kOpenReceiveRights)) {
     endpoint->packet_infos = packet_infos_;
     endpoint->wants_packet_info = true;
   }

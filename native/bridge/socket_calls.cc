@@ -50,6 +50,17 @@ Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
   });
 }
 
+// takeRights(id, number) → the descriptors, which are the caller's now; none a second time
+Napi::Value IoThreadObject::take_rights(const Napi::CallbackInfo& info) {
+  Napi::Array out = Napi::Array::New(info.Env());
+  auto endpoint = find(info[0]);
+  if (!endpoint) return out;
+  std::lock_guard lock(endpoint->rx_mutex);
+  uint32_t i = 0;
+  for (Fd& fd : endpoint->take_rights(u32(info[1]))) out.Set(i++, number(info.Env(), fd.release()));
+  return out;
+}
+
 // connect(id, address, port)
 Napi::Value IoThreadObject::connect(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {

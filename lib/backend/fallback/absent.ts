@@ -10,6 +10,10 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  takeRights(): number[] {
+    return [];
+  }
+
   bindPath(): number {
     return ENOTSUP;
   }

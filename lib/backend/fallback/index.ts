@@ -27,6 +27,8 @@ export const binding: Binding = {
   IoThread: DgramThread,
   parseAddress,
   formatAddress,
+  copyRights: () => ENOTSUP,
+  releaseRights() {},
   forgetPaths() {}, // there are none
   getFdType,
   engineNames: [ENGINE],

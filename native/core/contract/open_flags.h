@@ -20,6 +20,7 @@ namespace ksocket {
   X(kOpenReceiveTimes, 1 << 10)   \
   X(kOpenReceiveErrors, 1 << 11)  \
   X(kOpenReceiveCredentials, 1 << 12)  \
+  X(kOpenReceiveRights, 1 << 13)  \
   X(kOpenOptionalShift, 16)
 
 enum OpenFlags : uint32_t {

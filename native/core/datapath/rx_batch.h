@@ -9,10 +9,15 @@
 #include "core/base/udp_limits.h"
 #include "core/control/control.h"
 #include "core/socket/address.h"
+#include "core/socket/rights.h"
 #include "core/socket/socket_name.h"
 #include "engine/engine.h"
 
 namespace ksocket {
+
+// Of local sockets: with all descriptors that may come.
+inline constexpr size_t kLocalControlBytes = kRxControlBytes + CMSG_SPACE(kRightsMax * sizeof(int));
+static_assert(kRxControlBytes % alignof(cmsghdr) == 0 && kLocalControlBytes % alignof(cmsghdr) == 0);
 
 class RxBatch {
  public:
@@ -20,11 +25,13 @@ class RxBatch {
   // More than a datagram, so that the slots' first bytes do not all fall into the same cache set.
   static constexpr uint32_t kStride = kDatagramBytesMax + 1 + 4096 + 64;
 
-  // Names of up to so many bytes: of IP, unless it is said.
-  explicit RxBatch(socklen_t name_bytes = sizeof(sockaddr_in6))
+  // Names and ancillary data of up to so many bytes: of IP, unless it is said.
+  explicit RxBatch(socklen_t name_bytes = sizeof(sockaddr_in6), size_t control_bytes = kRxControlBytes)
       : name_bytes_(name_bytes),
         name_stride_((name_bytes + 15u) / 16 * 16),
+        control_bytes_(control_bytes),
         scratch_(new Scratch),
+        controls_(new uint8_t[kSlots * control_bytes]),
         names_(new uint8_t[kSlots * name_stride_]),
         payloads_(new uint8_t[size_t{kSlots} * kStride]) {
     for (uint32_t i = 0; i < kSlots; i++) {
@@ -34,7 +41,7 @@ class RxBatch {
       message.header.msg_iov = &scratch_->iovs[i];
       message.header.msg_iovlen = 1;
       message.header.msg_name = &names_[i * name_stride_];
-      message.header.msg_control = scratch_->controls[i];
+      message.header.msg_control = &controls_[i * control_bytes_];
       prepare(i);
     }
     aim(kSlots, payloads_.get());
@@ -62,7 +69,6 @@ class RxBatch {
   struct Scratch {
     Message messages[kSlots];
     iovec iovs[kSlots];
-    alignas(cmsghdr) uint8_t controls[kSlots][kRxControlBytes];
   };
 
   void aim(uint32_t count, uint8_t* base) {
@@ -75,13 +81,15 @@ class RxBatch {
   void prepare(uint32_t slot) {
     msghdr& header = scratch_->messages[slot].header;
     header.msg_namelen = name_bytes_;
-    header.msg_controllen = kRxControlBytes;
+    header.msg_controllen = control_bytes_;
     header.msg_flags = 0;
   }
 
   const socklen_t name_bytes_;
   const uint32_t name_stride_;
+  const size_t control_bytes_;  // a multiple of what a cmsghdr is aligned to
   std::unique_ptr<Scratch> scratch_;
+  std::unique_ptr<uint8_t[]> controls_;
   std::unique_ptr<uint8_t[]> names_;
   std::unique_ptr<uint8_t[]> payloads_;  // left uninitialised: a slot costs memory once it is used
   uint8_t* aimed_at_ = nullptr;          // where the first `aimed_` slots' payloads go

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "core/base/errno_policy.h"
+#include "core/datapath/say_more.h"
 
 namespace ksocket {
 
@@ -218,7 +219,7 @@ bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descri
   alignas(cmsghdr) uint8_t control[kTxControlBytes];
   msghdr more{};
   more.msg_control = control;
-  if (descriptor->flags & kSaysMore) append_more(&more, out.socket.family, *descriptor, sources_);
+  if (descriptor->flags & kSaysMore) say_more(&more, out.socket.family, *descriptor, sources_);
   do {
     uint32_t count = std::min(segments_of(descriptor->length, each), kSegmentsAtOnce);
     for (uint32_t i = 0; i < count; i++) {
@@ -226,7 +227,7 @@ bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descri
                  std::min(each, descriptor->length - i * each)};
       messages[i] = alone(&name, &iovs[i]);
       if (more.msg_controllen == 0) continue;
-      messages[i].header.msg_control = control;
+      messages[i].header.msg_control = more.msg_control;
       messages[i].header.msg_controllen = more.msg_controllen;
     }
     Action action;

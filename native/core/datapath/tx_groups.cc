@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/base/udp_limits.h"
+#include "core/datapath/say_more.h"
 
 namespace ksocket {
 
@@ -151,7 +152,7 @@ void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Desc
     }
     if (first.flags & kSaysMore) {
       header.msg_control = s.controls[g];
-      append_more(&header, family, first, sources);
+      say_more(&header, family, first, sources);
     }
   }
 }

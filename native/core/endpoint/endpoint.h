@@ -7,11 +7,13 @@
 // Locks are taken in this order: that of LoopSharing, rx_mutex, tx_mutex, watch.mutex.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "core/answer/protection/loop_guard.h"
 #include "core/answer/responder.h"
@@ -24,6 +26,7 @@
 #include "core/memory/latency_histogram.h"
 #include "core/socket/bound_path.h"
 #include "core/socket/kernel_drops.h"
+#include "core/socket/rights.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -31,6 +34,8 @@ namespace ksocket {
 struct Endpoint {
   Endpoint(uint32_t id, uint8_t family, Fd fd, Counters counters)
       : id(id), family(family), fd(std::move(fd)), counters(counters), tx(this->fd.get(), family, counters) {}
+
+  ~Endpoint() { drop_rights(); }
 
   const uint32_t id;
   const uint8_t family;
@@ -64,6 +69,8 @@ struct Endpoint {
   bool wants_packet_info = false;  // guarded by rx_mutex: the kernel says it, and somebody has a use for it
   PacketInfo* packet_infos =
       nullptr;                // guarded by rx_mutex: the ring's, of each slot, if the socket wants any
+  bool wants_rights = false;     // guarded by rx_mutex: descriptors that come along are the program's
+  std::vector<uint32_t> rights;  // guarded by rx_mutex: bundles that it has not taken yet
   uint32_t batches = 0;       // guarded by rx_mutex: counts to kBusyAfterBatches
   EndpointFilter filter;      // guarded by rx_mutex
   KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
@@ -98,6 +105,17 @@ struct Endpoint {
     bool sole_duty = false;  // guarded by mutex: counted in Watches::sole_duties_
     Backoff backoff;         // guarded by mutex: until the engine is asked again that has refused
   } watch;
+
+  // A bundle's; the caller holds rx_mutex. Nothing of what is another socket's, or was taken.
+  std::vector<Fd> take_rights(uint32_t number) {
+    auto at = std::find(rights.begin(), rights.end(), number);
+    if (at == rights.end()) return {};
+    rights.erase(at);
+    return Rights::of_process().take(number);
+  }
+  void drop_rights() {
+    for (uint32_t number : std::exchange(rights, {})) Rights::of_process().take(number);
+  }
 
   bool paused = false;  // guarded by LoopSharing's lock: not read until the ring has room again
 };

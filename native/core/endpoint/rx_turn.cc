@@ -8,10 +8,10 @@
 #include "core/base/clock.h"
 #include "core/base/errno_policy.h"
 #include "core/base/udp_limits.h"
-#include "core/control/rights.h"
 #include "core/socket/error_queue.h"
 #include "core/socket/options.h"
 #include "core/socket/receive_buffer.h"
+#include "core/socket/rights.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -174,10 +174,17 @@ uint32_t RxTurn::room_for_messages(const Endpoint& endpoint) {
   return std::min(messages, ring_.room(RxBatch::kSlots * kGroSegmentsMax, 1) / kGroSegmentsMax);
 }
 
-Address RxTurn::source_of(const Endpoint& endpoint, uint32_t slot) {
+Address RxTurn::source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info) {
   if (endpoint.family != kLocal) return from_sockaddr(batch_->name(slot));
   const msghdr& header = batch_->message(slot).header;
-  close_rights(header);
+  if (uint32_t rights = Rights::of_process().received(header)) {
+    if (endpoint.wants_rights && info != nullptr) {
+      info->ifindex = rights;
+      endpoint.rights.push_back(rights);
+    } else {  // whoever may send to a socket must not fill the process's table of descriptors
+      Rights::of_process().take(rights);
+    }
+  }
   return from_name(kLocal, batch_->name(slot), header.msg_namelen);
 }
 
@@ -194,7 +201,7 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
     // Made in its place: to copy what was just written in pieces is a store-forwarding stall.
     new (&incoming_[i]) Incoming{
-        RxBatch::offset(i), message.length, segment_size, source_of(endpoint, i), control, info};
+        RxBatch::offset(i), message.length, segment_size, source_of(endpoint, i, info), control, info};
 
     uint32_t segments = segments_of(message.length, segment_size);
     datagrams += segments;
@@ -245,6 +252,9 @@ void RxTurn::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, 
   Descriptor* record = !yields_ && ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
   if (record == nullptr) {
     endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
+    if (endpoint.wants_rights && datagram.packet_info != nullptr) {
+      endpoint.take_rights(datagram.packet_info->ifindex);
+    }
     return;
   }
   std::memcpy(ring_.payload(*record), batch_->base() + datagram.offset + offset, kept);

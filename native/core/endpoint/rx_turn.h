@@ -67,10 +67,10 @@ class RxTurn {
   PacketInfo* packet_infos();
   RxBatch& batch_of(const Endpoint& endpoint) {
     if (endpoint.family != kLocal) return ip_batch_;
-    if (!local_batch_) local_batch_ = std::make_unique<RxBatch>(sizeof(sockaddr_un));
+    if (!local_batch_) local_batch_ = std::make_unique<RxBatch>(sizeof(sockaddr_un), kLocalControlBytes);
     return *local_batch_;
   }
-  Address source_of(const Endpoint& endpoint, uint32_t slot);
+  Address source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
   void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
   void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,

@@ -53,7 +53,8 @@ struct alignas(64) Descriptor {
   uint16_t flags;         // DescriptorFlags
   union {
     uint32_t peer_id;  // received: index in the bounded peer table
-    uint32_t send_id;  // to send, with kTimed: the program's number of it
+    uint32_t send_id;  // to send, with kTimed: the program's number of it; by a local socket, with
+                       // kSaysMore: a bundle of Rights
   };
   uint16_t port;   // host byte order
   uint8_t family;  // 4, 6, or of a local socket 1; 0 on a connected socket's sends
@@ -93,7 +94,7 @@ struct alignas(64) PacketInfo {
   uint8_t local[16];
   uint8_t answer_from[16];  // ours that an answer comes from; 0: the kernel is to choose
   uint8_t original[16];     // where it was sent before the kernel redirected it here (IP_RECVORIGDSTADDR)
-  uint32_t ifindex;         // of the interface that it came in by
+  uint32_t ifindex;         // of the interface that it came in by; of a local socket a bundle of Rights, or 0
   uint16_t original_port;   // host byte order
   uint8_t local_family;     // 4, 6 or kCredentials; 0: not said
   uint8_t original_family;

@@ -115,6 +115,7 @@ void IoThread::close(uint32_t id) {
   endpoint->counters.add_atomic(Counter::tx_dropped, clear_backlogs(*endpoint));
   endpoint->responder.reset();
   endpoint->bound_path.reset();
+  endpoint->drop_rights();
   endpoint->fd.reset();
 }
 
