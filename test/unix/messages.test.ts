@@ -251,7 +251,7 @@ test('a descriptor that somebody else has bound', async () => {
   await using sockets = new LocalSockets();
   const program = [
     "import { createSocket } from 'ksocket';",
-    "const socket = createSocket('unix_dgram', (msg, { path }) => socket.send(msg + " back", path, () => socket.close()));",
+    "const socket = createSocket('unix_dgram', (msg, { path }) => socket.send([msg, ` back`], path, () => socket.close()));",
     'socket.bind({ fd: 3 });',
     "socket.on('listening', () => console.log(socket.address().path));",
   ].join('\n');
