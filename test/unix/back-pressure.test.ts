@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { UnixSocket } from 'ksocket';
 import { LocalInbox, LocalSockets, sentTo } from '../support/local.js';
 import { test } from '../support/test.js';
-import { waitFor } from '../support/wait.js';
+import { nextTurn, waitFor } from '../support/wait.js';
 
 /** A receiver that reads when it is told to, so many, and says what it has read; in a process of its own. */
 class Reader {
@@ -74,9 +74,9 @@ for (const connected of [false, true]) {
     sendNumbers(sender, path, 0, 1000);
     await waitFor(() => sender.getSendQueueCount() > 0);
     assert.ok(sender.getSendQueueCount() >= 300, `${sender.getSendQueueCount()} wait`);
-    assert.ok(sender.getSendQueueSize() >= 3 * sender.getSendQueueCount());
+    assert.ok(sender.getSendQueueSize() > 2 * sender.getSendQueueCount()); // mostly numbers of three digits
     const drained = once(sender, 'drain');
-    let rest = numbers(1000, 500);
+    let rest = numbers(1000, 5000);
     const taken = path === undefined ? sender.sendMany(rest) : sender.sendMany(rest, path);
     assert.ok(taken < rest.length, `${taken} were taken`);
     assert.deepEqual(await slow.read(1000 + taken), numbers(0, 1000 + taken));
@@ -93,7 +93,7 @@ for (const connected of [false, true]) {
     assert.equal(sender.getSendQueueCount(), 0);
     const stats = sender.stats();
     assert.equal(stats.txDropped + stats.txErrors, 0);
-    assert.equal(stats.txDatagrams, 1500);
+    assert.equal(stats.txDatagrams, 6000);
   });
 
   test(`it costs nothing while it waits: ${connected ? 'connected' : 'by path'}`, async () => {
@@ -181,10 +181,9 @@ test('100 000 datagrams through a slow reader: none is lost, all are in order', 
     at += sender.sendMany(all.slice(at, at + 2000), sockets.path('a'));
     if (at < all.length) {
       waits++;
-      await new Promise<void>((resolve) => {
-        sender.once('drain', resolve);
-        setImmediate(resolve);
-      });
+      const turn = new AbortController();
+      await Promise.race([once(sender, 'drain', { signal: turn.signal }).catch(() => {}), nextTurn()]);
+      turn.abort();
     }
   }
   await waitFor(

@@ -11,10 +11,12 @@ import {
   readFileSync,
   readSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Child } from '../support/child.js';
 import { LocalInbox, LocalSockets, sentTo } from '../support/local.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -66,20 +68,13 @@ test('they arrive in order, are copies, and are the program’s to close', async
   const [first, second] = await inbox.take(2);
   const got = first.rinfo.descriptors as number[];
   assert.deepEqual([got.length, textOf(got[0]), textOf(got[2])], [3, 'one', 'three']);
-  assert.equal(fstatSync(got[1]).ino, fstatSync(openedOnce(process.execPath)).ino);
+  assert.equal(fstatSync(got[1]).ino, statSync(process.execPath).ino);
   assert.deepEqual(second.rinfo.descriptors, []);
   for (const fd of got) closeSync(fd);
   receiver.close();
   sender.close();
   await waitFor(() => openDescriptors() <= before + 2, 'nothing is left open'); // the two files
 });
-
-const opened = new Map<string, number>();
-function openedOnce(path: string): number {
-  const fd = opened.get(path) ?? openSync(path, 'r');
-  opened.set(path, fd);
-  return fd;
-}
 
 test('in batches, and in for await', async () => {
   await using sockets = new LocalSockets();
@@ -203,11 +198,10 @@ test('to and from Python', async () => {
     'data, fds, flags, address = socket.recv_fds(s, 100, 10)',
     'print(data.decode(), os.pread(fds[0], 100, 0).decode(), len(fds), flush=True)',
   ].join('\n');
-  const python = spawn('python3', ['-c', receiving, sockets.path('py')], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(python.stdout, 'data');
+  await using python = new Child('python3', ['-c', receiving, sockets.path('py')]);
+  await python.line(/ready/);
   const sender = sockets.make();
   sender.send('to Python', { path: sockets.path('py'), descriptors: [files.open('ours')] });
-  const [said] = await once(python.stdout, 'data');
-  assert.equal(String(said), 'to Python ours 1\n');
+  await python.line(/^to Python ours 1$/);
   await sentTo(sender, 'x', sockets.path('a'));
 });

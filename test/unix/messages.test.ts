@@ -257,7 +257,7 @@ test('a descriptor that somebody else has bound', async () => {
   ].join('\n');
   const starter = [
     'import os, socket, subprocess, sys',
-    's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); os.dup2(s.fileno(), 3)',
+    's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); os.dup2(s.fileno(), 3); os.set_inheritable(3, True)',
     'sys.exit(subprocess.call(sys.argv[2:], close_fds=False))',
   ].join('\n');
   const path = sockets.path('inherited');
