@@ -5,6 +5,7 @@
  */
 
 import { features } from './backend/features.js';
+import type { SocketType } from './base/family.js';
 import { compileFilter } from './filter/compile.js';
 import { slot } from './server/rules/slots.js';
 import { createServer, Server } from './server/server.js';
@@ -87,8 +88,8 @@ export type {
 
 /** What `import dgram from 'ksocket'` gets, in the place of node:dgram's default export: all values of this module. */
 const dgram: {
-  /** {@link createSocket}, typed as node:dgram's: programs replace it by a function that makes UDP sockets. */
-  createSocket: typeof sockets.createSocket;
+  /** As createSocket, typed as node:dgram's: programs replace it by a function that makes UDP sockets. */
+  createSocket: (type: SocketType | options.SocketOptions, listener?: sockets.MessageListener) => sockets.Socket;
   /** {@link Socket} */
   Socket: typeof sockets.Socket;
   /** {@link createServer} */

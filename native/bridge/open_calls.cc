@@ -21,11 +21,13 @@ struct Requested {
   SocketOption option;
 };
 
-constexpr Requested kMetadata[] = {
-    {kOpenReceiveTtl, SocketOption::receive_ttl},     {kOpenReceiveTos, SocketOption::receive_tos},
-    {kOpenReceiveLocal, SocketOption::receive_local}, {kOpenReceiveOriginal, SocketOption::receive_original},
-    {kOpenReceiveTimes, SocketOption::receive_times}, {kOpenReceiveErrors, SocketOption::receive_errors},
-    {kOpenReceiveCredentials, SocketOption::receive_credentials}};
+constexpr Requested kMetadata[] = {{kOpenReceiveTtl, SocketOption::receive_ttl},
+                                   {kOpenReceiveTos, SocketOption::receive_tos},
+                                   {kOpenReceiveLocal, SocketOption::receive_local},
+                                   {kOpenReceiveOriginal, SocketOption::receive_original},
+                                   {kOpenReceiveTimes, SocketOption::receive_times},
+                                   {kOpenReceiveErrors, SocketOption::receive_errors},
+                                   {kOpenReceiveCredentials, SocketOption::receive_credentials}};
 
 // -errno of the first that the kernel refuses and that is not optional.
 int request(int fd, uint8_t family, uint32_t flags, std::span<const Requested> rows) {
@@ -123,7 +125,6 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   endpoint->gro = may_offload && (flags & kOpenGro) != 0;
   endpoint->tx.gso.enabled = may_offload && (flags & kOpenGso) != 0;
   endpoint->receive_times = (flags & kOpenReceiveTimes) != 0;
-  endpoint->wants_rights = (flags & kOpenReceiveRights) != 0;
   if (flags & kOpenReceiveErrors) {
     int queued = 0;  // 0 where the kernel has refused what was optional
     ksocket::get_option(endpoint->fd.get(), family, SocketOption::receive_errors, &queued);
@@ -140,6 +141,7 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
     ksocket::set_option(endpoint->fd.get(), family, SocketOption::prefer_busy_poll, 1);
   }
   thread_->add(endpoint);
+  if (endpoint->local) endpoint->local->wants_rights = (flags & kOpenReceiveRights) != 0;
   return *endpoint;
 }
 

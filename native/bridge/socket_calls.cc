@@ -41,12 +41,14 @@ Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
 // bindPath(id, path, { mode, replaceStale, keep }): mode -1 is the umask's
 Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    if (!endpoint.local) return -EINVAL;
     Address name;
     int error = parse_address(kLocal, text(info[1]), 0, &name);
     if (error != 0) return error;
     Napi::Object given = info[2].As<Napi::Object>();
-    PathOptions options{i32(given.Get("mode")), boolean(given.Get("replaceStale")), boolean(given.Get("keep"))};
-    return bind_to_path(endpoint.fd.get(), name, options, &endpoint.bound_path);
+    PathOptions options{i32(given.Get("mode")), boolean(given.Get("replaceStale")),
+                        boolean(given.Get("keep"))};
+    return bind_to_path(endpoint.fd.get(), name, options, &endpoint.local->bound_path);
   });
 }
 
@@ -54,10 +56,10 @@ Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::take_rights(const Napi::CallbackInfo& info) {
   Napi::Array out = Napi::Array::New(info.Env());
   auto endpoint = find(info[0]);
-  if (!endpoint) return out;
+  if (!endpoint || !endpoint->local) return out;
   std::lock_guard lock(endpoint->rx_mutex);
   uint32_t i = 0;
-  for (Fd& fd : endpoint->take_rights(u32(info[1]))) out.Set(i++, number(info.Env(), fd.release()));
+  for (Fd& fd : endpoint->local->take_rights(u32(info[1]))) out.Set(i++, number(info.Env(), fd.release()));
   return out;
 }
 
@@ -215,8 +217,9 @@ Napi::Value IoThreadObject::get_backlog(const Napi::CallbackInfo& info) {
   uint64_t bytes = 0;
   if (endpoint) {
     std::lock_guard lock(endpoint->tx_mutex);
-    count = endpoint->backlog.datagrams() + (endpoint->peers ? endpoint->peers->datagrams() : 0);
-    bytes = endpoint->backlog.payload_bytes() + (endpoint->peers ? endpoint->peers->payload_bytes() : 0);
+    count = endpoint->backlog.datagrams() + (endpoint->local ? endpoint->local->peers.datagrams() : 0);
+    bytes =
+        endpoint->backlog.payload_bytes() + (endpoint->local ? endpoint->local->peers.payload_bytes() : 0);
   }
   Napi::Array out = Napi::Array::New(info.Env(), 2);
   out.Set(0u, number(info.Env(), count));

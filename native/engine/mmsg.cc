@@ -93,9 +93,8 @@ void MmsgEngine::wake() {
 }
 
 int MmsgEngine::receive(int fd, std::span<Message> messages) {
-  return or_errno(
-      recvmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()),
-               MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr));
+  return or_errno(recvmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()),
+                           MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr));
 }
 
 int MmsgEngine::send(int fd, std::span<Message> messages) {

@@ -119,7 +119,8 @@ void PosixEngine::wake() {
 }
 
 int PosixEngine::receive(int fd, std::span<Message> messages) {
-  return each_until_one_fails(messages, [fd](msghdr* header) { return recvmsg(fd, header, MSG_CMSG_CLOEXEC); });
+  return each_until_one_fails(messages,
+                              [fd](msghdr* header) { return recvmsg(fd, header, MSG_CMSG_CLOEXEC); });
 }
 
 int PosixEngine::send(int fd, std::span<Message> messages) {

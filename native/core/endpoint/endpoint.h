@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -31,17 +32,39 @@
 
 namespace ksocket {
 
+// What a local socket has besides.
+struct LocalParts {
+  LocalParts(Engine& engine, uint32_t id, std::function<void(int)> on_watch)
+      : peers(engine, id, std::move(on_watch)) {}
+  ~LocalParts() { drop_rights(); }
+
+  std::unique_ptr<BoundPath> bound_path;  // the JavaScript thread's: if it is bound to a file
+  bool wants_rights = false;     // guarded by rx_mutex: descriptors that come along are the program's
+  std::vector<uint32_t> rights;  // guarded by rx_mutex: bundles that it has not taken yet
+  PeerBacklogs peers;            // guarded by tx_mutex: what goes to a path waits there
+  bool peers_postponed = false;  // guarded by tx_mutex: somebody goes on with them after a while
+
+  // Of a bundle. None where it is another socket's, or was taken. The caller holds rx_mutex.
+  std::vector<Fd> take_rights(uint32_t number) {
+    auto at = std::find(rights.begin(), rights.end(), number);
+    if (at == rights.end()) return {};
+    rights.erase(at);
+    return Rights::of_process().take(number);
+  }
+  void drop_rights() {
+    for (uint32_t number : std::exchange(rights, {})) Rights::of_process().take(number);
+  }
+};
+
 struct Endpoint {
   Endpoint(uint32_t id, uint8_t family, Fd fd, Counters counters)
       : id(id), family(family), fd(std::move(fd)), counters(counters), tx(this->fd.get(), family, counters) {}
 
-  ~Endpoint() { drop_rights(); }
-
   const uint32_t id;
   const uint8_t family;
+  std::unique_ptr<LocalParts> local;  // of local sockets, from the beginning
   Fd fd;  // reset by close() under all three mutexes: whoever holds one of them may use it, if it is there
   const Counters counters;
-  std::unique_ptr<BoundPath> bound_path;  // of a local socket that is bound to a file
 
   // Set before the endpoint is watched, constant afterwards.
   uint32_t keep_bytes_max = kDatagramBytesMax;  // longer datagrams are cut
@@ -66,12 +89,10 @@ struct Endpoint {
   std::atomic<bool> may_grow{true};
 
   std::mutex rx_mutex;
+  uint32_t batches = 0;            // guarded by rx_mutex: counts to kBusyAfterBatches
   bool wants_packet_info = false;  // guarded by rx_mutex: the kernel says it, and somebody has a use for it
   PacketInfo* packet_infos =
       nullptr;                // guarded by rx_mutex: the ring's, of each slot, if the socket wants any
-  bool wants_rights = false;     // guarded by rx_mutex: descriptors that come along are the program's
-  std::vector<uint32_t> rights;  // guarded by rx_mutex: bundles that it has not taken yet
-  uint32_t batches = 0;       // guarded by rx_mutex: counts to kBusyAfterBatches
   EndpointFilter filter;      // guarded by rx_mutex
   KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
   LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them
@@ -83,9 +104,6 @@ struct Endpoint {
   TxSocket tx;         // guarded by tx_mutex
   Backlog backlog;     // guarded by tx_mutex
   Backoff tx_backoff;  // guarded by tx_mutex
-  // Guarded by tx_mutex; local sockets have it, from the beginning: what goes to a path waits there.
-  std::unique_ptr<PeerBacklogs> peers;
-  bool peers_postponed = false;  // guarded by tx_mutex: somebody goes on with them after a while
 
   // With the event loop (LoopSharing).
   struct Sharing {
@@ -105,17 +123,6 @@ struct Endpoint {
     bool sole_duty = false;  // guarded by mutex: counted in Watches::sole_duties_
     Backoff backoff;         // guarded by mutex: until the engine is asked again that has refused
   } watch;
-
-  // A bundle's; the caller holds rx_mutex. Nothing of what is another socket's, or was taken.
-  std::vector<Fd> take_rights(uint32_t number) {
-    auto at = std::find(rights.begin(), rights.end(), number);
-    if (at == rights.end()) return {};
-    rights.erase(at);
-    return Rights::of_process().take(number);
-  }
-  void drop_rights() {
-    for (uint32_t number : std::exchange(rights, {})) Rights::of_process().take(number);
-  }
 
   bool paused = false;  // guarded by LoopSharing's lock: not read until the ring has room again
 };

@@ -118,7 +118,8 @@ bool PeerBacklogs::is_ready(const Queue& queue) const {
   return queue.probe && is_writable(queue.probe.get());
 }
 
-// The kernel has refused the first of a parked queue. It stays parked where nobody can tell when to try again.
+// The kernel has refused the first of a parked queue. It stays parked where nobody can tell when to try
+// again.
 void PeerBacklogs::wait(uint32_t place, Queue* queue) {
   if (!queue->probe) {
     Fd probe;

@@ -3,8 +3,8 @@
 //
 // A receiver takes net.unix.max_dgram_qlen datagrams, and then the kernel says EAGAIN, unix(7), though the
 // sending socket is writable. What becomes writable once the receiver has room is a socket that is connected
-// to it (unix_dgram_poll): its probe. Where EAGAIN was about the sender's own buffer, or there can be no probe,
-// the queue is parked until somebody says that it may be tried again.
+// to it (unix_dgram_poll): its probe. Where EAGAIN was about the sender's own buffer, or there can be no
+// probe, the queue is parked until somebody says that it may be tried again.
 #pragma once
 
 #include <cstdint>

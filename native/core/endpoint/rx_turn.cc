@@ -178,9 +178,9 @@ Address RxTurn::source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info) {
   if (endpoint.family != kLocal) return from_sockaddr(batch_->name(slot));
   const msghdr& header = batch_->message(slot).header;
   if (uint32_t rights = Rights::of_process().received(header)) {
-    if (endpoint.wants_rights && info != nullptr) {
+    if (endpoint.local->wants_rights && info != nullptr) {
       info->ifindex = rights;
-      endpoint.rights.push_back(rights);
+      endpoint.local->rights.push_back(rights);
     } else {  // whoever may send to a socket must not fill the process's table of descriptors
       Rights::of_process().take(rights);
     }
@@ -200,8 +200,8 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
     if (info != nullptr && endpoint.family == 6) map_ipv4(info);
     uint16_t segment_size = control.segment_size < message.length ? control.segment_size : 0;
     // Made in its place: to copy what was just written in pieces is a store-forwarding stall.
-    new (&incoming_[i]) Incoming{
-        RxBatch::offset(i), message.length, segment_size, source_of(endpoint, i, info), control, info};
+    new (&incoming_[i]) Incoming{RxBatch::offset(i),           message.length, segment_size,
+                                 source_of(endpoint, i, info), control,        info};
 
     uint32_t segments = segments_of(message.length, segment_size);
     datagrams += segments;
@@ -252,8 +252,8 @@ void RxTurn::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, 
   Descriptor* record = !yields_ && ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
   if (record == nullptr) {
     endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
-    if (endpoint.wants_rights && datagram.packet_info != nullptr) {
-      endpoint.take_rights(datagram.packet_info->ifindex);
+    if (endpoint.local && endpoint.local->wants_rights && datagram.packet_info != nullptr) {
+      endpoint.local->take_rights(datagram.packet_info->ifindex);
     }
     return;
   }

@@ -61,7 +61,7 @@ struct alignas(64) Descriptor {
   DescriptorKind kind;
   // Network byte order; IPv4 uses the first four bytes. Of a local socket its number (PathTable), of eight
   uint8_t address[16];
-  uint32_t scope_id;    // IPv6 zone, an interface index
+  uint32_t scope_id;  // IPv6 zone, an interface index
   union {
     uint32_t size;   // received: the full length on the wire
     int32_t result;  // sent: bytes or -errno; error: -errno

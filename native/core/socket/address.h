@@ -58,8 +58,8 @@ struct SockAddr {
 SockAddr to_sockaddr(const Address& address);
 Address from_sockaddr(const sockaddr* any);
 
-// Of IP numeric text only; the zone behind an IPv6 address's '%' is an interface's name. -EINVAL when `text` is not
-// one of `family`.
+// Of IP numeric text only; the zone behind an IPv6 address's '%' is an interface's name. -EINVAL when `text`
+// is not one of `family`.
 int parse_address(uint8_t family, std::string_view text, uint16_t port, Address* out);
 // As inet_ntop(3), an IPv6 link-local address with its zone: fe80::1%eth0.
 std::string format_address(const Address& address);

@@ -1,5 +1,5 @@
-// The path that a local socket is bound to, unix(7): a file that stays behind its socket, unless somebody takes
-// it away.
+// The path that a local socket is bound to, unix(7): a file that stays behind its socket, unless somebody
+// takes it away.
 #pragma once
 
 #include <sys/types.h>

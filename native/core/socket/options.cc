@@ -29,6 +29,10 @@ struct Place {
   int level, name;
 };
 Place place_of(uint8_t family, SocketOption option) {
+#define X(name, level, number) \
+  if (family == kLocal && option == SocketOption::name) return {level, number};
+  KSOCKET_OPTIONS_OF_LOCAL_SOCKETS(X)
+#undef X
   const Row& row = kRows[static_cast<uint32_t>(option)];
   return family == 6 ? Place{row.level_v6, row.name_v6} : Place{row.level_v4, row.name_v4};
 }

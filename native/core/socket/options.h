@@ -30,7 +30,7 @@ namespace ksocket {
   X(receive_local, IPPROTO_IP, IP_PKTINFO, IPPROTO_IPV6, IPV6_RECVPKTINFO)                \
   X(receive_original, IPPROTO_IP, IP_RECVORIGDSTADDR, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR) \
   X(receive_errors, IPPROTO_IP, IP_RECVERR, IPPROTO_IPV6, IPV6_RECVERR)                   \
-  X(receive_credentials, SOL_SOCKET, SO_PASSCRED, SOL_SOCKET, SO_PASSCRED)                \
+  X(receive_credentials, -1, 0, -1, 0)                                                    \
   X(send_times, SOL_SOCKET, SO_TIMESTAMPING, SOL_SOCKET, SO_TIMESTAMPING)                 \
   X(tx_time, SOL_SOCKET, SO_TXTIME, SOL_SOCKET, SO_TXTIME)                                \
   X(bind_to_device, SOL_SOCKET, SO_BINDTODEVICE, SOL_SOCKET, SO_BINDTODEVICE)             \
@@ -43,6 +43,12 @@ namespace ksocket {
 // Those that the kernel keeps for each family, so that on a dual-stack socket both have to be set.
 // (Transparent and freebind it keeps once, whichever of the two names is used: inet_sk(sk)->inet_flags.)
 #define KSOCKET_OPTIONS_OF_EACH_FAMILY(X) X(mtu_discover) X(receive_errors)
+
+// X(name, level, option)
+//
+// Those that local sockets have a place of their own for; of the others they have IPv4's, which is
+// SOL_SOCKET's or none.
+#define KSOCKET_OPTIONS_OF_LOCAL_SOCKETS(X) X(receive_credentials, SOL_SOCKET, SO_PASSCRED)
 
 enum class SocketOption : uint32_t {
 #define X(name, ...) name,

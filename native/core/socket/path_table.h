@@ -1,6 +1,6 @@
-// Names of local sockets (unix(7)) as numbers, so that what is passed about, compared and hashed is an Address
-// as IP's are, which has no room for 108 bytes. Bounded: the name that was not used for the longest time makes
-// room, and its number stands for nothing any more.
+// Names of local sockets (unix(7)) as numbers, so that what is passed about, compared and hashed is an
+// Address as IP's are, which has no room for 108 bytes. Bounded: the name that was not used for the longest
+// time makes room, and its number stands for nothing any more.
 //
 // One table for the process; from any thread.
 #pragma once
@@ -40,7 +40,7 @@ class PathTable {
     uint64_t hash = 0;
     uint32_t generation = 1;
     uint32_t holds = 0;
-    uint32_t next = kNone;                // in its bucket
+    uint32_t next = kNone;                  // in its bucket
     uint32_t older = kNone, newer = kNone;  // by the latest use
   };
 
@@ -61,7 +61,7 @@ class PathTable {
   const uint32_t names_max_;
   const uint64_t seed_;
   std::mutex mutex_;
-  std::vector<Entry> entries_;      // guarded by mutex_, as all below
+  std::vector<Entry> entries_;     // guarded by mutex_, as all below
   std::vector<uint32_t> buckets_;  // a power of two
   uint32_t oldest_ = kNone, newest_ = kNone;
 };

@@ -1,5 +1,5 @@
-// Descriptors on their way between processes, SCM_RIGHTS of unix(7): what is to leave with a datagram, until it
-// has, and what came with one, until the program takes it. A bundle of them has a number.
+// Descriptors on their way between processes, SCM_RIGHTS of unix(7): what is to leave with a datagram, until
+// it has, and what came with one, until the program takes it. A bundle of them has a number.
 //
 // One table for the process; from any thread.
 #pragma once

@@ -1,5 +1,5 @@
-// A datagram socket's descriptor and the system calls of its life. Every function returns 0 (or what it says) or
-// -errno.
+// A datagram socket's descriptor and the system calls of its life. Every function returns 0 (or what it says)
+// or -errno.
 #pragma once
 
 #include "core/base/fd.h"

@@ -114,8 +114,10 @@ void IoThread::close(uint32_t id) {
   turn_.discard(*endpoint);
   endpoint->counters.add_atomic(Counter::tx_dropped, clear_backlogs(*endpoint));
   endpoint->responder.reset();
-  endpoint->bound_path.reset();
-  endpoint->drop_rights();
+  if (endpoint->local) {
+    endpoint->local->bound_path.reset();
+    endpoint->local->drop_rights();
+  }
   endpoint->fd.reset();
 }
 

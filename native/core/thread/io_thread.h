@@ -72,8 +72,8 @@ class IoThread {
   // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
   void add(std::shared_ptr<Endpoint> endpoint) {
     if (endpoint->family == kLocal) {
-      endpoint->peers = std::make_unique<PeerBacklogs>(
-          *engine_, endpoint->id, [this](int by) { watches_.count_duty(by); });
+      endpoint->local =
+          std::make_unique<LocalParts>(*engine_, endpoint->id, [this](int by) { watches_.count_duty(by); });
     }
     table_.add(std::move(endpoint));
   }

@@ -30,13 +30,25 @@ TEST(Options, are_known_to_the_kernel) {
       auto option = static_cast<SocketOption>(i);
       int value = -1;
       int error = get_option(fd.get(), family, option, &value);
-      if (family == 4 && option == SocketOption::ipv6_only) {
+      if ((family == 4 && option == SocketOption::ipv6_only) || option == SocketOption::receive_credentials) {
         EXPECT_EQ(error, -ENOPROTOOPT);
       } else if (option != SocketOption::gro) {  // kernels before 5.0 do without
         EXPECT_EQ(error, 0) << "option " << i << ", family " << int{family};
       }
     }
   }
+}
+
+TEST(Options, of_local_sockets_have_a_place_of_their_own) {
+  Fd fd = open_family(kLocal);
+  for (int wanted : {1, 0}) {
+    int value = -1;
+    EXPECT_EQ(set_option(fd.get(), kLocal, SocketOption::receive_credentials, wanted), 0);
+    EXPECT_EQ(get_option(fd.get(), kLocal, SocketOption::receive_credentials, &value), 0);
+    EXPECT_EQ(value, wanted);
+  }
+  EXPECT_EQ(set_option(fd.get(), kLocal, SocketOption::receive_times, 1), 0);
+  EXPECT_NE(set_option(fd.get(), kLocal, SocketOption::ttl, 1), 0);
 }
 
 TEST(Options, keep_what_they_are_set_to) {

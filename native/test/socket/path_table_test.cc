@@ -86,7 +86,8 @@ TEST(PathTable, is_what_a_list_would_be) {
     random = random * 6364136223846793005 + 1442695040888963407;
     std::string name = "/tmp/socket-" + std::to_string((random >> 33) % 40);
     uint64_t number = table.number_of(name);
-    auto at = std::find_if(by_use.begin(), by_use.end(), [&](const auto& each) { return each.first == name; });
+    auto at =
+        std::find_if(by_use.begin(), by_use.end(), [&](const auto& each) { return each.first == name; });
     if (at != by_use.end()) {
       ASSERT_EQ(at->second, number);
       by_use.erase(at);

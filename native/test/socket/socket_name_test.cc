@@ -38,8 +38,9 @@ TEST(SocketName, of_an_abstract_name_is_as_long_as_it_is) {
 }
 
 TEST(SocketName, comes_back_as_it_was) {
-  for (const std::string& text : {std::string("/run/a"), std::string("relative"), std::string(107, 'x'),
-                                  std::string("\0abstract", 9), std::string("\0", 1) + std::string(107, 'y')}) {
+  for (const std::string& text :
+       {std::string("/run/a"), std::string("relative"), std::string(107, 'x'), std::string("\0abstract", 9),
+        std::string("\0", 1) + std::string(107, 'y')}) {
     Address address = parsed(text);
     SocketName name = to_name(address);
     EXPECT_TRUE(from_name(kLocal, &name.any, name.length) == address) << text;
