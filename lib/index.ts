@@ -106,18 +106,25 @@ const dgram: {
   compileFilter: typeof compileFilter;
 } = { createSocket, Socket: sockets.Socket, UnixSocket, createServer, Server, features, slot, compileFilter };
 
+// Where all types are in one file, the names below stand for themselves.
+type OwnBindOptions = types.BindOptions;
+type OwnRemoteInfo = endpoint.RemoteInfo;
+type OwnSocket = sockets.Socket;
+type OwnSocketOptions = options.SocketOptions;
+type OwnSocketType = SocketType;
+
 /** The types that node:dgram has, by the same names. */
 declare namespace dgram {
   /** {@link types.BindOptions} */
-  export type BindOptions = types.BindOptions;
+  export type BindOptions = OwnBindOptions;
   /** {@link endpoint.RemoteInfo} */
-  export type RemoteInfo = endpoint.RemoteInfo;
+  export type RemoteInfo = OwnRemoteInfo;
   /** {@link sockets.Socket} */
-  export type Socket = sockets.Socket;
+  export type Socket = OwnSocket;
   /** {@link options.SocketOptions} */
-  export type SocketOptions = options.SocketOptions;
+  export type SocketOptions = OwnSocketOptions;
   /** `udp4` or `udp6`. */
-  export type SocketType = import('./base/family.js').SocketType;
+  export type SocketType = OwnSocketType;
 }
 
 export default dgram;

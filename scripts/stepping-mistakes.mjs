@@ -16,6 +16,7 @@ const reader = 'native/bridge/ring_reader.cc';
 const ring = 'native/core/memory/rx_ring.h';
 const turn = 'native/core/endpoint/rx_turn.cc';
 const thread = 'native/core/thread/io_thread.cc';
+const sending = 'native/core/thread/io_thread_sending.cc';
 const sharing = 'native/core/sharing/loop_sharing.cc';
 const backlog = 'native/core/endpoint/backlog.cc';
 const flush = 'native/core/datapath/tx_flush.cc';
@@ -278,9 +279,9 @@ export const mistakes = {
   'a lane is compacted and keeps its place': [[lanes, '      lane.first = 0;\n', '']],
 
   // ---- sending
-  'what is sent overtakes the backlog': [[thread, '  bool first = endpoint.backlog.empty();', '  bool first = true;']],
+  'what is sent overtakes the backlog': [[sending, '  bool first = endpoint.backlog.empty();', '  bool first = true;']],
   'nobody works off the backlog': [
-    [thread, '  if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);\n', ''],
+    [sending, '  if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);\n', ''],
   ],
   'the backlog is not told when it is empty': [
     [backlog, '  if (!std::exchange(tell_drained_, false)) return Outcome::empty;', '  return Outcome::empty;'],

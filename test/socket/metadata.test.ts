@@ -136,7 +136,8 @@ test('a batch shows nothing of the ring that it reads', async () => {
   await waitFor(() => batches.length === 1);
   assert.deepEqual(Reflect.ownKeys(batches[0]), []);
   const methods = ['address', 'bytes', 'data', 'fullSize', 'length', 'offset', 'port', 'reply', 'size', 'truncated'];
-  methods.push('dscp', 'ecn', 'ifindex', 'local', 'originalDst', 'receivedNs', 'receivedUs', 'ttl');
+  methods.push('dscp', 'ecn', 'ifindex', 'local', 'originalDst', 'receivedNs', 'receivedUs', 'ttl', 'path');
+  methods.push('credentials', 'descriptors');
   const internal = ['add', 'constructor', 'leaveOut', 'open', 'release'];
   const names = Object.getOwnPropertyNames(Object.getPrototypeOf(batches[0]));
   assert.deepEqual(names.sort(), [...methods, ...internal].sort());

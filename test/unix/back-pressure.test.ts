@@ -130,6 +130,28 @@ test('a receiver that does not read keeps no other one waiting', async () => {
   assert.deepEqual(await stuck.read(2200), numbers(0, 2200));
 });
 
+test('where the send buffer is full of what one receiver has not read, another one has its turn once there is room', async () => {
+  await using sockets = new LocalSockets();
+  await using slow = await reader(sockets, 'slow');
+  const quick = new LocalInbox(sockets.bound('quick'));
+  const sender = sockets.make({ sendBufferSize: 8192 });
+  const large = (n: number) => String(n).padEnd(1000);
+  for (let n = 0; n < 100; n++) sender.send(large(n), sockets.path('slow'));
+  for (let n = 0; n < 3; n++) sender.send(String(n), sockets.path('quick'));
+  await waitFor(() => sender.getSendQueueCount() > 90);
+  await sleep(50);
+  assert.deepEqual(quick.texts, [], 'the buffer is full');
+  const got: string[] = [];
+  while (quick.all.length < 3) {
+    assert.ok(got.length < 90, 'the quick one is served before the slow one has all');
+    got.push(...(await slow.read(1)));
+    await sleep(20);
+  }
+  assert.deepEqual(quick.texts, numbers(0, 3));
+  got.push(...(await slow.read(100 - got.length)));
+  assert.deepEqual(got, numbers(0, 100));
+});
+
 test('many that do not read: each has its queue, and what waits for one that ends is reported', async () => {
   await using sockets = new LocalSockets();
   const before = readdirSync('/proc/self/fd').length;

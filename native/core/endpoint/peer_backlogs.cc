@@ -61,7 +61,10 @@ void PeerBacklogs::ready(uint32_t key, TxFlush& flush, TxSocket& socket,
 }
 
 void PeerBacklogs::go_on(TxFlush& flush, TxSocket& socket, std::vector<Descriptor>* completions) {
-  for (uint32_t place = 0; place < queues_.size() && parked_ > 0; place++) {
+  // Each time another one is first: it may take all the room that there is.
+  uint32_t first = turns_++;
+  for (uint32_t i = 0; i < queues_.size() && parked_ > 0; i++) {
+    uint32_t place = (first + i) % static_cast<uint32_t>(queues_.size());
     if (queues_[place] && queues_[place]->parked) work_off(place, flush, socket, completions);
   }
   tell_if_drained(completions);

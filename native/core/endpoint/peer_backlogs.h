@@ -75,6 +75,7 @@ class PeerBacklogs {
   std::vector<uint32_t> free_;
   std::unordered_map<uint64_t, uint32_t> by_number_;
   size_t probes_ = 0, parked_ = 0, bytes_ = 0;
+  uint32_t turns_ = 0;  // of go_on()
   bool tell_drained_ = false;
 };
 
