@@ -93,6 +93,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   }
   batch_->recycle(count);
   if (count == wanted && most == RxBatch::kSlots) round_.filled = true;
+  if (endpoint.family == kLocal) round_.short_queue = true;
   if (into != nullptr) round_.large = true;
   return count < wanted ? Outcome::drained : Outcome::more;
 }

@@ -51,7 +51,7 @@ class Arbiter {
   void after_loop_round(const RxRound& round, uint64_t gap_ns, uint64_t now_ns) {
     uint32_t weight = limits_->mean_rounds;
     uint32_t datagrams = std::min(round.datagrams, limits_->mean_datagrams_max);
-    if (round.large) datagrams *= limits_->large_weight;
+    if (round.large || round.short_queue) datagrams *= limits_->large_weight;
     mean_ += datagrams * kMeanUnit / weight - mean_ / weight;
     relaxed_rounds_ = round.filled ? 0 : relaxed_rounds_ + 1;
     if (round.filled) filled_at_ns_ = now_ns;

@@ -27,7 +27,8 @@ class Moderation {
   bool enabled() const { return options_.usecs_max > 0; }
 
   // After a round: how long to sleep before the next. Not at all after one that the kernel filled, however
-  // few datagrams that are: more wait there already, and of large ones its buffer does not hold many.
+  // few datagrams that are: more wait there already, and of large ones its buffer does not hold many. Nor where
+  // its queue is so short that a wait keeps the senders waiting.
   //
   // A request/response exchange looks like a steady rate, but its next datagram comes only after our answer:
   // a wait delays it and gathers nothing, or, where several are under way at once, no more than those: less
@@ -38,14 +39,15 @@ class Moderation {
     observe(datagrams, now_ns);
     uint64_t waited_ns = std::exchange(waited_ns_, 0);
     if (!enabled() || datagrams == 0) return 0;
-    if (!options_.adaptive) return round.filled ? 0 : wait_ns_max();
+    bool is_full = round.filled || round.short_queue;
+    if (!options_.adaptive) return is_full ? 0 : wait_ns_max();
     futile_ = false;
     if (std::exchange(waited_, false)) {
       futile_ = datagrams <= 1 || 2 * datagrams * free_gap_ns_ < waited_ns;
       backoff_ = futile_ ? std::min(backoff_ * 2 + 1, kLimits.skipped_chances_max) : 0;
       skip_ = backoff_;
     }
-    if (round.filled || datagrams >= options_.frames) return 0;  // full without our help
+    if (is_full || datagrams >= options_.frames) return 0;  // full without our help
     if (skip_ > 0) {
       skip_--;
       return 0;
