@@ -83,12 +83,14 @@ export interface NativeIoThread {
   copyFd(id: number): number;
   bind(id: number, address: string, port: number): number;
   /** Of a local socket: native/core/socket/bound_path.h. `mode` -1: what the umask says. */
-  bindPath(id: number, path: string, options: { mode: number; replaceStale: boolean; keep: boolean }): number;
+  bindPath(id: number, path: string, mode: number, replaceStale: boolean, keep: boolean): number;
   /** Only where descriptors cannot be copied: binds to what a cluster's workers share, and calls `done` with 0 or -errno;
    * `askedBack` when the worker disconnects. */
   bindShared?(id: number, shared: SharedPlace, done: (errno: number) => void, askedBack: AskedBack): void;
-  /** The descriptors that came with a datagram, which are the caller's now; none a second time. */
-  takeRights(id: number, number: number): number[];
+  /** How many descriptors came with a datagram, which are in `out` and the caller's now; none a second time. */
+  takeRights(id: number, number: number, out: Int32Array): number;
+  /** Does anything wait for this receiver, the words of a ParsedAddress, or for a connected socket's peer? */
+  waitsFor(id: number, to: Uint32Array | null): boolean;
   connect(id: number, address: string, port: number): number;
   disconnect(id: number): number;
   /** After bind(), before it is set who answers: native/core/answer/protection/loop_guard.h. */
@@ -169,6 +171,7 @@ export type SteadyCall =
   | 'lendPacketInfos'
   | 'receiveLocal'
   | 'takeRights'
+  | 'waitsFor'
   | 'getFd'
   | 'getName'
   | 'getOption'
@@ -222,7 +225,7 @@ export interface Binding {
   parseAddress(family: number, text: string, out: Uint8Array): number;
   formatAddress(family: number, bytes: Uint8Array): string;
   /** Copies of descriptors, to be sent: their number, or -errno. */
-  copyRights(fds: readonly number[]): number;
+  copyRights(fds: Int32Array): number;
   /** Closes the copies. */
   releaseRights(number: number): void;
   /** The numbers that parseAddress() has given for paths may stand for others. */

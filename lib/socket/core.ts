@@ -3,7 +3,7 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { addAbortListener } from 'node:events';
 import type { BlockList } from 'node:net';
-import { OPEN_RECEIVE_LOCAL } from '../backend/layout.js';
+import { OPEN_RECEIVE_LOCAL, OPEN_RECEIVE_RIGHTS } from '../backend/layout.js';
 import { ECANCELED } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
@@ -36,6 +36,10 @@ import type { Face } from './types.js';
 /** Are the stores of AsyncLocalStorage there in a scope that native code opens? Where Node has V8 keep them
  * (AsyncContextFrame, from Node 24 on) napi_open_callback_scope enters an async context without them. */
 const scopesHaveStores = hasLibuv && '_enable' in AsyncLocalStorage.prototype;
+
+/** SCM_MAX_FD: as many as come with a datagram. */
+const taken = new Int32Array(253);
+const none = new Int32Array(0);
 
 export function isBlocked(list: BlockList, ip: string): boolean {
   return list.check(ip, familyOfAddress(String(ip)).blockListName);
@@ -89,7 +93,12 @@ export class SocketCore
   }
 
   takeDescriptors(bundle: number): number[] {
-    return this.thread?.native.takeRights(this.id, bundle) ?? [];
+    const count = this.thread?.native.takeRights(this.id, bundle, taken) ?? 0;
+    return Array.from(taken.subarray(0, count));
+  }
+
+  dropDescriptors(bundle: number): void {
+    this.thread?.native.takeRights(this.id, bundle, none);
   }
 
   // Where little comes, runInAsyncScope and what it calls, which is not compiled then, would cost as much as all else here:
@@ -114,7 +123,11 @@ export class SocketCore
       if (kept === 0) return;
     }
     this.thread?.sender.passEvent();
-    this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
+    try {
+      this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
+    } finally {
+      if ((this.flags & OPEN_RECEIVE_RIGHTS) !== 0) batch.dropDescriptors();
+    }
     this.thread?.sender.passEvent();
   }
 

@@ -16,7 +16,7 @@ const QUEUE_DATAGRAMS_MAX = 65536;
 export function iterateMessages(
   socket: EventEmitter<SocketEvents>,
   closed: boolean,
-  onDrop: () => void,
+  onDrop: (datagram: ReceivedDatagram) => void,
 ): AsyncIterableIterator<ReceivedDatagram, undefined> {
   let queue: ReceivedDatagram[] = [];
   let first = 0; // index in the queue of the first datagram that is not taken
@@ -29,7 +29,7 @@ export function iterateMessages(
     const taker = waiting.shift();
     if (taker !== undefined) taker.resolve(datagram);
     else if (queue.length - first < QUEUE_DATAGRAMS_MAX) queue.push(datagram);
-    else onDrop();
+    else onDrop(datagram);
   };
   const end = () => {
     ended = true;
@@ -77,7 +77,7 @@ export function iterateMessages(
       return value === undefined ? { value, done: true } : { value, done: false };
     },
     async return() {
-      for (let i = first; i < queue.length; i++) onDrop();
+      for (let i = first; i < queue.length; i++) onDrop(queue[i]);
       queue = [];
       first = 0;
       end();

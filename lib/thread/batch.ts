@@ -43,6 +43,8 @@ export interface BatchDatagram extends Metadata {
 export interface Replier {
   /** Of a local socket that takes them: the descriptors of this bundle. */
   takeDescriptors?(bundle: number): number[];
+  /** Closes them. */
+  dropDescriptors?(bundle: number): void;
   /** What iteration says of each datagram besides. */
   readonly metadata?: readonly MetadataKind[] | undefined;
   reply(question: Question, payload: Payload, callback: SendCallback | undefined): void;
@@ -120,7 +122,7 @@ export class Batch implements Iterable<BatchDatagram> {
   }
 
   /** Of a local socket with the option `receiveDescriptors`: those that came with it, which are the program's to close. Once: a second
-   * call gets none. Those that nobody takes are closed with the socket. */
+   * call gets none. Those that the listener does not take are closed when it returns. */
   descriptors(i: number): number[] {
     const at = this.#at(i);
     const bundle = ifindexOf(this.#records, at);
@@ -255,6 +257,14 @@ export class Batch implements Iterable<BatchDatagram> {
   open(replier: Replier): void {
     this.#length = 0;
     this.#replier = replier;
+  }
+
+  /** @internal Closes what descriptors nobody has taken. */
+  dropDescriptors(): void {
+    for (let i = 0; i < this.#length; i++) {
+      const bundle = ifindexOf(this.#records, this.#ats[i]);
+      if (bundle !== undefined) this.#replier?.dropDescriptors?.(bundle);
+    }
   }
 
   /** @internal */

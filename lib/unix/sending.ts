@@ -62,7 +62,7 @@ function optionsOf(given: unknown): UnixSendOptions | undefined {
 
 // What is to go with the datagram: copies, which are closed when it has left, or never will.
 function withCopies(descriptors: readonly number[], listener: SentListener | undefined): [number, SentListener] {
-  const bundle = binding.copyRights(descriptors);
+  const bundle = binding.copyRights(Int32Array.from(descriptors));
   if (bundle < 0) throw errors.errnoException(bundle, 'dup');
   const release: SentListener = (result) => {
     binding.releaseRights(bundle);
@@ -90,20 +90,32 @@ function destinationOf(path: unknown, name: string): Destination {
   return { address: checked, to, portWord: wordOfPort(0, unixDgram.number) };
 }
 
-/** Payloads, which go to `path` or, on a connected socket, to its peer; or a payload, a path, …. The socket is open. */
+/** Payloads, which go to `path` or, on a connected socket, to its peer; or a payload, a path, …. What goes to a receiver that
+ * something waits for is not taken. The socket is open. */
 export function sendMany(core: SocketCore, list: readonly unknown[], path: unknown): number {
   const connected = core.connectState === 'connected';
   if (connected && path !== undefined) throw errors.isConnected();
-  if (connected) return sendList(core, list, CONNECTED);
-  if (path !== undefined) return sendList(core, list, destinationOf(path, 'path'));
+  const waits = ({ to }: Destination) => core.running().native.waitsFor(core.id, to === null ? null : to.words);
+  if (connected || path !== undefined) {
+    const destination = connected ? CONNECTED : destinationOf(path, 'path');
+    core.handOver();
+    return waits(destination) ? sendRun(core, list.length, () => 0) : sendList(core, list, destination);
+  }
   if (list.length % 2 !== 0) {
     throw errors.invalidArgValue('list.length', list.length, 'must be a multiple of 2: data, path');
   }
   const pairs = [...list]; // reading it runs no code of the program's any more
-  let latest: Destination | undefined;
-  const destinationAt = (place: number) => {
-    if (latest?.address !== pairs[place]) latest = destinationOf(pairs[place], `list[${place}]`);
-    return latest;
-  };
-  return sendRun(core, pairs.length / 2, ({ lists }) => lists.sendPairs(core.id, pairs, destinationAt));
+  const destinations = new Map<unknown, Destination>();
+  core.handOver();
+  let end = pairs.length;
+  for (let place = 1; place < end; place += 2) {
+    if (destinations.has(pairs[place])) continue;
+    const destination = destinationOf(pairs[place], `list[${place}]`);
+    destinations.set(pairs[place], destination);
+    if (waits(destination)) end = place - 1;
+  }
+  const going = pairs.slice(0, end);
+  return sendRun(core, pairs.length / 2, ({ lists }) =>
+    lists.sendPairs(core.id, going, (place) => destinations.get(going[place])),
+  );
 }

@@ -1,5 +1,6 @@
 // The public local socket. What is behind it is what is behind UDP's: lib/socket/core.ts.
 import { EventEmitter } from 'node:events';
+import { closeSync } from 'node:fs';
 import * as errors from '../base/errors.js';
 import type { Payload, SendCallback } from '../base/payload.js';
 import { netIsDenied, nextTick } from '../base/runtime.js';
@@ -39,9 +40,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   /** @internal */
   constructor(options: UnixSocketOptions, listener?: UnixMessageListener) {
     super();
-    const checked = checkUnixOptions(options, (bundle) =>
-      this.listenerCount('message') > 0 ? this.#core.takeDescriptors(bundle) : [],
-    );
+    const checked = checkUnixOptions(options, (bundle) => this.#take(bundle));
     this.#core = new SocketCore(this as unknown as Face, checked);
     if (typeof listener === 'function') this.on('message', listener);
     if (checked.signal) this.#core.closeOnAbort(checked.signal);
@@ -75,19 +74,29 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
     return this.address();
   }
 
+  // For 'message' and for who iterates over a batch. What nobody hears of is closed.
+  #take(bundle: number): number[] {
+    const core = this.#core;
+    if (core.wantsBatches || this.listenerCount('message') > 0) return core.takeDescriptors(bundle);
+    core.dropDescriptors(bundle);
+    return [];
+  }
+
   #bind(where: string | UnixBindOptions): Error | undefined {
     const core = this.#core;
     core.checkRunning();
     if (this.#isNamed) throw errors.alreadyBound();
     const checked = checkBind(where);
     if ('fd' in checked) {
+      if (core.bindState === 'bound') throw errors.alreadyBound(); // it has a descriptor, which something may wait in
       const failure = adoptQuietly(core, checked.fd);
       this.#isNamed = failure === undefined;
       return failure;
     }
-    const { path, ...options } = checked;
+    const { path, mode, replaceStale, keep } = checked;
     if (netIsDenied()) return errors.accessDenied('bind', path);
-    const errno = errnoOfPath(path) || core.open() || core.running().changing().bindPath(core.id, path, options);
+    const errno =
+      errnoOfPath(path) || core.open() || core.running().changing().bindPath(core.id, path, mode, replaceStale, keep);
     if (errno !== 0) {
       if (core.bindState !== 'bound') core.abandon();
       return pathError(errno, 'bind', path);
@@ -269,7 +278,11 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
    * 65 536 datagrams behind loses the newest, counted in `stats().rxQueueDrops`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<UnixDatagram, undefined> {
     const core = this.#core;
-    const messages = iterateMessages(this as never, core.closed, () => core.countLost('rxQueueDrops', 1));
+    const onDrop = (datagram: object) => {
+      for (const fd of (datagram as UnixDatagram).descriptors ?? []) closeSync(fd);
+      core.countLost('rxQueueDrops', 1);
+    };
+    const messages = iterateMessages(this as never, core.closed, onDrop);
     return messages as unknown as AsyncIterableIterator<UnixDatagram, undefined>;
   }
 }

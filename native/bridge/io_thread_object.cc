@@ -24,6 +24,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::bind>("bind"),
                          InstanceMethod<&Self::bind_path>("bindPath"),
                          InstanceMethod<&Self::take_rights>("takeRights"),
+                         InstanceMethod<&Self::waits_for>("waitsFor"),
                          InstanceMethod<&Self::connect>("connect"),
                          InstanceMethod<&Self::disconnect>("disconnect"),
                          InstanceMethod<&Self::watch>("watch"),

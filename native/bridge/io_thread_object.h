@@ -56,6 +56,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value copy_fd(const Napi::CallbackInfo& info);
   Napi::Value bind(const Napi::CallbackInfo& info);
   Napi::Value take_rights(const Napi::CallbackInfo& info);
+  Napi::Value waits_for(const Napi::CallbackInfo& info);
   Napi::Value bind_path(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value disconnect(const Napi::CallbackInfo& info);

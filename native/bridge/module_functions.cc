@@ -71,11 +71,10 @@ void forget_paths(const Napi::CallbackInfo& info) {
   held(info).forget();
 }
 
-// copyRights(fds: number[]) → the number of a bundle of copies, or -errno
+// copyRights(fds: Int32Array) → the number of a bundle of copies, or -errno
 Napi::Value copy_rights(const Napi::CallbackInfo& info) {
-  std::vector<int> fds;
-  for (const Napi::Value& fd : elements(info[0])) fds.push_back(i32(fd));
-  int64_t result = Rights::of_process().copy(fds);
+  Napi::Int32Array fds = info[0].As<Napi::Int32Array>();
+  int64_t result = Rights::of_process().copy({fds.Data(), fds.ElementLength()});
   if (result > 0) held(info).add_rights(static_cast<uint32_t>(result));
   return number(info.Env(), static_cast<int>(result));
 }

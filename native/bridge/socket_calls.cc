@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "bridge/io_thread_object.h"
@@ -12,6 +13,7 @@
 #include "core/socket/path_mtu.h"
 #include "core/socket/raw_options.h"
 #include "core/socket/socket.h"
+#include "core/socket/socket_name.h"
 
 namespace ksocket {
 
@@ -38,29 +40,44 @@ Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
   });
 }
 
-// bindPath(id, path, { mode, replaceStale, keep }): mode -1 is the umask's
+// bindPath(id, path, mode, replaceStale, keep): mode -1 is the umask's. (No object: while a worker is ended
+// Node-API reads none, and napi.h ends the process then.)
 Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     if (!endpoint.local) return -EINVAL;
     Address name;
     int error = parse_address(kLocal, text(info[1]), 0, &name);
     if (error != 0) return error;
-    Napi::Object given = info[2].As<Napi::Object>();
-    PathOptions options{i32(given.Get("mode")), boolean(given.Get("replaceStale")),
-                        boolean(given.Get("keep"))};
+    PathOptions options{i32(info[2]), boolean(info[3]), boolean(info[4])};
     return bind_to_path(endpoint.fd.get(), name, options, &endpoint.local->bound_path);
   });
 }
 
-// takeRights(id, number) → the descriptors, which are the caller's now; none a second time
+// takeRights(id, number, out: Int32Array) → how many descriptors there are now, which are the caller's; none
+// a second time. Those that `out` has no room for are closed.
 Napi::Value IoThreadObject::take_rights(const Napi::CallbackInfo& info) {
-  Napi::Array out = Napi::Array::New(info.Env());
   auto endpoint = find(info[0]);
-  if (!endpoint || !endpoint->local) return out;
+  if (!endpoint || !endpoint->local) return number(info.Env(), 0);
+  Napi::Int32Array out = info[2].As<Napi::Int32Array>();
+  std::span<int32_t> room(out.Data(), out.ElementLength());
   std::lock_guard lock(endpoint->rx_mutex);
-  uint32_t i = 0;
-  for (Fd& fd : endpoint->local->take_rights(u32(info[1]))) out.Set(i++, number(info.Env(), fd.release()));
-  return out;
+  std::vector<Fd> fds = endpoint->local->take_rights(u32(info[1]));
+  size_t count = std::min(fds.size(), room.size());
+  for (size_t i = 0; i < count; i++) room[i] = fds[i].release();
+  return number(info.Env(), static_cast<int>(count));
+}
+
+// waitsFor(id, to: Uint32Array | null) → does anything wait for this receiver, or for a connected socket's?
+Napi::Value IoThreadObject::waits_for(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  bool waits = false;
+  if (endpoint && endpoint->local) {
+    std::lock_guard lock(endpoint->tx_mutex);
+    uint64_t path = endpoint->local->peers.connected_to();
+    if (!info[1].IsNull()) std::memcpy(&path, info[1].As<Napi::Uint32Array>().Data(), sizeof path);
+    waits = endpoint->local->peers.waits_for(path) || !endpoint->backlog.empty();
+  }
+  return Napi::Boolean::New(info.Env(), waits);
 }
 
 // connect(id, address, port)
@@ -68,7 +85,12 @@ Napi::Value IoThreadObject::connect(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     Address address;
     int error = address_of(endpoint.family, info[1], info[2], &address);
-    return error != 0 ? error : connect_socket(endpoint.fd.get(), address);
+    if (error == 0) error = connect_socket(endpoint.fd.get(), address);
+    if (error == 0 && endpoint.local) {
+      std::lock_guard lock(endpoint.tx_mutex);
+      endpoint.local->peers.connected(path_number(address));
+    }
+    return error;
   });
 }
 

@@ -205,3 +205,38 @@ test('to and from Python', async () => {
   await python.line(/^to Python ours 1$/);
   await sentTo(sender, 'x', sockets.path('a'));
 });
+
+test('those of datagrams that a loop leaves behind, or that a batch’s listener does not take, are closed', async () => {
+  await using sockets = new LocalSockets();
+  using files = new Files();
+  const receiver = sockets.bound('a', { receiveDescriptors: true });
+  const sender = sockets.make();
+  const fd = files.open('x');
+  const send = (count: number) => {
+    for (let i = 0; i < count; i++) sender.send(String(i), { path: sockets.path('a'), descriptors: [fd, fd] });
+  };
+  const read = async (count: number) => {
+    const before = receiver.stats().rxDatagrams;
+    send(count);
+    await waitFor(() => receiver.stats().rxDatagrams === before + count);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await read(1); // the thread is there
+  const before = openDescriptors();
+  const iterator = receiver[Symbol.asyncIterator]();
+  await read(20);
+  await iterator.return?.();
+  assert.equal(openDescriptors(), before);
+  let taken = 0;
+  receiver.on('batch', (batch) => {
+    for (const datagram of batch) {
+      const { descriptors = [] } = datagram as { descriptors?: number[] };
+      if (taken === 0) taken = descriptors.length;
+      for (const each of descriptors) closeSync(each);
+      break;
+    }
+  });
+  await read(20);
+  assert.equal(taken, 2);
+  assert.equal(openDescriptors(), before);
+});

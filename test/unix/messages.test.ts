@@ -278,4 +278,5 @@ test('a descriptor that somebody else has bound', async () => {
   assert.throws(() => other.bindSync({ fd: 1_000_000 }), { code: 'EINVAL' });
   assert.throws(() => other.bindSync({ fd: -1 }), { code: 'ERR_OUT_OF_RANGE' });
   other.bindSync(sockets.path('other')); // nothing is left half-open
+  assert.throws(() => client.bindSync({ fd: 0 }), { code: 'ERR_SOCKET_ALREADY_BOUND' });
 });

@@ -10,8 +10,12 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
-  takeRights(): number[] {
-    return [];
+  takeRights(): number {
+    return 0;
+  }
+
+  waitsFor(): boolean {
+    return false;
   }
 
   bindPath(): number {

@@ -5,8 +5,8 @@
 namespace ksocket {
 
 // What a turn of receiving brought. `filled`: the kernel filled all that it was offered, so it has more.
-// `large`: it was offered few places, for large datagrams. `short_queue`: the kernel itself has few, and whoever
-// sends waits for each of them (unix(7)).
+// `large`: it was offered few places, for large datagrams. `short_queue`: the kernel itself has few, and
+// whoever sends waits for each of them (unix(7)).
 struct RxRound {
   uint32_t datagrams = 0;
   bool filled = false;

@@ -42,7 +42,7 @@ struct LocalParts {
   bool wants_rights = false;     // guarded by rx_mutex: descriptors that come along are the program's
   std::vector<uint32_t> rights;  // guarded by rx_mutex: bundles that it has not taken yet
   PeerBacklogs peers;            // guarded by tx_mutex: what goes to a path waits there
-  bool peers_postponed = false;  // guarded by tx_mutex: somebody goes on with them after a while
+  uint64_t peers_due_ns = 0;     // guarded by tx_mutex: when somebody goes on with them; 0: nobody will
 
   // Of a bundle. None where it is another socket's, or was taken. The caller holds rx_mutex.
   std::vector<Fd> take_rights(uint32_t number) {

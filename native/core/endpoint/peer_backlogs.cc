@@ -32,6 +32,12 @@ size_t PeerBacklogs::payload_bytes() const {
   return sum;
 }
 
+void PeerBacklogs::connected(uint64_t number) {
+  if (number != 0) PathTable::of_process().hold(number);
+  if (connected_to_ != 0) PathTable::of_process().release(connected_to_);
+  connected_to_ = number;
+}
+
 uint32_t PeerBacklogs::send(TxFlush& flush, TxSocket& socket, const uint8_t* base,
                             std::span<Descriptor> descriptors) {
   uint32_t waiting = 0;
@@ -60,14 +66,28 @@ void PeerBacklogs::ready(uint32_t key, TxFlush& flush, TxSocket& socket,
   tell_if_drained(completions);
 }
 
-void PeerBacklogs::go_on(TxFlush& flush, TxSocket& socket, std::vector<Descriptor>* completions) {
+void PeerBacklogs::go_on(TxFlush& flush, TxSocket& socket, std::vector<Descriptor>* completions, bool all) {
   // Each time another one is first: it may take all the room that there is.
   uint32_t first = turns_++;
-  for (uint32_t i = 0; i < queues_.size() && parked_ > 0; i++) {
+  for (uint32_t i = 0; i < queues_.size() && (all || parked_ > 0); i++) {
     uint32_t place = (first + i) % static_cast<uint32_t>(queues_.size());
-    if (queues_[place] && queues_[place]->parked) work_off(place, flush, socket, completions);
+    Queue* queue = queues_[place].get();
+    if (queue == nullptr || (!all && !queue->parked)) continue;
+    size_t before = queue->parked ? 0 : queue->backlog.datagrams();
+    work_off(place, flush, socket, completions);
+    bool unexpected = before > 0 && queues_[place] && queues_[place]->backlog.datagrams() < before;
+    if (unexpected) probe_again(place);
   }
   tell_if_drained(completions);
+}
+
+// Something has left of which the probe did not know that it could: it is connected to another socket.
+void PeerBacklogs::probe_again(uint32_t place) {
+  Queue* queue = queues_[place].get();
+  park(queue);
+  if (queue->probe) probes_--;
+  queue->probe.reset();
+  wait(place, queue);
 }
 
 size_t PeerBacklogs::clear() {
@@ -81,14 +101,18 @@ size_t PeerBacklogs::clear() {
   return count;
 }
 
+uint64_t PeerBacklogs::number_of(const Descriptor& to) const {
+  return to.family == 0 ? connected_to_ : path_number(read_address(to));
+}
+
 PeerBacklogs::Queue* PeerBacklogs::find(const Descriptor& to) {
   if (by_number_.empty()) return nullptr;
-  auto at = by_number_.find(path_number(read_address(to)));
+  auto at = by_number_.find(number_of(to));
   return at == by_number_.end() ? nullptr : queues_[at->second].get();
 }
 
 uint32_t PeerBacklogs::add(const Descriptor& to) {
-  uint64_t number = path_number(read_address(to));
+  uint64_t number = number_of(to);
   PathTable::of_process().hold(number);
   auto queue = std::make_unique<Queue>();
   queue->number = number;
@@ -109,6 +133,7 @@ uint32_t PeerBacklogs::add(const Descriptor& to) {
 uint32_t PeerBacklogs::keep(Queue* queue, const uint8_t* base, Descriptor* descriptor,
                             const Counters& counters) {
   descriptor->result = kResultDeferred;
+  write_address(local_address(queue->number), descriptor);  // whatever the socket is connected to then
   Backlog& backlog = queue->backlog;
   size_t others = bytes_ - backlog.bytes();
   uint32_t kept = backlog.keep(base, {descriptor, 1}, {}, counters, kBacklogBytesMax - others);
@@ -155,6 +180,7 @@ void PeerBacklogs::work_off(uint32_t place, TxFlush& flush, TxSocket& socket,
   bytes_ = others + queue->backlog.bytes();
   switch (outcome) {
     case Backlog::Outcome::empty:
+      emptied_ = true;
       remove(place);
       break;
     case Backlog::Outcome::blocked:
@@ -181,7 +207,7 @@ void PeerBacklogs::remove(uint32_t place) {
 }
 
 void PeerBacklogs::tell_if_drained(std::vector<Descriptor>* completions) {
-  if (!by_number_.empty() || !std::exchange(tell_drained_, false)) return;
+  if (!std::exchange(emptied_, false) || !std::exchange(tell_drained_, false)) return;
   Descriptor& drained = completions->emplace_back();
   drained.socket_id = endpoint_id_;
   drained.kind = DescriptorKind::drained;

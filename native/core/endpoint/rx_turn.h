@@ -45,6 +45,12 @@ class RxTurn {
   // Before the socket closes: what waits in the kernel counts as received and dropped, and the kernel's own
   // drops are the last word. The caller holds endpoint.rx_mutex.
   void discard(Endpoint& endpoint);
+  // What the ring has no room for now counts as received and dropped. The caller holds endpoint.rx_mutex.
+  void drop_rest(Endpoint& endpoint) {
+    for (uint32_t i = 0; i < kRestRounds && discard_batch(endpoint) > 0; i++) {
+    }
+    take_round();  // it says nothing of the traffic
+  }
   // How many messages may be read of this socket without a chance that the ring cannot take them.
   uint32_t room_for(const Endpoint& endpoint);
 
@@ -56,6 +62,8 @@ class RxTurn {
   ResponderTools tools() { return {engine_, flush_, ip_batch_, round_}; }
 
  private:
+  static constexpr uint32_t kRestRounds = 64;  // more than a local socket's queue has
+
   Outcome receive_batch(Endpoint& endpoint, bool told, uint32_t most);
   // As room_for(), of a socket that need not leave the rest to others.
   uint32_t room_for_messages(const Endpoint& endpoint);

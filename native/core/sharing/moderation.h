@@ -27,8 +27,8 @@ class Moderation {
   bool enabled() const { return options_.usecs_max > 0; }
 
   // After a round: how long to sleep before the next. Not at all after one that the kernel filled, however
-  // few datagrams that are: more wait there already, and of large ones its buffer does not hold many. Nor where
-  // its queue is so short that a wait keeps the senders waiting.
+  // few datagrams that are: more wait there already, and of large ones its buffer does not hold many. Nor
+  // where its queue is so short that a wait keeps the senders waiting.
   //
   // A request/response exchange looks like a steady rate, but its next datagram comes only after our answer:
   // a wait delays it and gathers nothing, or, where several are under way at once, no more than those: less

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <string>
 #include <utility>
 
 #include "core/base/or_errno.h"
@@ -15,33 +17,41 @@ namespace ksocket {
 
 namespace {
 
-// A socket's file, and no socket: connect(2) says ECONNREFUSED of other files, too.
-bool is_stale(const std::string& path, const Address& name) {
+bool is_file(const std::string& path, dev_t device, ino_t inode) {
+  struct stat status;
+  return lstat(path.c_str(), &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
+
+// Takes away a socket's file, and no socket: connect(2) says ECONNREFUSED of other files, too. Several
+// processes may be at it: the file is moved first, and one that has come meanwhile goes back.
+bool take_stale(const std::string& path, const Address& name) {
   struct stat status;
   if (lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   Fd probe;
-  return open_datagram(kLocal, &probe) == 0 && connect_socket(probe.get(), name) == -ECONNREFUSED;
+  if (open_datagram(kLocal, &probe) != 0 || connect_socket(probe.get(), name) != -ECONNREFUSED) return false;
+  std::string moved = path + "." + std::to_string(getpid()) + "." + std::to_string(status.st_ino);
+  if (rename(path.c_str(), moved.c_str()) < 0) return false;
+  bool is_stale = is_file(moved, status.st_dev, status.st_ino);
+  if (is_stale || link(moved.c_str(), path.c_str()) == 0) unlink(moved.c_str());
+  return is_stale;
 }
 
 }  // namespace
 
 BoundPath::~BoundPath() {
-  struct stat status;
-  if (lstat(path_.c_str(), &status) != 0) return;
-  if (status.st_dev == device_ && status.st_ino == inode_) unlink(path_.c_str());
+  if (is_file(path_, device_, inode_)) unlink(path_.c_str());
 }
 
 int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out) {
   std::string path = PathTable::of_process().name_of(path_number(name));
-  bool is_file = !path.empty() && path[0] != '\0';
+  bool has_file = !path.empty() && path[0] != '\0';
   // unix_bind_bsd gives the file the socket's own mode, less the umask: nobody gets in before chmod().
-  if (is_file && options.mode >= 0 && fchmod(fd, static_cast<mode_t>(options.mode)) < 0) return -errno;
+  if (has_file && options.mode >= 0 && fchmod(fd, static_cast<mode_t>(options.mode)) < 0) return -errno;
   int error = bind_socket(fd, name);
-  if (error == -EADDRINUSE && is_file && options.replace_stale && is_stale(path, name)) {
-    if (unlink(path.c_str()) < 0 && errno != ENOENT) return -errno;
+  if (error == -EADDRINUSE && has_file && options.replace_stale && take_stale(path, name)) {
     error = bind_socket(fd, name);
   }
-  if (error != 0 || !is_file) return error;
+  if (error != 0 || !has_file) return error;
   struct stat status;
   if (options.mode >= 0 && chmod(path.c_str(), static_cast<mode_t>(options.mode)) < 0) return -errno;
   if (!options.keep && lstat(path.c_str(), &status) == 0) {

@@ -14,7 +14,7 @@ Rights& Rights::of_process() {
   return *rights;
 }
 
-int64_t Rights::copy(std::span<const int> fds) {
+int64_t Rights::copy(std::span<const int32_t> fds) {
   Bundle bundle;
   for (int fd : fds) {
     Fd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));

@@ -24,7 +24,7 @@ class Rights {
   static Rights& of_process();
 
   // Copies of these. Their number, which is not 0, or -errno.
-  int64_t copy(std::span<const int> fds);
+  int64_t copy(std::span<const int32_t> fds);
   // All that came with a message. 0: nothing did. What the kernel had no room for it has closed (MSG_CTRUNC).
   uint32_t received(const msghdr& header);
   // The control message that says them; empty where there is no such bundle (any more). Good until take().

@@ -137,7 +137,7 @@ class IoThread {
   void work_off(const std::shared_ptr<Endpoint>& endpoint);
   void go_on_to_path(const std::shared_ptr<Endpoint>& endpoint, uint32_t key);
   void go_on_to_paths(const std::shared_ptr<Endpoint>& endpoint);
-  void work_off_paths(const std::shared_ptr<Endpoint>& endpoint);
+  void work_off_paths(const std::shared_ptr<Endpoint>& endpoint, bool all);
   void wait_for_paths(const std::shared_ptr<Endpoint>& endpoint);
   static size_t clear_backlogs(Endpoint& endpoint);
   void rewatch(const std::shared_ptr<Endpoint>& endpoint, uint32_t add, uint32_t remove);

@@ -24,12 +24,17 @@ int IoThread::set_filter(Endpoint& endpoint, EndpointFilter::Wanted wanted) {
 int IoThread::disconnect(Endpoint& endpoint) {
   if (endpoint.family != kLocal) return disconnect_socket(endpoint.fd.get());
   LoopSharing::LoopLock sharing_lock(sharing_);
-  std::lock_guard lock(endpoint.rx_mutex);
+  std::scoped_lock lock(endpoint.rx_mutex, endpoint.tx_mutex);
   // The kernel throws away what waits in it (unix_dgram_disconnected).
-  while (turn_.receive(endpoint, false) == RxTurn::Outcome::more) {
-  }
+  RxTurn::Outcome outcome;
+  do {
+    outcome = turn_.receive(endpoint, false);
+  } while (outcome == RxTurn::Outcome::more);
+  if (outcome == RxTurn::Outcome::ring_full) turn_.drop_rest(endpoint);
   publish();
-  return disconnect_socket(endpoint.fd.get());
+  int error = disconnect_socket(endpoint.fd.get());
+  if (error == 0 && endpoint.local) endpoint.local->peers.connected(0);
+  return error;
 }
 
 }  // namespace ksocket

@@ -7,13 +7,21 @@
 
 namespace ksocket {
 
+namespace {
+
+// So long a name may have become another socket's before somebody looks.
+constexpr uint64_t kNamesAgainNs = 1'000'000'000;
+
+}  // namespace
+
 uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors,
                         std::span<const Source> sources) {
   has_sent_ = true;
   std::lock_guard lock(endpoint.tx_mutex);
-  if (endpoint.local && !descriptors.empty() && descriptors[0].family == kLocal) {
+  if (endpoint.local && !descriptors.empty() &&
+      (descriptors[0].family == kLocal || endpoint.local->peers.connected_to() != 0)) {
     uint32_t waiting = endpoint.local->peers.send(inline_flush_, endpoint.tx, base, descriptors);
-    if (endpoint.local->peers.any_parked()) wait_for_paths(find(endpoint.id));
+    if (waiting > 0) wait_for_paths(find(endpoint.id));
     return waiting;
   }
   bool first = endpoint.backlog.empty();
@@ -40,7 +48,7 @@ void IoThread::work_off(const std::shared_ptr<Endpoint>& endpoint) {
     backoff.reset();
   }
   if (outcome != Backlog::Outcome::blocked) rewatch(endpoint, kNothing, kWritable);
-  if (endpoint->local && endpoint->local->peers.any_parked()) work_off_paths(endpoint);
+  if (endpoint->local && endpoint->local->peers.any_parked()) work_off_paths(endpoint, false);
 }
 
 // ---- what waits for the receivers of a local socket's datagrams
@@ -49,35 +57,38 @@ void IoThread::go_on_to_path(const std::shared_ptr<Endpoint>& endpoint, uint32_t
   std::lock_guard lock(endpoint->tx_mutex);
   if (!endpoint->fd || !endpoint->local) return;
   endpoint->local->peers.ready(key, flush_, endpoint->tx, &completions_);
-  if (endpoint->local->peers.any_parked()) wait_for_paths(endpoint);
+  wait_for_paths(endpoint);
 }
 
 // Its time has come.
 void IoThread::go_on_to_paths(const std::shared_ptr<Endpoint>& endpoint) {
   std::lock_guard lock(endpoint->tx_mutex);
-  endpoint->local->peers_postponed = false;
-  work_off_paths(endpoint);
+  if (endpoint->local) endpoint->local->peers_due_ns = 0;
+  work_off_paths(endpoint, true);
 }
 
 // The caller holds its tx_mutex for these.
 
-void IoThread::work_off_paths(const std::shared_ptr<Endpoint>& endpoint) {
+void IoThread::work_off_paths(const std::shared_ptr<Endpoint>& endpoint, bool all) {
   if (!endpoint->fd || !endpoint->local) return;
-  endpoint->local->peers.go_on(flush_, endpoint->tx, &completions_);
-  if (endpoint->local->peers.any_parked()) {
-    wait_for_paths(endpoint);
-  } else {
-    endpoint->tx_backoff.reset();
-  }
+  endpoint->local->peers.go_on(flush_, endpoint->tx, &completions_, all);
+  if (!endpoint->local->peers.any_parked()) endpoint->tx_backoff.reset();
+  wait_for_paths(endpoint);
 }
 
 // The socket's own buffer may be full: then it is writable once a quarter of it is left (unix_writable). It
 // may take something before that, as what lies with a receiver that does not read counts, too.
 void IoThread::wait_for_paths(const std::shared_ptr<Endpoint>& endpoint) {
+  LocalParts& local = *endpoint->local;
+  if (local.peers.empty()) return;
+  bool parked = local.peers.any_parked();
   pollfd asked{endpoint->fd.get(), POLLOUT, 0};
-  if (poll(&asked, 1, 0) == 0) rewatch(endpoint, kWritable, kNothing);
-  if (std::exchange(endpoint->local->peers_postponed, true)) return;
-  postponed_.add(endpoint, kNothing, endpoint->tx_backoff.next_ns(kPatienceMaxNs));
+  if (parked && poll(&asked, 1, 0) == 0) rewatch(endpoint, kWritable, kNothing);
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  if (local.peers_due_ns != 0 && (!parked || local.peers_due_ns <= now_ns + kPatienceMaxNs)) return;
+  uint64_t wait_ns = parked ? endpoint->tx_backoff.next_ns(kPatienceMaxNs) : kNamesAgainNs;
+  local.peers_due_ns = now_ns + wait_ns;
+  postponed_.add(endpoint, kNothing, wait_ns);
   engine_->wake();  // it may wait without a limit already
 }
 
