@@ -16,6 +16,7 @@ const below = {
   unix: ['socket', 'thread', 'backend', 'base'],
   server: ['socket', 'thread', 'backend', 'base'],
   'index.ts': ['server', 'unix', 'socket', 'filter', 'thread', 'backend', 'base'],
+  'unix-dgram.ts': ['unix', 'socket', 'thread', 'backend', 'base'],
   'register.ts': ['socket', 'dgram'],
   monitor: ['server', 'socket', 'thread', 'backend', 'base'],
   cli: ['monitor', 'server', 'socket', 'thread', 'backend', 'base'],

@@ -16,6 +16,7 @@ const { dependencies, exports } = JSON.parse(readFileSync(join(root, 'package.js
 const ENTRIES = {
   index: 'build-lib/index.js',
   register: 'build-lib/register.js',
+  'unix-dgram': 'build-lib/unix-dgram.js',
   'monitor/index': 'build-lib/monitor/index.js',
   'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',

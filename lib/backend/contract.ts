@@ -153,8 +153,13 @@ export interface NativeIoThread {
   send(count: number): number;
   /** The same where the payloads are in `bytes`, which is not read any more once this returns. */
   sendFrom(bytes: Uint8Array, count: number): number;
+  /** One datagram of a local socket, at once: bytes, or -errno, EAGAIN and ENOBUFS, too, as nothing is kept of it. `to`: as
+   * parseAddress() writes it; null on a connected socket. */
+  sendNow(id: number, bytes: Uint8Array, to: Uint32Array | null): number;
   /** Asks for a `drained` record once nothing waits any more. False when nothing does. */
   notifyDrained(id: number): boolean;
+  /** Asks for a `drained` record once the socket is writable: a connected local one, where its peer has room. */
+  notifyWritable(id: number): void;
   resume(): void;
   ref(): void;
   unref(): void;
@@ -189,7 +194,9 @@ export type SteadyCall =
   | 'deliver'
   | 'measureLatency'
   | 'send'
+  | 'sendNow'
   | 'notifyDrained'
+  | 'notifyWritable'
   | 'resume'
   | 'ref'
   | 'unref';

@@ -13,6 +13,7 @@ function numberOf(name: Name): number {
 }
 
 export const EACCES = numberOf('EACCES');
+export const EAGAIN = numberOf('EAGAIN');
 export const EBADF = numberOf('EBADF');
 export const ECANCELED = numberOf('ECANCELED');
 export const ECONNREFUSED = numberOf('ECONNREFUSED');
@@ -24,6 +25,7 @@ export const EMSGSIZE = numberOf('EMSGSIZE');
 export const ENAMETOOLONG = numberOf('ENAMETOOLONG');
 export const ENFILE = numberOf('ENFILE');
 export const ENOBUFS = numberOf('ENOBUFS');
+export const ENOENT = numberOf('ENOENT');
 export const ENOMEM = numberOf('ENOMEM');
 export const ENOPROTOOPT = numberOf('ENOPROTOOPT');
 export const ENOTCONN = numberOf('ENOTCONN');

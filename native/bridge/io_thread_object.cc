@@ -1,6 +1,7 @@
 #include "bridge/io_thread_object.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/choose.h"
 
@@ -53,9 +54,11 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::measure_latency>("measureLatency"),
                          InstanceMethod<&Self::send>("send"),
                          InstanceMethod<&Self::send_from>("sendFrom"),
+                         InstanceMethod<&Self::send_now>("sendNow"),
                          InstanceMethod<&Self::get_backlog>("getBacklog"),
                          InstanceMethod<&Self::count_kernel_drops>("countKernelDrops"),
                          InstanceMethod<&Self::notify_drained>("notifyDrained"),
+                         InstanceMethod<&Self::notify_writable>("notifyWritable"),
                          InstanceMethod<&Self::resume>("resume"),
                          InstanceMethod<&Self::ref>("ref"),
                          InstanceMethod<&Self::unref>("unref"),
@@ -189,6 +192,22 @@ Napi::Value IoThreadObject::send(const Napi::CallbackInfo& info) {
 // sendFrom(bytes: Uint8Array, count): as send(), of payloads that lie in `bytes`
 Napi::Value IoThreadObject::send_from(const Napi::CallbackInfo& info) {
   return number(info.Env(), static_cast<int>(send_records(u32(info[1]), bytes(info[0]))));
+}
+
+// sendNow(id, bytes: Uint8Array, to: a local address as parseAddress() writes it, or null) → bytes or -errno;
+// -EAGAIN and -ENOBUFS, too: nothing is kept
+Napi::Value IoThreadObject::send_now(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    std::span<const uint8_t> payload = bytes(info[1]);
+    if (payload.size() > INT32_MAX) return -EMSGSIZE;
+    Descriptor datagram{};
+    datagram.length = static_cast<uint32_t>(payload.size());
+    if (!info[2].IsNull()) {
+      std::memcpy(datagram.address, bytes(info[2]).data(), sizeof datagram.address);
+      datagram.family = endpoint.family;
+    }
+    return thread_->send_now(endpoint, payload.data(), datagram);
+  });
 }
 
 uint32_t IoThreadObject::send_records(uint32_t count, std::span<const uint8_t> payloads) {

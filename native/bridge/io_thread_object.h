@@ -44,6 +44,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value add_counters(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
   Napi::Value send_from(const Napi::CallbackInfo& info);
+  Napi::Value send_now(const Napi::CallbackInfo& info);
   Napi::Value resume(const Napi::CallbackInfo& info);
   Napi::Value ref(const Napi::CallbackInfo& info);
   Napi::Value unref(const Napi::CallbackInfo& info);
@@ -78,6 +79,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value get_backlog(const Napi::CallbackInfo& info);
   Napi::Value count_kernel_drops(const Napi::CallbackInfo& info);
   Napi::Value notify_drained(const Napi::CallbackInfo& info);
+  Napi::Value notify_writable(const Napi::CallbackInfo& info);
 
   // server_calls.cc: who answers on the thread, and what JavaScript is told of it.
   Napi::Value guard_loops(const Napi::CallbackInfo& info);

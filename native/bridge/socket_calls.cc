@@ -261,4 +261,10 @@ Napi::Value IoThreadObject::notify_drained(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), endpoint && thread_->notify_drained(*endpoint));
 }
 
+// notifyWritable(id): there will be a `drained` record once it is
+Napi::Value IoThreadObject::notify_writable(const Napi::CallbackInfo& info) {
+  if (auto endpoint = find(info[0])) thread_->notify_writable(*endpoint);
+  return info.Env().Undefined();
+}
+
 }  // namespace ksocket

@@ -24,6 +24,7 @@ test('dist/ has a file for each entry, one for what they share, one for who has 
     'monitor/index.js',
     'monitor/worker.js',
     'register.js',
+    'unix-dgram.js',
   ];
   const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs', 'shared/language/index.cjs'];
   assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());
@@ -184,7 +185,7 @@ test('source maps lead back to lib/, and carry its text', () => {
       sources.add(path);
     });
   }
-  for (const file of ['index', 'register', 'socket/socket', 'thread/receiver', 'monitor/worker', 'cli/compare/peer']) {
+  for (const file of ['index', 'register', 'unix-dgram', 'socket/socket', 'thread/receiver', 'monitor/worker', 'cli/compare/peer']) {
     assert.ok(sources.has(`lib/${file}.ts`), file);
   }
 });

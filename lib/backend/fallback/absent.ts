@@ -22,6 +22,12 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  sendNow(): number {
+    return ENOTSUP;
+  }
+
+  notifyWritable(): void {}
+
   setFilter(): number {
     return ENOTSUP;
   }

@@ -42,6 +42,8 @@ class Backlog {
 
   // Asks for a `drained` record once nothing waits. False when nothing does: there will be none.
   bool notify_drained() { return tell_drained_ = !waiting_.empty(); }
+  // The same where nothing does, once the socket is writable: the caller has it watched for that.
+  void notify_writable() { tell_drained_ = true; }
 
   // Drops everything. How many datagrams that were.
   size_t clear();

@@ -1,6 +1,7 @@
 // IoThread: sending on the calling thread, and on its own what had to wait.
 #include <poll.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "core/thread/io_thread.h"
@@ -33,6 +34,14 @@ uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descr
   uint32_t waiting = endpoint.backlog.keep(base, descriptors, sources, endpoint.counters);
   if (first && waiting > 0) rewatch(find(endpoint.id), kWritable, kNothing);
   return waiting;
+}
+
+int IoThread::send_now(Endpoint& endpoint, const uint8_t* payload, Descriptor datagram) {
+  has_sent_ = true;
+  std::lock_guard lock(endpoint.tx_mutex);
+  if (!endpoint.backlog.empty()) return -EAGAIN;  // nobody overtakes what waits already
+  bool settled = inline_flush_.send(*engine_, endpoint.tx, payload, std::span(&datagram, 1));
+  return settled ? datagram.result : -inline_flush_.blocked_by();
 }
 
 // On either thread, with the lock of LoopSharing.
@@ -101,6 +110,12 @@ bool IoThread::notify_drained(Endpoint& endpoint) {
   std::lock_guard lock(endpoint.tx_mutex);
   if (endpoint.local && endpoint.local->peers.notify_drained()) return true;
   return endpoint.backlog.notify_drained();
+}
+
+void IoThread::notify_writable(Endpoint& endpoint) {
+  std::lock_guard lock(endpoint.tx_mutex);
+  endpoint.backlog.notify_writable();
+  rewatch(find(endpoint.id), kWritable, kNothing);
 }
 
 }  // namespace ksocket
