@@ -1,7 +1,7 @@
 // Where a rival is better than ksocket: in the median and in each round, so that no spread explains it.
 import { metrics } from './metrics.mjs';
 
-const RIVALS = new Set(['dgram', 'dgram-newest', 'bun', 'deno', 'deno-dgram', 'udx', 'nginx']);
+const RIVALS = new Set(['dgram', 'dgram-newest', 'bun', 'deno', 'deno-dgram', 'udx', 'unix-dgram', 'nginx']);
 const ALL_OF_IT = 0.97;
 
 /** Did it receive (nearly) all that was sent? Then its rate is the sender's. */

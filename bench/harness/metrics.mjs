@@ -27,6 +27,12 @@ export const metrics = {
   openUs: { label: 'µs a socket', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
   socketBytes: { label: 'RSS bytes a socket', better: 'lower', judged: true, format: (v) => v.toFixed(0) },
   cpuNs: { label: 'CPU ns/datagram', better: 'lower', judged: true, format: (v) => v.toFixed(0) },
+  sendCpuNs: {
+    label: 'sender’s CPU ns/datagram',
+    better: 'lower',
+    judged: true,
+    format: (v) => v.toFixed(0),
+  },
   cores: { label: 'cores used', better: 'lower', format: (v) => v.toFixed(2) },
   offered: { label: 'offered/s', better: 'higher', format: formatRate },
   delivered: { label: 'delivered/s', better: 'higher', format: formatRate },

@@ -38,6 +38,8 @@ export const peers = {
   bun: { label: 'Bun udpSocket', runtime: 'bun', driver: 'bun' },
   deno: { label: 'Deno listenDatagram', runtime: 'deno', driver: 'deno' },
   'deno-dgram': { label: 'Deno node:dgram', runtime: 'deno', driver: 'dgram' },
+  'ksocket-unix-dgram': { label: 'ksocket/unix-dgram', runtime: 'node', driver: 'ksocket-unix-dgram' },
+  'unix-dgram': { label: 'unix-dgram', runtime: 'node', driver: 'unix-dgram' },
   udx: { label: 'udx-native', runtime: 'node', driver: 'udx' },
   nginx: { label: 'nginx, stream module', runtime: 'nginx', driver: 'nginx' },
   c: { label: 'C' },

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { benchDir } from './paths.mjs';
+import { benchDir, rootDir } from './paths.mjs';
 
 const stampFile = join(benchDir, 'node_modules/.ksocket-bench');
 
@@ -18,7 +18,16 @@ function installPeers() {
   // No install scripts: peers.mjs finds the binaries inside the platform packages.
   const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts'];
   run('npm', args, 'npm could not install them');
+  compileUnixDgram();
   writeFileSync(stampFile, wantedHash());
+}
+
+// It comes as sources. Where they do not compile, it is not available.
+function compileUnixDgram() {
+  const place = join(benchDir, 'node_modules/unix-dgram');
+  const gyp = `import { nodeGyp } from ${JSON.stringify(join(rootDir, 'scripts/node-gyp.mjs'))};`;
+  const build = `process.exitCode = await nodeGyp(${JSON.stringify(place)}, 'rebuild');`;
+  spawnSync(process.execPath, ['--input-type=module', '-e', gyp + build], { stdio: ['ignore', 2, 2] });
 }
 
 function wantedHash() {
@@ -26,6 +35,7 @@ function wantedHash() {
     .map((name) => join(benchDir, name))
     .filter((path) => existsSync(path))
     .reduce((hash, path) => hash.update(readFileSync(path)), createHash('sha256'))
+    .update(process.versions.modules)
     .digest('hex');
 }
 

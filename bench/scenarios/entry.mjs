@@ -35,6 +35,8 @@ const names = {
   deno: 'Deno',
   'deno-dgram': 'Deno node:dgram',
   udx: 'udx-native',
+  'ksocket-unix-dgram': 'ksocket/unix-dgram',
+  'unix-dgram': 'unix-dgram',
   nginx: 'nginx',
   c: 'C',
 };

@@ -2,6 +2,7 @@
 import { answering } from './answering.mjs';
 import { forwarding } from './forwarding.mjs';
 import { latency } from './latency.mjs';
+import { local } from './local.mjs';
 import { paced } from './paced.mjs';
 import { receiving } from './receiving.mjs';
 import { sending } from './sending.mjs';
@@ -19,5 +20,6 @@ export const scenarios = [
   ...answering(),
   ...forwarding(),
   ...manySockets(),
+  ...local(),
   ...series,
 ];

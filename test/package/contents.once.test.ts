@@ -194,12 +194,15 @@ test('the types compile in a strict program that checks those of libraries, too'
     const source = [
       `import { type Batch, createServer, createSocket } from '${root}/dist/index.js';`,
       `import { createMonitor } from '${root}/dist/monitor/index.js';`,
+      `import unix from '${root}/dist/unix-dgram.js';`,
       "const socket = createSocket({ type: 'udp4', receiveTtl: true }, (_, rinfo) => {",
       '  const hops: number | undefined = rinfo.ttl;',
       '  void hops;',
       '});',
       "socket.on('batch', (batch: Batch) => void (batch.ttl(0) satisfies number | undefined));",
       'void [createServer, createMonitor];',
+      "const local = unix.createSocket('unix_dgram', (_, { path }) => void (path satisfies string | null));",
+      'local.send(Buffer.alloc(1), (error) => void (error?.code satisfies number | undefined));',
     ];
     writeFileSync(join(directory, 'strict.ts'), source.join('\n'));
     const compilerOptions = {

@@ -185,7 +185,15 @@ test('source maps lead back to lib/, and carry its text', () => {
       sources.add(path);
     });
   }
-  for (const file of ['index', 'register', 'unix-dgram', 'socket/socket', 'thread/receiver', 'monitor/worker', 'cli/compare/peer']) {
+  for (const file of [
+    'index',
+    'register',
+    'unix-dgram',
+    'socket/socket',
+    'thread/receiver',
+    'monitor/worker',
+    'cli/compare/peer',
+  ]) {
     assert.ok(sources.has(`lib/${file}.ts`), file);
   }
 });

@@ -25,6 +25,7 @@ test('every way to resolve a module of ours finds its types: node16 and bundlers
 const program = `
 import { type Batch, createServer, createSocket, features, slot, type Socket } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
+import unix, { type UnixDgramSocket } from 'ksocket/unix-dgram';
 import 'ksocket/register';
 const socket: Socket = createSocket({ type: 'udp4', receiveTtl: true }, (message: Buffer, { address, ttl }) => {
   socket.send(message, 9, address);
@@ -35,6 +36,9 @@ socket.sendMany([Buffer.alloc(1)], socket.peer('127.0.0.1', 9)) satisfies number
 const server = createServer({ rules: [{ match: { prefix: 'x' }, action: { reply: [slot.sourceAddress()] } }] });
 createMonitor({ servers: [server] });
 features().gro satisfies boolean;
+const local: UnixDgramSocket = unix.createSocket('unix_dgram', (_: Buffer, { path }) => void (path satisfies string | null));
+local.send(Buffer.alloc(1), (error) => void (error?.code satisfies number | undefined));
+unix.createSocket('udp4').unref() satisfies Socket;
 `;
 
 for (const [moduleResolution, module] of [

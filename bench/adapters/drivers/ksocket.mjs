@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
+import { placeForSocket } from '../socket-file.mjs';
 import { Unavailable } from '../unavailable.mjs';
 import { dgramRoles } from './dgram-roles.mjs';
 
@@ -26,8 +27,55 @@ function receiveBatches(onBatch) {
     });
 }
 
+function receiveLocal(event, onEvent) {
+  return (_options, tally) => {
+    const path = placeForSocket();
+    const socket = createSocket('unix_dgram');
+    socket.bindSync(path);
+    socket.on(event, (received) => onEvent(received, tally));
+    return { ports: [path], stats: () => socket.stats() };
+  };
+}
+
+// When the last of a batch has been taken the next begins.
+function sendLocal(send) {
+  return (options, tally) => {
+    const { ports, size, batch } = options;
+    const socket = createSocket('unix_dgram');
+    socket.connectSync(ports[0]);
+    const [last, ...list] = payloads(options);
+    const taken = () => {
+      tally.count += batch;
+      tally.bytes += batch * size;
+      setImmediate(turn);
+    };
+    function turn() {
+      send(socket, list);
+      socket.send(last, taken);
+    }
+    setImmediate(turn);
+    return { stats: () => socket.stats() };
+  };
+}
+
 export const roles = {
   ...dgramLike.roles,
+
+  'unix-receive': receiveLocal('message', (message, tally) => {
+    tally.count++;
+    tally.bytes += message.length;
+  }),
+
+  'unix-receive-batch': receiveLocal('batch', (batch, tally) => {
+    tally.count += batch.length;
+    for (let i = 0; i < batch.length; i++) tally.bytes += batch.size(i);
+  }),
+
+  'unix-send': sendLocal((socket, list) => {
+    for (const payload of list) socket.send(payload);
+  }),
+
+  'unix-send-many': sendLocal((socket, list) => socket.sendMany(list)),
 
   'receive-batch': receiveBatches((batch, tally) => {
     tally.count += batch.length;

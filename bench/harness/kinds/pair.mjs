@@ -16,6 +16,7 @@ export function pair(_scenario, entry, { seconds, warmupSeconds }) {
     return {
       rate: rateOf(received),
       cpuNs: cpuNsOf(received),
+      sendCpuNs: cpuNsOf(sent),
       cores: coresOf(received) + coresOf(sent),
       offered: rateOf(sent),
       raw: { received, sent },

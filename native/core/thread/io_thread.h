@@ -100,8 +100,8 @@ class IoThread {
   uint32_t send(Endpoint& endpoint, const uint8_t* base, std::span<Descriptor> descriptors,
                 std::span<const Source> sources = {});
 
-  // The same of one datagram that the caller wants back rather than have it wait: bytes, or -errno, EAGAIN and
-  // ENOBUFS, too.
+  // The same of one datagram that the caller wants back rather than have it wait: bytes, or -errno, EAGAIN
+  // and ENOBUFS, too.
   int send_now(Endpoint& endpoint, const uint8_t* payload, Descriptor datagram);
 
   // Asks for a `drained` record once the backlog is empty. False when it is: there will be none.
