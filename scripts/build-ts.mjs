@@ -76,21 +76,22 @@ async function bundleTypes() {
   await types.close();
 }
 
-/** What the entry exports as a type is one, though it is a class. */
+/** What the entry exports as a type is one, though it is a class; and what it exports as a value is one, though dts takes it for
+ * a type, as a type of that name is in a namespace. */
 function withTypesAsTypes(code, entry) {
   if (entry === null) return code;
   const lists = [...readFileSync(entry, 'utf8').matchAll(/^export (type )?\{([^}]*)\}/gm)];
-  const types = lists.flatMap(([, all, names]) =>
-    namesIn(names).flatMap((name) => (all ? name : (/^type (.*)/.exec(name)?.[1] ?? []))),
-  );
-  const isType = (name) => types.includes(name);
-  return code.replace(/^export \{([^}]*)\};$/m, (_, names) => {
-    const all = namesIn(names);
-    return [
-      `export { ${all.filter((name) => !isType(name)).join(', ')} };`,
-      `export type { ${all.filter(isType).join(', ')} };`,
-    ].join('\n');
+  const exported = new Map(); // is it a type?
+  for (const [, all, names] of lists) {
+    for (const name of namesIn(names))
+      exported.set(name.replace(/^type /, ''), Boolean(all) || name.startsWith('type '));
+  }
+  const found = { values: [], types: [] };
+  const rest = code.replaceAll(/^export (type )?\{([^}]*)\};\n?/gm, (_, type, names) => {
+    for (const name of namesIn(names)) found[(exported.get(name) ?? Boolean(type)) ? 'types' : 'values'].push(name);
+    return '';
   });
+  return `${rest}export { ${found.values.join(', ')} };\nexport type { ${found.types.join(', ')} };\n`;
 }
 
 function namesIn(list) {
