@@ -104,8 +104,8 @@ function bytesOf(
   return new Uint8Array(msg.buffer, msg.byteOffset + from, bytes);
 }
 
-/** So long, or until `'writable'`, nothing is tried on a socket that has met congestion: its peer may read meanwhile, and then what
- * is sent later would be there first. */
+/** So long, or until `'writable'`, what listeners of `'congestion'` will send again does not ask the kernel on a socket that has met
+ * it: the peer may read meanwhile, and then what is sent later would be there first. */
 const CONGESTED_MS = 50;
 const BIND_OPTIONS = { mode: -1, replaceStale: false, keep: true }; // the file stays behind
 
@@ -192,8 +192,11 @@ class UnixDgramSocket extends EventEmitter<UnixDgramEvents> {
   send(buf: NodeJS.ArrayBufferView, offset: number, length: number, path: string, callback?: UnixDgramCallback): void;
   send(buf: NodeJS.ArrayBufferView, offset?: unknown, length?: unknown, path?: unknown, callback?: unknown): void {
     const connected = this.connected === true;
-    const result = connected ? this.#sendToPeer(bytesOf(buf)) : this.#sendTo(bytesOf(buf, offset, length ?? 0), path);
     const listener = connected ? offset : callback;
+    const told = typeof listener === 'function';
+    const result = connected
+      ? this.#sendToPeer(bytesOf(buf), told)
+      : this.#sendTo(bytesOf(buf, offset, length ?? 0), path);
     const congested = connected && (result === EAGAIN || result === ENOBUFS);
     if (typeof listener === 'function') {
       if (result >= 0) listener();
@@ -213,8 +216,9 @@ class UnixDgramSocket extends EventEmitter<UnixDgramEvents> {
     this.send(buf, offset, length, path, callback);
   }
 
-  #sendToPeer(bytes: Uint8Array): number {
-    if (this.#congestedUntil !== 0 && now() < this.#congestedUntil) return EAGAIN;
+  #sendToPeer(bytes: Uint8Array, told: boolean): number {
+    const waits = this.#congestedUntil !== 0 && !told && this.listenerCount('congestion') > 0;
+    if (waits && now() < this.#congestedUntil) return EAGAIN;
     const result = this.#send(bytes, null);
     this.#congestedUntil = 0;
     if (result === EAGAIN || result === ENOBUFS) {
