@@ -29,6 +29,7 @@ const NOT_ON_DGRAM = [
   'server/blocked-loop', // a thread that answers while the event loop is stuck
   'server/descriptors', // how many a process may have
   'server/handler', // a shared object
+  'server/inherited', // copies of descriptors
   'server/kernel-rules', // what the kernel says beside a datagram
   'server/no-wait', // fuller batches, for which the thread waits
   'socket/accounting', // what the kernel has dropped

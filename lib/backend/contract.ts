@@ -69,8 +69,8 @@ export interface NativeIoThread {
   open(id: number, family: number, flags: number): number;
   /** open(), bind() and watch() in one. What bind() refuses leaves the descriptor open. */
   openAt(id: number, family: number, flags: number, address: string, port: number, keepBytesMax: number): number;
-  /** Takes a bound UDP descriptor made elsewhere, or a copy of it; not one that a handle of libuv's has, if there is
-   * `libuv`. `family` is what the caller takes it for. */
+  /** Takes a bound UDP descriptor made elsewhere, or a copy of it; with `libuv` not one that a handle of libuv's has. `family`
+   * is what the caller takes it for. */
   adopt(id: number, given: { fd: number; copy: boolean; flags: number; libuv: boolean; family: number }): number;
   /** Only where the kernel can be asked: PACKET_INFO_BYTES for each of the ring's records, before a socket is opened that
    * wants them. */
@@ -108,7 +108,7 @@ export interface NativeIoThread {
   getRuleHits(id: number): number[];
   /** Loads a handler, to answer instead. "", or why not. */
   loadHandler(id: number, handler: { path: string; argument: string }): string;
-  /** Lists as lib/server/protection.ts encodes them. */
+  /** Lists as lib/server/protection.ts encodes them; again whenever they change. */
   protect(
     id: number,
     protection: {
@@ -239,6 +239,8 @@ export interface Binding {
   forgetPaths(): void;
   /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
   getFdType(fd: number): string;
+  /** Keeps the descriptor from child processes, and says what it is: native/core/socket/inherited.h. Or -errno. */
+  claimInherited(fd: number): [type: string, name: string, port: number] | number;
   /** The best one first. */
   engineNames: string[];
   /** The system calls that each of them needs. */

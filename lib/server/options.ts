@@ -36,6 +36,11 @@ export interface ServerOptions extends ProtectionOptions, ScheduleOptions {
   address?: string;
   /** Default 2325; 0 lets the kernel pick one. */
   port?: number;
+  /** A bound UDP descriptor to listen on instead, as `systemdSockets()` of `ksocket/systemd` finds them: IPv4, IPv6 or both, as
+   * it was made. The server works on a copy: the descriptor stays open, also behind stop(), and what comes meanwhile waits in
+   * it for the next start. Not together with `address` or `port`. Without the addon createServer() throws
+   * ERR_KSOCKET_NEEDS_ADDON. */
+  fd?: number;
   /** What to answer: these bytes, `'echo'` for the datagram itself, `null` for nothing. Default `testing...`. */
   reply?: string | Uint8Array | null;
   /** Default `{ address: '127.0.0.1', port: 23 }`, as the original; with `reply: 'echo'` it is `'source'`. */
@@ -66,6 +71,7 @@ const DEFAULT_REPLY = 'testing...';
 const DEFAULT_TARGET = { address: '127.0.0.1', port: 23 };
 const DEFAULT_MAX_BYTES = 10;
 export const MAX_BYTES_MAX = 65_535;
+const FD_MAX = 2 ** 31 - 1;
 
 /** Who answers, and what. */
 export type Answering =
@@ -78,6 +84,8 @@ export type Answering =
 export interface CheckedServerOptions {
   address: string;
   port: number;
+  /** Of somebody else's making, instead of these. */
+  fd: number | undefined;
   answering: Answering;
   protection: CheckedProtection;
   loops: CheckedLoops | undefined;
@@ -86,9 +94,10 @@ export interface CheckedServerOptions {
   schedule: ScheduleOptions;
 }
 
-const KEYS: Record<keyof ServerOptions, true> = {
+const KNOWN: Record<keyof ServerOptions, true> = {
   address: true,
   port: true,
+  fd: true,
   reply: true,
   replyTo: true,
   rules: true,
@@ -104,6 +113,8 @@ const KEYS: Record<keyof ServerOptions, true> = {
   limits: true,
   loops: true,
 };
+/** The names of all options. */
+export const SERVER_KEYS: readonly string[] = Object.keys(KNOWN);
 
 function replyBytes(reply: unknown): Uint8Array {
   if (typeof reply !== 'string' && !isBytes(reply)) {
@@ -164,9 +175,18 @@ function checkAnswering(options: ServerOptions): Answering {
   return reply === null ? { by: 'nobody' } : { by: 'reply', reply: replyBytes(reply), target };
 }
 
+function checkFd(options: ServerOptions): number | undefined {
+  const { fd } = options;
+  if (fd === undefined) return undefined;
+  checkAlone(options, 'fd', ['address', 'port']);
+  validateInteger(fd, 'options.fd', 0, FD_MAX);
+  if (backend === 'dgram') throw errors.needsAddon('options.fd');
+  return fd;
+}
+
 export function checkServerOptions(options: ServerOptions): CheckedServerOptions {
   validateObject(options, 'options');
-  refuseUnknown(options, 'options', Object.keys(KEYS));
+  refuseUnknown(options, 'options', SERVER_KEYS);
   const { address = '0.0.0.0', port = DEFAULT_PORT, busyPoll = 0 } = options;
   validateHost(address, 'options.address');
   const answering = checkAnswering(options);
@@ -178,6 +198,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   return {
     address,
     port: validatePort(port, 'options.port', true),
+    fd: checkFd(options),
     answering,
     protection: checkProtection(options),
     loops: checkLoops(options.loops),

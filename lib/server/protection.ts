@@ -48,6 +48,9 @@ export interface CheckedProtection {
   readonly total: Required<RateLimit> | undefined;
 }
 
+/** The names of all options. */
+export const PROTECTION_KEYS = ['allow', 'deny', 'limits'] as const;
+
 const RANGES_MAX = 1 << 20; // as AddressSet::kRangesMax
 const RANGE_BYTES = 32;
 const RATE_MAX = 1_000_000_000; // as RateLimit::kMax

@@ -1,10 +1,10 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
-import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import type { NativeAddress, NativeForward } from '../backend/contract.js';
-import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
-import { type Family, familyOfAddress, familyOfNumber, familyOfText } from '../base/family.js';
+import { familyOfAddress } from '../base/family.js';
+import { refuseUnknown } from '../base/known-keys.js';
+import { validateObject } from '../base/validate.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, zeroCounters } from '../thread/counters.js';
 import type { Endpoint, RemoteInfo } from '../thread/endpoint.js';
@@ -12,7 +12,10 @@ import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { defaultThreadOptions } from '../thread/options.js';
 import { askKernel, askKernelNoMore } from './ask-kernel.js';
 import { type Observer, Observers, observe } from './observers.js';
+import { checkOpened, clearFilter, openAt, openCopy } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
+import { type Resolved, resolve, resolveForwards, toNative } from './places.js';
+import { type CheckedProtection, checkProtection, PROTECTION_KEYS, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
 
@@ -26,40 +29,6 @@ export interface ServerEvents {
   error: [error: Error];
   /** stop() has closed the socket. */
   close: [];
-}
-
-interface Resolved {
-  address: string;
-  family: Family;
-}
-
-async function resolve(host: string): Promise<Resolved> {
-  const family = familyOfText(host);
-  if (family !== undefined) return { address: host, family };
-  const found = await dns.promises.lookup(host);
-  return { address: found.address, family: familyOfNumber(found.family) };
-}
-
-function toNative({ address, family, port }: Resolved & { port: number }): NativeAddress {
-  return { family: family.number, address, port };
-}
-
-const BALANCES = ['source', 'round-robin', 'all'] as const;
-
-async function resolveForwards({ forwards }: EncodedRules): Promise<NativeForward[]> {
-  return Promise.all(
-    forwards.map(async ({ targets, balance, idleMs, flows }): Promise<NativeForward> => {
-      const resolved = await Promise.all(
-        targets.map(async (target) => ({ ...target, ...(await resolve(target.address)) })),
-      );
-      return {
-        targets: resolved.map(toNative),
-        balance: BALANCES.indexOf(balance),
-        idleMs,
-        flows,
-      };
-    }),
-  );
 }
 
 /** A server that sends to itself answers its answers for ever, or forwards what it has forwarded. */
@@ -100,12 +69,14 @@ export class Server extends EventEmitter<ServerEvents> {
   #latest: Promise<unknown> = Promise.resolve();
   #finalCounters = zeroCounters();
   #refd = true;
+  readonly #guarded: boolean; // by lists or limits, also empty ones
   readonly #observers = new Observers();
 
   /** As {@link createServer}. */
   constructor(options: ServerOptions = {}) {
     super();
     this.#options = checkServerOptions(options);
+    this.#guarded = PROTECTION_KEYS.some((key) => options[key] !== undefined);
   }
 
   /** Is the thread receiving? */
@@ -114,15 +85,16 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /** Resolves when the socket is bound and the thread receives. Rejects with `code`, `syscall`, `address`, `port`
-   * (EADDRINUSE, EACCES, EADDRNOTAVAIL, …), or ERR_INVALID_ARG_VALUE when it would send to itself, and leaves nothing
-   * open. A running server stays as it is. */
+   * (EADDRINUSE, EACCES, EADDRNOTAVAIL, …), or ERR_INVALID_ARG_VALUE when it would send to itself; on a descriptor that is
+   * no UDP socket's with ERR_INVALID_FD_TYPE, on one that a socket of this process has with EEXIST, on one without a port with
+   * EINVAL. Then nothing is left open. A running server stays as it is. */
   start(): Promise<void> {
     return this.#afterwards(async () => {
       if (this.#thread === undefined) await this.#start();
     });
   }
 
-  /** Resolves when the thread has ended and its descriptors are closed. */
+  /** Resolves when the thread has ended and its descriptors are closed; the one that it was given stays open. */
   stop(): Promise<void> {
     return this.#afterwards(() => {
       const thread = this.#thread;
@@ -130,6 +102,7 @@ export class Server extends EventEmitter<ServerEvents> {
       const { id } = this.#endpoint;
       this.#thread = undefined;
       if (this.#refd) thread.unhold();
+      if (this.#options.fd !== undefined) clearFilter(thread, id);
       thread.release(id);
       this.#finalCounters = thread.snapshot(id);
       this.#observers.stopped();
@@ -183,6 +156,24 @@ export class Server extends EventEmitter<ServerEvents> {
     askKernelNoMore(thread, id, present, rules);
   }
 
+  /**
+   * Swaps lists and limits: what is not given is none. Resolves when they are in force, from the next batch of datagrams on.
+   * Rates that are as they were keep what has been counted. A server that does not run has them from its next start on.
+   * @throws as createServer; ERR_INVALID_STATE where the server was made with none of `allow`, `deny` and `limits`
+   */
+  async protect(options: ProtectionOptions): Promise<void> {
+    validateObject(options, 'options');
+    refuseUnknown(options, 'options', PROTECTION_KEYS);
+    const protection = checkProtection(options);
+    if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
+    await this.#afterwards(() => {
+      if (this.#thread !== undefined && this.#endpoint !== undefined) {
+        this.#protect(this.#thread, this.#endpoint.id, protection);
+      }
+      this.#options = { ...this.#options, protection };
+    });
+  }
+
   /** How often each rule has matched since the last start(), by its name. Empty when the server does not run. */
   ruleHits(): Record<string, number> {
     const { answering } = this.#options;
@@ -218,7 +209,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
   async #start(): Promise<void> {
     const { answering } = this.#options;
-    const local = await resolve(this.#options.address);
+    const local = this.#options.fd ?? (await resolve(this.#options.address));
     const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
     const remote = target && toNative({ ...(await resolve(target.address)), port: target.port });
     const forwards = answering.by === 'rules' ? await resolveForwards(answering.rules) : [];
@@ -232,6 +223,7 @@ export class Server extends EventEmitter<ServerEvents> {
     try {
       this.#open(thread, id, local, remote, forwards);
     } catch (error) {
+      if (this.#options.fd !== undefined) clearFilter(thread, id);
       thread.release(id);
       throw error;
     }
@@ -253,26 +245,23 @@ export class Server extends EventEmitter<ServerEvents> {
   #open(
     thread: IoThread,
     id: number,
-    local: Resolved,
+    local: Resolved | number,
     target: NativeAddress | undefined,
     forwards: NativeForward[],
   ): void {
-    const native = thread.changing();
-    const { port, maxBytes } = this.#options;
-    const check = (errno: number, syscall: string, address: string, port: number) => {
-      if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, port);
-    };
-    check(
-      native.open(id, local.family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL),
-      'socket',
-      local.address,
-      port,
-    );
-    check(native.bind(id, local.address, port), 'bind', local.address, port);
+    const { maxBytes } = this.#options;
+    const [address, port] = this.#bind(thread, id, local);
     this.#answer(thread, id, target, forwards);
-    this.#protect(thread, id);
-    native.deliver(id, this.listenerCount('datagram') > 0);
-    check(native.watch(id, maxBytes), 'epoll_ctl', local.address, port);
+    if (this.#guarded) this.#protect(thread, id, this.#options.protection);
+    thread.native.deliver(id, this.listenerCount('datagram') > 0);
+    checkOpened(thread.changing().watch(id, maxBytes), 'epoll_ctl', address, port);
+  }
+
+  #bind(thread: IoThread, id: number, local: Resolved | number): [address: string, port: number] {
+    if (typeof local === 'number') return openCopy(thread, id, local);
+    const { port } = this.#options;
+    openAt(thread, id, local, port);
+    return [local.address, port];
   }
 
   #answer(thread: IoThread, id: number, target: NativeAddress | undefined, forwards: NativeForward[]): void {
@@ -294,9 +283,7 @@ export class Server extends EventEmitter<ServerEvents> {
     }
   }
 
-  #protect(thread: IoThread, id: number): void {
-    const { allow, deny, perSource, total } = this.#options.protection;
-    if (!allow && !deny && !perSource && !total) return;
+  #protect(thread: IoThread, id: number, { allow, deny, perSource, total }: CheckedProtection): void {
     const errno = thread.changing().protect(id, { deny: deny ?? new Uint8Array(0), allow, perSource, total });
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }

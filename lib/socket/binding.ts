@@ -191,7 +191,7 @@ function take(core: SocketCore, fd: number, copy: boolean, failure: (errno: numb
   core.abandon(); // what a failed bind or addMembership() has opened
   core.bindState = 'binding';
   if (isOurs(fd)) return failure(EEXIST);
-  const given = { fd, copy, flags: core.flags, libuv: hasLibuv, family: core.family.number };
+  const given = { fd, copy, flags: core.flags, libuv: hasLibuv && !copy, family: core.family.number };
   try {
     const errno = core.settle() || core.settled(core.running().changing().adopt(core.id, given));
     return errno === 0 ? undefined : failure(errno);

@@ -10,6 +10,7 @@
 #include "core/contract/layout_fields.h"
 #include "core/socket/address.h"
 #include "core/socket/fd_type.h"
+#include "core/socket/inherited.h"
 #include "core/socket/links.h"
 #include "core/socket/options.h"
 #include "core/socket/path_table.h"
@@ -99,6 +100,17 @@ Napi::Value get_fd_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), fd_type(i32(info[0])));
 }
 
+// claimInherited(fd) → [type, name, port] as of claim_inherited(), or -errno
+Napi::Value claim_inherited_fd(const Napi::CallbackInfo& info) {
+  InheritedSocket socket;
+  if (int error = claim_inherited(i32(info[0]), &socket)) return number(info.Env(), error);
+  Napi::Array out = Napi::Array::New(info.Env(), 3);
+  out.Set(0u, Napi::String::New(info.Env(), socket.type));
+  out.Set(1u, Napi::String::New(info.Env(), socket.name));
+  out.Set(2u, number(info.Env(), socket.port));
+  return out;
+}
+
 Napi::Value texts(Napi::Env env, const std::vector<const char*>& all) {
   Napi::Array out = Napi::Array::New(env);
   uint32_t i = 0;
@@ -172,6 +184,7 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("releaseRights", Napi::Function::New<release_rights>(env, "releaseRights", own));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
+  exports.Set("claimInherited", Napi::Function::New<claim_inherited_fd>(env));
   exports.Set("engineNames", texts(env, engine_names()));
   exports.Set("engineNeeds", texts(env, engine_needs()));
   exports.Set("probeEngine", Napi::Function::New<probe_engine>(env));

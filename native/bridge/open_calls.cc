@@ -87,7 +87,7 @@ int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
 }
 
 // adopt(id, { fd, copy, flags, libuv }): takes a bound UDP descriptor that somebody else made, or a copy of
-// it. -EEXIST where it is one of the event loop's (`libuv`: if there is that), as uv_udp_open() says.
+// it. With `libuv` -EEXIST where it is one of the event loop's, as uv_udp_open() says.
 Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   if (!thread_) return number(info.Env(), -EBADF);
   Napi::Object given = info[1].As<Napi::Object>();
@@ -96,7 +96,7 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   bool wants_local = u32(given.Get("family")) == kLocal;
   if (family == 0 || (family == kLocal) != wants_local) return number(info.Env(), -EINVAL);
   bool copy = boolean(given.Get("copy"));
-  if (!copy && boolean(given.Get("libuv")) && is_watched_by_loop(info.Env(), original)) {
+  if (boolean(given.Get("libuv")) && is_watched_by_loop(info.Env(), original)) {
     return number(info.Env(), -EEXIST);
   }
   Fd fd(copy ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);

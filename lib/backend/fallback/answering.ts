@@ -127,7 +127,8 @@ export class Answering {
   protect({ deny, allow, perSource, total }: Protection): number {
     const { responder, counters } = this.#endpoint;
     const options = { deny: new AddressSet(deny), allow: allow && new AddressSet(allow), perSource, total };
-    this.#endpoint.responder = new GuardedResponder(options, responder, counters);
+    if (responder instanceof GuardedResponder) responder.update(options);
+    else this.#endpoint.responder = new GuardedResponder(options, responder, counters);
     return 0;
   }
 }

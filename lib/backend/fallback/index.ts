@@ -31,6 +31,7 @@ export const binding: Binding = {
   releaseRights() {},
   forgetPaths() {}, // there are none
   getFdType,
+  claimInherited: () => ENOTSUP,
   engineNames: [ENGINE],
   engineNeeds: ['node:dgram'],
   probeEngine: (wanted) => (wanted === '' || wanted === ENGINE ? 0 : EINVAL),

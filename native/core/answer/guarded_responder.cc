@@ -1,6 +1,7 @@
 #include "core/answer/guarded_responder.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
@@ -9,9 +10,25 @@ namespace ksocket {
 
 GuardedResponder::GuardedResponder(Options options, std::unique_ptr<Responder> inner, Counters counters)
     : options_(std::move(options)), inner_(std::move(inner)), counters_(counters) {
-  if (options_.per_source) per_source_.emplace(*options_.per_source, options_.sources, random_seed());
-  if (options_.total) total_.emplace(*options_.total);
+  make_per_source();
+  make_total();
   admitted_.reserve(RxBatch::kSlots);
+}
+
+void GuardedResponder::make_per_source() {
+  per_source_.reset();
+  if (options_.per_source) per_source_.emplace(*options_.per_source, options_.sources, random_seed());
+}
+
+void GuardedResponder::make_total() {
+  total_.reset();
+  if (options_.total) total_.emplace(*options_.total);
+}
+
+void GuardedResponder::update(Options* options) {
+  std::swap(options_, *options);
+  if (options_.per_source != options->per_source || options_.sources != options->sources) make_per_source();
+  if (options_.total != options->total) make_total();
 }
 
 bool GuardedResponder::refuses(const Address& source) const {

@@ -34,10 +34,17 @@ class GuardedResponder final : public Responder {
     if (inner_) inner_->tick();
   }
 
+  // Under the same lock as answer(): from now on these, and in their place what was in force until now. Rates that
+  // are as they were keep what their buckets have.
+  void update(Options* options);
+
   RuleResponder* by_rules() override { return inner_ ? inner_->by_rules() : nullptr; }
+  GuardedResponder* guard() override { return this; }
 
  private:
   bool refuses(const Address& source) const;
+  void make_per_source();
+  void make_total();
   uint32_t pass(const Incoming& incoming, uint64_t now_ns);
 
   Options options_;

@@ -22,6 +22,7 @@ struct ResponderTools {
 };
 
 class RuleResponder;
+class GuardedResponder;
 
 // Called by the I/O thread only, and destroyed when it cannot be called any more.
 class Responder {
@@ -42,6 +43,8 @@ class Responder {
 
   // The one that answers by rules, if it is that or stands before it.
   virtual RuleResponder* by_rules() { return nullptr; }
+  // The one that stands before all others, if it is that.
+  virtual GuardedResponder* guard() { return nullptr; }
 };
 
 // Tokens of descriptors that belong to a responder: the endpoint's id, and a key of the responder's own.

@@ -1,5 +1,6 @@
 // What stands before a responder and before JavaScript: lists of addresses and rate limits
 // (native/core/answer/guarded_responder.h).
+import { isDeepStrictEqual } from 'node:util';
 import { now } from '../../../base/runtime.js';
 import type { SocketCounters } from '../counters.js';
 import type { Host } from '../hosts.js';
@@ -15,21 +16,36 @@ export interface GuardOptions {
   readonly total?: RateLimit;
 }
 
+function bucketsOf({ perSource }: GuardOptions): TokenBuckets | undefined {
+  return perSource && new TokenBuckets(perSource, perSource.sources);
+}
+
+function bucketOf({ total }: GuardOptions): TotalBucket | undefined {
+  return total && new TotalBucket(total);
+}
+
 export class GuardedResponder implements Responder {
-  readonly #options: GuardOptions;
+  #options: GuardOptions;
   readonly #inner: Responder | undefined;
   readonly #counters: SocketCounters;
-  readonly #perSource: TokenBuckets | undefined;
-  readonly #total: TotalBucket | undefined;
+  #perSource: TokenBuckets | undefined;
+  #total: TotalBucket | undefined;
 
   /** Without `inner` nobody answers, but JavaScript is protected all the same. */
   constructor(options: GuardOptions, inner: Responder | undefined, counters: SocketCounters) {
     this.#options = options;
     this.#inner = inner;
     this.#counters = counters;
-    const { perSource, total } = options;
-    if (perSource !== undefined) this.#perSource = new TokenBuckets(perSource, perSource.sources);
-    if (total !== undefined) this.#total = new TotalBucket(total);
+    this.#perSource = bucketsOf(options);
+    this.#total = bucketOf(options);
+  }
+
+  /** Rates that are as they were keep what their buckets have. */
+  update(options: GuardOptions): void {
+    const { perSource, total } = this.#options;
+    this.#options = options;
+    if (!isDeepStrictEqual(perSource, options.perSource)) this.#perSource = bucketsOf(options);
+    if (!isDeepStrictEqual(total, options.total)) this.#total = bucketOf(options);
   }
 
   answer(incoming: Incoming): boolean {

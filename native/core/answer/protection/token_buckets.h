@@ -18,6 +18,8 @@ struct RateLimit {
 
   uint64_t rate;   // datagrams a second, 1 … kMax
   uint64_t burst;  // datagrams at once, 1 … kMax
+
+  bool operator==(const RateLimit&) const = default;
 };
 
 // Not synchronised: each bucket belongs to one thread.
