@@ -15,11 +15,12 @@ const below = {
   socket: ['filter', 'thread', 'dgram', 'backend', 'base'],
   unix: ['socket', 'thread', 'backend', 'base'],
   server: ['socket', 'thread', 'backend', 'base'],
+  systemd: ['unix', 'socket', 'backend', 'base'],
   'index.ts': ['server', 'unix', 'socket', 'filter', 'thread', 'backend', 'base'],
   'unix-dgram.ts': ['unix', 'socket', 'thread', 'backend', 'base'],
   'register.ts': ['socket', 'dgram'],
   monitor: ['server', 'socket', 'thread', 'backend', 'base'],
-  cli: ['monitor', 'server', 'socket', 'thread', 'backend', 'base'],
+  cli: ['monitor', 'systemd', 'server', 'socket', 'thread', 'backend', 'base'],
 };
 const rooms = Object.keys(below);
 

@@ -18,6 +18,7 @@ const ENTRIES = {
   register: 'build-lib/register.js',
   'unix-dgram': 'build-lib/unix-dgram.js',
   'monitor/index': 'build-lib/monitor/index.js',
+  'systemd/index': 'build-lib/systemd/index.js',
   'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',
 };
@@ -49,6 +50,7 @@ for (const place of LANGUAGE_PLACES) await bundle({ index: LANGUAGE }, [], { dir
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
 await bundleTypes();
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
+cpSync(join(root, 'lib/cli/config/serve.schema.json'), join(root, 'dist/serve.schema.json'));
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 
 /** What users' compilers read: of each entry what it exports, and what that is made of. */

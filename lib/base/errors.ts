@@ -262,6 +262,14 @@ export function accessDenied(syscall: string, address: string): Error {
   return Object.assign(new Error(`${syscall} ${code} ${message}`), { errno, code, syscall, address });
 }
 
+/** What the service manager has put into the environment is not what sd-daemon(3) says. */
+export const badEnvironment = define(
+  Error,
+  'ERR_KSOCKET_SYSTEMD',
+  (name: string, value: string, reason: string) =>
+    `The environment variable ${name} ${reason}. Received ${inspect(value)}`,
+);
+
 /** What only the addon can do is asked of sockets that are node:dgram's. */
 export const needsAddon = define(
   Error,

@@ -15,6 +15,12 @@ export const hasLibuv =
   process.release.name === 'node' && !('bun' in process.versions) && !('deno' in process.versions);
 export const development = process.env.NODE_ENV === 'development';
 
+/** The environment as it is now. */
+export const environment = (): NodeJS.ProcessEnv => process.env;
+
+/** What has gone wrong, and stops nothing. */
+export const warn = (warning: Error): void => process.emitWarning(warning);
+
 /** Does the permission model forbid the network, in the Nodes that have it for sockets? */
 export function netIsDenied(): boolean {
   const { permission } = process;

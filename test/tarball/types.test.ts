@@ -19,13 +19,16 @@ test('every way to resolve a module of ours finds its types: node16 and bundlers
   const args = [attw, tarball, '--profile', 'esm-only', '--no-emoji', '--format', 'table-flipped'];
   const { code, stdout, stderr } = await consumer.run(process.execPath, args);
   assert.equal(code, 0, stdout + stderr);
-  assert.match(stdout, /"ksocket\/monitor".* OK \(ESM\)/);
+  for (const entry of ['monitor', 'systemd']) {
+    assert.match(stdout, new RegExp(`"ksocket/${entry}".* OK \\(ESM\\)`));
+  }
 });
 
 const program = `
 import { type Batch, createServer, createSocket, features, slot, type Socket } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
 import unix, { type UnixDgramSocket } from 'ksocket/unix-dgram';
+import { sdNotify, systemdSockets } from 'ksocket/systemd';
 import 'ksocket/register';
 const socket: Socket = createSocket({ type: 'udp4', receiveTtl: true }, (message: Buffer, { address, ttl }) => {
   socket.send(message, 9, address);
@@ -35,6 +38,8 @@ socket.on('batch', (batch: Batch) => void (batch.reply(0, 'x') satisfies unknown
 socket.sendMany([Buffer.alloc(1)], socket.peer('127.0.0.1', 9)) satisfies number;
 const server = createServer({ rules: [{ match: { prefix: 'x' }, action: { reply: [slot.sourceAddress()] } }] });
 createMonitor({ servers: [server] });
+for (const { fd } of systemdSockets()) createServer({ fd });
+sdNotify({ ready: true, status: 'x' }) satisfies Promise<boolean>;
 features().gro satisfies boolean;
 const local: UnixDgramSocket = unix.createSocket('unix_dgram', (_: Buffer, { path }) => void (path satisfies string | null));
 local.send(Buffer.alloc(1), (error) => void (error?.code satisfies number | undefined));
