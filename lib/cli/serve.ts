@@ -1,11 +1,15 @@
 // `ksocket serve`: the original kernel module as a command, with its log lines.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Monitor } from '../monitor/index.js';
 import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/options.js';
 import { REPLY_BYTES_MAX } from '../server/rules/types.js';
-import { createServer } from '../server/server.js';
-import { parseEndpoint, parseHost, parseListen, parsePort, printable } from './endpoint.js';
-import { fail } from './fail.js';
+import { createServer, type Server } from '../server/server.js';
+import { readConfig, type ServeConfig } from './config/file.js';
+import { Reloading } from './config/reload.js';
+import { watchFile } from './config/watch.js';
+import { parseEndpoint, parseHost, parseListen, parsePort } from './endpoint.js';
+import { complain } from './fail.js';
+import { Service } from './service.js';
+import { inheritedSockets } from './under-systemd.js';
 
 /** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -17,6 +21,8 @@ interface ServeOptions {
   echo?: boolean;
   replyTo?: ReplyTarget;
   maxBytes?: number;
+  config?: string;
+  watch?: boolean;
   quiet?: boolean;
   monitor?: { host?: string; port: number };
 }
@@ -27,7 +33,10 @@ Examples:
   ksocket serve --port 7 --echo                   an echo server (RFC 862)
   ksocket serve --reply pong --reply-to source    answer the sender
   ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram
-  ksocket serve --monitor 9100                    http://127.0.0.1:9100/ shows what it does; /metrics is for Prometheus`;
+  ksocket serve --config serve.json --watch       rules, lists, limits: docs/configuration.md; SIGHUP reads it again
+  ksocket serve --monitor 9100                    http://127.0.0.1:9100/ shows what it does; /metrics is for Prometheus
+
+Sockets that systemd has opened (LISTEN_FDS) are served in the place of an address and a port.`;
 
 function parseMaxBytes(text: string): number {
   const bytes = Number(text);
@@ -52,90 +61,78 @@ export function defineServe(program: Command): void {
       'size of the receive buffer; longer datagrams are cut (default: 10, or all with --reply or --echo)',
       parseMaxBytes,
     )
+    .addOption(
+      new Option('-c, --config <file>', 'options of createServer() as JSON; SIGHUP reads it again').conflicts([
+        'reply',
+        'echo',
+        'replyTo',
+        'maxBytes',
+      ]),
+    )
+    .option('-w, --watch', 'read the file again whenever it has changed')
     .option('-q, --quiet', 'do not log each datagram')
     .option('-m, --monitor <[host:]port>', 'serve a live page and metrics, on 127.0.0.1 unless told', parseListen)
     .addHelpText('after', examples)
     .action(serve);
 }
 
-function log(line: string): void {
-  process.stdout.write(`ksocket: ${line}\n`);
-}
-
-// The line that the original has for what failed.
-function failure(error: NodeJS.ErrnoException): string {
-  const number = Math.abs(error.errno ?? 0);
-  if (error.syscall === 'pthread_create') return `unable to start native thread, error = ${number}`;
-  if (error.syscall === 'socket') return `Could not create a datagram socket, error = ${number}`;
-  return `Could not bind or connect to socket, error = ${number}`;
-}
-
-async function serve(options: ServeOptions): Promise<void> {
-  const { port, address, echo, replyTo, maxBytes } = options;
-  const bytes = Buffer.byteLength(options.reply ?? '');
+function ofArguments({ reply, echo, replyTo, maxBytes }: ServeOptions): ServeConfig {
+  const bytes = Buffer.byteLength(reply ?? '');
   if (bytes > REPLY_BYTES_MAX) {
-    return fail(`--reply has ${bytes} bytes, a datagram carries ${REPLY_BYTES_MAX} at most`);
+    throw new Error(`--reply has ${bytes} bytes, a datagram carries ${REPLY_BYTES_MAX} at most`);
   }
-  const server = createServer({
-    port,
-    address,
-    reply: echo ? 'echo' : options.reply,
-    replyTo,
-    maxBytes,
-  } satisfies ServerOptions);
-  server.on('error', (error: NodeJS.ErrnoException) => {
-    log(`error getting datagram, ${error.syscall} error = ${Math.abs(error.errno ?? 0)}`);
-  });
-  if (!options.quiet) {
-    server.on('datagram', (data) => {
-      log(`received ${data.length} bytes`);
-      process.stdout.write(` data: ${printable(data)}\n`);
-    });
-  }
-
-  const monitor =
-    options.monitor && (await import('../monitor/index.js')).createMonitor({ ...options.monitor, servers: [server] });
-
-  let unloading = false;
-  const unload = async () => {
-    if (unloading) return;
-    unloading = true;
-    const wasRunning = server.running;
-    await monitor?.stop();
-    await server.stop();
-    log(wasRunning ? 'successfully killed native thread' : 'no native thread to kill');
-    log('module unloaded');
-  };
-  for (const signal of ENDING) process.on(signal, unload); // to the very end: no signal of theirs kills what ends anyway
-  process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
-
-  try {
-    await server.start();
-  } catch (error) {
-    const { errno, message } = error as NodeJS.ErrnoException;
-    if (errno !== undefined) fail(failure(error as NodeJS.ErrnoException));
-    fail(message);
-    await unload();
-    return;
-  }
-  log(`listening on port ${server.address()?.port}`);
-  if (monitor !== undefined) await watch(monitor, unload);
+  return { server: { reply: echo ? 'echo' : reply, replyTo, maxBytes }, quiet: false, monitor: undefined };
 }
 
-// Starts the monitor. Who asked for one does not want to go without.
-async function watch(monitor: Monitor, unload: () => Promise<void>): Promise<void> {
-  const giveUp = async (error: Error) => {
-    fail(`no monitor: ${error.message}`);
-    await unload();
-  };
-  try {
-    await monitor.start();
-  } catch (error) {
-    return giveUp(error as Error);
+/** What the command line says goes before what the file says. */
+function overriding(options: ServeOptions, command: Command): (config: ServeConfig) => ServeConfig {
+  const given: ServerOptions = {};
+  for (const name of ['port', 'address'] as const) {
+    const isGiven = options.config === undefined || command.getOptionValueSource(name) === 'cli';
+    if (isGiven) Object.assign(given, { [name]: options[name] });
   }
-  const listening = monitor.address();
-  if (listening === null) return; // stopped meanwhile
-  const { address, family, port } = listening;
-  log(`monitor on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`);
-  monitor.on('error', giveUp);
+  return ({ server, quiet, monitor }) => ({
+    server: { ...server, ...given },
+    quiet: options.quiet ?? quiet,
+    monitor: options.monitor ?? monitor,
+  });
+}
+
+/** What says where to listen. */
+const PLACES = ['address', 'port', 'fd'] as const;
+
+/** One, or one for each socket that systemd has opened. */
+async function serversOf({ server }: ServeConfig, options: ServeOptions, command: Command): Promise<Server[]> {
+  const inherited = await inheritedSockets();
+  if (inherited.length === 0) return [createServer(server)];
+  const given = PLACES.find((name) => command.getOptionValueSource(name) === 'cli');
+  if (given !== undefined) throw new Error(`--${given} cannot be given: systemd has opened the socket (LISTEN_FDS)`);
+  if (options.config !== undefined && PLACES.some((name) => server[name] !== undefined)) {
+    complain(`${options.config}: where to listen is left to systemd, which has opened the socket (LISTEN_FDS)`);
+  }
+  return inherited.map((fd) => createServer({ ...server, address: undefined, port: undefined, fd }));
+}
+
+async function serve(options: ServeOptions, command: Command): Promise<void> {
+  const { config: path } = options;
+  if (options.watch && path === undefined) throw new Error('--watch needs --config');
+  const override = overriding(options, command);
+  const config = override(path === undefined ? ofArguments(options) : readConfig(path));
+  const servers = await serversOf(config, options, command);
+  const monitor = config.monitor && (await import('../monitor/index.js')).createMonitor({ ...config.monitor, servers });
+  const service = new Service(servers, monitor);
+  service.quiet = config.quiet;
+
+  const unload = () => service.unload();
+  for (const signal of ENDING) {
+    if (path === undefined || signal !== 'SIGHUP') process.on(signal, unload); // to the very end: no signal of theirs kills what ends anyway
+  }
+  process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
+  if (path !== undefined) {
+    const { request } = new Reloading(path, service, config, override);
+    process.on('SIGHUP', request);
+    if (options.watch)
+      watchFile(path, request, (error) => complain(`${path} is not watched any more: ${error.message}`));
+  }
+  await service.start();
 }
