@@ -184,8 +184,8 @@ Napi::Value IoThreadObject::load_handler(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), error);
 }
 
-// protect(id, options): as guard_options() reads them; after the answering is set and before watch(), and of one
-// that is protected then again whenever they change.
+// protect(id, options): as guard_options() reads them; after the answering is set and before watch(), and of
+// one that is protected then again whenever they change.
 Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     GuardedResponder::Options options;

@@ -34,8 +34,8 @@ class GuardedResponder final : public Responder {
     if (inner_) inner_->tick();
   }
 
-  // Under the same lock as answer(): from now on these, and in their place what was in force until now. Rates that
-  // are as they were keep what their buckets have.
+  // Under the same lock as answer(): from now on these, and in their place what was in force until now. Rates
+  // that are as they were keep what their buckets have.
   void update(Options* options);
 
   RuleResponder* by_rules() override { return inner_ ? inner_->by_rules() : nullptr; }

@@ -9,8 +9,8 @@ namespace ksocket {
 struct InheritedSocket {
   // "udp4", "udp6", "tcp4", "tcp6", "unix_dgram", "unix_stream", "unix_seqpacket" or "other".
   const char* type = "other";
-  // Where it is bound: an address and a port, or a path, an abstract name with the zero in front. Empty: nowhere, or
-  // it is of another type.
+  // Where it is bound: an address and a port, or a path, an abstract name with the zero in front. Empty:
+  // nowhere, or it is of another type.
   std::string name;
   uint16_t port = 0;
 };

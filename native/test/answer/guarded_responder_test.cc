@@ -151,7 +151,8 @@ TEST(GuardedResponder, has_other_lists_from_the_next_batch_on) {
   EXPECT_TRUE(others.deny.contains(address_of("10.0.0.5", 0))) << "what was in force is the caller's";
   GuardedResponder::Options none;
   gate.responder.update(&none);
-  EXPECT_EQ(gate.hear("10.0.0.6", "six").hear("11.0.0.1", "eleven").answers(), (Lines{"1: six", "1: eleven"}));
+  EXPECT_EQ(gate.hear("10.0.0.6", "six").hear("11.0.0.1", "eleven").answers(),
+            (Lines{"1: six", "1: eleven"}));
 }
 
 TEST(GuardedResponder, keeps_the_tokens_of_rates_that_are_as_they_were) {

@@ -47,8 +47,10 @@ TEST(Inherited, says_kind_and_address_of_internet_sockets) {
     int domain, type;
     const char *name, *address;
   };
-  for (const Case& each : {Case{AF_INET, SOCK_DGRAM, "udp4", "127.0.0.1"}, {AF_INET6, SOCK_DGRAM, "udp6", "::1"},
-                           {AF_INET, SOCK_STREAM, "tcp4", "127.0.0.1"}, {AF_INET6, SOCK_STREAM, "tcp6", "::1"}}) {
+  for (const Case& each : {Case{AF_INET, SOCK_DGRAM, "udp4", "127.0.0.1"},
+                           {AF_INET6, SOCK_DGRAM, "udp6", "::1"},
+                           {AF_INET, SOCK_STREAM, "tcp4", "127.0.0.1"},
+                           {AF_INET6, SOCK_STREAM, "tcp6", "::1"}}) {
     Fd fd(socket(each.domain, each.type, 0));
     ASSERT_EQ(bind_socket(fd.get(), parsed(each.domain == AF_INET ? 4 : 6, each.address)), 0);
     InheritedSocket found;
@@ -70,7 +72,8 @@ TEST(Inherited, says_kind_and_name_of_local_sockets) {
     std::string path;
   };
   std::string file = "/tmp/ksocket-inherited-" + std::to_string(getpid());
-  for (const Case& each : {Case{SOCK_DGRAM, "unix_dgram", file}, {SOCK_STREAM, "unix_stream", abstract},
+  for (const Case& each : {Case{SOCK_DGRAM, "unix_dgram", file},
+                           {SOCK_STREAM, "unix_stream", abstract},
                            {SOCK_SEQPACKET, "unix_seqpacket", longest}}) {
     Fd fd = local_socket(each.type, each.path);
     InheritedSocket found;
