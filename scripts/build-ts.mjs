@@ -2,7 +2,7 @@
 // tests of what is no entry; and of that dist/, a file for each entry and one for what they share, with source maps, their types,
 // and what the monitor's page consists of.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { rollup } from 'rollup';
@@ -50,7 +50,8 @@ for (const place of LANGUAGE_PLACES) await bundle({ index: LANGUAGE }, [], { dir
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
 await bundleTypes();
 cpSync(join(root, 'lib/monitor/page'), join(root, 'dist/monitor/page'), { recursive: true });
-cpSync(join(root, 'lib/cli/config/serve.schema.json'), join(root, 'dist/serve.schema.json'));
+const schema = JSON.parse(readFileSync(join(root, 'lib/cli/config/serve.schema.json'), 'utf8'));
+writeFileSync(join(root, 'dist/serve.schema.json'), JSON.stringify(schema));
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 
 /** What users' compilers read: of each entry what it exports, and what that is made of. */

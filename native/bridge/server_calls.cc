@@ -188,17 +188,17 @@ Napi::Value IoThreadObject::load_handler(const Napi::CallbackInfo& info) {
 // one that is protected then again whenever they change.
 Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
-    GuardedResponder::Options options;
-    if (int error = guard_options(info[1].As<Napi::Object>(), &options)) return error;
-    const AddressSet* allow = options.allow ? &*options.allow : nullptr;
-    std::vector<sock_filter> filter = compile_filter(options.deny, allow, endpoint.family);
+    auto options = std::make_unique<GuardedResponder::Options>();
+    if (int error = guard_options(info[1].As<Napi::Object>(), options.get())) return error;
+    const AddressSet* allow = options->allow ? &*options->allow : nullptr;
+    std::vector<sock_filter> filter = compile_filter(options->deny, allow, endpoint.family);
     GuardedResponder* present = endpoint.responder ? endpoint.responder->guard() : nullptr;
     if (present != nullptr) {
       std::lock_guard lock(endpoint.rx_mutex);
-      present->update(&options);
+      present->update(options);
     } else {
       endpoint.responder = std::make_unique<GuardedResponder>(
-          std::move(options), std::move(endpoint.responder), endpoint.counters);
+          std::move(*options), std::move(endpoint.responder), endpoint.counters);
     }
     // An optimisation only: where the kernel does not take the filter, the thread drops the same datagrams.
     if (filter.empty() || attach_filter(endpoint.fd.get(), filter) != 0) detach_filter(endpoint.fd.get());

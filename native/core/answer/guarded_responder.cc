@@ -9,7 +9,7 @@
 namespace ksocket {
 
 GuardedResponder::GuardedResponder(Options options, std::unique_ptr<Responder> inner, Counters counters)
-    : options_(std::move(options)), inner_(std::move(inner)), counters_(counters) {
+    : options_(std::make_unique<Options>(std::move(options))), inner_(std::move(inner)), counters_(counters) {
   make_per_source();
   make_total();
   admitted_.reserve(RxBatch::kSlots);
@@ -17,22 +17,23 @@ GuardedResponder::GuardedResponder(Options options, std::unique_ptr<Responder> i
 
 void GuardedResponder::make_per_source() {
   per_source_.reset();
-  if (options_.per_source) per_source_.emplace(*options_.per_source, options_.sources, random_seed());
+  if (options_->per_source) per_source_.emplace(*options_->per_source, options_->sources, random_seed());
 }
 
 void GuardedResponder::make_total() {
   total_.reset();
-  if (options_.total) total_.emplace(*options_.total);
+  if (options_->total) total_.emplace(*options_->total);
 }
 
-void GuardedResponder::update(Options* options) {
-  std::swap(options_, *options);
-  if (options_.per_source != options->per_source || options_.sources != options->sources) make_per_source();
-  if (options_.total != options->total) make_total();
+void GuardedResponder::update(std::unique_ptr<Options>& options) {
+  options_.swap(options);
+  bool same = options_->per_source == options->per_source && options_->sources == options->sources;
+  if (!same) make_per_source();
+  if (options_->total != options->total) make_total();
 }
 
 bool GuardedResponder::refuses(const Address& source) const {
-  return options_.deny.contains(source) || (options_.allow && !options_.allow->contains(source));
+  return options_->deny.contains(source) || (options_->allow && !options_->allow->contains(source));
 }
 
 // How many of the datagrams of a super-datagram, the first ones, may come in.

@@ -36,7 +36,7 @@ class GuardedResponder final : public Responder {
 
   // Under the same lock as answer(): from now on these, and in their place what was in force until now. Rates
   // that are as they were keep what their buckets have.
-  void update(Options* options);
+  void update(std::unique_ptr<Options>& options);
 
   RuleResponder* by_rules() override { return inner_ ? inner_->by_rules() : nullptr; }
   GuardedResponder* guard() override { return this; }
@@ -47,7 +47,7 @@ class GuardedResponder final : public Responder {
   void make_total();
   uint32_t pass(const Incoming& incoming, uint64_t now_ns);
 
-  Options options_;
+  std::unique_ptr<Options> options_;
   std::unique_ptr<Responder> inner_;
   const Counters counters_;
   std::optional<TokenBuckets> per_source_;

@@ -142,49 +142,48 @@ TEST(GuardedResponder, has_other_lists_from_the_next_batch_on) {
   GuardedResponder::Options options;
   options.deny = set("10.0.0.5", "10.0.0.5");
   Gate gate(std::move(options));
-  GuardedResponder::Options others;
-  others.deny = set("10.0.0.6", "10.0.0.6");
-  others.allow = set("10.0.0.0", "10.0.0.9");
-  gate.responder.update(&others);
+  auto others = std::make_unique<GuardedResponder::Options>();
+  others->deny = set("10.0.0.6", "10.0.0.6");
+  others->allow = set("10.0.0.0", "10.0.0.9");
+  gate.responder.update(others);
   gate.hear("10.0.0.5", "five").hear("10.0.0.6", "six").hear("11.0.0.1", "eleven");
   EXPECT_EQ(gate.answers(), Lines{"1: five"});
-  EXPECT_TRUE(others.deny.contains(address_of("10.0.0.5", 0))) << "what was in force is the caller's";
-  GuardedResponder::Options none;
-  gate.responder.update(&none);
-  EXPECT_EQ(gate.hear("10.0.0.6", "six").hear("11.0.0.1", "eleven").answers(),
-            (Lines{"1: six", "1: eleven"}));
+  EXPECT_TRUE(others->deny.contains(address_of("10.0.0.5", 0))) << "what was in force is the caller's";
+  auto none = std::make_unique<GuardedResponder::Options>();
+  gate.responder.update(none);
+  gate.hear("10.0.0.6", "six").hear("11.0.0.1", "eleven");
+  EXPECT_EQ(gate.answers(), (Lines{"1: six", "1: eleven"}));
 }
 
 TEST(GuardedResponder, keeps_the_tokens_of_rates_that_are_as_they_were) {
-  auto options = [](uint64_t source_burst, uint64_t total_burst) {
+  auto rates = [](uint64_t source_burst, uint64_t total_burst, uint32_t sources = 65536) {
     GuardedResponder::Options out;
     out.per_source = RateLimit{1, source_burst};
+    out.sources = sources;
     out.total = RateLimit{1, total_burst};
     return out;
   };
-  Gate gate(options(2, 100));
+  Gate gate(rates(2, 100));
+  auto update = [&](GuardedResponder::Options options) {
+    auto given = std::make_unique<GuardedResponder::Options>(std::move(options));
+    gate.responder.update(given);
+  };
   auto heard = [&](const char* from) {
     for (int i = 0; i < 10; i++) gate.hear(from, "x");
     return gate.answers().size();
   };
   EXPECT_EQ(heard("10.0.0.1"), 2u);
-  GuardedResponder::Options same = options(2, 3);
-  gate.responder.update(&same);
+  update(rates(2, 3));
   EXPECT_EQ(heard("10.0.0.1"), 0u) << "its source has had its own";
   EXPECT_EQ(heard("10.0.0.2"), 2u);
   EXPECT_EQ(heard("10.0.0.3"), 1u) << "of a total of three";
-  GuardedResponder::Options larger = options(4, 3);
-  gate.responder.update(&larger);
+  update(rates(4, 3));
   EXPECT_EQ(heard("10.0.0.1"), 0u) << "the total is spent";
-  GuardedResponder::Options fresh = options(5, 100);
-  gate.responder.update(&fresh);
+  update(rates(5, 100));
   EXPECT_EQ(heard("10.0.0.1"), 5u);
-  fresh = options(5, 100);
-  fresh.sources = 1024;
-  gate.responder.update(&fresh);
+  update(rates(5, 100, 1024));
   EXPECT_EQ(heard("10.0.0.1"), 5u) << "another table";
-  GuardedResponder::Options none;
-  gate.responder.update(&none);
+  update({});
   EXPECT_EQ(heard("10.0.0.1"), 10u);
 }
 
