@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSocket } from 'ksocket';
 import { systemdSockets } from 'ksocket/systemd';
 import { listening } from '../support/activated.js';
-import { Child, runProgram } from '../support/child.js';
+import { Child, runProgram, startProgram } from '../support/child.js';
 import { unusedPort } from '../support/peer.js';
 import { test } from '../support/test.js';
 
@@ -183,6 +184,33 @@ test('without the addon there are none, and where there are it says so', async (
   assert.equal((await runProgram(program, [], { env: onDgram })).stdout, '0\n');
   const under = listening({ type: 'udp4', address: '127.0.0.1' });
   assert.equal((await runProgram(program, [], { under, env: onDgram })).stdout, 'ERR_KSOCKET_NEEDS_ADDON\n');
+});
+
+test('a local socket takes one of its kind', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    const path = join(directory, 'log');
+    const program = async () => {
+      const { createSocket } = await import('ksocket');
+      const { systemdSockets } = await import('ksocket/systemd');
+      const [{ fd, name, type }] = systemdSockets();
+      if (type !== 'unix_dgram') throw new Error(type);
+      const socket = createSocket(type, (data) => {
+        console.log(`${name}: ${data}`);
+        socket.close();
+      });
+      socket.bind({ fd }, () => console.log('ready'));
+    };
+    const options = { under: listening({ type: 'unix_dgram', address: path }), env: { ...env, LISTEN_FDNAMES: 'log' } };
+    await using child = startProgram(program, [], options);
+    await child.line(/^ready$/);
+    await using sender = createSocket('unix_dgram');
+    sender.send('hello', path);
+    await child.line(/^log: hello$/);
+    assert.deepEqual(await child.end(), { code: 0, signal: null, stdout: 'ready\nlog: hello\n', stderr: '' });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('sockets and servers take what is found: systemd-socket-activate', async () => {
