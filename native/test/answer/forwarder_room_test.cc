@@ -63,6 +63,25 @@ TEST(Forwarder, evicts_who_has_no_answer_before_who_has_one_however_old) {
   EXPECT_EQ(relay.row[Counter::flows_opened], 3u) << "the answered one still had its flow";
 }
 
+// However long ago it was opened.
+TEST(Forwarder, evicts_the_flow_that_was_used_longest_ago) {
+  for (bool answers : {false, true}) {
+    Peer back_end, early, other;
+    Relay relay({&back_end}, {.targets = {}, .flows_max = 2});
+    auto ask = [&](Peer& client) {
+      relay.arrive(client.address(), "x");
+      EXPECT_EQ(back_end.receive(), "x");
+    };
+    for (Peer* client : {&early, &other}) answers ? exchange(relay, *client, back_end) : ask(*client);
+    ask(early);
+    relay.arrive(spoofed_by(other, 1), "new");
+    EXPECT_EQ(back_end.receive(), "new");
+    EXPECT_EQ(relay.row[Counter::flows_evicted], 1u);
+    ask(early);
+    EXPECT_EQ(relay.row[Counter::flows_opened], 3u) << "the other one's flow is gone, answered: " << answers;
+  }
+}
+
 // Two answers to one request are no second request answered.
 TEST(Forwarder, counts_requests_that_were_answered_and_not_answers) {
   Peer back_end, client, other;

@@ -60,6 +60,15 @@ TEST(ComesAlone, not_behind_a_burst) {
   EXPECT_EQ(read_of_three(rig, *socket), 3u);
 }
 
+TEST(ComesAlone, behind_a_burst_only_after_as_many_as_at_first) {
+  SharingRig rig;
+  auto socket = rig.add();
+  EXPECT_EQ(read_of_three(rig, *socket), 3u);
+  rest();
+  dribble(rig, *socket, kLimits.lone_rounds - 1);
+  EXPECT_EQ(read_of_three(rig, *socket), 3u);
+}
+
 TEST(ComesAlone, is_no_full_round) {
   SharingRig rig;
   auto socket = rig.add();

@@ -119,6 +119,7 @@ class SharingRig {
     event.data.fd = -1;
     ASSERT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
   }
+  uint64_t loop_rounds() { return counters_[Counter::loop_rounds]; }
   bool tells_loop(const Endpoint& endpoint) {
     epoll_event events[64];
     int n = epoll_wait(epoll_.get(), events, 64, 0);

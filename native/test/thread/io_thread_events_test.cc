@@ -1,11 +1,16 @@
 // What the I/O thread does for what the engine tells it, and what not.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "core/answer/responder.h"
+#include "support/event_loop.h"
 #include "support/fake_io_rig.h"
 #include "support/io_rig.h"
 
@@ -24,6 +29,89 @@ TEST(IoThreadEvents, where_a_socket_can_be_sent_on_only_nothing_is_received) {
   ASSERT_TRUE(rig.read_records(1));
   EXPECT_EQ(rig.records[0].descriptor.kind, DescriptorKind::sent);
   EXPECT_EQ(get(*slow.endpoint, Counter::rx_calls), 0u);
+}
+
+// One that event loops share. Counts how often the thread looks again between hearing of something and doing
+// it.
+class CountingEngine : public test::FakeEngine {
+ public:
+  Traits traits() const override { return {.offloads = true, .exclusive = true}; }
+  int wait(std::span<Event> events, int timeout_ms) override {
+    if (told) looks++;
+    if (uint64_t token = readable.exchange(0)) {
+      told = true;
+      if (on_told) on_told();
+      return events[0] = {token, true, false}, 1;
+    }
+    int count = FakeEngine::wait(events, timeout_ms);
+    auto found = events.first(static_cast<size_t>(std::max(count, 0)));
+    if (std::any_of(found.begin(), found.end(), [](const Event& event) { return event.writable; }))
+      told = true;
+    return count;
+  }
+  int receive(int fd, std::span<Message> messages) override {
+    note();
+    return FakeEngine::receive(fd, messages);
+  }
+  int send(int fd, std::span<Message> messages) override {
+    note();
+    return FakeEngine::send(fd, messages);
+  }
+
+  // This socket is said to be readable, once.
+  void tell(const Endpoint& endpoint) {
+    readable = endpoint.id;
+    wake();
+  }
+  std::function<void()> on_told;      // the thread is about to hear of that
+  std::atomic<int> looks{0};          // since it has heard
+  std::atomic<int> looks_before{-1};  // it received or sent
+
+ private:
+  void note() {
+    if (told && looks_before < 0) looks_before = looks.load();
+  }
+
+  std::atomic<uint64_t> readable{0};
+  std::atomic<bool> told{false};
+};
+
+TEST(IoThreadEvents, where_something_comes_to_a_socket_of_the_loop_the_loop_gets_a_moment) {
+  auto* engine = new CountingEngine;
+  test::EventLoop loop{std::unique_ptr<Engine>(engine)};
+  engine->tell(*loop.socket());
+  ASSERT_TRUE(test::eventually([&] { return engine->looks > 0; }));
+  EXPECT_EQ(engine->looks_before, -1) << "nothing was left when it looked again";
+}
+
+TEST(IoThreadEvents, where_the_thread_is_asked_to_go_on_it_waits_for_no_loop) {
+  auto* engine = new CountingEngine;
+  test::EventLoop loop{std::unique_ptr<Engine>(engine)};
+  auto socket = loop.socket();
+  engine->on_told = [&] { loop.rig->thread.resume(); };
+  engine->tell(*socket);
+  ASSERT_TRUE(test::eventually([&] { return engine->looks_before >= 0; }));
+  EXPECT_EQ(engine->looks_before, 0);
+}
+
+// The loop, which may be at work all the time, looks after what comes only.
+TEST(IoThreadEvents, where_a_socket_of_the_loop_can_be_sent_on_it_is_not_left_to_the_loop) {
+  auto* engine = new CountingEngine;
+  test::EventLoop loop{std::unique_ptr<Engine>(engine)};
+  auto socket = loop.socket();
+  ASSERT_TRUE(socket->sharing.shared);
+  std::atomic<bool> full{true};
+  engine->on_send([&](const test::Outgoing&) { return full ? EAGAIN : 0; });
+  engine->set_writable(socket->fd.get(), false);
+  test::Staged staged;
+  ASSERT_EQ(staged.add(kPeer, "late").send(loop.rig->thread, *socket), 1u);
+  full = false;
+  engine->set_writable(socket->fd.get(), true);
+  EXPECT_TRUE(test::eventually([&] {
+    std::lock_guard lock(socket->tx_mutex);
+    return socket->backlog.empty();
+  }));
+  EXPECT_EQ(engine->looks_before, 0);
 }
 
 class Ticking : public Responder {

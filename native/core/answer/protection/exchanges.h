@@ -67,7 +67,8 @@ class Exchanges {
   Exchange& find(const Address& peer, uint64_t now_ns);
   // May `count` answers to `payload` leave?
   bool admits(Exchange& exchange, std::span<const uint8_t> payload, uint32_t count, uint64_t now_ns);
-  // Is what we say to this peer to be told with said()?
+  // Is what we say to this peer to be told with said()? Once less than half of the tokens is left: what comes
+  // back is looked at with less than a quarter.
   bool listens(const Exchange& exchange) const { return exchange.tokens < full_ / 2; }
   // We say this: what says it, too, answers it.
   void said(const Address& peer, std::span<const uint8_t> payload);

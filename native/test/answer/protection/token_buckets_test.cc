@@ -129,6 +129,16 @@ TEST(TokenBuckets, take_an_ipv6_prefix_a_mapped_address_and_all_ports_for_one_so
   EXPECT_FALSE(buckets.take(zone, 0));
 }
 
+// 10.0.0.1 and 0:0:a00:1::/64 are 0x0a000001.
+TEST(TokenBuckets, tell_an_ipv4_address_from_the_ipv6_prefix_that_is_the_same_number) {
+  TokenBuckets buckets({.rate = 1, .burst = 1}, kOneSet, 1);
+  for (bool first : {true, false}) {
+    for (const char* source : {"10.0.0.1", "0:0:a00:1::1"}) {
+      EXPECT_EQ(buckets.take(address_of(source, 1), 0), first) << source;
+    }
+  }
+}
+
 // ---- floods of spoofed sources, each of which is new
 
 TEST(TokenBuckets, keep_their_size_in_a_flood) {
