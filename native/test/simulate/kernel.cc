@@ -41,9 +41,12 @@ int Kernel::close(int fd) {
   return 0;
 }
 
+// ep_ptable_queue_proc: exclusive entries wait behind all others (add_wait_queue_exclusive).
 void Kernel::watch(PollSet& set, int fd, PollSet::Entry entry) {
   set.add(fd, entry, ready(fd));
-  if (Socket* socket = find(fd)) socket->waiters.push_back(&set);
+  Socket* socket = find(fd);
+  if (socket == nullptr) return;
+  socket->waiters.insert(entry.exclusive ? socket->waiters.end() : socket->waiters.begin(), &set);
 }
 
 void Kernel::unwatch(PollSet& set, int fd) {

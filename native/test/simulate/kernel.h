@@ -63,7 +63,7 @@ struct Socket {
 
   uint64_t due_ns = UINT64_MAX;  // of a timer
 
-  std::vector<PollSet*> waiters;  // in the order in which they came
+  std::vector<PollSet*> waiters;  // in the order in which they are woken
 };
 
 class Kernel {

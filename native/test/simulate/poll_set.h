@@ -57,6 +57,11 @@ class PollSet {
     return count;
   }
   bool any_listed() const { return !list_.empty(); }
+  // Will the next epoll_wait(2) look at this descriptor?
+  bool is_listed(int fd) const {
+    auto entry = entries_.find(fd);
+    return entry != entries_.end() && entry->second.listed;
+  }
 
   // Somebody sleeps in epoll_wait(2); called when he is woken.
   void sleep(std::function<void()> woken) { woken_ = std::move(woken); }

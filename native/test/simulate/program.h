@@ -96,6 +96,7 @@ class Program {
  private:
   void peek();
   void check(Client& client);
+  void check_is_told(const Client& client);
   void make_server(Client& client, Open::Server kind);
   void see(const Descriptor& record, std::span<const uint8_t> payload);
   void wake_up();

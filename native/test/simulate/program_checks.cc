@@ -134,10 +134,27 @@ void Program::check(Client& client) {
        "given to send, sent and in counters");
 }
 
+// What waits in the kernel is in the list of somebody who is to look at it. In the end that is all the same
+// to most: where more comes, whoever is told of that reads it all.
+void Program::check_is_told(const Client& client) {
+  const Socket& socket = *client.socket;
+  if (socket.queue.empty() || socket.said_dead || socket.shut || !client.receives) return;
+  const Endpoint::Watch& watch = client.endpoint->watch;
+  // Else it is fresh, paused, or the engine will be asked again.
+  if (!watch.known || (watch.interest & kReadable) == 0) return;
+  Kernel& kernel = *world_.kernel;
+  if (kernel.engine_set().is_listed(client.fd) || kernel.loop_set().is_listed(client.fd)) return;
+  world_.fail("nobody is told of a datagram that waits in the kernel (socket " +
+              std::to_string(client.id & kSocketSlotMask) + ")");
+}
+
 void Program::check() {
   if (world_.io() == World::Io::ready) return;  // it is in the middle of something
   peek();
-  for (Client* client : open_) check(*client);
+  for (Client* client : open_) {
+    check(*client);
+    check_is_told(*client);
+  }
   if (places_.size() > 8) world_.fail("more places than sockets");
 }
 
