@@ -1,8 +1,9 @@
 // A handler in C that says anything to anybody, and asks for what there is not: what it may say leaves as it
 // was written, in order; what it may not is refused.
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
+#include <utility>
 #include <vector>
 
 #include "core/answer/handler_responder.h"
@@ -17,13 +18,18 @@ namespace {
 
 constexpr uint32_t kClients = 4;
 
-Address client(uint32_t number) {
-  Address out;
-  out.family = number % 2 == 0 ? 4 : 6;
-  out.bytes[0] = static_cast<uint8_t>(10 + number);
-  out.port = static_cast<uint16_t>(4000 + number);
-  if (out.family == 6) out.scope_id = number;
-  return out;
+const Address& client(uint32_t number) {
+  static const auto all = [] {
+    std::array<Address, kClients> out;
+    for (uint32_t n = 0; n < kClients; n++) {
+      out[n].family = n % 2 == 0 ? 4 : 6;
+      out[n].bytes[0] = static_cast<uint8_t>(10 + n);
+      out[n].port = static_cast<uint16_t>(4000 + n);
+      if (out[n].family == 6) out[n].scope_id = n;
+    }
+    return out;
+  }();
+  return all[number];
 }
 
 // A reply begins and ends with its number, where there is room for that.
@@ -44,15 +50,29 @@ struct Reply {
   uint32_t number, length;
 };
 
+// To one client, in order.
+struct Replies {
+  std::vector<Reply> made;
+  size_t left = 0;  // so many of them have left, or were refused
+};
+
 // One input, as the handler and the kernel see it.
 struct Talk : Sink {
-  explicit Talk(Random& in) : in(in) {}
+  // The next input begins. Memory stays: to allocate it would cost more than to talk.
+  void begin(Random& random) {
+    in = &random;
+    asked.clear();
+    where.clear();
+    delivered.clear();
+    for (Replies& each : replies) each.made.clear(), each.left = 0;
+    made = arrived = refusals = 0;
+  }
 
   int send(int, std::span<Message> messages) override {
-    if (in.one_in(12)) {
+    if (in->one_in(12)) {
       constexpr int kErrors[] = {EAGAIN, EPERM, ENOBUFS, EINVAL};
       refusals++;
-      return -kErrors[in.below(std::size(kErrors))];
+      return -kErrors[in->below(std::size(kErrors))];
     }
     for (const Message& message : messages) take(message.header);
     return static_cast<int>(messages.size());
@@ -78,11 +98,10 @@ struct Talk : Sink {
   }
 
   // The next one that was made for this client; those before were refused by the kernel.
-  void arrives(std::deque<Reply>& made, const uint8_t* data, uint32_t length) {
+  void arrives(Replies& from, const uint8_t* data, uint32_t length) {
     arrived++;
-    while (!made.empty()) {
-      Reply reply = made.front();
-      made.pop_front();
+    while (from.left < from.made.size()) {
+      Reply reply = from.made[from.left++];
       if (reply.length == length && is_signed(data, length, reply.number)) return;
       must(refusals > 0, "replies leave in order, as they were written");
     }
@@ -92,11 +111,11 @@ struct Talk : Sink {
   void answer(const ksocket_batch* batch);
   uint8_t* reply(const ksocket_batch* batch, uint32_t index, uint32_t length);
 
-  Random& in;
+  Random* in = nullptr;
   std::vector<uint32_t> asked;                       // by which client, a datagram each
   std::vector<std::pair<uint32_t, uint32_t>> where;  // its offset and length
   const uint8_t* base = nullptr;
-  std::deque<Reply> replies[kClients];
+  Replies replies[kClients];
   std::vector<uint32_t> delivered;
   uint32_t made = 0, arrived = 0, refusals = 0;
 };
@@ -105,7 +124,7 @@ uint8_t* Talk::reply(const ksocket_batch* batch, uint32_t index, uint32_t length
   uint8_t* out = batch->reply(batch, index, length);
   must((out != nullptr) == (index < batch->count && length <= 65507), "what is out of range is refused");
   if (out == nullptr) return out;
-  replies[asked[index]].push_back({++made, length});
+  replies[asked[index]].made.push_back({++made, length});
   sign(out, length, made);
   return out;
 }
@@ -117,27 +136,30 @@ void Talk::answer(const ksocket_batch* batch) {
     must(request.data == base + where[i].first && request.length == where[i].second, "with each datagram");
     must(request.source.port == client(asked[i]).port, "and who has sent it");
   }
-  for (uint32_t count = in.below(40); count > 0 && in.left() > 0; count--) {
-    uint32_t index = in.one_in(8) ? in() : in.below(batch->count);
-    if (in.one_in(4)) {
+  for (uint32_t count = in->below(40); count > 0 && in->left() > 0; count--) {
+    uint32_t index = in->one_in(8) ? (*in)() : in->below(batch->count);
+    if (in->one_in(4)) {
       batch->deliver(batch, index);
       if (index < batch->count) delivered.push_back(index);
       continue;
     }
     constexpr uint32_t kLengths[] = {0, 8, 8, 8, 9, 100, 1200, 65507, 65508, UINT32_MAX, 1 << 20};
-    uint32_t length = in.one_in(4) ? in.below(1 << 17) : kLengths[in.below(std::size(kLengths))];
+    uint32_t length = in->one_in(4) ? in->below(1 << 17) : kLengths[in->below(std::size(kLengths))];
     // Now and then enough of them to fill the room for replies.
-    for (uint32_t n = in.one_in(12) ? in.below(64) : 1; n > 0; n--) reply(batch, index, length);
+    for (uint32_t n = in->one_in(12) ? in->below(64) : 1; n > 0; n--) reply(batch, index, length);
   }
 }
 
-Talk* talk = nullptr;
+Talk& talk() {
+  static Talk out;
+  return out;
+}
 
 HandlerResponder& responder(test::CounterRow& counters) {
   static HandlerResponder* out = [&] {
     char argument[32], path[4096];
     std::snprintf(argument, sizeof argument, "%p",
-                  reinterpret_cast<void*>(+[](const ksocket_batch* batch) { talk->answer(batch); }));
+                  reinterpret_cast<void*>(+[](const ksocket_batch* batch) { talk().answer(batch); }));
     std::snprintf(path, sizeof path, "%s", KSOCKET_HANDLER_ASKS);
     std::string error;
     auto handler = Handler::load(path, argument, &error);
@@ -155,17 +177,17 @@ void run(Random& in) {
   static RxBatch batch;
   HandlerResponder& answering = responder(counters);
   World world(1'000'000'000'000);
-  Talk now(in);
-  talk = &now;
+  Talk& now = talk();
+  now.begin(in);
   uint8_t payloads[2048];
   now.base = payloads;
-  std::vector<Incoming> incoming;
+  std::vector<Incoming> incoming(1 + in.below(6));
   uint32_t offset = 0;
-  for (uint32_t count = 1 + in.below(6); count > 0; count--) {
+  for (Incoming& one : incoming) {
     uint32_t from = in.below(kClients), length = in.below(257);
     auto segment_size = static_cast<uint16_t>(length > 1 && in.one_in(2) ? 1 + in.below(length - 1) : 0);
-    incoming.push_back({offset, length, segment_size, client(from)});
-    for_each_datagram(incoming.back(), [&](uint32_t at, uint32_t bytes) {
+    one = {offset, length, segment_size, client(from)};
+    for_each_datagram(one, [&](uint32_t at, uint32_t bytes) {
       now.asked.push_back(from);
       now.where.push_back({at, bytes});
     });

@@ -1,6 +1,7 @@
 #include "support/rules_interpreter.h"
 
 #include <string>
+#include <vector>
 
 #include "core/socket/address.h"
 
@@ -19,35 +20,49 @@ std::string text_of(std::span<const uint8_t> bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-// The address as zeroes and ones; IPv4-mapped IPv6 as IPv4.
-std::string bits_of(const uint8_t* bytes, uint8_t family) {
-  std::string bits;
-  for (int i = 0; i < (family == 4 ? 32 : 128); i++) bits += bytes[i / 8] >> (7 - i % 8) & 1 ? '1' : '0';
-  std::string mapped = std::string(80, '0') + std::string(16, '1');
-  return family == 6 && bits.starts_with(mapped) ? bits.substr(96) : bits;
+// An address bit by bit, the most significant first.
+struct Bits {
+  int size = 0;
+  bool on[128] = {};
+};
+
+// IPv4-mapped IPv6 as IPv4; none without a family.
+Bits bits_of(const uint8_t* bytes, uint8_t family) {
+  Bits out;
+  if (family == 0) return out;
+  out.size = family == 4 ? 32 : 128;
+  for (int i = 0; i < out.size; i++) out.on[i] = bytes[i / 8] >> (7 - i % 8) & 1;
+  bool mapped = family == 6;
+  for (int i = 0; mapped && i < 96; i++) mapped = out.on[i] == (i >= 80);
+  return mapped ? bits_of(bytes + 12, 4) : out;
 }
 
-bool is_in(const std::string& bits, const Cidr& network) {
-  if (bits.size() != (network.family == 4 ? 32u : 128u)) return false;
+bool is_in(const Bits& bits, const Cidr& network) {
+  if (bits.size != (network.family == 4 ? 32 : 128)) return false;
   for (int i = 0; i < network.prefix_bits; i++) {
-    if ((bits[i] == '1') != ((network.bytes[i / 8] >> (7 - i % 8) & 1) == 1)) return false;
+    if (bits.on[i] != ((network.bytes[i / 8] >> (7 - i % 8) & 1) == 1)) return false;
   }
   return true;
 }
 
-std::string source_bits(const Address& source) {
-  return source.family == 0 ? "" : bits_of(source.bytes, source.family);
+bool is_in_any(const Bits& bits, const std::vector<Cidr>& networks) {
+  bool out = networks.empty();
+  for (const Cidr& network : networks) out = out || is_in(bits, network);
+  return out;
 }
 
-std::string local_bits(const Request& request) {
-  if (request.local.empty()) return "";
-  return bits_of(request.local.data(), request.local.size() == 4 ? 4 : 6);
+Bits source_bits(const Request& request) {
+  return bits_of(request.source.bytes, request.source.family);
+}
+
+Bits local_bits(const Request& request) {
+  return bits_of(request.local.data(), request.local.empty() ? 0 : request.local.size() == 4 ? 4 : 6);
 }
 
 bool kernel_says(const Match& match, const Request& request) {
-  bool local = match.locals.empty();
-  for (const Cidr& network : match.locals) local = local || is_in(local_bits(request), network);
-  if (!local || request.ttl < match.ttl_min || request.ttl > match.ttl_max) return false;
+  if (!is_in_any(local_bits(request), match.locals) || request.ttl < match.ttl_min ||
+      request.ttl > match.ttl_max)
+    return false;
   bool dscp = match.dscps == rules::kAnyDscp, ecn = match.ecns == rules::kAnyEcn;
   if (dscp && ecn) return true;
   if (request.tos < 256) return false;
@@ -97,10 +112,9 @@ std::string xored(std::string text, const std::string& with, int32_t at) {
   return text;
 }
 
-std::string address_text(const std::string& bits) {
-  std::string out;
-  for (size_t i = 0; i < bits.size(); i += 8)
-    out += static_cast<char>(std::stoi(bits.substr(i, 8), nullptr, 2));
+std::string address_text(const Bits& bits) {
+  std::string out(static_cast<size_t>(bits.size / 8), '\0');
+  for (int i = 0; i < bits.size; i++) out[i / 8] = static_cast<char>(out[i / 8] * 2 + bits.on[i]);
   return out;
 }
 
@@ -112,7 +126,7 @@ std::string part_text(const Part& part, const rules::Template& of, const Request
     case Part::Kind::request:
       return sliced(payload, part.begin, part.end);
     case Part::Kind::source_address:
-      return xored(address_text(source_bits(request.source)), payload, part.xor_at);
+      return xored(address_text(source_bits(request)), payload, part.xor_at);
     case Part::Kind::source_port:
       return xored(number_text(request.source.port, 2), payload, part.xor_at);
     case Part::Kind::time_ntp:
@@ -143,8 +157,7 @@ bool matches(const Match& match, const Request& request) {
   for (const Mask& mask : match.masks) {
     if (!holds(mask, request.payload)) return false;
   }
-  bool source = match.sources.empty();
-  for (const Cidr& network : match.sources) source = source || is_in(source_bits(request.source), network);
+  bool source = is_in_any(source_bits(request), match.sources);
   bool port = match.destination_ports.empty();
   for (uint16_t one : match.destination_ports) port = port || one == request.destination_port;
   return source && port && kernel_says(match, request);

@@ -18,10 +18,19 @@ std::vector<uint8_t> random_bytes(Random& random, uint32_t size_max) {
 namespace {
 
 Address random_address(Random& random) {
-  static const char* const kAddresses[] = {
-      "10.0.0.1",        "10.1.2.3",    "127.0.0.1",       "192.0.2.255",    "::1", "2001:db8::1", "fe80::1",
-      "::ffff:10.0.0.1", "2001:db8::2", "::ffff:10.1.2.3", "::fffe:10.0.0.1"};
-  Address out = address_of(kAddresses[random.below(std::size(kAddresses))], 1 + random.below(65535));
+  static const Address kAddresses[] = {address_of("10.0.0.1", 0),
+                                       address_of("10.1.2.3", 0),
+                                       address_of("127.0.0.1", 0),
+                                       address_of("192.0.2.255", 0),
+                                       address_of("::1", 0),
+                                       address_of("2001:db8::1", 0),
+                                       address_of("fe80::1", 0),
+                                       address_of("::ffff:10.0.0.1", 0),
+                                       address_of("2001:db8::2", 0),
+                                       address_of("::ffff:10.1.2.3", 0),
+                                       address_of("::fffe:10.0.0.1", 0)};
+  Address out = kAddresses[random.below(std::size(kAddresses))];
+  out.port = static_cast<uint16_t>(1 + random.below(65535));
   if (random.one_in(4)) out.bytes[random.below(out.family == 4 ? 4 : 16)] ^= 1 << random.below(8);
   return out;
 }
@@ -32,7 +41,9 @@ Cidr random_network(Random& random) {
   out.family = address.family;
   uint32_t bits = out.family == 4 ? 32 : 128;
   out.prefix_bits = random.below(bits + 1);
-  for (uint32_t i = 0; i < out.prefix_bits; i++) out.bytes[i / 8] |= address.bytes[i / 8] & 0x80 >> i % 8;
+  for (int i = 0, left = out.prefix_bits; left > 0; i++, left -= 8) {
+    out.bytes[i] = address.bytes[i] & (left < 8 ? 0xff00 >> left : 0xff);
+  }
   return out;
 }
 
