@@ -15,7 +15,7 @@ import type { Endpoint } from '../../build-lib/thread/endpoint.js';
 import { Receiver } from '../../build-lib/thread/receiver.js';
 import { budget, goOnLater } from '../../build-lib/thread/turns.js';
 import { test } from '../support/test.js';
-import { waitFor } from '../support/wait.js';
+import { nextTurn, waitFor } from '../support/wait.js';
 
 const SLOTS = 64;
 
@@ -24,11 +24,13 @@ function work(ms: number): void {
   while (performance.now() < until);
 }
 
-/** A receiver of these records, each an error of the socket in that slot; `onRecord` is called for each. */
+/** A receiver of these records, each an error of the socket in that slot; `onRecord` is called for each. The first
+ * `published` are there, further ones once `control` says so. */
 function receiverOf(
   slots: number[],
   onRecord: (slot: number, control: Int32Array) => void,
   afterDrain = () => {},
+  published = slots.length,
 ): Receiver {
   const control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
   const descriptors = new Uint8Array(SLOTS * DESCRIPTOR_BYTES);
@@ -37,7 +39,7 @@ function receiverOf(
     words[(i * DESCRIPTOR_BYTES + D_SOCKET_ID) >> 2] = slot;
     descriptors[i * DESCRIPTOR_BYTES + D_KIND] = KIND_ERROR;
   });
-  control[C_HEAD >> 2] = slots.length;
+  control[C_HEAD >> 2] = published;
   const endpoints: (Endpoint | undefined)[] = [];
   for (const slot of new Set(slots)) {
     endpoints[slot] = {
@@ -80,6 +82,45 @@ test('records go back to the thread while a drain still works', async () => {
     tails.some(({ size }) => size > 1),
     tails.map((each) => [...each].join(' ')).join(', '),
   );
+});
+
+/** What happens when a listener works so long, and another record comes meanwhile. */
+async function orderWhereOneComes(ms: number): Promise<string[]> {
+  await nextTurn(); // a drain may not begin in a turn whose time is up
+  await nextTurn();
+  const order: string[] = [];
+  const receiver = receiverOf(
+    [1, 1],
+    (_, control) => {
+      order.push('record');
+      if (order.length > 1) return;
+      process.nextTick(() => order.push('tick'));
+      setImmediate(() => order.push('immediate'));
+      work(ms);
+      Atomics.store(control, C_HEAD >> 2, 2);
+    },
+    () => {},
+    1,
+  );
+  receiver.drain();
+  await waitFor(() => order.length === 4);
+  return order;
+}
+
+test('a record that comes while a drain works is handed out behind the ticks of the listener, and at once', async () => {
+  let order: string[] = [];
+  // On a busy machine the time may be up by itself.
+  for (let i = 0; i < 50 && order[3] !== 'immediate'; i++) {
+    order = await orderWhereOneComes(0);
+    assert.ok(order.indexOf('tick') < order.lastIndexOf('record'), order.join(', '));
+  }
+  assert.deepEqual(order, ['record', 'tick', 'record', 'immediate']);
+});
+
+test('a record that comes while a drain works waits for a turn of its own once the time is up', async () => {
+  for (let i = 0; i < 5; i++) {
+    assert.deepEqual(await orderWhereOneComes(5), ['record', 'tick', 'immediate', 'record']);
+  }
 });
 
 test('once the time was up sockets take turns: the one that used it up comes last, and none has more than its share', async () => {
