@@ -46,9 +46,10 @@ bool is_in(const Bits& bits, const Cidr& network) {
 }
 
 bool is_in_any(const Bits& bits, const std::vector<Cidr>& networks) {
-  bool out = networks.empty();
-  for (const Cidr& network : networks) out = out || is_in(bits, network);
-  return out;
+  for (const Cidr& network : networks) {
+    if (is_in(bits, network)) return true;
+  }
+  return false;
 }
 
 Bits source_bits(const Request& request) {
@@ -60,9 +61,8 @@ Bits local_bits(const Request& request) {
 }
 
 bool kernel_says(const Match& match, const Request& request) {
-  if (!is_in_any(local_bits(request), match.locals) || request.ttl < match.ttl_min ||
-      request.ttl > match.ttl_max)
-    return false;
+  bool local = match.locals.empty() || is_in_any(local_bits(request), match.locals);
+  if (!local || request.ttl < match.ttl_min || request.ttl > match.ttl_max) return false;
   bool dscp = match.dscps == rules::kAnyDscp, ecn = match.ecns == rules::kAnyEcn;
   if (dscp && ecn) return true;
   if (request.tos < 256) return false;
@@ -157,7 +157,7 @@ bool matches(const Match& match, const Request& request) {
   for (const Mask& mask : match.masks) {
     if (!holds(mask, request.payload)) return false;
   }
-  bool source = is_in_any(source_bits(request), match.sources);
+  bool source = match.sources.empty() || is_in_any(source_bits(request), match.sources);
   bool port = match.destination_ports.empty();
   for (uint16_t one : match.destination_ports) port = port || one == request.destination_port;
   return source && port && kernel_says(match, request);

@@ -9,9 +9,20 @@ namespace ksocket::test {
 
 using namespace rules;
 
+namespace {
+
+void append_random(Random& random, uint32_t size_max, std::vector<uint8_t>* to) {
+  size_t size = to->size();
+  to->resize(size + random.below(size_max + 1));
+  for (; size < to->size(); size++)
+    (*to)[size] = random.below(16) == 0 ? random.below(256) : 'a' + random.below(3);
+}
+
+}  // namespace
+
 std::vector<uint8_t> random_bytes(Random& random, uint32_t size_max) {
-  std::vector<uint8_t> out(random.below(size_max + 1));
-  for (uint8_t& byte : out) byte = random.below(16) == 0 ? random.below(256) : 'a' + random.below(3);
+  std::vector<uint8_t> out;
+  append_random(random, size_max, &out);
   return out;
 }
 
@@ -103,9 +114,8 @@ Part random_part(Random& random, Template* of) {
   out.kind = static_cast<Part::Kind>(random.below(11));
   switch (out.kind) {
     case Part::Kind::literal: {
-      std::vector<uint8_t> bytes = random_bytes(random, 5);
       out.begin = of->literals.size();
-      of->literals.insert(of->literals.end(), bytes.begin(), bytes.end());
+      append_random(random, 5, &of->literals);
       out.end = of->literals.size();
       break;
     }
@@ -151,11 +161,12 @@ RuleSpec random_spec(Random& random, uint32_t rules_max) {
 }
 
 Datagram random_datagram(Random& random, const RuleSpec& spec) {
-  std::vector<uint8_t> payload = random_bytes(random, 8);
+  static thread_local std::vector<uint8_t> payload;  // which grows once
+  payload.clear();
+  append_random(random, 8, &payload);
   if (!spec.rules.empty() && random.one_in(2)) {
     payload = spec.rules[random.below(spec.rules.size())].match.payload;
-    std::vector<uint8_t> more = random_bytes(random, 3);
-    payload.insert(payload.end(), more.begin(), more.end());
+    append_random(random, 3, &payload);
   }
   Address source = random_address(random), local = random_address(random);
   auto local_ip = random.one_in(8) ? std::span<const uint8_t>() : ip_bytes(local);
