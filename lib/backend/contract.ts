@@ -116,6 +116,8 @@ export interface NativeIoThread {
       allow?: Uint8Array;
       perSource?: { rate: number; burst: number; sources: number };
       total?: { rate: number; burst: number };
+      /** What the kernel's filter is to begin with, as of setFilter(). */
+      before?: Uint8Array;
     },
   ): number;
   watch(id: number, keepBytesMax: number): number;
@@ -136,6 +138,8 @@ export interface NativeIoThread {
   /** What arrives from now on passes this filter: an array of `struct sock_filter`, empty for none. `ofFlows`: it looks at
    * nothing that joined datagrams do not have in common. `lock`: nobody can change it any more. */
   setFilter(id: number, filter: { program: Uint8Array; lock: boolean; ofFlows: boolean }): number;
+  /** The kernel asks this program, an array of `struct sock_filter`, which of the sockets that share the port gets a datagram. */
+  steer(id: number, program: Uint8Array): number;
   /** Empty texts where not given. `everywhere`: on every interface, and on those that come. */
   changeMembership(
     id: number,
@@ -256,6 +260,8 @@ export interface Binding {
   hasQdisc(kind: string): number;
   /** 0, or -errno: does the kernel tell this process of interfaces that come and go? */
   probeLinkEvents(): number;
+  /** 0, or -errno: may this process say which of the sockets that share a port gets a datagram? */
+  probeSteering(): number;
   /** 0, or -errno: may a thread be bound to processors? */
   probeCpus(): number;
   /** The highest priority of SCHED_FIFO that a thread may be given, or -errno. */

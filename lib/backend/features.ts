@@ -44,6 +44,8 @@ export interface OptionFeatures {
   pathMtu: boolean;
   /** `socket.setsockopt()` and `getsockopt()` */
   setsockopt: boolean;
+  /** The options `shards` and `steering` */
+  shards: boolean;
   /** The option `cpus` */
   cpus: boolean;
   /** The highest `priority` that may be asked for; 0: none. */
@@ -101,6 +103,7 @@ function probeOptions(missing: Missing): OptionFeatures {
     allInterfaces: has('allInterfaces', NEEDS_LINKS, () => binding.probeLinkEvents()),
     pathMtu: has('pathMtu', undefined, () => 0),
     setsockopt: has('setsockopt', undefined, () => 0),
+    shards: has('shards', 'Linux 4.5', () => binding.probeSteering()),
     cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
     priorityMax: ask('priorityMax', SCHEDULE_NEEDS.priority, () => binding.probePriority()),
   };

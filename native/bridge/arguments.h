@@ -1,9 +1,12 @@
 // JavaScript's arguments as native values, and results back. lib/ has checked them, so nothing here does.
 #pragma once
 
+#include <linux/filter.h>
 #include <napi.h>
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +54,15 @@ inline std::vector<Napi::Value> elements(const Napi::Value& value) {
   std::vector<Napi::Value> out;
   for (uint32_t i = 0; i < array.Length(); i++) out.push_back(array.Get(i));
   return out;
+}
+
+// An array of `struct sock_filter`. 0, or -EINVAL for what is none, or too long.
+inline int instructions(std::span<const uint8_t> given, std::vector<sock_filter>* out) {
+  if (given.size() % sizeof(sock_filter) != 0) return -EINVAL;
+  if (given.size() / sizeof(sock_filter) > BPF_MAXINSNS) return -EINVAL;
+  out->resize(given.size() / sizeof(sock_filter));
+  if (!given.empty()) std::memcpy(out->data(), given.data(), given.size());
+  return 0;
 }
 
 // 0 or -errno. `family`: 4 or 6.

@@ -41,6 +41,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
                          InstanceMethod<&Self::set_raw_option>("setRawOption"),
                          InstanceMethod<&Self::get_raw_option>("getRawOption"),
                          InstanceMethod<&Self::set_filter>("setFilter"),
+                         InstanceMethod<&Self::steer>("steer"),
                          InstanceMethod<&Self::change_membership>("changeMembership"),
                          InstanceMethod<&Self::set_multicast_interface>("setMulticastInterface"),
                          InstanceMethod<&Self::guard_loops>("guardLoops"),

@@ -49,7 +49,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value ref(const Napi::CallbackInfo& info);
   Napi::Value unref(const Napi::CallbackInfo& info);
 
-  // open_calls.cc: how a socket gets its descriptor; socket_calls.cc: its life and properties.
+  // open_calls.cc: how a socket gets its descriptor; socket_calls.cc: its life and properties;
+  // filter_calls.cc: programs that the kernel runs for it.
   Napi::Value open(const Napi::CallbackInfo& info);
   Napi::Value open_at(const Napi::CallbackInfo& info);
   Napi::Value adopt(const Napi::CallbackInfo& info);
@@ -74,6 +75,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value set_raw_option(const Napi::CallbackInfo& info);
   Napi::Value get_raw_option(const Napi::CallbackInfo& info);
   Napi::Value set_filter(const Napi::CallbackInfo& info);
+  Napi::Value steer(const Napi::CallbackInfo& info);
   Napi::Value change_membership(const Napi::CallbackInfo& info);
   Napi::Value set_multicast_interface(const Napi::CallbackInfo& info);
   Napi::Value get_backlog(const Napi::CallbackInfo& info);

@@ -17,6 +17,7 @@
 #include "core/socket/qdiscs.h"
 #include "core/socket/rights.h"
 #include "core/socket/socket_name.h"
+#include "core/socket/steering.h"
 #include "core/thread/schedule.h"
 #include "engine/choose.h"
 #include "engine/features.h"
@@ -163,6 +164,11 @@ Napi::Value probe_link_events(const Napi::CallbackInfo& info) {
   return number(info.Env(), open_link_events(&events));
 }
 
+// probeSteering() → as probe_steering()
+Napi::Value probe_socket_steering(const Napi::CallbackInfo& info) {
+  return number(info.Env(), probe_steering());
+}
+
 // probeCpus() → as probe_cpus()
 Napi::Value probe_thread_cpus(const Napi::CallbackInfo& info) {
   return number(info.Env(), probe_cpus());
@@ -193,6 +199,7 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("probeOption", Napi::Function::New<probe_socket_option>(env));
   exports.Set("hasQdisc", Napi::Function::New<has_qdisc_of>(env));
   exports.Set("probeLinkEvents", Napi::Function::New<probe_link_events>(env));
+  exports.Set("probeSteering", Napi::Function::New<probe_socket_steering>(env));
   exports.Set("probeCpus", Napi::Function::New<probe_thread_cpus>(env));
   exports.Set("probePriority", Napi::Function::New<probe_thread_priority>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));

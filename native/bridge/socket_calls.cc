@@ -195,22 +195,6 @@ Napi::Value IoThreadObject::get_raw_option(const Napi::CallbackInfo& info) {
   });
 }
 
-// setFilter(id, { program: Uint8Array, lock, ofFlows }): an array of sock_filter, none of them for no filter
-Napi::Value IoThreadObject::set_filter(const Napi::CallbackInfo& info) {
-  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
-    Napi::Object given = info[1].As<Napi::Object>();
-    std::span<const uint8_t> program = bytes(given.Get("program"));
-    if (program.size() % sizeof(sock_filter) != 0) return -EINVAL;
-    if (program.size() / sizeof(sock_filter) > BPF_MAXINSNS) return -EINVAL;
-    EndpointFilter::Wanted wanted;
-    wanted.program.resize(program.size() / sizeof(sock_filter));
-    if (!program.empty()) std::memcpy(wanted.program.data(), program.data(), program.size());
-    wanted.lock = boolean(given.Get("lock"));
-    wanted.of_flows = boolean(given.Get("ofFlows"));
-    return thread_->set_filter(endpoint, std::move(wanted));
-  });
-}
-
 // changeMembership(id, { join, group, networkInterface, source, everywhere }): empty texts where not given
 Napi::Value IoThreadObject::change_membership(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {

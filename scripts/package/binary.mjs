@@ -10,7 +10,7 @@ import { installZig, ZIG_VERSION } from './zig.mjs';
 const FLAGS = ['-ffunction-sections', '-fdata-sections', '-fno-vectorize', '-fno-slp-vectorize', '-fno-unroll-loops'];
 /** What runs once a socket, a server or a change of rules, and not once a datagram, is compiled to be small. */
 const SELDOM =
-  /^(bridge\/(module_functions|server_calls|open_calls|socket_calls|process_exit)|core\/(endpoint\/(endpoint_filter|peer_backlogs)|thread\/(io_thread_changes|schedule))\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|rules\/(decode|program)|protection\/filter)|engine\/(features|choose|gso_limit))/;
+  /^(bridge\/(module_functions|server_calls|open_calls|socket_calls|filter_calls|process_exit)|core\/(endpoint\/(endpoint_filter|peer_backlogs)|thread\/(io_thread_changes|schedule))\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|rules\/(decode|program)|protection\/filter)|engine\/(features|choose|gso_limit))/;
 const flagsOf = (name) => (SELDOM.test(name) ? ['-Os'] : []);
 const LINKING = ['-Wl,--gc-sections', '-s'];
 const MORE = [join(import.meta.dirname, 'no_demangler.cc')];

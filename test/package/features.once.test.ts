@@ -37,6 +37,7 @@ const options = [
   'allInterfaces',
   'pathMtu',
   'setsockopt',
+  'shards',
   'cpus',
   'priorityMax',
 ] as const;

@@ -32,6 +32,10 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  steer(): number {
+    return ENOTSUP;
+  }
+
   getPathMtu(): number {
     return ENOTSUP;
   }

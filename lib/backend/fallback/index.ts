@@ -51,6 +51,7 @@ export const binding: Binding = {
   probeOption: () => ENOTSUP,
   hasQdisc: () => ENOTSUP,
   probeLinkEvents: () => ENOTSUP,
+  probeSteering: () => ENOTSUP,
   probeCpus: () => ENOTSUP,
   probePriority: () => ENOTSUP,
   layoutHash: LAYOUT_HASH,
