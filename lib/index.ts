@@ -56,6 +56,7 @@ export type { ReceivedDatagram } from './socket/message-iterator.js';
 export type { LookupFunction, SocketOptions } from './socket/options.js';
 export type { Peer } from './socket/peer.js';
 export type { SendOptions } from './socket/send-options.js';
+export type { SocketShard } from './socket/shards.js';
 export { type MessageListener, Socket, type SocketConstructor } from './socket/socket.js';
 export type { AddressInfo, BindOptions, SocketEvents } from './socket/types.js';
 export type { Batch, BatchDatagram } from './thread/batch.js';
@@ -73,6 +74,8 @@ export type { Credentials, Metadata, MetadataOptions, MetadataWish, OriginalDest
 export type { PeerError } from './thread/peer-error.js';
 export type { SendMetadata, SendTiming } from './thread/send-more.js';
 export type { SendTime } from './thread/send-time.js';
+export type { ShardOptions } from './thread/shards.js';
+export type { PayloadSteering, Steering } from './thread/steering.js';
 export { createSocket } from './unix/create-socket.js';
 export { UnixSocket } from './unix/socket.js';
 export type {

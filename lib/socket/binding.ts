@@ -35,8 +35,12 @@ export function bind(core: SocketCore, host: string | undefined, port: unknown, 
 }
 
 // The primary of a cluster binds without what is set before.
-function bindsByItself({ flags, options }: SocketCore): boolean {
-  return (flags & OPEN_REUSE_PORT) !== 0 || Boolean(options.settings?.some(({ kind }) => kind.concernsBind));
+function bindsByItself({ flags, options, shards }: SocketCore): boolean {
+  return (
+    shards !== undefined ||
+    (flags & OPEN_REUSE_PORT) !== 0 ||
+    Boolean(options.settings?.some(({ kind }) => kind.concernsBind))
+  );
 }
 
 function bindOrShare(core: SocketCore, ip: string, port: unknown): void {
@@ -65,6 +69,7 @@ export function bindSync(core: SocketCore, ip: string, port: number): void {
 
 /** To a descriptor of this process, or, in a cluster's worker and not `exclusive`, of its primary. */
 export function bindFd(core: SocketCore, fd: number, exclusive: boolean): void {
+  refuseShards(core, fd);
   if (sharesPorts() && !exclusive) {
     core.bindState = 'binding';
     bindShared(core, { fd }, (errno) => errors.errnoException(errno, 'open'));
@@ -74,8 +79,13 @@ export function bindFd(core: SocketCore, fd: number, exclusive: boolean): void {
   adopt(core, fd, false);
 }
 
+function refuseShards({ shards }: SocketCore, fd: number): void {
+  if (shards !== undefined) throw errors.invalidArgValue('options.fd', fd, 'cannot be given together with shards');
+}
+
 /** Takes a bound descriptor. 'listening' comes before this returns. */
 export function adopt(core: SocketCore, fd: number, copy: boolean): void {
+  refuseShards(core, fd);
   const refused = takeNow(core, fd, copy);
   if (refused !== undefined) throw refused;
   end(core, listen(core, '', 0, true));
@@ -134,6 +144,11 @@ function bindNow(core: SocketCore, ip: string, port: unknown): Error | undefined
     }
     const number = Number(port || 0) & 0xffff;
     if (core.wantsBatches && isAny(parsed)) core.flags |= TOLD_LOCAL;
+    if (core.shards !== undefined) {
+      const refused = core.shards.bind(String(ip), number);
+      if (refused === undefined) core.startReceiving(core.running());
+      return refused;
+    }
     const { recvBufferSize, sendBufferSize, settings } = core.options;
     // Mostly nothing is to be done in between: a native call instead of three.
     const atOnce =

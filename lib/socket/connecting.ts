@@ -4,6 +4,12 @@ import { nextTick } from '../base/runtime.js';
 import { isBlocked, type SocketCore } from './core.js';
 import { resolve } from './resolve.js';
 
+/** @throws ERR_SOCKET_DGRAM_IS_CONNECTED; ERR_INVALID_STATE, as each shard would hear of its own peers only */
+export function checkMayConnect({ shards, connectState }: SocketCore): void {
+  if (shards !== undefined) throw errors.invalidState('A socket with shards cannot be connected');
+  if (connectState !== 'disconnected') throw errors.isConnected();
+}
+
 export function connect(
   core: SocketCore,
   port: number,

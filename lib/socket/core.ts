@@ -11,6 +11,7 @@ import { bytesOfPayload, type Payload, type SendCallback } from '../base/payload
 import { hasLibuv, nextTick } from '../base/runtime.js';
 import { SocketState, type StateSource, stateSymbol } from '../dgram/state.js';
 import type { Batch } from '../thread/batch.js';
+import type { Stats } from '../thread/counters.js';
 import type {
   RemoteInfo,
   TakesBatches,
@@ -28,9 +29,11 @@ import type { SendMore } from '../thread/send-more.js';
 import type { SendTime } from '../thread/send-time.js';
 import type { KnownNames } from './known-names.js';
 import type { CheckedSocketOptions } from './options.js';
-import { Place } from './place.js';
+import { noFilter, Place, type SocketFilter } from './place.js';
+import { isMembership } from './raw-options.js';
 import { type Lookup, lookupOf, namesOf } from './resolve.js';
 import { sentListener } from './sent-listener.js';
+import { Shards } from './shards.js';
 import type { Face } from './types.js';
 
 /** Are the stores of AsyncLocalStorage there in a scope that native code opens? Where Node has V8 keep them
@@ -57,6 +60,8 @@ export class SocketCore
   sendDefaults: SendMore | undefined;
   readonly lookup: Lookup | undefined;
   readonly names: KnownNames | undefined;
+  /** Undefined: it is one socket. */
+  readonly shards: Shards | undefined;
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
   #refd = true;
   #alone = 0; // datagrams that came alone while the thread did not know our async context
@@ -68,6 +73,7 @@ export class SocketCore
     super(face, options);
     this.lookup = lookupOf(options);
     this.names = namesOf(options, this);
+    this.shards = options.shards && new Shards(this, options.shards);
   }
 
   // ---- what the thread tells
@@ -139,8 +145,13 @@ export class SocketCore
     this.#answersAsAsked = true;
     if ((this.flags & OPEN_RECEIVE_LOCAL) !== 0) return;
     if (this.connectState === 'connected' || this.name(false).address !== this.family.any) return;
-    thread.providePacketInfos();
-    thread.native.receiveLocal?.(this.id); // where the kernel cannot, it goes on choosing
+    const each = (place: Place): 0 => {
+      place.thread?.providePacketInfos();
+      place.thread?.native.receiveLocal?.(place.id); // where the kernel cannot, it goes on choosing
+      return 0;
+    };
+    each(this);
+    this.shards?.each(each);
   }
 
   #blocks(address: string): boolean {
@@ -226,6 +237,42 @@ export class SocketCore
     this.#state?.close();
     this.#state = undefined;
     super.abandon();
+    this.shards?.abandon();
+  }
+
+  // ---- with its shards
+
+  override hold(on: boolean): void {
+    super.hold(on);
+    for (const place of this.shards?.others ?? []) place.hold(on);
+  }
+
+  override setOption(option: number, value: number): number {
+    return super.setOption(option, value) || (this.shards?.each((place) => place.setOption(option, value)) ?? 0);
+  }
+
+  /** Only the first is in groups: the others would get copies of what is sent there. */
+  override setRawOption(level: number, name: number, value: Uint8Array): number | string {
+    const result = super.setRawOption(level, name, value);
+    if (result !== 0 || this.shards === undefined || isMembership(level, name)) return result;
+    return this.shards.each((place) => place.setRawOption(level, name, value));
+  }
+
+  override changeFilter(wanted: SocketFilter): number {
+    const { shards, filter } = this;
+    if (shards === undefined) return super.changeFilter(wanted);
+    // A lock could not be taken back: it comes when all have the filter.
+    let errno = shards.changeFilter({ ...wanted, lock: false }, filter);
+    if (errno !== 0) return errno;
+    errno = super.changeFilter(wanted);
+    if (errno !== 0) shards.changeFilter(filter ?? noFilter, undefined);
+    else if (wanted.lock) return shards.changeFilter(wanted, wanted);
+    return errno;
+  }
+
+  override stats(): Stats {
+    const own = this.ownStats();
+    return this.shards?.stats(own) ?? own;
   }
 
   // ---- its end
@@ -235,6 +282,7 @@ export class SocketCore
     this.closed = true;
     this.#state?.close();
     const canceled = this.release();
+    this.shards?.release();
     nextTick(() => {
       this.face.emit('close');
       for (const listener of canceled) listener(ECANCELED);

@@ -26,6 +26,7 @@ import {
   RX_USECS_MAX,
 } from '../thread/options.js';
 import { checkSchedule, type ScheduleOptions } from '../thread/schedule.js';
+import { type CheckedShards, checkShards, type ShardOptions, shardThreadOptions } from '../thread/shards.js';
 
 /** As dns.lookup, when it is asked for one address. */
 export type LookupFunction = (
@@ -35,7 +36,7 @@ export type LookupFunction = (
 ) => void;
 
 /** What createSocket() takes: the names of node:dgram mean the same as there. */
-export interface SocketOptions extends MetadataOptions, SettingOptions, ScheduleOptions {
+export interface SocketOptions extends MetadataOptions, SettingOptions, ScheduleOptions, ShardOptions {
   /** `udp4` or `udp6`. */
   type: SocketType;
   /** SO_REUSEADDR: several sockets may bind the same address; each multicast datagram reaches all of them. */
@@ -120,6 +121,8 @@ export interface CheckedSocketOptions {
   readonly settings: readonly Setting[] | undefined;
   /** Undefined: the shared thread. */
   readonly thread: IoThreadOptions | undefined;
+  /** Undefined: one socket. */
+  readonly shards: CheckedShards | undefined;
 }
 
 // By type, for options that are a type alone, the most frequent case: checked once and shared.
@@ -164,7 +167,9 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   if (options.reuseAddr) flags |= OPEN_REUSE_ADDRESS;
   if (options.reusePort) flags |= OPEN_REUSE_PORT;
   if (options.ipv6Only) flags |= OPEN_IPV6_ONLY;
-  if (options.gro ?? true) flags |= OPEN_GRO;
+  const shards = checkSocketShards(options);
+  // The kernel would look at the first of joined datagrams only.
+  if (options.gro ?? typeof shards?.steering !== 'object') flags |= OPEN_GRO;
   if (options.gso ?? true) flags |= OPEN_GSO;
   if (options.onFull === 'drop') flags |= OPEN_DROP_WHEN_FULL;
   const metadata = checkMetadata(options);
@@ -183,11 +188,31 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
     maxBytes: options.maxBytes ?? DATAGRAM_BYTES_MAX,
     metadata: metadata.kinds,
     settings: readSettings(options),
-    thread: checkThreadOptions(options),
+    thread: checkThreadOptions(options, shards),
+    shards,
   };
 }
 
-function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | undefined {
+function checkSocketShards(options: Partial<SocketOptions>): CheckedShards | undefined {
+  const shards = checkShards(options);
+  if (shards === undefined) return undefined;
+  const { reusePort, gro } = options;
+  if (reusePort === false) {
+    throw errors.invalidArgValue('options.reusePort', reusePort, 'cannot be given together with shards');
+  }
+  if (reusePort && shards.steering !== 'flow') {
+    throw errors.invalidArgValue('options.reusePort', reusePort, "cannot be given together with steering but 'flow'");
+  }
+  if (gro && typeof shards.steering === 'object') {
+    throw errors.invalidArgValue('options.gro', gro, 'cannot be given together with steering by payload');
+  }
+  return shards;
+}
+
+function checkThreadOptions(
+  options: Partial<SocketOptions>,
+  shards: CheckedShards | undefined,
+): IoThreadOptions | undefined {
   const { thread, ringBytes, busyPoll, rxUsecs, rxFrames, adaptiveRx } = options;
   if (thread !== undefined) validateOneOf(thread, 'options.thread', ['shared', 'dedicated']);
   if (ringBytes !== undefined) validateInteger(ringBytes, 'options.ringBytes', RING_BYTES_MIN, RING_BYTES_MAX);
@@ -202,7 +227,11 @@ function checkThreadOptions(options: Partial<SocketOptions>): IoThreadOptions | 
   if (thread === 'shared' && given.length > 0) {
     throw errors.invalidArgValue('options.thread', thread, `must be 'dedicated' with ${given[0][0]}`);
   }
+  if (thread === 'shared' && shards !== undefined) {
+    throw errors.invalidArgValue('options.thread', thread, "must be 'dedicated' with shards");
+  }
   checkBusyPollIsPossible(busyPoll);
-  if (thread !== 'dedicated' && given.length === 0) return undefined;
-  return { ...defaultThreadOptions, ...Object.fromEntries(given) };
+  if (thread !== 'dedicated' && given.length === 0 && shards === undefined) return undefined;
+  const all: IoThreadOptions = { ...defaultThreadOptions, ...Object.fromEntries(given) };
+  return shards === undefined ? all : shardThreadOptions(all, shards, 0);
 }

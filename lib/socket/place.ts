@@ -21,6 +21,8 @@ export interface SocketFilter {
   ofFlows: boolean;
 }
 
+export const noFilter: SocketFilter = { program: new Uint8Array(0), lock: false, ofFlows: true };
+
 export class Place {
   /** Slot and generation on the thread. */
   id = 0;
@@ -87,10 +89,16 @@ export class Place {
    * @throws as `applySettings` and `attachFilter` */
   open(family = this.family, flags = this.flags): number {
     if (this.thread !== undefined) return 0;
+    const errno = this.make(family, flags);
+    if (errno === 0) this.attachFilter();
+    return errno;
+  }
+
+  /** The same without the filter. @throws as `applySettings` */
+  make(family = this.family, flags = this.flags): number {
+    if (this.thread !== undefined) return 0;
     const errno = this.settle() || this.settled(this.running().changing().open(this.id, family.number, flags));
-    if (errno !== 0) return errno;
-    this.applySettings();
-    this.attachFilter();
+    if (errno === 0) this.applySettings();
     return errno;
   }
 
@@ -199,6 +207,16 @@ export class Place {
     return this.thread?.changing().setOption(this.id, option, value) ?? EBADF;
   }
 
+  /** Of any level and name: 0, -errno, or why it may not be set. */
+  setRawOption(level: number, name: number, value: Uint8Array): number | string {
+    return this.thread?.changing().setRawOption(this.id, level, name, value) ?? EBADF;
+  }
+
+  /** What arrives from now on passes this filter. 0, or -errno: then everything is as before. */
+  changeFilter(wanted: SocketFilter): number {
+    return this.thread?.changing().setFilter(this.id, wanted) ?? 0;
+  }
+
   /** A new descriptor for the same open socket; the caller closes it. */
   descriptorCopy(): number | undefined {
     const fd = this.thread?.changing().copyFd(this.id);
@@ -211,6 +229,10 @@ export class Place {
   }
 
   stats(): Stats {
+    return this.ownStats();
+  }
+
+  ownStats(): Stats {
     this.handOver();
     return this.#finalCounters?.stats ?? this.thread?.stats(this.id) ?? zeroStats();
   }
@@ -224,5 +246,5 @@ export class Place {
 /** The sockets that keep the event loop running. */
 export function holdingSockets(): Face[] {
   const places = openEndpoints().filter((endpoint) => endpoint instanceof Place);
-  return places.filter((place) => place.holding).map((place) => place.face);
+  return [...new Set(places.filter((place) => place.holding).map((place) => place.face))];
 }

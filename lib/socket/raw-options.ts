@@ -14,6 +14,15 @@ const UINT_MAX = 2 ** 32 - 1;
 const VALUE_BYTES_MAX = 65_536;
 const VALUE_BYTES_DEFAULT = 256;
 
+const IPPROTO_IP = 0;
+const IPPROTO_IPV6 = 41;
+
+/** IP_ADD_MEMBERSHIP to IP_MSFILTER and MCAST_JOIN_GROUP to MCAST_MSFILTER; IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP. */
+export function isMembership(level: number, name: number): boolean {
+  if (level === IPPROTO_IP) return name >= 35 && name <= 48;
+  return level === IPPROTO_IPV6 && (name === 20 || name === 21 || (name >= 42 && name <= 48));
+}
+
 function checkPlace(place: Place, method: string, level: unknown, name: unknown): void {
   if (backend === 'dgram') throw errors.needsAddon(`socket.${method}()`);
   validateInteger(level, 'level', INT_MIN, INT_MAX);
@@ -39,7 +48,7 @@ function failure(result: number | string, syscall: string, name: number): Error 
 export function setsockopt(place: Place, level: number, name: number, value: unknown): void {
   checkPlace(place, 'setsockopt', level, name);
   const bytes = bytesOf(value);
-  const result = place.thread?.changing().setRawOption(place.id, level, name, bytes) ?? EBADF;
+  const result = place.setRawOption(level, name, bytes);
   if (result !== 0) throw failure(result, 'setsockopt', name);
 }
 

@@ -30,6 +30,7 @@ import * as raw from './raw-options.js';
 import { keptPayload, parseSendArguments } from './send-arguments.js';
 import type { SendOptions } from './send-options.js';
 import * as sending from './sending.js';
+import type { Shards, SocketShard } from './shards.js';
 import type { AddressInfo, BindOptions, SocketEvents } from './types.js';
 
 /** What `'message'` calls: the payload, and where it came from. */
@@ -81,7 +82,7 @@ export interface Socket extends EventEmitter<SocketEvents> {
   unref(): this;
 
   /** connect(2): sends go there, and only its datagrams come in. Emits 'connect'; a failure goes to the callback, or to
-   * 'error'. @throws ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED */
+   * 'error'. @throws ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_IS_CONNECTED, ERR_INVALID_STATE with `shards` */
   connect(port: number, address?: string, callback?: (error?: Error) => void): void;
   /** As above, to the loopback address. */
   connect(port: number, callback: (error?: Error) => void): void;
@@ -241,6 +242,21 @@ export interface Socket extends EventEmitter<SocketEvents> {
   /** This socket's counters, since it was bound. Read from shared memory; also after close. */
   stats(): Stats;
 
+  /**
+   * One of the sockets that the option `shards` asks for (docs/shards.md).
+   * @param index from 0 to one less than there are
+   * @throws ERR_INVALID_STATE for a socket without shards, ERR_OUT_OF_RANGE
+   */
+  shard(index: number): SocketShard;
+  /**
+   * Has so many shards from now on, 1 to 64 or `'cores'`. Resolves when those that come receive, and those that go have been read to
+   * the end and closed: no datagram is lost. Sources change their shard, so that what one has sent before may come behind what it
+   * has sent after it. Before bind() it is how many there will be.
+   * Rejects with ERR_OUT_OF_RANGE, as bind(), and with ERR_INVALID_STATE for a socket without shards, or once a shard has been
+   * handed over: then there are as many as before.
+   */
+  setShards(shards: number | 'cores'): Promise<void>;
+
   /** `for await (const { data, address, port } of socket)`. Ends when the socket closes; throws its error. A loop that
    * falls more than 65 536 datagrams behind loses the newest, counted in `stats().rxQueueDrops`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedDatagram, undefined>;
@@ -338,7 +354,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     const done = typeof address === 'function' ? (address as () => void) : callback;
     const host = typeof address === 'function' || address === undefined ? '' : address;
     validateString(host, 'address');
-    if (core.connectState !== 'disconnected') throw errors.isConnected();
+    connecting.checkMayConnect(core);
     core.connectState = 'connecting';
     binding.whenBound(core, () => connecting.connect(core, checkedPort, host, done));
   },
@@ -347,7 +363,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     const core = this[kCore];
     core.checkRunning();
     const checkedPort = validatePort(port, 'Port', false);
-    if (core.connectState !== 'disconnected') throw errors.isConnected();
+    connecting.checkMayConnect(core);
     const host = address === undefined || address === null || address === '' ? core.family.loopback : address;
     validateLiteral(host, 'address', 'connectSync');
     if (core.bindState === 'unbound') this.bindSync();
@@ -502,6 +518,15 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     return this[kCore].stats();
   },
 
+  shard(index) {
+    return shardsOf(this).at(index);
+  },
+
+  async setShards(shards) {
+    this[kCore].handOver();
+    await shardsOf(this).resize(shards);
+  },
+
   [Symbol.asyncIterator]() {
     return iterateMessages(this, this[kCore].closed, () => this[kCore].countLost('rxQueueDrops', 1));
   },
@@ -516,6 +541,12 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
     return this;
   };
   Object.defineProperty(Socket.prototype, name, { value, writable: true, configurable: true });
+}
+
+function shardsOf(socket: Socket): Shards {
+  const { shards } = socket[kCore];
+  if (shards === undefined) throw errors.invalidState('The socket was made without shards');
+  return shards;
 }
 
 function validateLiteral(address: unknown, name: string, method: string): asserts address is string {

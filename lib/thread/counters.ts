@@ -164,6 +164,21 @@ function pageOf(slot: number): number {
   return Math.floor(slot / COUNTER_ROWS_PER_PAGE);
 }
 
+/** What all have counted together. */
+export function sumStats<T extends Stats>(all: readonly T[]): T {
+  return sum(all) as T;
+}
+
+function sum(all: readonly object[]): object {
+  const out: Record<string, unknown> = {};
+  for (const name in all[0]) {
+    const values = all.map((each) => (each as Record<string, unknown>)[name]);
+    out[name] =
+      typeof values[0] === 'object' ? sum(values as object[]) : (values as number[]).reduce((a, b) => a + b, 0);
+  }
+  return out;
+}
+
 /** What a socket that never had a descriptor has counted. */
 export function zeroCounters(): Snapshot {
   const zeros = new Uint32Array(COUNTERS_PER_ROW * 2);

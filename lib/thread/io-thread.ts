@@ -14,7 +14,7 @@ import { allocateThreadMemory } from './memory.js';
 import type { Observation } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { PacketInfos, packetInfoBytes } from './packet-info.js';
-import { Receiver } from './receiver.js';
+import { Receiver, type ReceiverTools } from './receiver.js';
 import { isScheduled, schedule } from './schedule.js';
 import { Sender } from './sender.js';
 import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, Staging } from './staging.js';
@@ -59,6 +59,10 @@ export class IoThread {
   #holds = 0;
   #stopped = false;
   #hasPacketInfos = false;
+  readonly #tools: ReceiverTools;
+  /** Threads whose listeners answer through this one's sender. */
+  readonly #askers: IoThread[] = [];
+  #answerer: IoThread | undefined;
 
   /** Starts the thread. Throws when the system has no descriptor or thread for it. `onIdle` runs whenever the last
    * socket has closed. */
@@ -75,20 +79,22 @@ export class IoThread {
       rxUsecs: options.rxUsecs,
       rxFrames: options.rxFrames,
       adaptiveRx: options.adaptiveRx,
-      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && !isScheduled(options),
+      shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && !isScheduled(options) && !options.sharded,
     });
     this.#counters = new CounterPages((page) => this.#native.addCounters(page));
     this.#counters.reserve(0); // slot 0 counts for the thread itself
     const staging = new Staging(memory);
     const countRefused = (id: number) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1);
-    this.sender = new Sender(this.#native, memory.control, staging, () => this.#receiver.draining, countRefused);
+    const deferFlush = () => this.#receiver.draining || (this.#askers.length > 0 && this.#askers.some(isDraining));
+    this.sender = new Sender(this.#native, memory.control, staging, deferFlush, countRefused);
     this.lists = new Lists(this.#native, staging, () => this.sender.flush(), countRefused);
-    this.#receiver = new Receiver(memory, this.#endpoints, {
+    this.#tools = {
       answers: this.sender,
       resume: () => this.#native.resume(),
       alone: () => this.#open === 1,
       held: () => this.#holds > 0,
-    });
+    };
+    this.#receiver = new Receiver(memory, this.#endpoints, this.#tools);
     this.#onIdle = onIdle;
     // Who lists what keeps a program running (Jest) asks it: the thread goes on for a while behind its last socket.
     const resource = { hasRef: () => this.#holds > 0 };
@@ -96,9 +102,11 @@ export class IoThread {
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw whyNoThread(error);
     const refused = schedule(this.#native, options);
-    if (refused === undefined) return;
-    this.#native.stop();
-    throw refused;
+    if (refused !== undefined) {
+      this.#native.stop();
+      throw refused;
+    }
+    if (options.likedCpus !== undefined) this.#native.setCpus(options.likedCpus); // or it runs where it may
   }
 
   get native(): Pick<NativeIoThread, SteadyCall> {
@@ -122,6 +130,17 @@ export class IoThread {
     this.#native.lendPacketInfos(memory);
     this.#receiver.records.usePacketInfos(new PacketInfos(memory));
     this.#hasPacketInfos = true;
+  }
+
+  /** What this thread's listeners send is sent by that one's socket, which sends it when they are through. */
+  answerThrough(other: IoThread): void {
+    this.#answerer = other;
+    this.#tools.answers = other.sender;
+    other.#askers.push(this);
+  }
+
+  get draining(): boolean {
+    return this.#receiver.draining;
   }
 
   get idle(): boolean {
@@ -201,7 +220,7 @@ export class IoThread {
   }
 
   /** What other threads may read of this socket and its thread. */
-  shared(id: number): Omit<Observation, 'latency'> {
+  shared(id: number): Omit<Observation, 'latency' | 'others'> {
     return {
       engine: this.engine,
       counters: this.#counters.row(id & (SLOTS_MAX - 1)),
@@ -221,6 +240,10 @@ export class IoThread {
     if (this.#stopped) return;
     this.sender.flush();
     this.#stopped = true;
+    if (this.#answerer !== undefined) {
+      const askers = this.#answerer.#askers;
+      askers.splice(askers.indexOf(this), 1);
+    }
     this.#receiver.stop();
     this.native.stop();
     live.splice(live.indexOf(this), 1);
@@ -234,6 +257,8 @@ export class IoThread {
 }
 
 const live: IoThread[] = [];
+
+const isDraining = (thread: IoThread) => thread.draining;
 
 /** What node:dgram would have handed to the kernel by now leaves, of all sockets: one may send to another. */
 export function handOver(): void {

@@ -12,6 +12,10 @@ export interface IoThreadOptions extends ScheduleOptions {
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;
+  /** One of several that receive from a port: it does so itself, also where the event loop could. */
+  sharded?: boolean;
+  /** The processors that it is to run on, of those that it may. */
+  likedCpus?: readonly number[];
 }
 
 export const defaultThreadOptions: IoThreadOptions = {

@@ -18,7 +18,7 @@ const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 /** What a receiver needs of its thread. */
 export interface ReceiverTools {
   /** What listeners have sent: flushed behind the last of a drain. */
-  readonly answers: { flush(): void };
+  answers: { flush(): void };
   /** Tells the native thread that the ring has room. */
   resume(): void;
   /** Has the thread no other socket? */

@@ -202,6 +202,7 @@ const calls: Record<string, (socket: Socket) => unknown> = {
   address: (socket) => socket.address(),
   remoteAddress: (socket) => socket.remoteAddress(),
   setMtuDiscover: (socket) => socket.setMtuDiscover('do'),
+  setShards: (socket) => void assert.rejects(socket.setShards(2), { code: 'ERR_INVALID_STATE' }),
   setSendDefaults: (socket) => socket.setSendDefaults({ ttl: 5 }),
   getSendQueueSize: (socket) => socket.getSendQueueSize(),
   getSendQueueCount: (socket) => socket.getSendQueueCount(),

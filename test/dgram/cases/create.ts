@@ -191,7 +191,9 @@ export const createCases: Record<string, Script> = {
         // Node ≤ 24 has deprecated properties too: docs/compatibility.md.
         const names = Object.keys(prototype).filter(
           (name) =>
-            !/^_|^(peer|sendMany|setSendDefaults|stats|[gs]etsockopt|pathMtu|setMtuDiscover|filter)$/.test(name),
+            !/^_|^(peer|sendMany|setSendDefaults|stats|[gs]etsockopt|pathMtu|setMtuDiscover|filter|shard|setShards)$/.test(
+              name,
+            ),
         );
         const bySync = names.filter((name) => !name.endsWith('Sync')).sort();
         for (const name of bySync) {
