@@ -41,6 +41,8 @@ const NOT_ON_DGRAM = [
   'socket/raw-options',
   'socket/receive-buffer', // how long a stuck loop leaves datagrams there
   'socket/refusals', // a kernel that is made to refuse
+  'socket/shards',
+  'socket/steering', // of shards
   'socket/schedule', // where and when a thread runs
   'socket/settings.test', // what only the addon can have the kernel set
   'socket/sharing', // of the loop with the thread
