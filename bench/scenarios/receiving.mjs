@@ -68,6 +68,25 @@ export function receiving() {
       ],
       goals: [atLeast(0.95, 'rate', "ksocket 'batch'", 'C')],
     },
+    {
+      // Two senders and two threads that receive want four processors, and the event loop a fifth.
+      id: 'receive/shards',
+      title: 'flood of two senders, 64 sources, GRO off: one thread, and two shards',
+      kind: 'receive',
+      show: ['rate', 'cpuNs', 'cores', 'offered'],
+      load: { ...plainFlood, sources: 32, senders: 2 },
+      entries: ['receive', 'receive-batch'].flatMap((role) =>
+        Object.entries({ 'one thread': { thread: 'dedicated' }, 'shards: 2': { shards: 2 } }).map(([name, options]) =>
+          entry(
+            'ksocket',
+            role,
+            { socketOptions: { gro: false, ...options } },
+            `${role === 'receive' ? "'message'" : "'batch'"}, ${name}`,
+          ),
+        ),
+      ),
+      goals: [],
+    },
     metadata('receive/metadata', 'all metadata asked for, GRO off', { gro: false }, gsoFlood(64)),
     metadata('receive/metadata-gro', 'all metadata asked for, with GRO', {}, gsoFlood(64)),
     {

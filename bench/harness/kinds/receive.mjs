@@ -3,7 +3,7 @@ import { watchMemory } from '../memory.mjs';
 import { coresOf, cpuNsOf, rateOf } from '../metrics.mjs';
 import { startNative, startProgram, withChildren } from '../start.mjs';
 
-/** The native generator sends, the compared program receives. */
+/** The native generator sends, `senders` of them if the load says so, and the compared program receives. */
 export function receive(scenario, entry, times) {
   const { seconds } = times;
   const warmupSeconds = scenario.warmupSeconds ?? times.warmupSeconds;
@@ -13,12 +13,20 @@ export function receive(scenario, entry, times) {
     const paced = scenario.load.command === 'paced';
     const cold = warmupSeconds === 0;
     if (cold) await receiver.start();
-    const load = keep(await startLoad(scenario.load, ready.ports ?? [ready.port], seconds + warmupSeconds)).child;
+    const { senders = 1, ...options } = scenario.load;
+    const loads = [];
+    for (let i = 0; i < senders; i++) {
+      loads.push(keep(await startLoad(options, ready.ports ?? [ready.port], seconds + warmupSeconds)).child);
+    }
     await sleep(warmupSeconds * 1000);
-    await Promise.all([cold ? null : receiver.start(), paced ? null : load.start()]);
+    await Promise.all([cold ? null : receiver.start(), ...(paced ? [] : loads.map((load) => load.start()))]);
     await sleep(seconds * 1000);
     const used = memory?.stop();
-    const [result, sent] = await Promise.all([receiver.stop(), paced ? load.terminate() : load.stop()]);
+    const [result, ...all] = await Promise.all([
+      receiver.stop(),
+      ...loads.map((load) => (paced ? load.terminate() : load.stop())),
+    ]);
+    const sent = { ...all[0], count: all.reduce((sum, { count }) => sum + count, 0) };
     const { lagWorstMs, lagMedianMs } = result.extra;
     return {
       ...receiveMetrics(result, sent),
