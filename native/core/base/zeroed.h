@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <type_traits>
 
 namespace ksocket {
@@ -36,7 +35,7 @@ class Zeroed {
 
   static T* allocate(size_t bytes) {
     void* memory = bytes < kLargeBytes ? std::calloc(bytes, 1) : pages(bytes);
-    if (memory == nullptr) throw std::bad_alloc();
+    if (memory == nullptr) std::abort();  // as the library ends a process that has no memory for `new`
     return static_cast<T*>(memory);
   }
   static void* pages(size_t bytes) {
