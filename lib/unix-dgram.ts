@@ -107,7 +107,6 @@ function bytesOf(
 /** So long, or until `'writable'`, what listeners of `'congestion'` will send again does not ask the kernel on a socket that has met
  * it: the peer may read meanwhile, and then what is sent later would be there first. */
 const CONGESTED_MS = 50;
-const BIND_OPTIONS = { mode: -1, replaceStale: false, keep: true }; // the file stays behind
 
 /** A local socket with the package's interface. Made by `createSocket('unix_dgram')`; open, and keeping the event loop running,
  * from then until `close()`. */
@@ -148,7 +147,7 @@ class UnixDgramSocket extends EventEmitter<UnixDgramEvents> {
    * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for what can be no path
    */
   bind(path: string): void {
-    this.#name(path, 'bind', 'listening', (native, id, name) => native.bindPath(id, name, BIND_OPTIONS));
+    this.#name(path, 'bind', 'listening', (native, id, name) => native.bindPath(id, name, -1, false, true));
   }
 
   /**

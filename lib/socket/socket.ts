@@ -543,7 +543,7 @@ for (const name of ['on', 'addListener', 'prependListener'] as const) {
   Object.defineProperty(Socket.prototype, name, { value, writable: true, configurable: true });
 }
 
-function shardsOf(socket: Socket): Shards {
+function shardsOf(socket: OwnSocket): Shards {
   const { shards } = socket[kCore];
   if (shards === undefined) throw errors.invalidState('The socket was made without shards');
   return shards;
@@ -572,7 +572,7 @@ function bindWith(core: SocketCore, options: BindOptions | UvHandle): void {
 // one, in newer ones it does not: https://github.com/nodejs/node/pull/62602. We do as the running one.
 const bindError = String(dgram.Socket.prototype.bind).includes('errorMonitor') ? EventEmitter.errorMonitor : 'error';
 
-function onceListening(socket: Socket, callback: () => void): void {
+function onceListening(socket: OwnSocket, callback: () => void): void {
   const remove = () => {
     socket.removeListener(bindError, remove);
     socket.removeListener('listening', onListening);

@@ -178,7 +178,7 @@ uint32_t RxTurn::room_for_messages(const Endpoint& endpoint) {
 Address RxTurn::source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info) {
   if (endpoint.family != kLocal) return from_sockaddr(batch_->name(slot));
   const msghdr& header = batch_->message(slot).header;
-  if (uint32_t rights = Rights::of_process().received(header)) {
+  if (uint32_t rights = Rights::of_process().received(header); rights != 0) {
     if (endpoint.local->wants_rights && info != nullptr) {
       info->ifindex = rights;
       endpoint.local->rights.push_back(rights);
@@ -253,9 +253,8 @@ void RxTurn::put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, 
   Descriptor* record = !yields_ && ring_.room(1, std::max(kept, 1u)) > 0 ? ring_.push(kept) : nullptr;
   if (record == nullptr) {
     endpoint.counters.add(Counter::rx_ring_drops, segments_of(length, segment_size));
-    if (endpoint.local && endpoint.local->wants_rights && datagram.packet_info != nullptr) {
+    if (endpoint.local && endpoint.local->wants_rights && datagram.packet_info != nullptr)
       endpoint.local->take_rights(datagram.packet_info->ifindex);
-    }
     return;
   }
   std::memcpy(ring_.payload(*record), batch_->base() + datagram.offset + offset, kept);
