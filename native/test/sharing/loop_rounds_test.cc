@@ -1,8 +1,10 @@
-// A round of the loop: what counts as one, and that what is gone has none.
+// A round, of the loop or of the thread: what counts as one, that what is gone has none, and who waits behind
+// it.
 #include <gtest/gtest.h>
 
 #include "core/sharing/loop_sharing.h"
 #include "support/sharing_rig.h"
+#include "support/waiting.h"
 
 namespace ksocket {
 namespace {
@@ -38,6 +40,20 @@ TEST(LoopRounds, a_socket_that_is_gone_since_the_loop_was_told_of_it_has_nothing
   EXPECT_FALSE(rig.sharing.receive_on_loop(place));
   EXPECT_EQ(rig.loop_rounds(), 0u);
   EXPECT_EQ(socket->counters.get(Counter::rx_calls), 0u);
+}
+
+// The kernel filled it, so more waits there already.
+TEST(ThreadRounds, behind_a_full_one_nobody_waits_and_no_wait_is_counted) {
+  SharingRig rig;
+  auto socket = rig.add();
+  EXPECT_TRUE(test::eventually([&] {  // on a busy machine the loop may get its sockets back
+    rig.let_the_thread_own(*socket);
+    uint64_t before = rig.moderations();
+    rig.send(*socket, 2 * RxBatch::kSlots);
+    rig.receive_on_thread(*socket);
+    EXPECT_EQ(rig.moderations(), before);
+    return !rig.sharing.loop_owns();
+  }));
 }
 
 }  // namespace

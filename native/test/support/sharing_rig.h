@@ -120,6 +120,7 @@ class SharingRig {
     ASSERT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
   }
   uint64_t loop_rounds() { return counters_[Counter::loop_rounds]; }
+  uint64_t moderations() { return counters_[Counter::moderations]; }
   bool tells_loop(const Endpoint& endpoint) {
     epoll_event events[64];
     int n = epoll_wait(epoll_.get(), events, 64, 0);
