@@ -110,6 +110,21 @@ TEST(TxFlush, joins_for_other_hosts_what_one_host_refuses) {
   EXPECT_EQ(out.counters[Counter::tx_gso_fallbacks], 1u);
 }
 
+TEST(TxFlush, joins_for_a_host_that_takes_it_however_many_others_refuse) {
+  Outbox out;
+  Address near = test::address_of("127.0.0.1", 1);
+  out.engine.on_send([](const Outgoing& m) { return m.to.port == 2 && m.segment_size > 0 ? EMSGSIZE : 0; });
+  for (size_t host = 1; host <= 2 * GsoPolicy::kHostsMax; host++) {
+    Address far = test::address_of("10.0.0.0", 2);
+    far.bytes[3] = static_cast<uint8_t>(host);
+    out.descriptors.clear();
+    for (const char* label : {"a0", "a1"}) out.add(far, label, 1200);
+    for (const char* label : {"b0", "b1"}) out.add(near, label, 1200);
+    EXPECT_TRUE(out.send());
+    EXPECT_EQ(out.lines(), (Lines{"2: a0", "2: a1", "1/1200: b0 b1"})) << host;
+  }
+}
+
 TEST(TxFlush, waits_where_there_is_no_memory_for_one_datagram_either) {
   Outbox out;
   out.engine.on_send([](const Outgoing&) { return ENOBUFS; });
