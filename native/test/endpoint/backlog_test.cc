@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <string>
@@ -84,6 +85,26 @@ TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
     EXPECT_EQ(each.kind, DescriptorKind::sent);
     EXPECT_EQ(each.socket_id, 9u);
   }
+}
+
+// What lies in the buffer may make room; where nothing does, nothing will.
+TEST_F(BacklogTest, gives_up_what_no_send_buffer_takes_once_nothing_lies_in_it) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+  Fd ours(ends[0]), other(ends[1]);
+  socket.fd = ours.get();
+  char byte = 'x';
+  ASSERT_EQ(send(ours.get(), &byte, 1, 0), 1);
+  EXPECT_EQ(keep("huge", 1), 1u);
+  EXPECT_EQ(keep("behind", 2), 1u);
+  EXPECT_EQ(work_off(1), Outcome::stuck);
+  EXPECT_EQ(backlog.datagrams(), 2u);
+  EXPECT_TRUE(completions.empty());
+  ASSERT_EQ(recv(other.get(), &byte, 1, 0), 1);
+  EXPECT_EQ(work_off(1), Outcome::empty);
+  ASSERT_EQ(completions.size(), 2u);
+  EXPECT_EQ(completions[0].result, -ENOBUFS);
+  EXPECT_EQ(completions[1].result, 6);
 }
 
 TEST_F(BacklogTest, says_later_what_was_to_be_said) {
