@@ -379,8 +379,8 @@ test('one socket is what process.getActiveResourcesInfo() and a cluster see', as
   assert.deepEqual([code, stdout, stderr], [0, '1\n', '']);
 });
 
-/** Sends on until it is told to end; resolves to how many. */
-function flood(senders: dgram.Socket[], port: number): { end(): Promise<number> } {
+/** Sends on until it is told to end, never more than a kernel's buffer holds; resolves to how many. */
+function flood(senders: dgram.Socket[], port: number, received: () => number): { end(): Promise<number> } {
   let going = true;
   const done = (async () => {
     let n = 0;
@@ -389,7 +389,8 @@ function flood(senders: dgram.Socket[], port: number): { end(): Promise<number> 
         sender.send(Buffer.from(`${n % senders.length}:${Math.floor(n / senders.length)}`), port, '127.0.0.1');
         n++;
       }
-      await sleep(1);
+      do await sleep(1);
+      while (going && n - received() > 100);
     }
     await Promise.all(senders.map((sender) => sent(sender, 'last', port)));
     return n + senders.length;
@@ -415,7 +416,7 @@ for (const steering of ['flow', 'source', { offset: 0, length: 2 }] as const) {
     });
     const port = await bound(socket);
     const senders = await sources(sockets, 32);
-    const flooding = flood(senders, port);
+    const flooding = flood(senders, port, () => all);
     for (const count of [5, 3, 1, 4, 2]) {
       await sleep(30);
       await socket.setShards(count);
@@ -426,7 +427,7 @@ for (const steering of ['flow', 'source', { offset: 0, length: 2 }] as const) {
     const total = await flooding.end();
     await waitFor(
       () => all === total,
-      () => `${all} of ${total}`,
+      () => `${all} of ${total}: ${JSON.stringify(socket.stats())}`,
     );
     await sleep(20);
     assert.deepEqual([all, seen.size], [total, total]);
@@ -438,6 +439,60 @@ for (const steering of ['flow', 'source', { offset: 0, length: 2 }] as const) {
     );
   });
 }
+
+test('nothing comes to a shard that goes', async () => {
+  for (const steering of ['flow', 'source', 'cpu', { offset: 0, length: 1 }] as const) {
+    await using sockets = new Sockets();
+    const socket = sockets.make({ ...two, shards: 3, steering });
+    const inbox = new Inbox(socket);
+    const port = await bound(socket);
+    const senders = await sources(sockets, 64);
+    for (const [i, sender] of senders.entries()) sender.send(Buffer.from([i]), port, '127.0.0.1');
+    await inbox.take(64);
+    const leaving = [socket.shard(1), socket.shard(2)];
+    const before = leaving.map((shard) => shard.stats().rxDatagrams);
+    const shrinking = socket.setShards(1);
+    await nextTurn();
+    for (const [i, sender] of senders.entries()) sender.send(Buffer.from([i]), port, '127.0.0.1');
+    await shrinking;
+    await inbox.take(128);
+    assert.deepEqual(
+      leaving.map((shard) => shard.stats().rxDatagrams),
+      before,
+    );
+    assert.equal(socket.stats().rxDatagrams, 128);
+  }
+});
+
+test('what a slow listener leaves of another shard comes though nothing else wakes the loop', async () => {
+  const program = async (first: string) => {
+    const { createSocket } = await import('ksocket');
+    const steering = { offset: 0, length: 1, by: 'index' } as const;
+    const socket = createSocket({ type: 'udp4', shards: Number(first), steering });
+    const sender = createSocket({ type: 'udp4', gso: false });
+    let left = 60;
+    socket.on('message', () => {
+      const end = performance.now() + 1;
+      while (performance.now() < end);
+      if (--left === 0) socket.close(() => console.log('all'));
+    });
+    socket.bind(0, '127.0.0.1', async () => {
+      const { port } = socket.address();
+      await socket.setShards(2);
+      sender.bind(0, '127.0.0.1', () => {
+        sender.sendMany(
+          Array.from({ length: left }, () => Buffer.from([1])),
+          sender.peer('127.0.0.1', port),
+        );
+        sender.close();
+      });
+    });
+  };
+  for (const first of ['2', '1']) {
+    const { code, stdout, stderr } = await runProgram(program, [first]);
+    assert.deepEqual([code, stdout, stderr], [0, 'all\n', '']);
+  }
+});
 
 test('setShards() before bind() says how many there will be; close() does not wait for it', async () => {
   const before = await heldAtRest();

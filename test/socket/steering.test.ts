@@ -1,7 +1,7 @@
 // Which shard a datagram comes to: exactly as documented, of every length of what steers, and by whomever it was sent.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createSocket, type PayloadSteering, type Socket, type SocketOptions, type Steering } from 'ksocket';
+import { createSocket, features, type PayloadSteering, type Socket, type SocketOptions, type Steering } from 'ksocket';
 import { runProgram } from '../support/child.js';
 import { bound, Sockets } from '../support/peer.js';
 import { heldAtRest } from '../support/process.js';
@@ -103,6 +103,28 @@ test('one payload at a time: these bytes, this shard, whoever sends them', async
       await waitFor(() => news().includes(1), 'it');
       assert.equal(news().indexOf(1), shardOf(steering, payload, 3));
     }
+  }
+});
+
+test('what is joined is not looked at: GRO is off where the payload steers, and else on', async () => {
+  if (features().engine !== 'mmsg') return;
+  for (const [steering, joins] of [
+    ['flow', true],
+    [{ offset: 0, length: 1 }, false],
+  ] as const) {
+    await using sockets = new Sockets();
+    const socket = sockets.make({ type: 'udp4', shards: 1, steering });
+    let all = 0;
+    socket.on('message', () => all++);
+    const port = await bound(socket);
+    const sender = sockets.make();
+    await bound(sender);
+    const list = Array.from({ length: 100 }, (_, i) => Buffer.from([i]));
+    for (let round = 1; round <= 5; round++) {
+      sender.sendMany(list, sender.peer('127.0.0.1', port));
+      await waitFor(() => all === round * 100, 'the datagrams');
+    }
+    assert.equal(socket.stats().rxGroBatches > 0, joins);
   }
 });
 
