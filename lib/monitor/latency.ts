@@ -23,10 +23,12 @@ export class Latencies {
     this.sumNs = sumNs;
   }
 
-  static read(cells: BigUint64Array): Latencies {
+  /** What all of these have counted together. */
+  static read(...all: BigUint64Array[]): Latencies {
+    const sum = (cell: number) => all.reduce((total, cells) => total + Number(cells[cell]), 0);
     return new Latencies(
-      Float64Array.from({ length: LATENCY_BUCKETS }, (_, i) => Number(cells[i])),
-      Number(cells[LATENCY_SUM]),
+      Float64Array.from({ length: LATENCY_BUCKETS }, (_, i) => sum(i)),
+      sum(LATENCY_SUM),
     );
   }
 

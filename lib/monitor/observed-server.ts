@@ -1,7 +1,7 @@
 // One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
 import { readFileSync } from 'node:fs';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../backend/layout.js';
-import { readServerStats, type ServerStats } from '../thread/counters.js';
+import { readServerStats, type ServerStats, sumStats } from '../thread/counters.js';
 import type { Observation } from '../thread/observation.js';
 import { Latencies } from './latency.js';
 
@@ -47,37 +47,51 @@ export class ObservedServer {
   }
 
   stats(): ServerStats | null {
-    const { observation } = this.#source;
-    return observation && readServerStats(observation.counters, observation.thread);
+    const all = this.#all();
+    return all.length === 0 ? null : sumStats(all.map(({ counters, thread }) => readServerStats(counters, thread)));
   }
 
   latencies(): Latencies | null {
-    const { observation } = this.#source;
-    return observation && Latencies.read(observation.latency);
+    const all = this.#all();
+    return all.length === 0 ? null : Latencies.read(...all.map(({ latency }) => latency));
   }
 
   /** Records that wait in the receive ring for JavaScript, and how many it can hold. */
   ring(): { records: number; capacity: number } | null {
-    const { observation, running } = this.#source;
-    if (observation === null) return null;
-    const { control, ringSlots } = observation;
-    const waiting = (Atomics.load(control, C_HEAD >> 2) - Atomics.load(control, C_TAIL >> 2)) >>> 0;
-    return { records: running ? Math.min(waiting, ringSlots) : 0, capacity: ringSlots };
+    const all = this.#all();
+    if (all.length === 0) return null;
+    let [records, capacity] = [0, 0];
+    for (const { control, ringSlots } of all) {
+      const waiting = (Atomics.load(control, C_HEAD >> 2) - Atomics.load(control, C_TAIL >> 2)) >>> 0;
+      if (this.running) records += Math.min(waiting, ringSlots);
+      capacity += ringSlots;
+    }
+    return { records, capacity };
   }
 
-  /** The native thread: does it live, and how much processor time has it had? */
+  /** The native threads: do they live, and how much processor time have they had? */
   thread(): { alive: boolean; cpuSeconds: number } {
+    const all = this.#all().map(({ control }) => threadTime(Atomics.load(control, C_THREAD_ID >> 2)));
+    const alive = all.length > 0 && all.every((thread) => thread.alive);
+    return { alive, cpuSeconds: all.reduce((sum, thread) => sum + thread.cpuSeconds, 0) };
+  }
+
+  /** Of each shard. */
+  #all(): Observation[] {
     const { observation } = this.#source;
-    const id = observation === null ? 0 : Atomics.load(observation.control, C_THREAD_ID >> 2);
-    if (id === 0) return { alive: false, cpuSeconds: 0 };
-    try {
-      const { state, cpuSeconds } = readStat(readFileSync(`/proc/self/task/${id}/stat`, 'latin1'));
-      return { alive: !'ZXx'.includes(state), cpuSeconds };
-    } catch (error) {
-      // ESRCH, ENOENT: it has ended without saying so. Anything else is about /proc, not about the thread.
-      const gone = ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
-      return { alive: !(gone && procIsThere()), cpuSeconds: 0 };
-    }
+    return observation === null ? [] : [observation, ...(observation.others ?? [])];
+  }
+}
+
+function threadTime(id: number): { alive: boolean; cpuSeconds: number } {
+  if (id === 0) return { alive: false, cpuSeconds: 0 };
+  try {
+    const { state, cpuSeconds } = readStat(readFileSync(`/proc/self/task/${id}/stat`, 'latin1'));
+    return { alive: !'ZXx'.includes(state), cpuSeconds };
+  } catch (error) {
+    // ESRCH, ENOENT: it has ended without saying so. Anything else is about /proc, not about the thread.
+    const gone = ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
+    return { alive: !(gone && procIsThere()), cpuSeconds: 0 };
   }
 }
 

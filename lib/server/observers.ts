@@ -1,7 +1,7 @@
 // Who watches a server: each is told what to read while it runs.
 import { LATENCY_CELLS } from '../backend/layout.js';
-import type { IoThread } from '../thread/io-thread.js';
 import type { Observation } from '../thread/observation.js';
+import type { ServerPart } from './part.js';
 
 /** Is told what to read when the server starts, and null when it has stopped. */
 export type Observer = (observation: Observation | null) => void;
@@ -12,11 +12,14 @@ export const observe: unique symbol = Symbol('ksocket.observe');
 /** The observers of one server. Latencies are measured while there is one. */
 export class Observers {
   readonly #all = new Set<Observer>();
-  #running: { thread: IoThread; id: number; observation: Observation } | undefined;
+  #running: { parts: readonly ServerPart[]; observation: Observation } | undefined;
 
-  started(thread: IoThread, id: number): void {
-    const latency = new BigUint64Array(new SharedArrayBuffer(LATENCY_CELLS * 8));
-    this.#running = { thread, id, observation: { ...thread.shared(id), latency } };
+  started(parts: readonly ServerPart[]): void {
+    const [first, ...others] = parts.map(({ thread, id }): Observation => {
+      const latency = new BigUint64Array(new SharedArrayBuffer(LATENCY_CELLS * 8));
+      return { ...thread.shared(id), latency };
+    });
+    this.#running = { parts, observation: { ...first, others } };
     if (this.#all.size > 0) this.#measure(true);
     for (const observer of this.#all) observer(this.#running.observation);
   }
@@ -38,7 +41,8 @@ export class Observers {
   // Where the kernel refuses SO_TIMESTAMPNS, the histogram stays empty.
   #measure(wanted: boolean): void {
     if (this.#running === undefined) return;
-    const { thread, id, observation } = this.#running;
-    thread.native.measureLatency(id, wanted ? observation.latency : null);
+    const { parts, observation } = this.#running;
+    const all = [observation, ...(observation.others ?? [])];
+    parts.forEach(({ thread, id }, i) => void thread.native.measureLatency(id, wanted ? all[i].latency : null));
   }
 }

@@ -5,19 +5,12 @@ import { EEXIST, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { hasLibuv } from '../base/runtime.js';
 import { type IoThread, isOurs } from '../thread/io-thread.js';
-import type { Resolved } from './places.js';
 
-const FLAGS = OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL;
+/** What each of its descriptors is made with. */
+export const FLAGS = OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL;
 
 export function checkOpened(errno: number, syscall: string, address: string, port: number): void {
   if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, port);
-}
-
-/** @throws EADDRINUSE, EACCES, EADDRNOTAVAIL, … */
-export function openAt(thread: IoThread, id: number, { address, family }: Resolved, port: number): void {
-  const native = thread.changing();
-  checkOpened(native.open(id, family.number, FLAGS), 'socket', address, port);
-  checkOpened(native.bind(id, address, port), 'bind', address, port);
 }
 
 /** The descriptor stays its owner's, and the server may be started on it again.

@@ -14,6 +14,7 @@ import {
 } from '../base/validate.js';
 import { BUSY_POLL_US_MAX, checkBusyPollIsPossible } from '../thread/options.js';
 import { checkSchedule, type ScheduleOptions } from '../thread/schedule.js';
+import { type CheckedShards, checkShards, type ShardOptions } from '../thread/shards.js';
 import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -31,14 +32,14 @@ export type ReplyTarget =
     };
 
 /** What createServer() takes: where to listen, who answers, and whom. At most one of `reply`, `rules` and `handler`. */
-export interface ServerOptions extends ProtectionOptions, ScheduleOptions {
+export interface ServerOptions extends ProtectionOptions, ScheduleOptions, ShardOptions {
   /** Where to listen: an IP address or a host name. Default `0.0.0.0`, every IPv4 address. */
   address?: string;
   /** Default 2325; 0 lets the kernel pick one. */
   port?: number;
   /** A bound UDP descriptor to listen on instead, as `systemdSockets()` of `ksocket/systemd` finds them: IPv4, IPv6 or both, as
    * it was made. The server works on a copy: the descriptor stays open, also behind stop(), and what comes meanwhile waits in
-   * it for the next start. Not together with `address` or `port`. Without the addon createServer() throws
+   * it for the next start. Not together with `address`, `port` or `shards`. Without the addon createServer() throws
    * ERR_KSOCKET_NEEDS_ADDON. */
   fd?: number;
   /** What to answer: these bytes, `'echo'` for the datagram itself, `null` for nothing. Default `testing...`. */
@@ -92,6 +93,8 @@ export interface CheckedServerOptions {
   maxBytes: number;
   busyPoll: number;
   schedule: ScheduleOptions;
+  /** Undefined: one socket. */
+  shards: CheckedShards | undefined;
 }
 
 const KNOWN: Record<keyof ServerOptions, true> = {
@@ -108,6 +111,8 @@ const KNOWN: Record<keyof ServerOptions, true> = {
   busyPoll: true,
   cpus: true,
   priority: true,
+  shards: true,
+  steering: true,
   allow: true,
   deny: true,
   limits: true,
@@ -178,7 +183,7 @@ function checkAnswering(options: ServerOptions): Answering {
 function checkFd(options: ServerOptions): number | undefined {
   const { fd } = options;
   if (fd === undefined) return undefined;
-  checkAlone(options, 'fd', ['address', 'port']);
+  checkAlone(options, 'fd', ['address', 'port', 'shards']);
   validateInteger(fd, 'options.fd', 0, FD_MAX);
   if (backend === 'dgram') throw errors.needsAddon('options.fd');
   return fd;
@@ -195,15 +200,18 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   validateInteger(maxBytes, 'options.maxBytes', 1, MAX_BYTES_MAX);
   validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
   checkBusyPollIsPossible(busyPoll);
+  const protection = checkProtection(options);
   return {
     address,
     port: validatePort(port, 'options.port', true),
     fd: checkFd(options),
     answering,
-    protection: checkProtection(options),
+    protection,
     loops: checkLoops(options.loops),
     maxBytes,
     busyPoll,
     schedule: checkSchedule(options),
+    // Who has a rate of its own has it in one shard.
+    shards: checkShards(options, protection.perSource === undefined ? 'flow' : 'source'),
   };
 }

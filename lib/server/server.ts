@@ -6,16 +6,16 @@ import { familyOfAddress } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { validateObject } from '../base/validate.js';
 import type { AddressInfo } from '../socket/types.js';
-import { type ServerStats, zeroCounters } from '../thread/counters.js';
-import type { Endpoint, RemoteInfo } from '../thread/endpoint.js';
-import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
-import { defaultThreadOptions } from '../thread/options.js';
-import { askKernel, askKernelNoMore } from './ask-kernel.js';
+import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
+import type { RemoteInfo } from '../thread/endpoint.js';
+import { bindGroup } from '../thread/shards.js';
+import { askKernelNoMore } from './ask-kernel.js';
 import { type Observer, Observers, observe } from './observers.js';
-import { checkOpened, clearFilter, openAt, openCopy } from './opening.js';
+import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
+import { ServerPart } from './part.js';
 import { type Resolved, resolve, resolveForwards, toNative } from './places.js';
-import { type CheckedProtection, checkProtection, PROTECTION_KEYS, type ProtectionOptions } from './protection.js';
+import { checkProtection, PROTECTION_KEYS, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
 
@@ -31,28 +31,6 @@ export interface ServerEvents {
   close: [];
 }
 
-/** A server that sends to itself answers its answers for ever, or forwards what it has forwarded. */
-function refuseOwn(thread: IoThread, id: number, targets: NativeAddress[], name: string): void {
-  const own = targets[thread.native.findOwn(id, targets)];
-  if (own === undefined) return;
-  const { family, address, port } = own;
-  const target = family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-  throw errors.invalidArgValue(name, target, 'is an address that the server itself listens on');
-}
-
-function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
-  forwards.forEach(({ targets }, i) => {
-    try {
-      refuseOwn(thread, id, targets, 'action.forward');
-    } catch (error) {
-      throw errors.withContext(error as Error, rules.forwarding[i]);
-    }
-  });
-  askKernel(thread, id, rules);
-  const errno = thread.native.setRules(id, { bytes: rules.bytes, names: rules.names, forwards });
-  if (errno !== 0) throw errors.errnoException(errno, 'rules');
-}
-
 /**
  * A UDP server on a native thread of its own. It answers from that thread, so also while JavaScript is busy, blocked
  * or collecting garbage.
@@ -63,11 +41,10 @@ function setRules(thread: IoThread, id: number, rules: EncodedRules, forwards: N
  */
 export class Server extends EventEmitter<ServerEvents> {
   #options: CheckedServerOptions;
-  #thread: IoThread | undefined;
-  #endpoint: Endpoint | undefined;
+  #parts: readonly ServerPart[] = []; // while it runs
   // Calls of start() and stop() take effect one after the other.
   #latest: Promise<unknown> = Promise.resolve();
-  #finalCounters = zeroCounters();
+  #finalStats: ServerStats[] = [zeroCounters().serverStats];
   #refd = true;
   readonly #guarded: boolean; // by lists or limits, also empty ones
   readonly #observers = new Observers();
@@ -81,7 +58,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** Is the thread receiving? */
   get running(): boolean {
-    return this.#thread !== undefined;
+    return this.#parts.length > 0;
   }
 
   /** Resolves when the socket is bound and the thread receives. Rejects with `code`, `syscall`, `address`, `port`
@@ -90,21 +67,18 @@ export class Server extends EventEmitter<ServerEvents> {
    * EINVAL. Then nothing is left open. A running server stays as it is. */
   start(): Promise<void> {
     return this.#afterwards(async () => {
-      if (this.#thread === undefined) await this.#start();
+      if (!this.running) await this.#start();
     });
   }
 
   /** Resolves when the thread has ended and its descriptors are closed; the one that it was given stays open. */
   stop(): Promise<void> {
     return this.#afterwards(() => {
-      const thread = this.#thread;
-      if (thread === undefined || this.#endpoint === undefined) return;
-      const { id } = this.#endpoint;
-      this.#thread = undefined;
-      if (this.#refd) thread.unhold();
-      if (this.#options.fd !== undefined) clearFilter(thread, id);
-      thread.release(id);
-      this.#finalCounters = thread.snapshot(id);
+      const parts = this.#parts;
+      if (parts.length === 0) return;
+      this.#parts = [];
+      if (this.#refd) for (const { thread } of parts) thread.unhold();
+      this.#finalStats = parts.map((part) => part.release().serverStats);
       this.#observers.stopped();
       this.emit('close');
     });
@@ -112,16 +86,21 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** Where the server listens, or null when it does not run. */
   address(): AddressInfo | null {
-    if (this.#thread === undefined || this.#endpoint === undefined) return null;
-    const name = this.#thread.native.getName(this.#endpoint.id, false);
+    const [first] = this.#parts;
+    if (first === undefined) return null;
+    const name = first.thread.native.getName(first.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
     return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }
 
   /** The counters since the last start(); `answering` is what rules, handlers, lists and limits have done. */
   stats(): ServerStats {
-    if (this.#thread === undefined || this.#endpoint === undefined) return this.#finalCounters.serverStats;
-    return this.#thread.snapshot(this.#endpoint.id).serverStats;
+    return sumStats(this.shardStats());
+  }
+
+  /** The same of each of its shards; a server without `shards` has one. */
+  shardStats(): ServerStats[] {
+    return this.running ? this.#parts.map((part) => part.stats()) : this.#finalStats;
   }
 
   /**
@@ -136,24 +115,23 @@ export class Server extends EventEmitter<ServerEvents> {
     const encoded = encodeRules(rules, otherwise);
     await this.#afterwards(async () => {
       const forwards = await resolveForwards(encoded);
-      if (this.#thread !== undefined && this.#endpoint !== undefined) {
-        this.#swapRules(this.#thread, this.#endpoint.id, encoded, forwards);
-      }
+      if (this.running) this.#swapRules(encoded, forwards);
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
     });
   }
 
   // Whichever rules hold afterwards, the kernel is asked for what they need, and for no more.
-  #swapRules(thread: IoThread, id: number, rules: EncodedRules, forwards: NativeForward[]): void {
+  #swapRules(rules: EncodedRules, forwards: NativeForward[]): void {
     const { answering } = this.#options;
     const present = answering.by === 'rules' ? answering.rules : rules;
     try {
-      setRules(thread, id, rules, forwards);
+      for (const part of this.#parts) part.prepareRules(rules, forwards); // which can be refused
+      for (const part of this.#parts) part.setRules(rules, forwards);
     } catch (error) {
-      askKernelNoMore(thread, id, rules, present);
+      for (const { thread, id } of this.#parts) askKernelNoMore(thread, id, rules, present);
       throw error;
     }
-    askKernelNoMore(thread, id, present, rules);
+    for (const { thread, id } of this.#parts) askKernelNoMore(thread, id, present, rules);
   }
 
   /**
@@ -167,9 +145,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const protection = checkProtection(options);
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
     await this.#afterwards(() => {
-      if (this.#thread !== undefined && this.#endpoint !== undefined) {
-        this.#protect(this.#thread, this.#endpoint.id, protection);
-      }
+      for (const part of this.#parts) part.protect(protection);
       this.#options = { ...this.#options, protection };
     });
   }
@@ -177,21 +153,22 @@ export class Server extends EventEmitter<ServerEvents> {
   /** How often each rule has matched since the last start(), by its name. Empty when the server does not run. */
   ruleHits(): Record<string, number> {
     const { answering } = this.#options;
-    if (answering.by !== 'rules' || this.#thread === undefined || this.#endpoint === undefined) return {};
-    const hits = this.#thread.native.getRuleHits(this.#endpoint.id);
-    return Object.fromEntries(answering.rules.names.map((name, i) => [name, hits[i]]));
+    if (answering.by !== 'rules' || !this.running) return {};
+    const all = this.#parts.map((part) => part.ruleHits());
+    const hitsOf = (i: number) => all.reduce((sum, hits) => sum + hits[i], 0);
+    return Object.fromEntries(answering.rules.names.map((name, i) => [name, hitsOf(i)]));
   }
 
   /** Lets the server keep the event loop running (the default). */
   ref(): this {
-    if (!this.#refd) this.#thread?.hold();
+    if (!this.#refd) for (const { thread } of this.#parts) thread.hold();
     this.#refd = true;
     return this;
   }
 
   /** Lets the program end though the server runs. */
   unref(): this {
-    if (this.#refd) this.#thread?.unhold();
+    if (this.#refd) for (const { thread } of this.#parts) thread.unhold();
     this.#refd = false;
     return this;
   }
@@ -213,79 +190,50 @@ export class Server extends EventEmitter<ServerEvents> {
     const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
     const remote = target && toNative({ ...(await resolve(target.address)), port: target.port });
     const forwards = answering.by === 'rules' ? await resolveForwards(answering.rules) : [];
-    const thread = dedicatedThread({
-      ...defaultThreadOptions,
-      busyPoll: this.#options.busyPoll,
-      ...this.#options.schedule,
-      rxUsecs: 0, // answers do not wait for a fuller batch (what is forwarded: native/core/thread/forward_pace.h)
-    });
-    const id = thread.reserve();
+    const parts: ServerPart[] = [];
     try {
-      this.#open(thread, id, local, remote, forwards);
+      for (let i = 0; i < (this.#options.shards?.count ?? 1); i++) parts.push(new ServerPart(this.#options, i));
+      this.#open(parts, local, remote, forwards);
     } catch (error) {
-      if (this.#options.fd !== undefined) clearFilter(thread, id);
-      thread.release(id);
+      for (const part of parts) part.release();
       throw error;
     }
-    this.#endpoint = {
-      id,
-      pooled: true,
-      onDatagram: (data, source) => void this.emit('datagram', data, source),
-      onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
-    };
-    thread.attach(this.#endpoint);
-    if (this.#refd) thread.hold();
-    this.#thread = thread;
-    this.#finalCounters = zeroCounters();
-    this.#observers.started(thread, id);
+    for (const part of parts) {
+      part.attach(
+        (data, source) => void this.emit('datagram', data, source),
+        (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
+      );
+      if (this.#refd) part.thread.hold();
+    }
+    this.#parts = parts;
+    this.#observers.started(parts);
     this.emit('listening');
   }
 
-  // The thread may receive when this returns; JavaScript sees nothing of it before it returns to the event loop.
   #open(
-    thread: IoThread,
-    id: number,
+    parts: readonly ServerPart[],
     local: Resolved | number,
     target: NativeAddress | undefined,
     forwards: NativeForward[],
   ): void {
-    const { maxBytes } = this.#options;
-    const [address, port] = this.#bind(thread, id, local);
-    this.#answer(thread, id, target, forwards);
-    if (this.#guarded) this.#protect(thread, id, this.#options.protection);
-    thread.native.deliver(id, this.listenerCount('datagram') > 0);
-    checkOpened(thread.changing().watch(id, maxBytes), 'epoll_ctl', address, port);
-  }
-
-  #bind(thread: IoThread, id: number, local: Resolved | number): [address: string, port: number] {
-    if (typeof local === 'number') return openCopy(thread, id, local);
-    const { port } = this.#options;
-    openAt(thread, id, local, port);
-    return [local.address, port];
-  }
-
-  #answer(thread: IoThread, id: number, target: NativeAddress | undefined, forwards: NativeForward[]): void {
-    const { answering, loops, maxBytes } = this.#options;
-    if (loops !== undefined) {
-      const errno = thread.native.guardLoops(id, loops);
-      if (errno !== 0) throw errors.errnoException(errno, 'getsockname');
+    const [address, port] = this.#bind(parts, local);
+    for (const part of parts) {
+      part.hear();
+      part.answer(target, forwards);
+      if (this.#guarded) part.protect(this.#options.protection);
     }
-    if (target !== undefined) refuseOwn(thread, id, [target], 'options.replyTo');
-    if (answering.by === 'rules') {
-      setRules(thread, id, answering.rules, forwards);
-    } else if (answering.by === 'handler') {
-      const failure = thread.native.loadHandler(id, { path: answering.path, argument: answering.argument });
-      if (failure !== '') throw errors.dlopenFailed(failure);
-    } else if (answering.by !== 'nobody') {
-      const reply = answering.by === 'reply' ? answering.reply : new Uint8Array(0);
-      const errno = thread.native.respond(id, { echo: answering.by === 'echo', reply, keepBytesMax: maxBytes, target });
-      if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'connect', target?.address ?? '', target?.port ?? 0);
-    }
+    const delivers = this.listenerCount('datagram') > 0;
+    for (const part of parts) checkOpened(part.watch(delivers), 'epoll_ctl', address, port);
   }
 
-  #protect(thread: IoThread, id: number, { allow, deny, perSource, total }: CheckedProtection): void {
-    const errno = thread.changing().protect(id, { deny: deny ?? new Uint8Array(0), allow, perSource, total });
-    if (errno !== 0) throw errors.errnoException(errno, 'protect');
+  #bind(parts: readonly ServerPart[], local: Resolved | number): [address: string, port: number] {
+    if (typeof local === 'number') return parts[0].openCopy(local);
+    const { address, family } = local;
+    const { port, shards = { count: 1, steering: 'flow', seed: 0 } } = this.#options;
+    for (const part of parts) checkOpened(part.open(family), 'socket', address, port);
+    const refused = bindGroup(parts, shards, family.number, address, port);
+    if (refused !== undefined) throw refused;
+    return [address, port];
   }
 
   // Datagrams are copied to JavaScript only while somebody listens, so every method that changes the listeners looks.
@@ -312,8 +260,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   #lookForListeners(): void {
-    if (this.#thread === undefined || this.#endpoint === undefined) return;
-    this.#thread.native.deliver(this.#endpoint.id, this.listenerCount('datagram') > 0);
+    for (const part of this.#parts) part.deliver(this.listenerCount('datagram') > 0);
   }
 }
 

@@ -11,4 +11,6 @@ export interface Observation {
   ringSlots: number;
   /** native/core/memory/latency_histogram.h */
   latency: BigUint64Array<SharedArrayBuffer>;
+  /** Of the other shards of a server that has several. */
+  others?: readonly Observation[];
 }

@@ -192,6 +192,13 @@ Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
     if (int error = guard_options(info[1].As<Napi::Object>(), options.get())) return error;
     const AddressSet* allow = options->allow ? &*options->allow : nullptr;
     std::vector<sock_filter> filter = compile_filter(options->deny, allow, endpoint.family);
+    std::vector<sock_filter> before;
+    Napi::Value given = info[1].As<Napi::Object>().Get("before");
+    if (!given.IsUndefined()) {
+      if (int error = instructions(bytes(given), &before)) return error;
+      if (filter.empty()) filter.push_back(BPF_STMT(BPF_RET | BPF_K, UINT32_MAX));
+      filter.insert(filter.begin(), before.begin(), before.end());
+    }
     GuardedResponder* present = endpoint.responder ? endpoint.responder->guard() : nullptr;
     if (present != nullptr) {
       std::lock_guard lock(endpoint.rx_mutex);

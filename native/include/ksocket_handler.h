@@ -58,11 +58,12 @@ typedef struct ksocket_handler {
   uint32_t version; /* KSOCKET_HANDLER_VERSION */
   uint32_t reserved;
 
-  /* When the server starts, on the JavaScript thread; may be NULL. `argument` is the server's
-   * `handlerArgument`, "" without one. 0: *state is passed to the others; anything else refuses the start,
-   * with the text in `error`. */
+  /* When the server starts, on the JavaScript thread, once for each of its shards; may be NULL. `argument` is
+   * the server's `handlerArgument`, "" without one. 0: *state is passed to the others; anything else refuses
+   * the start, with the text in `error`. */
   int (*open)(const char* argument, void** state, char* error, size_t error_bytes);
-  /* On the server's thread, never by two threads at once. Should not block: nothing is received meanwhile. */
+  /* On the server's thread, never by two threads at once; with shards the thread of each calls it with the
+   * state of its own, at the same time as the others. Should not block: nothing is received meanwhile. */
   void (*handle)(void* state, const ksocket_batch* batch);
   /* When the server has stopped, after the last handle(); may be NULL. */
   void (*close)(void* state);
