@@ -244,7 +244,8 @@ export class SocketCore
 
   override hold(on: boolean): void {
     super.hold(on);
-    for (const place of this.shards?.others ?? []) place.hold(on);
+    if (this.shards === undefined) return; // twice a socket's life
+    for (const place of this.shards.others) place.hold(on);
   }
 
   override setOption(option: number, value: number): number {

@@ -15,10 +15,7 @@ export interface ParsedAddress {
 
 const IPV4 = udp4.number; // its addresses are one word
 const PARSED_MAX = 4096;
-const parsed = [1, 4, 6].reduce<Map<string, ParsedAddress | null>[]>((all, number) => {
-  all[number] = new Map();
-  return all;
-}, []);
+const parsed: Record<number, Map<string, ParsedAddress | null>> = { 1: new Map(), 4: new Map(), 6: new Map() };
 const scratch = new Uint8Array(20);
 const scratchWords = new Uint32Array(scratch.buffer);
 
@@ -44,17 +41,12 @@ export function parseLiteral(family: Family, text: string): ParsedAddress | null
   const cache = parsed[number];
   let result = cache.get(text);
   if (result === undefined) {
-    result = binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
-    // An interface of that name can be another one tomorrow.
-    if (family.isIp && text.includes('%')) return result;
     if (cache.size >= PARSED_MAX) {
       cache.clear();
-      if (!family.isIp) {
-        binding.forgetPaths();
-        result =
-          binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
-      }
+      if (!family.isIp) binding.forgetPaths();
     }
+    result = binding.parseAddress(number, text, scratch) === 0 ? { family: number, words: scratchWords.slice() } : null;
+    if (family.isIp && text.includes('%')) return result; // an interface of that name can be another one tomorrow
     cache.set(text, result);
   }
   lastText = text;
