@@ -52,7 +52,7 @@ test('the reference has all that the entries of the package export, and no name 
   const modules = (JSON.parse(text) as Reflection).children ?? [];
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const typed = Object.entries<string | { types?: string }>(exports).filter(
-    ([, entry]) => typeof entry === 'object' && entry.types,
+    ([path, entry]) => typeof entry === 'object' && entry.types && path !== './register', // which is imported for what it does
   );
   assert.deepEqual(
     modules.map(({ name }) => name).sort(),

@@ -1,34 +1,53 @@
 // A flood from more sources than any table has places for, as spoofed ones are.
 import assert from 'node:assert/strict';
-import dgram from 'node:dgram';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createServer, type Server } from 'ksocket';
 import { onDgram } from '../support/backend.js';
-import { Sockets } from '../support/peer.js';
+import { runProgram } from '../support/child.js';
+import { bound, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
-// The flood's own sockets are garbage by then, of which V8 keeps as much as it likes.
+// What V8 has not collected yet is not the server's.
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 const SOURCES = 3000;
 const EACH = 4;
 
-// EACH datagrams from each of many addresses of 127.0.0.0/8, never more on the way than a receive buffer holds.
+// EACH datagrams from each of many addresses of 127.0.0.0/8. A program of its own: its sockets are no memory of this process.
 async function flood(server: Server, network: number): Promise<void> {
-  const port = server.address()?.port as number;
-  let sent = server.stats().rxDatagrams;
-  for (let i = 0; i < SOURCES; i++) {
-    const socket = dgram.createSocket('udp4');
-    await new Promise<void>((resolve) => socket.bind(0, `127.${network}.${i >> 8}.${i & 255}`, resolve));
-    for (let k = 0; k < EACH; k++) socket.send('flood', port, '127.0.0.1');
-    sent += EACH;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    await waitFor(() => sent - server.stats().rxDatagrams < 100);
-    await new Promise<void>((resolve) => socket.close(resolve));
-  }
+  const before = server.stats().rxDatagrams;
+  const taken = () => server.stats().rxDatagrams - before;
+  await using sockets = new Sockets();
+  const pacer = sockets.make();
+  // "Go on when so many are taken": never more are on the way than a receive buffer holds.
+  pacer.on('message', async (sent, { port, address }) => {
+    await waitFor(() => taken() >= Number(sent));
+    pacer.send('on', port, address);
+  });
+  const result = await runProgram(
+    async (port: number, pacing: number, network: number, sources: number, each: number) => {
+      const { createSocket } = await import('node:dgram');
+      const { once } = await import('node:events');
+      const asking = createSocket('udp4');
+      for (let i = 0; i < sources; i++) {
+        const socket = createSocket('udp4');
+        await new Promise<void>((resolve) => socket.bind(0, `127.${network}.${i >> 8}.${i & 255}`, resolve));
+        for (let k = 0; k < each; k++) socket.send('flood', port, '127.0.0.1');
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        await new Promise<void>((resolve) => socket.close(resolve));
+        if (i % 25 === 24) {
+          asking.send(String((i + 1) * each), pacing, '127.0.0.1');
+          await once(asking, 'message');
+        }
+      }
+      asking.close();
+    },
+    [server.address()?.port as number, await bound(pacer), network, SOURCES, EACH],
+  );
+  assert.equal(result.code, 0, result.stderr);
 }
 
 test('a flood of spoofed sources takes nothing from a source that keeps to its rate, and no memory', async () => {
