@@ -122,6 +122,18 @@ export interface NativeIoThread {
   ): number;
   watch(id: number, keepBytesMax: number): number;
   unwatch(id: number): void;
+  /** Takes that back. */
+  watchAgain(id: number): number;
+  /** The flows of a server's forwarding rules: 16 bytes, two doubles (where to go on, Infinity: nowhere; or -errno; and the bytes of
+   * a row), and rows (native/core/answer/flow_row.h) whose descriptors are copies, but of those that `known` has: rule, serial, …. */
+  getFlows(id: number, from: number, rowsMax: number, known: Float64Array): Uint8Array<ArrayBuffer>;
+  /** Rows from another process, whose descriptors are native code's now; -1: none. `all`: these are all that there are. */
+  takeFlows(id: number, rows: Uint8Array, fds: Int32Array, all: boolean): number;
+  /** Once watch() was called: they are read, too. */
+  beginFlows(id: number): number;
+  /** Of each rule how often it has matched, and how many answers it has given. */
+  getTallies(id: number): Float64Array<ArrayBuffer>;
+  setTallies(id: number, tallies: Float64Array): number;
   /** From now on its lone datagrams come in an async context that begins here; `resource` stands for it. */
   keepContext(id: number, resource: object): void;
   close(id: number): void;
@@ -190,6 +202,12 @@ export type SteadyCall =
   | 'countKernelDrops'
   | 'keepContext'
   | 'getRuleHits'
+  | 'watchAgain'
+  | 'getFlows'
+  | 'takeFlows'
+  | 'beginFlows'
+  | 'getTallies'
+  | 'setTallies'
   | 'findOwn'
   | 'guardLoops'
   | 'respond'
@@ -243,6 +261,10 @@ export interface Binding {
   forgetPaths(): void;
   /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
   getFdType(fd: number): string;
+  /** Two local sockets that are connected to each other, of datagrams or streams, or -errno. */
+  socketPair(stream: boolean): Int32Array | number;
+  /** A descriptor of a file in memory with these bytes, or -errno. */
+  memoryFile(bytes: Uint8Array): number;
   /** Keeps the descriptor from child processes, and says what it is: native/core/socket/inherited.h. Or -errno. */
   claimInherited(fd: number): [type: string, name: string, port: number] | number;
   /** The best one first. */

@@ -17,6 +17,7 @@ export const EAGAIN = numberOf('EAGAIN');
 export const EBADF = numberOf('EBADF');
 export const ECANCELED = numberOf('ECANCELED');
 export const ECONNREFUSED = numberOf('ECONNREFUSED');
+export const ECONNRESET = numberOf('ECONNRESET');
 export const EEXIST = numberOf('EEXIST');
 export const EINVAL = numberOf('EINVAL');
 export const EISCONN = numberOf('EISCONN');
@@ -31,6 +32,7 @@ export const ENOPROTOOPT = numberOf('ENOPROTOOPT');
 export const ENOTCONN = numberOf('ENOTCONN');
 export const ENOTSUP = numberOf('ENOTSUP');
 export const EPERM = numberOf('EPERM');
+export const ETIMEDOUT = numberOf('ETIMEDOUT');
 
 const unsupported = (['ENOSYS', 'EPERM', 'EACCES', 'EOPNOTSUPP'] as const).map(numberOf);
 /** Does this say that the kernel, or the sandbox around us, lacks the call? As native/core/base/errno_policy.cc. */

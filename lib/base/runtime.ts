@@ -18,6 +18,9 @@ export const development = process.env.NODE_ENV === 'development';
 /** The environment as it is now. */
 export const environment = (): NodeJS.ProcessEnv => process.env;
 
+/** The effective user id, as it is now. */
+export const userId = (): number | undefined => process.geteuid?.();
+
 /** What has gone wrong, and stops nothing. */
 export const warn = (warning: Error): void => process.emitWarning(warning);
 

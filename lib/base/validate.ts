@@ -56,3 +56,9 @@ export function isBlockList(value: unknown): value is net.BlockList {
   const { BlockList } = net; // which Node loads when it is asked for
   return BlockList.isBlockList?.(value) || value instanceof BlockList;
 }
+
+export function validateAbortSignal(value: unknown, name: string): asserts value is AbortSignal {
+  if (value === null || typeof value !== 'object' || !('aborted' in value)) {
+    throw errors.invalidArgType(name, 'an instance of AbortSignal', value);
+  }
+}

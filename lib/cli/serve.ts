@@ -10,6 +10,7 @@ import { parseEndpoint, parseHost, parseListen, parsePort } from './endpoint.js'
 import { complain } from './fail.js';
 import { Service } from './service.js';
 import { inheritedSockets } from './under-systemd.js';
+import { upgradePath } from './upgrade.js';
 
 /** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -23,6 +24,7 @@ interface ServeOptions {
   maxBytes?: number;
   config?: string;
   watch?: boolean;
+  upgrade?: string | boolean;
   quiet?: boolean;
   monitor?: { host?: string; port: number };
 }
@@ -34,6 +36,7 @@ Examples:
   ksocket serve --reply pong --reply-to source    answer the sender
   ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram
   ksocket serve --config serve.json --watch       rules, lists, limits: docs/configuration.md; SIGHUP reads it again
+  ksocket serve --echo --upgrade                  the same command again takes over, and nothing is lost: docs/hand-over.md
   ksocket serve --monitor 9100                    http://127.0.0.1:9100/ shows what it does; /metrics is for Prometheus
 
 Sockets that systemd has opened (LISTEN_FDS) are served in the place of an address and a port.`;
@@ -70,6 +73,10 @@ export function defineServe(program: Command): void {
       ]),
     )
     .option('-w, --watch', 'read the file again whenever it has changed')
+    .option(
+      '-u, --upgrade [path]',
+      'take over from the process that waits at this path, if there is one, and wait there for the next one (default: a path by the port)',
+    )
     .option('-q, --quiet', 'do not log each datagram')
     .option('-m, --monitor <[host:]port>', 'serve a live page and metrics, on 127.0.0.1 unless told', parseListen)
     .addHelpText('after', examples)
@@ -120,7 +127,7 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   const config = override(path === undefined ? ofArguments(options) : readConfig(path));
   const servers = await serversOf(config, options, command);
   const monitor = config.monitor && (await import('../monitor/index.js')).createMonitor({ ...config.monitor, servers });
-  const service = new Service(servers, monitor);
+  const service = new Service(servers, monitor, upgradePath(options.upgrade, config.server));
   service.quiet = config.quiet;
 
   const unload = () => service.unload();

@@ -1,9 +1,15 @@
 // What `ksocket serve` runs: servers that answer alike, their log lines, and their monitor.
+import { setTimeout } from 'node:timers/promises';
 import type { Monitor } from '../monitor/index.js';
 import type { Server } from '../server/server.js';
 import { printable } from './endpoint.js';
-import { fail } from './fail.js';
+import { complain, fail } from './fail.js';
 import { keepTelling, tell } from './under-systemd.js';
+import { pathOf, takeOver } from './upgrade.js';
+
+/** How long a monitor waits for its port where the process that has it is about to end. */
+const MONITOR_TRIES = 100;
+const MONITOR_PAUSE_MS = 50;
 
 export function log(line: string): void {
   process.stdout.write(`ksocket: ${line}\n`);
@@ -25,13 +31,18 @@ function logDatagram(data: Buffer): void {
 export class Service {
   readonly servers: readonly Server[];
   readonly #monitor: Monitor | undefined;
+  readonly #upgrade: string | undefined;
+  readonly #offers = new AbortController();
+  #tookOver = false;
   #started: Promise<boolean> = Promise.resolve(false);
   #unloading = false;
   #quiet = true;
 
-  constructor(servers: readonly Server[], monitor: Monitor | undefined) {
+  /** `upgrade`: where the servers are taken over from another process, if one hands them over there, and handed over to the next. */
+  constructor(servers: readonly Server[], monitor: Monitor | undefined, upgrade?: string) {
     this.servers = servers;
     this.#monitor = monitor;
+    this.#upgrade = upgrade;
     for (const server of servers) {
       server.on('error', (error: NodeJS.ErrnoException) => {
         log(`error getting datagram, ${error.syscall} error = ${Math.abs(error.errno ?? 0)}`);
@@ -64,10 +75,7 @@ export class Service {
 
   async #start(): Promise<boolean> {
     try {
-      for (const server of this.servers) {
-        await server.start();
-        log(`listening on port ${server.address()?.port}`);
-      }
+      for (const [i, server] of this.servers.entries()) await this.#open(server, i);
     } catch (error) {
       const { errno, message } = error as NodeJS.ErrnoException;
       if (errno !== undefined) fail(failure(error as NodeJS.ErrnoException));
@@ -77,14 +85,39 @@ export class Service {
     if (this.#unloading) return false;
     await tell({ ready: true, status: this.status });
     await keepTelling();
+    if (this.#upgrade !== undefined) void this.#handOver(this.#upgrade);
     return true;
+  }
+
+  async #open(server: Server, index: number): Promise<void> {
+    const path = this.#upgrade && pathOf(this.#upgrade, index);
+    if (path !== undefined && (await takeOver(server, path))) {
+      this.#tookOver = true;
+      log(`took over port ${server.address()?.port}`);
+      return;
+    }
+    await server.start();
+    log(`listening on port ${server.address()?.port}`);
+  }
+
+  // To the next process, whenever it comes; then this one ends.
+  async #handOver(path: string): Promise<void> {
+    const { signal } = this.#offers;
+    try {
+      await Promise.all(this.servers.map((server, i) => server.handOver(pathOf(path, i), { signal })));
+    } catch (error) {
+      if (!this.#unloading) complain(`nobody can take over: ${(error as Error).message}`);
+      return;
+    }
+    log('handed over to the next process');
+    await this.unload();
   }
 
   // Who asked for a monitor does not want to go without.
   async #watch(monitor: Monitor): Promise<boolean> {
     const giveUp = (error: Error) => this.#giveUp(`no monitor: ${error.message}`);
     try {
-      await monitor.start();
+      await this.#startMonitor(monitor);
     } catch (error) {
       return giveUp(error as Error);
     }
@@ -94,6 +127,19 @@ export class Service {
     log(`monitor on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`);
     monitor.on('error', giveUp);
     return true;
+  }
+
+  // The one that was here before stops its own once it has handed over.
+  async #startMonitor(monitor: Monitor): Promise<void> {
+    for (let left = this.#tookOver ? MONITOR_TRIES : 1; ; ) {
+      try {
+        await monitor.start();
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || --left === 0) throw error;
+      }
+      await setTimeout(MONITOR_PAUSE_MS);
+    }
   }
 
   async #giveUp(message: string, errno?: number): Promise<false> {
@@ -107,6 +153,7 @@ export class Service {
   async unload(): Promise<void> {
     if (this.#unloading) return;
     this.#unloading = true;
+    this.#offers.abort();
     const told = tell({ stopping: true });
     const wasRunning = this.servers.some(({ running }) => running);
     await this.#monitor?.stop();

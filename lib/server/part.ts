@@ -3,7 +3,7 @@
 import type { NativeAddress, NativeForward } from '../backend/contract.js';
 import { OPEN_GRO, OPEN_REUSE_PORT } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
-import type { Family } from '../base/family.js';
+import { type Family, familyOfAddress } from '../base/family.js';
 import type { ServerStats, Snapshot } from '../thread/counters.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
@@ -55,15 +55,28 @@ export class ServerPart implements Member {
   /** A descriptor, not bound yet. 0 or -errno. */
   open(family: Family): number {
     this.#family = family;
-    // The kernel would look at the first of joined datagrams only.
-    const flags = typeof this.#options.shards?.steering === 'object' ? FLAGS & ~OPEN_GRO : FLAGS;
     const shares = this.#index > 0 ? OPEN_REUSE_PORT : 0;
-    return this.thread.changing().open(this.id, family.number, flags | shares);
+    return this.thread.changing().open(this.id, family.number, this.#flags | shares);
+  }
+
+  // The kernel would steer by the first of joined datagrams only.
+  get #flags(): number {
+    return typeof this.#options.shards?.steering === 'object' ? FLAGS & ~OPEN_GRO : FLAGS;
   }
 
   /** A copy of a bound descriptor. @throws as openCopy() */
   openCopy(fd: number): [address: string, port: number] {
     return openCopy(this.thread, this.id, fd);
+  }
+
+  /** A copy of a descriptor that another process has answered on until now. @throws EBADF, EMFILE, … */
+  takeOver(fd: number): void {
+    const given = { fd, copy: true, flags: this.#flags, libuv: false, family: 4 };
+    const errno = this.thread.changing().adopt(this.id, given);
+    if (errno !== 0) throw errors.errnoException(errno, 'open');
+    const name = this.thread.native.getName(this.id, false);
+    if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
+    this.#family = familyOfAddress(name[0]);
   }
 
   /** Once the group is bound: what arrives is received from now on. */
@@ -153,9 +166,9 @@ export class ServerPart implements Member {
     return this.thread.native.getRuleHits(this.id);
   }
 
-  /** Closes, and ends the thread. */
-  release(): Snapshot {
-    if (this.#options.fd !== undefined) clearFilter(this.thread, this.id);
+  /** Closes, and ends the thread. `isAnothers`: so is the socket. */
+  release(isAnothers = false): Snapshot {
+    if (this.#options.fd !== undefined && !isAnothers) clearFilter(this.thread, this.id);
     this.thread.release(this.id);
     return this.thread.snapshot(this.id);
   }

@@ -1,23 +1,26 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
 import { EventEmitter } from 'node:events';
-import type { NativeAddress, NativeForward } from '../backend/contract.js';
+import type { NativeForward } from '../backend/contract.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { validateObject } from '../base/validate.js';
+import { checkHandOver } from '../socket/hand-over.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
-import { bindGroup } from '../thread/shards.js';
 import { askKernelNoMore } from './ask-kernel.js';
+import type { ServerInside } from './inside.js';
 import { type Observer, Observers, observe } from './observers.js';
-import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
-import { ServerPart } from './part.js';
-import { type Resolved, resolve, resolveForwards, toNative } from './places.js';
+import type { ServerPart } from './part.js';
+import { startParts } from './parts.js';
+import { resolveForwards } from './places.js';
 import { checkProtection, PROTECTION_KEYS, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
+
+const ANSWERING_KEYS = ['reply', 'replyTo', 'rules', 'handler'] as const;
 
 /** The events of a {@link Server}, and what their listeners get. */
 export interface ServerEvents {
@@ -46,14 +49,32 @@ export class Server extends EventEmitter<ServerEvents> {
   #latest: Promise<unknown> = Promise.resolve();
   #finalStats: ServerStats[] = [zeroCounters().serverStats];
   #refd = true;
-  readonly #guarded: boolean; // by lists or limits, also empty ones
+  #guarded: boolean; // by lists or limits, also empty ones
+  #giving = false;
   readonly #observers = new Observers();
+
+  /** What hand-over works on. */
+  readonly #inside: ServerInside;
 
   /** As {@link createServer}. */
   constructor(options: ServerOptions = {}) {
     super();
     this.#options = checkServerOptions(options);
     this.#guarded = PROTECTION_KEYS.some((key) => options[key] !== undefined);
+    const says = ANSWERING_KEYS.some((key) => options[key] !== undefined);
+    this.#inside = {
+      says,
+      parts: () => this.#parts,
+      options: () => this.#options,
+      guarded: () => this.#guarded,
+      delivers: () => this.#delivers,
+      become: (changed, guarded) => {
+        this.#options = { ...this.#options, ...changed };
+        this.#guarded = guarded;
+      },
+      exclusively: (action) => this.#afterwards(action),
+      end: () => this.#stop(true),
+    };
   }
 
   /** Is the thread receiving? */
@@ -67,20 +88,67 @@ export class Server extends EventEmitter<ServerEvents> {
    * EINVAL. Then nothing is left open. A running server stays as it is. */
   start(): Promise<void> {
     return this.#afterwards(async () => {
-      if (!this.running) await this.#start();
+      if (this.running) return;
+      this.#begin(await startParts(this.#options, this.#guarded, () => this.#delivers));
     });
   }
 
   /** Resolves when the thread has ended and its descriptors are closed; the one that it was given stays open. */
   stop(): Promise<void> {
-    return this.#afterwards(() => {
-      const parts = this.#parts;
-      if (parts.length === 0) return;
-      this.#parts = [];
-      if (this.#refd) for (const { thread } of parts) thread.unhold();
-      this.#finalStats = parts.map((part) => part.release().serverStats);
-      this.#observers.stopped();
-      this.emit('close');
+    return this.#afterwards(() => this.#stop(false));
+  }
+
+  #stop(isAnothers: boolean): void {
+    const parts = this.#parts;
+    if (parts.length === 0) return;
+    this.#parts = [];
+    if (this.#refd) for (const { thread } of parts) thread.unhold();
+    this.#finalStats = parts.map((part) => part.release(isAnothers).serverStats);
+    this.#observers.stopped();
+    this.emit('close');
+  }
+
+  /**
+   * Waits at a path of the file system (or an abstract name, unix(7)) until another process of the same user calls `takeOver()`
+   * with it, and gives it this server: its sockets, what it answers by, what its rules have counted, and the flows of those that forward.
+   * Nothing is lost and no client's flow changes; then this server has stopped and the promise resolves. Until then it goes on as
+   * ever, also where the other process fails.
+   *
+   * Rejects with ERR_INVALID_STATE when the server does not run, or stops meanwhile; as `bind()` of a local socket (EADDRINUSE,
+   * EACCES, …); with the reason of `signal`.
+   */
+  async handOver(path: string, options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = checkHandOver(path, options);
+    if (!this.running) throw errors.invalidState('The server does not run');
+    if (this.#giving) throw errors.invalidState('The server is being handed over already');
+    this.#giving = true;
+    const stopped = new AbortController();
+    const onClose = () => stopped.abort(errors.invalidState('The server has stopped'));
+    this.once('close', onClose);
+    try {
+      const { giveServer } = await import('../hand-over/servers.js');
+      await giveServer(this.#inside, path, AbortSignal.any([signal, stopped.signal]));
+    } finally {
+      this.removeListener('close', onClose);
+      this.#giving = false;
+    }
+  }
+
+  /**
+   * Takes over, in the place of `start()`, the server that another process hands over at this path. `address`, `port`, `fd` and
+   * `shards` are as they were there. A server that was made without `rules`, `reply`, `replyTo` and `handler` answers as the other
+   * did, one without lists and limits has the other's. Counts go on by the rules' names; flows of a rule with the same name and the same
+   * targets go on, others end.
+   *
+   * Rejects with ENOENT or ECONNREFUSED where nobody hands over, ERR_INVALID_STATE where it is something else, or this
+   * server runs; ECONNRESET or ETIMEDOUT where the other process fails; and as `start()`. Then this server does not run.
+   */
+  takeOver(path: string): Promise<void> {
+    return this.#afterwards(async () => {
+      checkHandOver(path);
+      if (this.running) throw errors.invalidState('The server runs already');
+      const { takeServer } = await import('../hand-over/servers.js');
+      this.#begin(await takeServer(this.#inside, path));
     });
   }
 
@@ -178,26 +246,18 @@ export class Server extends EventEmitter<ServerEvents> {
     return this.#observers.add(observer);
   }
 
-  #afterwards(action: () => void | Promise<void>): Promise<void> {
+  get #delivers(): boolean {
+    return this.listenerCount('datagram') > 0;
+  }
+
+  #afterwards<Result>(action: () => Result | Promise<Result>): Promise<Result> {
     const done = this.#latest.then(action);
     this.#latest = done.catch(() => {}); // the caller has the rejected promise
     return done;
   }
 
-  async #start(): Promise<void> {
-    const { answering } = this.#options;
-    const local = this.#options.fd ?? (await resolve(this.#options.address));
-    const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
-    const remote = target && toNative({ ...(await resolve(target.address)), port: target.port });
-    const forwards = answering.by === 'rules' ? await resolveForwards(answering.rules) : [];
-    const parts: ServerPart[] = [];
-    try {
-      for (let i = 0; i < (this.#options.shards?.count ?? 1); i++) parts.push(new ServerPart(this.#options, i));
-      this.#open(parts, local, remote, forwards);
-    } catch (error) {
-      for (const part of parts) part.release();
-      throw error;
-    }
+  // They receive: what comes is this server's from now on.
+  #begin(parts: readonly ServerPart[]): void {
     for (const part of parts) {
       part.attach(
         (data, source) => void this.emit('datagram', data, source),
@@ -208,32 +268,6 @@ export class Server extends EventEmitter<ServerEvents> {
     this.#parts = parts;
     this.#observers.started(parts);
     this.emit('listening');
-  }
-
-  #open(
-    parts: readonly ServerPart[],
-    local: Resolved | number,
-    target: NativeAddress | undefined,
-    forwards: NativeForward[],
-  ): void {
-    const [address, port] = this.#bind(parts, local);
-    for (const part of parts) {
-      part.hear();
-      part.answer(target, forwards);
-      if (this.#guarded) part.protect(this.#options.protection);
-    }
-    const delivers = this.listenerCount('datagram') > 0;
-    for (const part of parts) checkOpened(part.watch(delivers), 'epoll_ctl', address, port);
-  }
-
-  #bind(parts: readonly ServerPart[], local: Resolved | number): [address: string, port: number] {
-    if (typeof local === 'number') return parts[0].openCopy(local);
-    const { address, family } = local;
-    const { port, shards = { count: 1, steering: 'flow', seed: 0 } } = this.#options;
-    for (const part of parts) checkOpened(part.open(family), 'socket', address, port);
-    const refused = bindGroup(parts, shards, family.number, address, port);
-    if (refused !== undefined) throw refused;
-    return [address, port];
   }
 
   // Datagrams are copied to JavaScript only while somebody listens, so every method that changes the listeners looks.
@@ -260,7 +294,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   #lookForListeners(): void {
-    for (const part of this.#parts) part.deliver(this.listenerCount('datagram') > 0);
+    for (const part of this.#parts) part.deliver(this.#delivers);
   }
 }
 

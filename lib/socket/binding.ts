@@ -98,6 +98,11 @@ export function adoptQuietly(core: SocketCore, fd: number): Error | undefined {
   return failure;
 }
 
+/** A copy of a bound descriptor is the socket's, short of receiving: listen() goes on. */
+export function takeDescriptor(core: SocketCore, fd: number): Error | undefined {
+  return take(core, fd, true, (errno) => errors.errnoException(errno, 'open'));
+}
+
 function takeNow(core: SocketCore, fd: number, copy: boolean): Error | undefined {
   const refused = take(core, fd, copy, (errno) => errors.errnoException(errno, 'open'));
   if (refused !== undefined) core.bindState = 'unbound';

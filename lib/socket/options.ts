@@ -13,7 +13,14 @@ import {
 import { readSettings, type Setting, type SettingOptions } from '../backend/settings.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfType, type SocketType } from '../base/family.js';
-import { isBlockList, validateBoolean, validateFunction, validateInteger, validateOneOf } from '../base/validate.js';
+import {
+  isBlockList,
+  validateAbortSignal,
+  validateBoolean,
+  validateFunction,
+  validateInteger,
+  validateOneOf,
+} from '../base/validate.js';
 import { checkMetadata, type MetadataKind, type MetadataOptions } from '../thread/metadata.js';
 import {
   BUSY_POLL_US_MAX,
@@ -155,9 +162,7 @@ function check(options: Partial<SocketOptions>): CheckedSocketOptions {
   const family = familyOfType(type);
   if (family === undefined) throw errors.badType();
   // Any implementation of AbortSignal will do.
-  if (signal !== undefined && (signal === null || typeof signal !== 'object' || !('aborted' in signal))) {
-    throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-  }
+  if (signal !== undefined) validateAbortSignal(signal, 'options.signal');
   if (options.onFull !== undefined) validateOneOf(options.onFull, 'options.onFull', ['block', 'drop']);
   for (const name of ['gro', 'gso', 'pooled'] as const) {
     if (options[name] !== undefined) validateBoolean(options[name], `options.${name}`);

@@ -21,6 +21,7 @@ import * as binding from './binding.js';
 import * as connecting from './connecting.js';
 import { SocketCore } from './core.js';
 import { type FilterOptions, setFilter } from './filtering.js';
+import { checkHandOver } from './hand-over.js';
 import * as kernel from './kernel-options.js';
 import { iterateMessages, type ReceivedDatagram } from './message-iterator.js';
 import { checkSocketOptions, type SocketOptions } from './options.js';
@@ -256,6 +257,24 @@ export interface Socket extends EventEmitter<SocketEvents> {
    * handed over: then there are as many as before.
    */
   setShards(shards: number | 'cores'): Promise<void>;
+
+  /**
+   * Waits at a path of the file system (or an abstract name, unix(7)) until another process of the same user calls `takeOver()`
+   * with it, and gives it this socket. Nothing is lost: what this process has received is delivered here, what waits to be sent is
+   * sent, then the socket closes and the promise resolves. Until then it goes on as ever, also where the other process fails.
+   *
+   * Rejects with ERR_INVALID_STATE where the socket is not bound or has shards; as `bind()` of a local socket (EADDRINUSE,
+   * EACCES, …); with ERR_SOCKET_DGRAM_NOT_RUNNING when the socket closes meanwhile, and with the reason of `signal`.
+   */
+  handOver(path: string, options?: { signal?: AbortSignal }): Promise<void>;
+  /**
+   * Takes over, in the place of `bind()`, the socket that another process hands over at this path: from now on this one receives. Emits
+   * `'listening'` and resolves.
+   *
+   * Rejects with ENOENT or ECONNREFUSED where nobody hands over, ERR_INVALID_STATE where it is something else, ECONNRESET
+   * or ETIMEDOUT where the other process fails; then the socket is unbound as before. ERR_SOCKET_ALREADY_BOUND.
+   */
+  takeOver(path: string): Promise<void>;
 
   /** `for await (const { data, address, port } of socket)`. Ends when the socket closes; throws its error. A loop that
    * falls more than 65 536 datagrams behind loses the newest, counted in `stats().rxQueueDrops`. */
@@ -525,6 +544,27 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
   async setShards(shards) {
     this[kCore].handOver();
     await shardsOf(this).resize(shards);
+  },
+
+  async handOver(path, options) {
+    const core = this[kCore];
+    const signal = checkHandOver(path, options);
+    core.checkRunning();
+    if (core.bindState !== 'bound') throw errors.invalidState('The socket is not bound');
+    if (core.shards !== undefined) throw errors.invalidState('The socket has shards');
+    const { giveSocket } = await import('../hand-over/sockets.js');
+    await giveSocket(core, path, signal);
+  },
+
+  async takeOver(path) {
+    const core = this[kCore];
+    checkHandOver(path, {});
+    core.checkRunning();
+    if (core.bindState !== 'unbound') throw errors.alreadyBound();
+    if (core.shards !== undefined) throw errors.invalidState('The socket has shards');
+    core.bindState = 'binding';
+    const { takeSocket } = await import('../hand-over/sockets.js');
+    await takeSocket(core, path);
   },
 
   [Symbol.asyncIterator]() {

@@ -91,6 +91,8 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
       if (core.bindState === 'bound') throw errors.alreadyBound(); // it has a descriptor, which something may wait in
       const failure = adoptQuietly(core, checked.fd);
       this.#isNamed = failure === undefined;
+      const peer = failure === undefined && core.running().native.getName(core.id, true);
+      if (typeof peer === 'object') core.connectState = 'connected'; // one of a socketpair(2), for example
       return failure;
     }
     const { path, mode, replaceStale, keep } = checked;

@@ -94,6 +94,15 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value deliver(const Napi::CallbackInfo& info);
   Napi::Value measure_latency(const Napi::CallbackInfo& info);
 
+  // hand_over_calls.cc: what goes to another process.
+  static std::vector<PropertyDescriptor> hand_over_methods();
+  Napi::Value watch_again(const Napi::CallbackInfo& info);
+  Napi::Value get_flows(const Napi::CallbackInfo& info);
+  Napi::Value take_flows(const Napi::CallbackInfo& info);
+  Napi::Value begin_flows(const Napi::CallbackInfo& info);
+  Napi::Value get_tallies(const Napi::CallbackInfo& info);
+  Napi::Value set_tallies(const Napi::CallbackInfo& info);
+
   static void on_environment_end(void* self);
   void tear_down();
   uint32_t send_records(uint32_t count, std::span<const uint8_t> payloads);

@@ -1,5 +1,10 @@
 #include "bridge/module_functions.h"
 
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstring>
 #include <unordered_set>
 #include <utility>
@@ -101,6 +106,30 @@ Napi::Value get_fd_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), fd_type(i32(info[0])));
 }
 
+// socketPair(stream: boolean) → two local sockets that are connected to each other, or -errno
+Napi::Value socket_pair(const Napi::CallbackInfo& info) {
+  int fds[2];
+  int type = (boolean(info[0]) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  if (socketpair(AF_UNIX, type, 0, fds) != 0) return number(info.Env(), -errno);
+  Napi::Int32Array out = Napi::Int32Array::New(info.Env(), 2);
+  out[0] = fds[0];
+  out[1] = fds[1];
+  return out;
+}
+
+// memoryFile(bytes: Uint8Array) → a descriptor of a file in memory that has them, or -errno
+Napi::Value memory_file(const Napi::CallbackInfo& info) {
+  std::span<const uint8_t> content = bytes(info[0]);
+  Fd file(memfd_create("ksocket", MFD_CLOEXEC));
+  if (!file) return number(info.Env(), -errno);
+  while (!content.empty()) {
+    ssize_t written = write(file.get(), content.data(), content.size());
+    if (written < 0) return number(info.Env(), -errno);
+    content = content.subspan(static_cast<size_t>(written));
+  }
+  return number(info.Env(), file.release());
+}
+
 // claimInherited(fd) → [type, name, port] as of claim_inherited(), or -errno
 Napi::Value claim_inherited_fd(const Napi::CallbackInfo& info) {
   InheritedSocket socket;
@@ -190,6 +219,8 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("releaseRights", Napi::Function::New<release_rights>(env, "releaseRights", own));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
+  exports.Set("socketPair", Napi::Function::New<socket_pair>(env, "socketPair"));
+  exports.Set("memoryFile", Napi::Function::New<memory_file>(env, "memoryFile"));
   exports.Set("claimInherited", Napi::Function::New<claim_inherited_fd>(env));
   exports.Set("engineNames", texts(env, engine_names()));
   exports.Set("engineNeeds", texts(env, engine_needs()));

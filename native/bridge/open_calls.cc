@@ -172,6 +172,8 @@ Napi::Value IoThreadObject::watch(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     endpoint.keep_bytes_max = u32(info[1]);
     if (endpoint.responder) answer_as_asked(endpoint);
+    // Until now who else has it has counted.
+    if (endpoint.held_elsewhere.load()) endpoint.kernel_drops.forget(endpoint.fd.get());
     return thread_->watch(endpoint);
   });
 }

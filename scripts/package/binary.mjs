@@ -19,7 +19,7 @@ const FLAGS = [
 ];
 /** What runs once a socket, a server or a change of rules, and not once a datagram, is compiled to be small. */
 const SELDOM =
-  /^(bridge\/(module_functions|server_calls|open_calls|socket_calls|filter_calls|process_exit)|core\/(endpoint\/(endpoint_filter|peer_backlogs)|thread\/(io_thread_changes|schedule))\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|rules\/(decode|program)|protection\/filter)|engine\/(features|choose|gso_limit))/;
+  /^(bridge\/(module_functions|server_calls|open_calls|socket_calls|filter_calls|hand_over_calls|process_exit)|core\/(endpoint\/(endpoint_filter|peer_backlogs)|thread\/(io_thread_changes|schedule))\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|forwarder_hand_over|rule_responder_hand_over|rules\/(decode|program)|protection\/filter)|engine\/(features|choose|gso_limit))/;
 const flagsOf = (name) => (SELDOM.test(name) ? ['-Os'] : []);
 const LINKING = ['-Wl,--gc-sections', '-s'];
 const MORE = [join(import.meta.dirname, 'no_demangler.cc')];

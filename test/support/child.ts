@@ -19,6 +19,8 @@ export interface ChildOptions {
   /** For node itself. */
   execArgv?: string[];
   cwd?: string;
+  /** Is its input a pipe, or empty? */
+  stdin?: boolean;
   /** What it has at descriptors 3, 4, … */
   fds?: (number | 'pipe')[];
   /** After this the child is killed, and the test fails. */
@@ -47,7 +49,7 @@ export class Child {
     const spawning: SpawnOptions = {
       cwd: options.cwd ?? root,
       env,
-      stdio: ['ignore', 'pipe', 'pipe', ...(options.fds ?? [])],
+      stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(options.fds ?? [])],
     };
     const [program, ...before] = [...(options.under ?? []), command];
     this.process = spawn(program, [...before, ...args], spawning);

@@ -53,3 +53,41 @@ export function checkNumbered(data: Uint8Array, bytes: number): number {
   }
   return number;
 }
+
+/** flows.cc at work: clients of a forwarder, and its back end. */
+export class Flowing {
+  readonly #child: Child;
+  readonly backEndPort: number;
+
+  constructor(child: Child, backEndPort: number) {
+    this.#child = child;
+    this.backEndPort = backEndPort;
+  }
+
+  /** The forwarder listens there. */
+  go(serverPort: number): void {
+    this.#child.process.stdin?.write(`${serverPort}\n`);
+  }
+
+  /** What became of it all. */
+  async end(): Promise<Record<'sent' | 'lost' | 'twice' | 'moved' | 'unanswered' | 'answeredTwice', number>> {
+    this.#child.process.stdin?.end();
+    const { code, stdout, stderr } = await this.#child.end();
+    assert.equal(code, 0, stderr);
+    const [, ...found] =
+      /^sent (\d+) lost (\d+) twice (\d+) moved (\d+) unanswered (\d+) answered-twice (\d+)$/m.exec(stdout) ?? [];
+    const [sent, lost, twice, moved, unanswered, answeredTwice] = found.map(Number);
+    return { sent, lost, twice, moved, unanswered, answeredTwice };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child[Symbol.asyncDispose]();
+  }
+}
+
+/** Starts flows.cc: so many clients, who send `rate` datagrams a second together. */
+export async function startFlows(clients: number, rate: number): Promise<Flowing> {
+  const child = new Child(join(bin, 'flows'), ['0', `${clients}`, `${rate}`], { stdin: true });
+  const [, port] = await child.line(/^port (\d+)$/);
+  return new Flowing(child, Number(port));
+}

@@ -47,4 +47,28 @@ export class AbsentCalls {
   getRawOption(): number {
     return ENOTSUP;
   }
+
+  watchAgain(): number {
+    return ENOTSUP;
+  }
+
+  getFlows(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(new Float64Array([ENOTSUP, 0]).buffer);
+  }
+
+  takeFlows(): number {
+    return ENOTSUP;
+  }
+
+  beginFlows(): number {
+    return ENOTSUP;
+  }
+
+  getTallies(): Float64Array<ArrayBuffer> {
+    return new Float64Array(0);
+  }
+
+  setTallies(): number {
+    return ENOTSUP;
+  }
 }

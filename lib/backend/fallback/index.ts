@@ -31,6 +31,8 @@ export const binding: Binding = {
   releaseRights() {},
   forgetPaths() {}, // there are none
   getFdType,
+  socketPair: () => ENOTSUP,
+  memoryFile: () => ENOTSUP,
   claimInherited: () => ENOTSUP,
   engineNames: [ENGINE],
   engineNeeds: ['node:dgram'],

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/answer/flow.h"
 #include "core/answer/protection/source.h"
 #include "core/base/errno_policy.h"
 #include "core/base/hash.h"
@@ -26,34 +27,6 @@ bool is_needed(int fd) {
 }
 
 }  // namespace
-
-struct Forwarder::Flow {
-  Flow(const Key& key, Fd fd, const Address& target, bool offloads, Counters counters)
-      : key(key),
-        fd(std::move(fd)),
-        hops_family(ipv4_number(target) ? 4 : 6),
-        out(this->fd.get(), target.family, offloads, nullptr, counters) {}
-
-  uint32_t answered() const {
-    return static_cast<uint32_t>(std::min({requests, answers, uint64_t{kAnswersToStay}}));
-  }
-
-  Key key;
-  Fd fd;                // connected to the back end
-  uint8_t hops_family;  // whose hop limit it has: of an IPv4-mapped target IPv4's
-  uint8_t hops = 0;     // what it sends has this hop limit; 0: the kernel's default
-  Address name;         // where it sends from
-  Answers out;
-  KernelDrops drops;
-  bool grown = false;  // its receive buffer
-  uint64_t used_ns = 0;
-  std::unique_ptr<PacketInfo> asked;  // of the client's latest datagram: what comes back comes from there
-  uint64_t requests = 0;
-  uint64_t answers = 0;
-  uint32_t failures = 0;  // receives without a datagram since the latest with one; kFailuresToRest: it rests
-  uint32_t listed = 0;    // in which of evictable_ it is; kAnswersToStay: in none
-  std::list<uint32_t>::iterator evictable;  // where it is there
-};
 
 size_t Forwarder::KeyHash::operator()(const Key& key) const {
   return seeded_hash(seed ^ key.target, key.client);
@@ -153,16 +126,27 @@ Forwarder::Flow* Forwarder::open_flow(const Key& key, const Part& part, uint64_t
     error = open_socket(target, &fd, &name);
   }
   if (error != 0) return nullptr;
+  auto flow = std::make_unique<Flow>(key, std::move(fd), target, offloads_, counters_);
+  flow->used_ns = now_ns;
+  flow->name = name;
+  return add(std::move(flow));
+}
+
+// At the place that is next.
+Forwarder::Flow* Forwarder::add(std::unique_ptr<Flow> flow) {
   uint32_t place = free_.back();
   free_.pop_back();
-  flows_[place] = std::make_unique<Flow>(key, std::move(fd), target, offloads_, counters_);
-  flows_[place]->used_ns = now_ns;
-  flows_[place]->name = name;
-  flows_[place]->evictable = evictable_[0].insert(evictable_[0].end(), place);
-  places_.emplace(key, place);
-  if (host_.loops != nullptr) host_.loops->add_own(name);
+  flow->serial = ++latest_serial_;
+  flow->listed = flow->answered();
+  if (flow->listed < kAnswersToStay) {
+    std::list<uint32_t>& list = evictable_[flow->listed];
+    flow->evictable = list.insert(list.end(), place);
+  }
+  places_.emplace(flow->key, place);
+  if (host_.loops != nullptr) host_.loops->add_own(flow->name);
   open_++;
   counters_.add(Counter::flows_opened, 1);
+  flows_[place] = std::move(flow);
   return flows_[place].get();
 }
 
@@ -286,10 +270,15 @@ void Forwarder::expire(uint64_t now_ns) {
       close_flow(place);
       counters_.add(Counter::flows_expired, 1);
     } else if (flow.failures >= kFailuresToRest) {
-      flow.failures = kFailuresToRest - 1;
-      if (host_.watch(flow.fd.get(), first_key_ + place) != 0) close_flow(place);
+      end_rest(place);
     }
   }
+}
+
+void Forwarder::end_rest(uint32_t place) {
+  Flow& flow = *flows_[place];
+  flow.failures = kFailuresToRest - 1;
+  if (host_.watch(flow.fd.get(), first_key_ + place) != 0) close_flow(place);
 }
 
 }  // namespace ksocket

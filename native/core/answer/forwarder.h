@@ -18,10 +18,12 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/answer/answers.h"
+#include "core/answer/flow_row.h"
 #include "core/answer/responder.h"
 #include "core/base/fd.h"
 
@@ -77,6 +79,23 @@ class Forwarder {
   size_t open() const { return open_; }
   const Options& options() const { return options_; }
 
+  // Hand-over (forwarder_hand_over.cc): `rule` is named in the rows as by rule_of().
+  static uint64_t rule_of(const std::string& name, const Options& options);
+  // The rows of the flows at places from `first` on, at most `rows_max`, behind those of `out`, with a copy
+  // of each descriptor that nobody has who knows `known`. The place to go on with; or -errno, then they are
+  // as they were.
+  int64_t put_rows(uint64_t rule, uint32_t first, size_t rows_max, const KnownFlows& known, uint64_t now_ns,
+                   std::vector<FlowRow>* out) const;
+  // A flow that another process has, or has had. It rests until begin(). With `fd` it is new; without, its
+  // numbers are.
+  void take(const FlowRow& row, Fd fd, uint64_t now_ns);
+  // All rows are here: of the flows that were taken those that were in none since the latest mark_absent()
+  // are closed.
+  void mark_absent();
+  void settle();
+  // Those that were taken are read from now on.
+  void begin();
+
  private:
   struct Flow;
   // A target that is decided when the flow opens.
@@ -107,12 +126,15 @@ class Forwarder {
   void send_to(uint32_t target, const Address& client, const Part& part, uint64_t now_ns);
   Flow* find(const Key& key, const Part& part, uint64_t now_ns);
   Flow* open_flow(const Key& key, const Part& part, uint64_t now_ns);
+  Flow* add(std::unique_ptr<Flow> flow);
   int open_socket(const Address& target, Fd* out, Address* name);
   bool came_too_far(const Part& part);
   static void limit_hops(Flow& flow, uint8_t hops);
   void touch(Flow& flow, uint64_t now_ns);
   void failed(uint32_t place, int error);
   void close_flow(uint32_t place);
+  void end_rest(uint32_t place);
+  std::unique_ptr<Flow> flow_of(const FlowRow& row, Fd fd) const;
 
   const Options options_;
   const uint32_t first_key_;
@@ -128,6 +150,7 @@ class Forwarder {
   std::vector<uint32_t> touched_;  // by forward(), since the last flush()
   size_t open_ = 0;
   uint32_t next_target_ = 0;
+  uint64_t latest_serial_ = 0;
 };
 
 }  // namespace ksocket

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,22 @@ class RuleResponder final : public Responder {
   void update(rules::RuleSpec spec, std::vector<std::string> names, std::vector<Forwarder::Options> forwards);
   // How often each rule has matched, in their order. On the JavaScript thread.
   std::vector<uint64_t> hits() const;
+
+  // Hand-over (rule_responder_hand_over.cc): on the JavaScript thread, under the lock of answer().
+  struct Flows {
+    std::vector<FlowRow> rows;
+    int64_t next = 0;  // where to go on; kNoMoreFlows; or -errno
+  };
+  static constexpr int64_t kNoMoreFlows = INT64_MAX;
+  Flows flows(int64_t from, size_t rows_max, const KnownFlows& known);
+  // With `fds` a descriptor for each row, or -1; they are taken, or closed. `all`: these are all that there
+  // are.
+  void take_flows(std::span<const FlowRow> rows, std::span<const int32_t> fds, bool all);
+  // They are read from now on.
+  void begin_flows();
+  // Matches and answers of each rule, in their order.
+  std::vector<double> tallies();
+  void set_tallies(std::span<const double> tallies);
 
   std::span<const Incoming> answer(const ResponderTools& tools, const uint8_t* base,
                                    std::span<const Incoming> batch) override;

@@ -96,7 +96,7 @@ void IoThread::unwatch(Endpoint& endpoint) {
   LoopSharing::LoopLock lock(sharing_);  // the I/O thread is between two rounds
   sharing_.remove(endpoint);
   rewatch(find(endpoint.id), kNothing, kReadable);  // a backlog may wait for it to be writable
-  endpoint.paused = true;  // for good: an event that it has in hand already is ignored
+  endpoint.paused = true;  // until watch_again(): an event that it has in hand already is ignored
   std::erase_if(paused_, [&](const auto& weak) { return weak.lock().get() == &endpoint; });
 }
 

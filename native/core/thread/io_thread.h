@@ -90,6 +90,8 @@ class IoThread {
   int disconnect(Endpoint& endpoint);
   // Ends receiving; what was received is published when this returns.
   void unwatch(Endpoint& endpoint);
+  // Takes that back. 0 or -errno, as watch().
+  int watch_again(Endpoint& endpoint);
   // Forgets the endpoint and closes its descriptor before it returns.
   void close(uint32_t id);
   // Null when there is none (any more) with this id. From any thread.

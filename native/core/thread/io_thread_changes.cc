@@ -37,4 +37,12 @@ int IoThread::disconnect(Endpoint& endpoint) {
   return error;
 }
 
+int IoThread::watch_again(Endpoint& endpoint) {
+  {
+    LoopSharing::LoopLock sharing_lock(sharing_);
+    endpoint.paused = false;
+  }
+  return watch(endpoint);
+}
+
 }  // namespace ksocket

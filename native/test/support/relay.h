@@ -29,7 +29,7 @@ class Relay {
     forwarder = std::make_unique<Forwarder>(
         std::move(options), kFirstKey,
         Forwarder::Host{
-            [this](int fd, uint32_t key) { return watched[key] = fd, 0; },
+            [this](int fd, uint32_t key) { return watched[key] = fd, watch_calls++, 0; },
             [this](int fd) { std::erase_if(watched, [&](auto& one) { return one.second == fd; }); }},
         engine->traits().offloads, row);
   }
@@ -75,6 +75,7 @@ class Relay {
   uint64_t now = kSecond;
   uint8_t hops = 64;  // that what arrives has left
   std::map<uint32_t, int> watched;
+  uint32_t watch_calls = 0;
   std::unique_ptr<Forwarder> forwarder;
 };
 

@@ -191,7 +191,7 @@ export const createCases: Record<string, Script> = {
         // Node ≤ 24 has deprecated properties too: docs/compatibility.md.
         const names = Object.keys(prototype).filter(
           (name) =>
-            !/^_|^(peer|sendMany|setSendDefaults|stats|[gs]etsockopt|pathMtu|setMtuDiscover|filter|shard|setShards)$/.test(
+            !/^_|^(peer|sendMany|setSendDefaults|stats|[gs]etsockopt|pathMtu|setMtuDiscover|filter|shard|setShards|handOver|takeOver)$/.test(
               name,
             ),
         );

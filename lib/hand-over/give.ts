@@ -1,0 +1,84 @@
+// What the process does that has something to give, whatever it is.
+//
+//   waits at a path ─knock─▶ state, flows, … ─▶ prepare ─ready─▶ stops ─▶ table ─▶ go ─running─▶ ends
+//
+// It serves until it has said `table` and `go`, and goes on where no `running` comes: of two processes that are alive one
+// receives.
+import { type Channel, kinds } from './channel.js';
+import { Door } from './door.js';
+
+/** How long a living taker may take to prepare, and then to begin. */
+const PREPARING_MS = 10_000;
+const BEGINNING_MS = 2_000;
+
+export interface Giver {
+  /** Runs the action while nothing changes what is given. */
+  exclusively<Result>(action: () => Promise<Result>): Promise<Result>;
+  /** Says what there is. */
+  offer(channel: Channel): Promise<void>;
+  /** Receives no more; nothing is lost, it waits in the kernel. */
+  pause(): void;
+  /** Says what has changed since it was offered, and what is only known now: all of it has been given to the channel when this
+   * returns. */
+  settle(channel: Channel): Promise<void>;
+  /** Takes pause() back. */
+  goOn(): void;
+  /** Somebody else has it: what was received is delivered, what waits is sent, and then it ends. */
+  finish(): Promise<void>;
+}
+
+/** Waits at the path until somebody has taken all. Rejects with the reason of `signal`, and where the path cannot be bound; then
+ * everything goes on as before. */
+export async function give(path: string, giver: Giver, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const door = new Door(path);
+  const onAbort = () => door.fail(signal.reason as Error);
+  signal.addEventListener('abort', onAbort);
+  try {
+    for (let given = false; !given; ) {
+      const channel = await door.next();
+      try {
+        given = await giver.exclusively(async () => {
+          if (signal.aborted || !(await offer(channel, giver, door))) return false;
+          await giver.finish();
+          return true;
+        });
+      } finally {
+        channel.close();
+      }
+      if (!given) door.open();
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    door.close();
+  }
+}
+
+// True: it is the other's.
+async function offer(channel: Channel, giver: Giver, door: Door): Promise<boolean> {
+  try {
+    await giver.offer(channel);
+    await channel.send(kinds.prepare);
+    const { kind } = await channel.next(PREPARING_MS);
+    if (kind !== kinds.ready) return false;
+  } catch (error) {
+    await refuse(channel, error as Error);
+    return false;
+  }
+  door.close(); // whoever has it all next may wait there at once
+  giver.pause();
+  try {
+    await Promise.all([giver.settle(channel), channel.send(kinds.go)]);
+    const { kind } = await channel.next(BEGINNING_MS);
+    if (kind === kinds.running) return true;
+  } catch (error) {
+    await refuse(channel, error as Error);
+  }
+  giver.goOn();
+  return false;
+}
+
+/** Tells the other one, if it is there, why nothing becomes of it. */
+export async function refuse(channel: Channel, error: Error): Promise<void> {
+  await channel.send(kinds.refused, Buffer.from(error.message)).catch(() => {});
+}

@@ -1,0 +1,91 @@
+// How a server's parts come to be: all of them, or none is open.
+import type { NativeAddress, NativeForward } from '../backend/contract.js';
+import { bindGroup } from '../thread/shards.js';
+import { checkOpened } from './opening.js';
+import type { CheckedServerOptions } from './options.js';
+import { ServerPart } from './part.js';
+import { type Resolved, resolve, resolveForwards, toNative } from './places.js';
+
+interface Targets {
+  target: NativeAddress | undefined;
+  forwards: NativeForward[];
+}
+
+/** They receive when this resolves. `guarded`: by lists or limits. */
+export async function startParts(
+  options: CheckedServerOptions,
+  guarded: boolean,
+  delivers: () => boolean,
+): Promise<readonly ServerPart[]> {
+  const local = options.fd ?? (await resolve(options.address));
+  const targets = await resolveTargets(options);
+  return make(options, options.shards?.count ?? 1, (parts) => {
+    const [address, port] = bind(options, parts, local);
+    setUp(options, parts, targets, guarded);
+    for (const part of parts) checkOpened(part.watch(delivers()), 'epoll_ctl', address, port);
+  });
+}
+
+/** On copies of descriptors that another process has answered on; they do not receive yet. */
+export async function openTaken(
+  options: CheckedServerOptions,
+  guarded: boolean,
+  fds: readonly number[],
+): Promise<readonly ServerPart[]> {
+  const targets = await resolveTargets(options);
+  return make(options, fds.length, (parts) => {
+    for (const [i, part] of parts.entries()) part.takeOver(fds[i]);
+    setUp(options, parts, targets, guarded);
+  });
+}
+
+async function resolveTargets({ answering }: CheckedServerOptions): Promise<Targets> {
+  const target = 'target' in answering && answering.target !== 'source' ? answering.target : undefined;
+  return {
+    target: target && toNative({ ...(await resolve(target.address)), port: target.port }),
+    forwards: answering.by === 'rules' ? await resolveForwards(answering.rules) : [],
+  };
+}
+
+function make(
+  options: CheckedServerOptions,
+  count: number,
+  open: (parts: readonly ServerPart[]) => void,
+): readonly ServerPart[] {
+  const parts: ServerPart[] = [];
+  try {
+    for (let i = 0; i < count; i++) parts.push(new ServerPart(options, i));
+    open(parts);
+    return parts;
+  } catch (error) {
+    for (const part of parts) part.release();
+    throw error;
+  }
+}
+
+// Who answers.
+function setUp(
+  { protection }: CheckedServerOptions,
+  parts: readonly ServerPart[],
+  { target, forwards }: Targets,
+  guarded: boolean,
+): void {
+  for (const part of parts) {
+    part.hear();
+    part.answer(target, forwards);
+    if (guarded) part.protect(protection);
+  }
+}
+
+function bind(
+  { port, shards = { count: 1, steering: 'flow', seed: 0 } }: CheckedServerOptions,
+  parts: readonly ServerPart[],
+  local: Resolved | number,
+): [address: string, port: number] {
+  if (typeof local === 'number') return parts[0].openCopy(local);
+  const { address, family } = local;
+  for (const part of parts) checkOpened(part.open(family), 'socket', address, port);
+  const refused = bindGroup(parts, shards, family.number, address, port);
+  if (refused !== undefined) throw refused;
+  return [address, port];
+}

@@ -1,0 +1,118 @@
+// IoThreadObject: a socket, or what answers there, goes to another process. The first argument of each call
+// is the socket's id.
+#include <cstring>
+#include <limits>
+
+#include "bridge/io_thread_object.h"
+#include "core/answer/guarded_responder.h"
+#include "core/answer/rule_responder.h"
+
+namespace ksocket {
+
+namespace {
+
+RuleResponder* rule_responder(Endpoint& endpoint) {
+  return endpoint.responder ? endpoint.responder->by_rules() : nullptr;
+}
+
+// Rows, from JavaScript's memory, which is aligned as it likes.
+std::vector<FlowRow> rows_of(std::span<const uint8_t> given) {
+  std::vector<FlowRow> rows(given.size() / sizeof(FlowRow));
+  if (!rows.empty()) std::memcpy(rows.data(), given.data(), rows.size() * sizeof(FlowRow));
+  return rows;
+}
+
+Napi::Value float64s(Napi::Env env, std::span<const double> given) {
+  Napi::Float64Array out = Napi::Float64Array::New(env, given.size());
+  if (!given.empty()) std::memcpy(out.Data(), given.data(), given.size_bytes());
+  return out;
+}
+
+}  // namespace
+
+std::vector<IoThreadObject::PropertyDescriptor> IoThreadObject::hand_over_methods() {
+  using Self = IoThreadObject;
+  return {InstanceMethod<&Self::watch_again>("watchAgain"), InstanceMethod<&Self::get_flows>("getFlows"),
+          InstanceMethod<&Self::take_flows>("takeFlows"),   InstanceMethod<&Self::begin_flows>("beginFlows"),
+          InstanceMethod<&Self::get_tallies>("getTallies"), InstanceMethod<&Self::set_tallies>("setTallies")};
+}
+
+// watchAgain(id): takes unwatch() back
+Napi::Value IoThreadObject::watch_again(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) { return thread_->watch_again(endpoint); });
+}
+
+// getFlows(id, from, rowsMax, known: Float64Array of rule and serial) → two doubles, where to go on
+// (Infinity: nowhere; or -errno) and the bytes of a FlowRow, and the FlowRows
+Napi::Value IoThreadObject::get_flows(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  RuleResponder* responder = endpoint ? rule_responder(*endpoint) : nullptr;
+  RuleResponder::Flows flows{{}, responder == nullptr ? -EBADF : 0};
+  if (responder != nullptr) {
+    Napi::Float64Array given = info[3].As<Napi::Float64Array>();
+    KnownFlows known;
+    for (size_t i = 0; i + 1 < given.ElementLength(); i += 2) {
+      known.insert({static_cast<uint64_t>(given[i]), static_cast<uint64_t>(given[i + 1])});
+    }
+    std::lock_guard lock(endpoint->rx_mutex);
+    flows = responder->flows(u32(info[1]), u32(info[2]), known);
+  }
+  double next = flows.next == RuleResponder::kNoMoreFlows ? std::numeric_limits<double>::infinity()
+                                                          : static_cast<double>(flows.next);
+  size_t bytes = flows.rows.size() * sizeof(FlowRow);
+  double header[2] = {next, sizeof(FlowRow)};
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), sizeof header + bytes);
+  std::memcpy(out.Data(), header, sizeof header);
+  if (bytes > 0) std::memcpy(out.Data() + sizeof header, flows.rows.data(), bytes);
+  return out;
+}
+
+// takeFlows(id, rows: Uint8Array, fds: Int32Array, all): the descriptors are native code's from now on
+Napi::Value IoThreadObject::take_flows(const Napi::CallbackInfo& info) {
+  Napi::Int32Array given = info[2].As<Napi::Int32Array>();
+  std::span<const int32_t> fds(given.Data(), given.ElementLength());
+  auto endpoint = find(info[0]);
+  RuleResponder* responder = endpoint ? rule_responder(*endpoint) : nullptr;
+  if (responder == nullptr) {
+    for (int32_t fd : fds) Fd{fd};
+    return number(info.Env(), -EBADF);
+  }
+  std::vector<FlowRow> rows = rows_of(bytes(info[1]));
+  std::lock_guard lock(endpoint->rx_mutex);
+  responder->take_flows(rows, fds, boolean(info[3]));
+  return number(info.Env(), 0);
+}
+
+// beginFlows(id): answers of their back ends are read
+Napi::Value IoThreadObject::begin_flows(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    RuleResponder* responder = rule_responder(endpoint);
+    if (responder == nullptr) return -EBADF;
+    std::lock_guard lock(endpoint.rx_mutex);
+    responder->begin_flows();
+    return 0;
+  });
+}
+
+// getTallies(id) → Float64Array: matches and answers of each rule
+Napi::Value IoThreadObject::get_tallies(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  RuleResponder* responder = endpoint ? rule_responder(*endpoint) : nullptr;
+  if (responder == nullptr) return float64s(info.Env(), {});
+  std::lock_guard lock(endpoint->rx_mutex);
+  return float64s(info.Env(), responder->tallies());
+}
+
+// setTallies(id, tallies: Float64Array)
+Napi::Value IoThreadObject::set_tallies(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    RuleResponder* responder = rule_responder(endpoint);
+    if (responder == nullptr) return -EBADF;
+    Napi::Float64Array given = info[1].As<Napi::Float64Array>();
+    std::lock_guard lock(endpoint.rx_mutex);
+    responder->set_tallies({given.Data(), given.ElementLength()});
+    return 0;
+  });
+}
+
+}  // namespace ksocket
