@@ -126,7 +126,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const onClose = () => stopped.abort(errors.invalidState('The server has stopped'));
     this.once('close', onClose);
     try {
-      const { giveServer } = await import('../hand-over/servers.js');
+      const { giveServer } = await import('../hand-over/hand-over.js');
       await giveServer(this.#inside, path, AbortSignal.any([signal, stopped.signal]));
     } finally {
       this.removeListener('close', onClose);
@@ -147,7 +147,7 @@ export class Server extends EventEmitter<ServerEvents> {
     return this.#afterwards(async () => {
       checkHandOver(path);
       if (this.running) throw errors.invalidState('The server runs already');
-      const { takeServer } = await import('../hand-over/servers.js');
+      const { takeServer } = await import('../hand-over/hand-over.js');
       this.#begin(await takeServer(this.#inside, path));
     });
   }

@@ -552,7 +552,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     core.checkRunning();
     if (core.bindState !== 'bound') throw errors.invalidState('The socket is not bound');
     if (core.shards !== undefined) throw errors.invalidState('The socket has shards');
-    const { giveSocket } = await import('../hand-over/sockets.js');
+    const { giveSocket } = await import('../hand-over/hand-over.js');
     await giveSocket(core, path, signal);
   },
 
@@ -563,7 +563,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
     if (core.shards !== undefined) throw errors.invalidState('The socket has shards');
     core.bindState = 'binding';
-    const { takeSocket } = await import('../hand-over/sockets.js');
+    const { takeSocket } = await import('../hand-over/hand-over.js');
     await takeSocket(core, path);
   },
 

@@ -30,7 +30,7 @@ const CALLS: Record<string, string[]> = {
 };
 /** Of memory, threads and the loader, as Node's own; and what calls no kernel. */
 const NOT_LISTED =
-  /^(_|napi_|node_api_|std|calloc$|free$|malloc$|mem|mmap|mprotect$|munmap$|str|sig|pthread_(?!setaffinity|getaffinity|setsched)|dl|freeifaddrs$|inet_|abort$|environ$|stderr$|f?printf$|v?snprintf$|fputs$|fwrite$|getpid$|atexit$)/;
+  /^(_|napi_|node_api_|std|calloc$|free$|malloc$|mem(?!fd)|mmap|mprotect$|munmap$|str|sig|pthread_(?!setaffinity|getaffinity|setsched)|dl|freeifaddrs$|inet_|abort$|environ$|stderr$|f?printf$|v?snprintf$|fputs$|fwrite$|getpid$|atexit$)/;
 
 /** What the addon takes from the system's C library. */
 function functions(): string[] {
