@@ -4,7 +4,9 @@ import * as errors from '../base/errors.js';
 import { setTimeout } from '../base/runtime.js';
 import { listen, takeDescriptor } from '../socket/binding.js';
 import type { SocketCore } from '../socket/core.js';
+import type { Place } from '../socket/place.js';
 import { backlog } from '../socket/sending.js';
+import type { Shards } from '../socket/shards.js';
 import { growBuffer } from './buffer.js';
 import { type Channel, kinds } from './channel.js';
 import { type Giver, give } from './give.js';
@@ -13,10 +15,14 @@ import { type Taker, take } from './take.js';
 /** How often it is looked whether all is sent. */
 const DRAIN_MS = 2;
 
+type Division = Shards['division'];
+
 interface State {
   what: 'socket';
   type: string;
   connected: boolean;
+  /** Of a socket with shards. */
+  division?: Division | undefined;
 }
 
 const giving = new WeakSet<SocketCore>();
@@ -36,36 +42,52 @@ export async function giveSocket(core: SocketCore, path: string, signal: AbortSi
   }
 }
 
+/** Those that have a descriptor; none of a socket that has closed meanwhile. */
+function placesOf(core: SocketCore): Place[] {
+  return core.closed ? [] : [core, ...(core.shards?.others ?? [])];
+}
+
 function giverOf(core: SocketCore): Giver {
-  const { face } = core;
   return {
-    exclusively: (action) => action(),
-    async offer(channel: Channel) {
-      if (!core.options.recvBufferSize) growBuffer(core.running(), core.id);
-      const fd = core.running().changing().copyFd(core.id);
-      if (fd < 0) throw errors.errnoException(fd, 'dup');
-      const connected = core.connectState === 'connected';
-      const state: State = { what: 'socket', type: core.family.type, connected };
-      try {
-        await channel.send(kinds.state, Buffer.from(JSON.stringify(state)), [fd]);
-      } finally {
-        closeSync(fd);
-      }
+    exclusively: (action) => core.shards?.exclusively(action) ?? action(),
+    offer: (channel) => offer(core, channel),
+    pause() {
+      for (const place of placesOf(core)) place.running().changing().unwatch(place.id);
     },
-    pause: () => core.running().changing().unwatch(core.id),
     settle: async () => {},
     goOn() {
-      if (!core.closed) core.running().changing().watchAgain(core.id);
+      for (const place of placesOf(core)) place.running().changing().watchAgain(place.id);
     },
-    async finish() {
-      while (!core.closed && backlog(core)[0] > 0) await new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS));
-      if (core.closed) return;
-      await new Promise<void>((resolve) => {
-        face.once('close', resolve);
-        core.closeWhenRead(undefined);
-      });
-    },
+    finish: () => finish(core),
   };
+}
+
+async function offer(core: SocketCore, channel: Channel): Promise<void> {
+  const fds: number[] = [];
+  try {
+    for (const place of placesOf(core)) {
+      if (!core.options.recvBufferSize) growBuffer(place.running(), place.id);
+      const fd = place.running().changing().copyFd(place.id);
+      if (fd < 0) throw errors.errnoException(fd, 'dup');
+      fds.push(fd);
+    }
+    const connected = core.connectState === 'connected';
+    const state: State = { what: 'socket', type: core.family.type, connected, division: core.shards?.division };
+    await channel.send(kinds.state, Buffer.from(JSON.stringify(state)), fds);
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}
+
+async function finish(core: SocketCore): Promise<void> {
+  while (!core.closed && backlog(core)[0] > 0) await new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS));
+  const others = placesOf(core).slice(1);
+  await Promise.all(others.map((place) => new Promise<void>((resolve) => place.running().whenRead(resolve))));
+  if (core.closed) return;
+  await new Promise<void>((resolve) => {
+    core.face.once('close', resolve);
+    core.closeWhenRead(undefined);
+  });
 }
 
 /** The socket's `bindState` is 'binding'. See take(). */
@@ -73,16 +95,15 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
   let connected = false;
   const taker: Taker = {
     async prepare(given, fds) {
-      const state = given as State;
-      if (state.what !== 'socket' || state.type !== core.family.type || fds.length !== 1) {
-        for (const fd of fds) closeSync(fd);
-        const what = state.what === 'socket' ? `a ${state.type} socket` : 'a server';
-        throw errors.invalidState(`The other process hands ${what} over`);
+      try {
+        const state = given as State;
+        checkKind(core, state, fds.length);
+        connected = state.connected;
+        const refused = openAll(core, fds, state.division);
+        if (refused !== undefined) throw refused;
+      } finally {
+        for (const fd of fds) closeSync(fd); // the socket has copies
       }
-      connected = state.connected;
-      const refused = core.closed ? errors.notRunning() : takeDescriptor(core, fds[0]);
-      closeSync(fds[0]); // the socket has a copy
-      if (refused !== undefined) throw refused;
     },
     flows() {},
     table() {},
@@ -92,6 +113,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       if (connected) core.connectState = 'connected';
       const refused = listen(core, '', 0, true);
       if (refused !== undefined) throw refused;
+      core.shards?.startReceiving();
     },
     abandon() {
       if (core.closed) return;
@@ -101,4 +123,19 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
   };
   await take(path, taker);
   core.face.emit('listening');
+}
+
+function openAll(core: SocketCore, fds: readonly number[], division: Division | undefined): Error | undefined {
+  if (core.closed) return errors.notRunning();
+  const refused = takeDescriptor(core, fds[0]);
+  if (refused !== undefined || division === undefined) return refused;
+  return core.shards?.takeOver(fds, division);
+}
+
+/** @throws ERR_INVALID_STATE for what this socket cannot become */
+function checkKind(core: SocketCore, { what, type, division }: State, count: number): void {
+  const isSharded = division !== undefined;
+  if (what === 'socket' && type === core.family.type && isSharded === (core.shards !== undefined) && count > 0) return;
+  const found = what === 'socket' ? `a ${type} socket with${isSharded ? '' : 'out'} shards` : 'a server';
+  throw errors.invalidState(`The other process hands ${found} over`);
 }

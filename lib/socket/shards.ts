@@ -3,27 +3,13 @@
 import { OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
-import type { Payload, SendCallback } from '../base/payload.js';
 import { setTimeout } from '../base/runtime.js';
 import { validateInteger } from '../base/validate.js';
-import type { Batch } from '../thread/batch.js';
 import { type Stats, sumStats, zeroStats } from '../thread/counters.js';
-import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesPeerErrors } from '../thread/endpoint.js';
-import type { MetadataKind } from '../thread/metadata.js';
-import type { PeerError } from '../thread/peer-error.js';
-import type { Question } from '../thread/records.js';
-import {
-  bindGroup,
-  type CheckedShards,
-  checkShardCount,
-  join,
-  likedCpus,
-  shardThreadOptions,
-  steer,
-} from '../thread/shards.js';
-import { steeringProgram, withoutCopies } from '../thread/steering.js';
-import { bufferSize } from './kernel-options.js';
-import { noFilter, Place, type SocketFilter } from './place.js';
+import { bindGroup, type CheckedShards, checkShardCount, join, likedCpus, steer } from '../thread/shards.js';
+import { steeringProgram } from '../thread/steering.js';
+import { noFilter, type Place, type SocketFilter } from './place.js';
+import { type Main, Shard, setUp } from './shard.js';
 
 /** One of a socket's shards. */
 export interface SocketShard {
@@ -40,94 +26,13 @@ export interface SocketShard {
   handOver(): number;
 }
 
-type Main = Place & TakesDatagrams & TakesBatches & TakesPeerErrors;
-
-// As getsockname(2) has them, the last of an IPv6 socket for IPv4 only.
-const UNSPECIFIED = ['0.0.0.0', '::', '::ffff:0.0.0.0'];
-
-class Shard extends Place implements TakesDatagrams, TakesBatches, TakesPeerErrors {
-  readonly #main: Main;
-  #isAny = false; // of a broadcast it would get a copy
-
-  constructor(main: Main, shards: CheckedShards, index: number) {
-    const { thread } = main.options;
-    super(main.face, { ...main.options, thread: thread && shardThreadOptions(thread, shards, index) });
-    this.#main = main;
-    this.flags = main.flags | OPEN_REUSE_PORT;
-  }
-
-  get wantsBatches(): boolean {
-    return this.#main.wantsBatches;
-  }
-
-  get metadata(): readonly MetadataKind[] | undefined {
-    return this.#main.metadata;
-  }
-
-  get pooled(): boolean {
-    return this.#main.pooled;
-  }
-
-  onDatagram(data: Buffer, rinfo: RemoteInfo): void {
-    this.#main.onDatagram(data, rinfo);
-  }
-
-  onBatch(batch: Batch): void {
-    this.#main.onBatch(batch);
-  }
-
-  reply(question: Question, payload: Payload, callback: SendCallback | undefined): void {
-    this.#main.reply(question, payload, callback);
-  }
-
-  onReceiveError(errno: number): void {
-    this.#main.onReceiveError(errno);
-  }
-
-  /** The kernel chooses among the group's sockets whom it tells. */
-  onPeerError(error: PeerError): void {
-    this.#main.onPeerError(error);
-  }
-
-  /** The first one is bound: this one does not take copies. */
-  prepare(): void {
-    this.#isAny = UNSPECIFIED.includes(this.#main.name(false).address);
-  }
-
-  /** Once it is bound, too. @throws what is refused */
-  startReceiving(): void {
-    setUp(this, this.guarded(this.#main.filter));
-    this.running().attach(this);
-    this.running().answerThrough(this.#main.running());
-    this.hold(this.#main.holding);
-  }
-
-  /** The filter that this shard has where the program wants `filter`. */
-  guarded(filter: SocketFilter = noFilter): SocketFilter {
-    if (!this.#isAny) return filter;
-    return { ...filter, program: withoutCopies(this.family.number, filter.program) };
-  }
-}
-
-// The bound descriptor starts to receive. @throws what is refused
-function setUp(place: Place, filter: SocketFilter): void {
-  const { recvBufferSize, sendBufferSize, maxBytes } = place.options;
-  const native = place.running().changing();
-  let errno = native.setFilter(place.id, filter);
-  if (errno !== 0) throw errors.errnoException(errno, 'setsockopt');
-  if (recvBufferSize) bufferSize(place, 'recv', recvBufferSize);
-  if (sendBufferSize) bufferSize(place, 'send', sendBufferSize);
-  errno = native.watch(place.id, maxBytes);
-  if (errno !== 0) throw errors.errnoException(errno, 'epoll_ctl');
-}
-
 const SOL_SOCKET = 1;
 const SO_MEMINFO = 55;
 const DRAIN_MS = 10;
 
 export class Shards {
   readonly #main: Main;
-  readonly #checked: CheckedShards;
+  #checked: CheckedShards;
   #count: number;
   #ip = '';
   #others: Shard[] = [];
@@ -163,10 +68,7 @@ export class Shards {
       const refused = bindGroup(all, this.#checkedNow(), main.family.number, ip, port);
       if (refused !== undefined) throw refused;
       setUp(main, main.filter ?? noFilter);
-      for (const shard of this.#others) {
-        shard.prepare();
-        shard.startReceiving();
-      }
+      this.startReceiving();
       return undefined;
     } catch (error) {
       main.abandon();
@@ -238,14 +140,50 @@ export class Shards {
     return fd;
   }
 
+  // ---- from another process, and to one (lib/hand-over/sockets.ts)
+
+  /** How the kernel divides, whatever the options of a later one say. */
+  get division(): Pick<CheckedShards, 'steering' | 'seed'> & { changed: boolean } {
+    const { steering, seed } = this.#checked;
+    return { steering, seed, changed: this.#changed };
+  }
+
+  /** Has a shard for each of these descriptors, short of receiving; the first one is the socket's own already. The descriptors stay
+   * the caller's. */
+  takeOver(fds: readonly number[], { changed, ...division }: Shards['division']): Error | undefined {
+    this.#count = fds.length;
+    this.#checked = { ...division, count: fds.length };
+    this.#changed = changed;
+    this.#ip = this.#main.name(false).address;
+    this.#others = this.#make(1, fds.length);
+    for (const [i, shard] of this.#others.entries()) {
+      const errno = shard.takeOver(fds[i + 1]);
+      if (errno !== 0) return errors.errnoException(errno, 'open');
+    }
+    return undefined;
+  }
+
+  /** They receive. @throws what is refused */
+  startReceiving(): void {
+    for (const shard of this.#others) {
+      shard.prepare();
+      shard.startReceiving();
+    }
+  }
+
+  /** Runs the action while there are as many as now. */
+  exclusively<Result>(action: () => Promise<Result>): Promise<Result> {
+    const done = this.#latest.then(action);
+    this.#latest = done.catch(() => {}); // the caller has the rejected promise
+    return done;
+  }
+
   // ---- while it runs
 
   /** Calls take effect one after the other. */
-  resize(given: unknown): Promise<void> {
+  async resize(given: unknown): Promise<void> {
     const count = checkShardCount(given, 'shards');
-    const done = this.#latest.then(() => this.#resize(count));
-    this.#latest = done.catch(() => {}); // the caller has the rejected promise
-    return done;
+    await this.exclusively(() => this.#resize(count));
   }
 
   async #resize(count: number): Promise<void> {

@@ -263,13 +263,13 @@ export interface Socket extends EventEmitter<SocketEvents> {
    * with it, and gives it this socket. Nothing is lost: what this process has received is delivered here, what waits to be sent is
    * sent, then the socket closes and the promise resolves. Until then it goes on as ever, also where the other process fails.
    *
-   * Rejects with ERR_INVALID_STATE where the socket is not bound or has shards; as `bind()` of a local socket (EADDRINUSE,
+   * Rejects with ERR_INVALID_STATE where the socket is not bound; as `bind()` of a local socket (EADDRINUSE,
    * EACCES, …); with ERR_SOCKET_DGRAM_NOT_RUNNING when the socket closes meanwhile, and with the reason of `signal`.
    */
   handOver(path: string, options?: { signal?: AbortSignal }): Promise<void>;
   /**
    * Takes over, in the place of `bind()`, the socket that another process hands over at this path: from now on this one receives. Emits
-   * `'listening'` and resolves.
+   * `'listening'` and resolves. A socket with shards is taken over by one with the option, which then has as many.
    *
    * Rejects with ENOENT or ECONNREFUSED where nobody hands over, ERR_INVALID_STATE where it is something else, ECONNRESET
    * or ETIMEDOUT where the other process fails; then the socket is unbound as before. ERR_SOCKET_ALREADY_BOUND.
@@ -551,7 +551,6 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     const signal = checkHandOver(path, options);
     core.checkRunning();
     if (core.bindState !== 'bound') throw errors.invalidState('The socket is not bound');
-    if (core.shards !== undefined) throw errors.invalidState('The socket has shards');
     const { giveSocket } = await import('../hand-over/hand-over.js');
     await giveSocket(core, path, signal);
   },
@@ -561,7 +560,6 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
     checkHandOver(path, {});
     core.checkRunning();
     if (core.bindState !== 'unbound') throw errors.alreadyBound();
-    if (core.shards !== undefined) throw errors.invalidState('The socket has shards');
     core.bindState = 'binding';
     const { takeSocket } = await import('../hand-over/hand-over.js');
     await takeSocket(core, path);

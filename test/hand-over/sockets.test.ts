@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer, createSocket, type Socket } from 'ksocket';
+import { createServer, type Socket } from 'ksocket';
 import { type Child, startProgram } from '../support/child.js';
 import { LocalSockets } from '../support/local.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
@@ -198,7 +198,7 @@ test('what cannot be is said, and nothing changes', async () => {
   await assert.rejects(other.handOver(paths.door), { code: 'EADDRINUSE', syscall: 'bind' });
   await assert.rejects(sockets.make('udp6').takeOver(paths.door), {
     code: 'ERR_INVALID_STATE',
-    message: 'Invalid state: The other process hands a udp4 socket over',
+    message: 'Invalid state: The other process hands a udp4 socket without shards over',
   });
   await assert.rejects(createServer().takeOver(paths.door), { code: 'ERR_INVALID_STATE' });
   const closed = once(socket, 'close');
@@ -206,7 +206,47 @@ test('what cannot be is said, and nothing changes', async () => {
   await Promise.all([closed, assert.rejects(given, { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' })]);
   assert.equal(isThere(paths.door), false);
   await assert.rejects(sockets.make().takeOver(paths.door), { code: 'ENOENT' });
-  await assert.rejects(createSocket({ type: 'udp4', shards: 2 }).takeOver(paths.door), { code: 'ERR_INVALID_STATE' });
+});
+
+test('a socket with shards: all of them, divided as they were, and they can become more', async () => {
+  using paths = new Paths();
+  await using sockets = new Sockets();
+  const steering = { offset: 0, length: 1, by: 'index' } as const;
+  const old = sockets.make({ type: 'udp4', shards: 3, steering });
+  const inbox = new Inbox(old);
+  const port = await bound(old, '0.0.0.0');
+  const given = old.handOver(paths.door);
+  await waitFor(() => isThere(paths.door));
+  await assert.rejects(sockets.make().takeOver(paths.door), {
+    code: 'ERR_INVALID_STATE',
+    message: 'Invalid state: The other process hands a udp4 socket with shards over',
+  });
+  const taker = sockets.make({ type: 'udp4', shards: 2 });
+  const later = new Inbox(taker);
+  const peer = sockets.makePeer();
+  let sent = 0;
+  const send = () => {
+    for (let i = 0; i < 6; i++, sent++) peer.send(Buffer.from([i]), port, '127.0.0.1');
+  };
+  const sending = setInterval(send, 1);
+  await taker.takeOver(paths.door);
+  await given;
+  clearInterval(sending);
+  await waitFor(() => inbox.all.length + later.all.length === sent);
+  const before = [0, 1, 2].map((i) => taker.shard(i).stats().rxDatagrams);
+  send();
+  await waitFor(() => inbox.all.length + later.all.length === sent);
+  assert.deepEqual(
+    [0, 1, 2].map((i) => taker.shard(i).stats().rxDatagrams - before[i]),
+    [2, 2, 2],
+  );
+  await taker.setShards(6);
+  send();
+  await waitFor(() => inbox.all.length + later.all.length === sent);
+  assert.deepEqual(
+    [3, 4, 5].map((i) => taker.shard(i).stats().rxDatagrams),
+    [1, 1, 1],
+  );
 });
 
 test('who knocks with something else is not let in', async () => {
