@@ -124,6 +124,12 @@ export interface NativeIoThread {
   unwatch(id: number): void;
   /** Takes that back. */
   watchAgain(id: number): number;
+  /** Which file a local socket takes away when it closes (native/core/socket/bound_path.h); empty: none. */
+  getFile(id: number): string;
+  /** It does not. */
+  keepFile(id: number): void;
+  /** It does, as another process had done. */
+  takeFile(id: number, path: string, file: string): void;
   /** The flows of a server's forwarding rules: 16 bytes, two doubles (where to go on, Infinity: nowhere; or -errno; and the bytes of
    * a row), and rows (native/core/answer/flow_row.h) whose descriptors are copies, but of those that `known` has: rule, serial, …. */
   getFlows(id: number, from: number, rowsMax: number, known: Float64Array): Uint8Array<ArrayBuffer>;
@@ -203,6 +209,9 @@ export type SteadyCall =
   | 'keepContext'
   | 'getRuleHits'
   | 'watchAgain'
+  | 'getFile'
+  | 'keepFile'
+  | 'takeFile'
   | 'getFlows'
   | 'takeFlows'
   | 'beginFlows'

@@ -23,6 +23,8 @@ interface State {
   connected: boolean;
   /** Of a socket with shards. */
   division?: Division | undefined;
+  /** Of a local one: what it takes away when it closes. */
+  file: string;
 }
 
 const giving = new WeakSet<SocketCore>();
@@ -66,13 +68,15 @@ async function offer(core: SocketCore, channel: Channel): Promise<void> {
   const fds: number[] = [];
   try {
     for (const place of placesOf(core)) {
-      if (!core.options.recvBufferSize) growBuffer(place.running(), place.id);
+      if (core.family.isIp && !core.options.recvBufferSize) growBuffer(place.running(), place.id);
       const fd = place.running().changing().copyFd(place.id);
       if (fd < 0) throw errors.errnoException(fd, 'dup');
       fds.push(fd);
     }
     const connected = core.connectState === 'connected';
-    const state: State = { what: 'socket', type: core.family.type, connected, division: core.shards?.division };
+    const file = core.running().native.getFile(core.id);
+    const division = core.shards?.division;
+    const state: State = { what: 'socket', type: core.family.type, connected, division, file };
     await channel.send(kinds.state, Buffer.from(JSON.stringify(state)), fds);
   } finally {
     for (const fd of fds) closeSync(fd);
@@ -84,6 +88,7 @@ async function finish(core: SocketCore): Promise<void> {
   const others = placesOf(core).slice(1);
   await Promise.all(others.map((place) => new Promise<void>((resolve) => place.running().whenRead(resolve))));
   if (core.closed) return;
+  core.running().native.keepFile(core.id);
   await new Promise<void>((resolve) => {
     core.face.once('close', resolve);
     core.closeWhenRead(undefined);
@@ -93,12 +98,13 @@ async function finish(core: SocketCore): Promise<void> {
 /** The socket's `bindState` is 'binding'. See take(). */
 export async function takeSocket(core: SocketCore, path: string): Promise<void> {
   let connected = false;
+  let file = '';
   const taker: Taker = {
     async prepare(given, fds) {
       try {
         const state = given as State;
         checkKind(core, state, fds.length);
-        connected = state.connected;
+        ({ connected, file } = state);
         const refused = openAll(core, fds, state.division);
         if (refused !== undefined) throw refused;
       } finally {
@@ -114,6 +120,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       const refused = listen(core, '', 0, true);
       if (refused !== undefined) throw refused;
       core.shards?.startReceiving();
+      if (file !== '') core.running().native.takeFile(core.id, core.name(false).address, file);
     },
     abandon() {
       if (core.closed) return;

@@ -7,6 +7,7 @@ import { netIsDenied, nextTick } from '../base/runtime.js';
 import { adoptQuietly, listen } from '../socket/binding.js';
 import * as connecting from '../socket/connecting.js';
 import { SocketCore } from '../socket/core.js';
+import { checkHandOver } from '../socket/hand-over.js';
 import * as kernel from '../socket/kernel-options.js';
 import { iterateMessages } from '../socket/message-iterator.js';
 import * as raw from '../socket/raw-options.js';
@@ -244,6 +245,27 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   /** getsockopt(2), as UDP's sockets have it. @throws as `setsockopt` */
   getsockopt(level: number, name: number, length?: number): Buffer<ArrayBuffer> {
     return raw.getsockopt(this.#core, level, name, length);
+  }
+
+  /** As UDP's sockets have it: another process goes on with this socket, its name and its file, and nothing is lost.
+   * Rejects as there. */
+  async handOver(path: string, options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = checkHandOver(path, options);
+    this.#core.checkRunning();
+    if (this.#core.bindState !== 'bound') throw errors.invalidState('The socket is not bound');
+    const { giveSocket } = await import('../hand-over/hand-over.js');
+    await giveSocket(this.#core, path, signal);
+  }
+
+  /** As UDP's sockets have it, in the place of `bind()`. Rejects as there. */
+  async takeOver(path: string): Promise<void> {
+    checkHandOver(path);
+    this.#core.checkRunning();
+    if (this.#core.bindState !== 'unbound') throw errors.alreadyBound();
+    this.#core.bindState = 'binding';
+    const { takeSocket } = await import('../hand-over/hand-over.js');
+    await takeSocket(this.#core, path);
+    this.#isNamed = true;
   }
 
   /** Lets the socket keep the event loop running (the default). */

@@ -6,6 +6,7 @@
 #include "bridge/io_thread_object.h"
 #include "core/answer/guarded_responder.h"
 #include "core/answer/rule_responder.h"
+#include "core/socket/bound_path.h"
 
 namespace ksocket {
 
@@ -32,9 +33,11 @@ Napi::Value float64s(Napi::Env env, std::span<const double> given) {
 
 std::vector<IoThreadObject::PropertyDescriptor> IoThreadObject::hand_over_methods() {
   using Self = IoThreadObject;
-  return {InstanceMethod<&Self::watch_again>("watchAgain"), InstanceMethod<&Self::get_flows>("getFlows"),
-          InstanceMethod<&Self::take_flows>("takeFlows"),   InstanceMethod<&Self::begin_flows>("beginFlows"),
-          InstanceMethod<&Self::get_tallies>("getTallies"), InstanceMethod<&Self::set_tallies>("setTallies")};
+  return {InstanceMethod<&Self::watch_again>("watchAgain"), InstanceMethod<&Self::get_file>("getFile"),
+          InstanceMethod<&Self::keep_file>("keepFile"),     InstanceMethod<&Self::take_file>("takeFile"),
+          InstanceMethod<&Self::get_flows>("getFlows"),     InstanceMethod<&Self::take_flows>("takeFlows"),
+          InstanceMethod<&Self::begin_flows>("beginFlows"), InstanceMethod<&Self::get_tallies>("getTallies"),
+          InstanceMethod<&Self::set_tallies>("setTallies")};
 }
 
 // watchAgain(id): takes unwatch() back
@@ -92,6 +95,27 @@ Napi::Value IoThreadObject::begin_flows(const Napi::CallbackInfo& info) {
     responder->begin_flows();
     return 0;
   });
+}
+
+// getFile(id) → as BoundPath::file() of a local socket that takes its file away; else ""
+Napi::Value IoThreadObject::get_file(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  bool has_file = endpoint && endpoint->local && endpoint->local->bound_path;
+  return Napi::String::New(info.Env(), has_file ? endpoint->local->bound_path->file() : "");
+}
+
+// keepFile(id): it stays when the socket closes
+Napi::Value IoThreadObject::keep_file(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (endpoint && endpoint->local && endpoint->local->bound_path) endpoint->local->bound_path->keep();
+  return info.Env().Undefined();
+}
+
+// takeFile(id, path, file): it goes when the socket closes
+Napi::Value IoThreadObject::take_file(const Napi::CallbackInfo& info) {
+  auto endpoint = find(info[0]);
+  if (endpoint && endpoint->local) endpoint->local->bound_path = path_of(text(info[1]), text(info[2]));
+  return info.Env().Undefined();
 }
 
 // getTallies(id) → Float64Array: matches and answers of each rule

@@ -97,6 +97,9 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   // hand_over_calls.cc: what goes to another process.
   static std::vector<PropertyDescriptor> hand_over_methods();
   Napi::Value watch_again(const Napi::CallbackInfo& info);
+  Napi::Value get_file(const Napi::CallbackInfo& info);
+  Napi::Value keep_file(const Napi::CallbackInfo& info);
+  Napi::Value take_file(const Napi::CallbackInfo& info);
   Napi::Value get_flows(const Napi::CallbackInfo& info);
   Napi::Value take_flows(const Napi::CallbackInfo& info);
   Napi::Value begin_flows(const Napi::CallbackInfo& info);

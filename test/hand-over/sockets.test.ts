@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Socket } from 'ksocket';
 import { type Child, startProgram } from '../support/child.js';
-import { LocalSockets } from '../support/local.js';
+import { LocalInbox, LocalSockets } from '../support/local.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -348,4 +348,31 @@ test('a giver that is killed leaves the socket to who has begun to take it over'
     assert.equal(outcome, 'ECONNRESET'); // it had said nothing yet
     await bound(taker);
   }
+});
+
+test('a local socket keeps its path, and its file goes with the new one', async () => {
+  using paths = new Paths();
+  await using locals = new LocalSockets();
+  const [old, taker, peer] = [locals.bound('name'), locals.make(), locals.bound('peer')];
+  const path = locals.path('name');
+  const [inbox, later, answers] = [new LocalInbox(old), new LocalInbox(taker), new LocalInbox(peer)];
+  const given = old.handOver(paths.door);
+  await waitFor(() => isThere(paths.door));
+  let sent = 0;
+  const sending = setInterval(() => peer.send(`${sent++}`, path), 1);
+  await taker.takeOver(paths.door);
+  await given;
+  clearInterval(sending);
+  await waitFor(() => inbox.all.length + later.all.length === sent);
+  assert.deepEqual(
+    [...inbox.texts, ...later.texts],
+    Array.from({ length: sent }, (_, i) => `${i}`),
+  );
+  assert.deepEqual(taker.address(), { path, family: 'unix' });
+  assert.throws(() => taker.bindSync(locals.path('other')), { code: 'ERR_SOCKET_ALREADY_BOUND' });
+  taker.send('back', locals.path('peer'));
+  await answers.take(1);
+  assert.ok(isThere(path));
+  await taker[Symbol.asyncDispose]();
+  assert.equal(isThere(path), false);
 });

@@ -52,6 +52,14 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  getFile(): string {
+    return '';
+  }
+
+  keepFile(): void {}
+
+  takeFile(): void {}
+
   getFlows(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(new Float64Array([ENOTSUP, 0]).buffer);
   }

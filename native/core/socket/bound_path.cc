@@ -39,7 +39,14 @@ bool take_stale(const std::string& path, const Address& name) {
 }  // namespace
 
 BoundPath::~BoundPath() {
-  if (is_file(path_, device_, inode_)) unlink(path_.c_str());
+  if (!path_.empty() && is_file(path_, device_, inode_)) unlink(path_.c_str());
+}
+
+std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file) {
+  unsigned long long device = 0, inode = 0;
+  if (path.empty() || path[0] == '\0' || std::sscanf(file.c_str(), "%llu %llu", &device, &inode) != 2)
+    return nullptr;
+  return std::make_unique<BoundPath>(std::move(path), static_cast<dev_t>(device), static_cast<ino_t>(inode));
 }
 
 int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out) {

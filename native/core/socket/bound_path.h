@@ -25,11 +25,20 @@ class BoundPath {
   BoundPath(const BoundPath&) = delete;
   ~BoundPath();
 
+  // Which file it is, for another process that is to take it away.
+  std::string file() const { return std::to_string(device_) + " " + std::to_string(inode_); }
+  // Leaves it there.
+  void keep() { path_.clear(); }
+
  private:
-  const std::string path_;
+  std::string path_;
   const dev_t device_;
   const ino_t inode_;
 };
+
+// Of a socket that another process has bound to this path; null where `file` is not as BoundPath::file()
+// says.
+std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file);
 
 // bind(2). 0 or -errno. `out`: what there is to take away later; null for an abstract name.
 int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out);
