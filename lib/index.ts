@@ -24,6 +24,7 @@ export type { SocketType } from './base/family.js';
 export type { Payload, SendCallback } from './base/payload.js';
 export { compileFilter } from './filter/compile.js';
 export type { BpfInstruction } from './filter/types.js';
+export type { ServerEvents } from './server/events.js';
 export type { LoopOptions, RepeatLimit } from './server/loops.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';
@@ -50,7 +51,7 @@ export type {
   RuleBytes,
   RuleMatch,
 } from './server/rules/types.js';
-export { createServer, Server, type ServerEvents } from './server/server.js';
+export { createServer, Server } from './server/server.js';
 export type { FilterOptions } from './socket/filtering.js';
 export type { ReceivedDatagram } from './socket/message-iterator.js';
 export type { LookupFunction, SocketOptions } from './socket/options.js';

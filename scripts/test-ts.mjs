@@ -41,6 +41,7 @@ const NOT_ON_DGRAM = [
   'socket/raw-options',
   'socket/receive-buffer', // how long a stuck loop leaves datagrams there
   'socket/refusals', // a kernel that is made to refuse
+  'server/set-shards',
   'server/shards',
   'socket/shards',
   'socket/steering', // of shards

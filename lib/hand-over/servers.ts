@@ -6,8 +6,9 @@ import * as errors from '../base/errors.js';
 import type { ServerInside } from '../server/inside.js';
 import type { Answering, CheckedServerOptions } from '../server/options.js';
 import type { ServerPart } from '../server/part.js';
-import { openTaken } from '../server/parts.js';
+import { openTaken, type Started } from '../server/parts.js';
 import type { IoThread } from '../thread/io-thread.js';
+import type { CheckedShards } from '../thread/shards.js';
 import { growBuffer } from './buffer.js';
 import { type Channel, kinds } from './channel.js';
 import { GivenFlows, takeFlows } from './flows.js';
@@ -22,6 +23,9 @@ interface State extends Answers {
   /** Of the layouts of what is not JSON. */
   layout: number;
   guarded: boolean;
+  /** How the kernel divides among shards, whatever the options of a later one say. */
+  shards: CheckedShards | undefined;
+  hashed: boolean;
 }
 
 // Bytes are no JSON.
@@ -91,9 +95,17 @@ async function offerSockets(server: ServerInside, channel: Channel): Promise<voi
       if (fd < 0) throw errors.errnoException(fd, 'dup');
       fds.push(fd);
     }
-    const { answering, protection, maxBytes } = server.options();
-    const guarded = server.guarded();
-    const state: State = { what: 'server', layout: binding.layoutHash, guarded, answering, protection, maxBytes };
+    const { answering, protection, maxBytes, shards } = server.options();
+    const state: State = {
+      what: 'server',
+      layout: binding.layoutHash,
+      guarded: server.guarded(),
+      answering,
+      protection,
+      maxBytes,
+      shards,
+      hashed: server.hashed(),
+    };
     await channel.send(kinds.state, toJson(state), fds);
   } finally {
     for (const fd of fds) closeSync(fd);
@@ -109,9 +121,11 @@ function namesOf(answering: Answering): readonly string[] {
 
 function talliesOf(server: ServerInside): Tallies {
   const names = namesOf(server.options().answering);
-  return server.parts().map(({ thread, id }) => {
+  const past = server.pastHits();
+  return server.parts().map(({ thread, id }, part) => {
     const counted = thread.native.getTallies(id);
-    return Object.fromEntries(names.map((name, i) => [name, [counted[i * 2], counted[i * 2 + 1]]]));
+    const before = (name: string) => (part === 0 ? (past.get(name) ?? 0) : 0);
+    return Object.fromEntries(names.map((name, i) => [name, [counted[i * 2] + before(name), counted[i * 2 + 1]]]));
   });
 }
 
@@ -121,10 +135,12 @@ function setTallies(part: ServerPart, names: readonly string[], tallies: Tallies
 }
 
 /** The parts receive. See take(). */
-export async function takeServer(server: ServerInside, path: string): Promise<readonly ServerPart[]> {
+export async function takeServer(server: ServerInside, path: string): Promise<{ started: Started; hashed: boolean }> {
   const before = server.options();
   const wasGuarded = server.guarded();
-  let parts: readonly ServerPart[] = [];
+  let started: Started | undefined;
+  let hashed = false;
+  const parts = () => started?.parts ?? [];
   let isSame = false; // of flows, a row is what it is there
   const taker: Taker = {
     async prepare(given, fds) {
@@ -132,37 +148,38 @@ export async function takeServer(server: ServerInside, path: string): Promise<re
         const state = withoutJson(given) as State;
         if (state.what !== 'server') throw errors.invalidState('The other process hands a socket over');
         isSame = state.layout === binding.layoutHash;
-        become(server, state, fds.length, isSame);
-        parts = await openTaken(server.options(), server.guarded(), fds);
+        become(server, state, isSame);
+        hashed = state.hashed;
+        started = await openTaken(server.options(), server.guarded(), fds);
       } finally {
         for (const fd of fds) closeSync(fd);
       }
     },
-    flows: (bytes, fds) => takeFlows(isSame ? parts : [], bytes, fds, false),
-    table: (bytes, fds) => takeFlows(isSame ? parts : [], bytes, fds, true),
+    flows: (bytes, fds) => takeFlows(isSame ? parts() : [], bytes, fds, false),
+    table: (bytes, fds) => takeFlows(isSame ? parts() : [], bytes, fds, true),
     tallies(counted) {
       const names = namesOf(server.options().answering);
-      parts.forEach((part, i) => void setTallies(part, names, (counted as Tallies)[i] ?? {}));
+      parts().forEach((part, i) => void setTallies(part, names, (counted as Tallies)[i] ?? {}));
     },
     start() {
-      for (const part of parts) {
+      for (const part of parts()) {
         const errno = part.watch(server.delivers());
         if (errno !== 0) throw errors.errnoException(errno, 'epoll_ctl');
       }
       // Which takes longer: meanwhile answers wait in the kernel.
-      for (const { thread, id } of parts) thread.native.beginFlows(id);
+      for (const { thread, id } of parts()) thread.native.beginFlows(id);
     },
     abandon() {
-      for (const part of parts) part.release(true);
+      for (const part of parts()) part.release(true);
       server.become(before, wasGuarded);
     },
   };
   await take(path, taker);
-  return parts;
+  return { started: started as unknown as Started, hashed };
 }
 
 // The options are as before, but for what they leave to the other process, and for what its sockets are.
-function become(server: ServerInside, state: State, count: number, isSame: boolean): void {
+function become(server: ServerInside, state: State, isSame: boolean): void {
   const changed: Partial<CheckedServerOptions> = {};
   if (!server.says) {
     if (state.answering.by === 'rules' && !isSame) {
@@ -172,7 +189,6 @@ function become(server: ServerInside, state: State, count: number, isSame: boole
     changed.maxBytes = state.maxBytes;
   }
   if (!server.guarded()) changed.protection = state.protection;
-  const { shards = { steering: 'flow', seed: 0 } as const } = server.options();
-  changed.shards = count > 1 ? { ...shards, count } : undefined;
+  changed.shards = state.shards;
   server.become(changed, server.guarded() || state.guarded);
 }

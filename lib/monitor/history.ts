@@ -44,7 +44,7 @@ const NOTHING: Sample = {
 
 /** What one server's counters were when they were looked at last. */
 interface Reading {
-  run: object;
+  run: number;
   stats: Stats;
   latencies: Latencies;
   cpuSeconds: number;

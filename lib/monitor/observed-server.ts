@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../backend/layout.js';
 import { readServerStats, type ServerStats, sumStats } from '../thread/counters.js';
-import type { Observation } from '../thread/observation.js';
+import type { Counted, Observation, ObservedSocket } from '../thread/observation.js';
 import { Latencies } from './latency.js';
 
 /** What the monitor's thread is told of a server. */
@@ -19,12 +19,14 @@ const TICKS_PER_SECOND = 100;
 
 export class ObservedServer {
   #source: ServerSource;
+  readonly #cpuSeconds = new Map<number, number>(); // of the run's threads, by their numbers; also of those that have ended
 
   constructor(source: ServerSource) {
     this.#source = source;
   }
 
   set source(source: ServerSource) {
+    if (source.observation?.run !== this.run) this.#cpuSeconds.clear();
     this.#source = source;
   }
 
@@ -42,17 +44,17 @@ export class ObservedServer {
   }
 
   /** A number for the run: what was counted in another run cannot be compared. */
-  get run(): Observation | null {
-    return this.#source.observation;
+  get run(): number | null {
+    return this.#source.observation?.run ?? null;
   }
 
   stats(): ServerStats | null {
-    const all = this.#all();
+    const all = this.#counted();
     return all.length === 0 ? null : sumStats(all.map(({ counters, thread }) => readServerStats(counters, thread)));
   }
 
   latencies(): Latencies | null {
-    const all = this.#all();
+    const all = this.#counted();
     return all.length === 0 ? null : Latencies.read(...all.map(({ latency }) => latency));
   }
 
@@ -71,13 +73,24 @@ export class ObservedServer {
 
   /** The native threads: do they live, and how much processor time have they had? */
   thread(): { alive: boolean; cpuSeconds: number } {
-    const all = this.#all().map(({ control }) => threadTime(Atomics.load(control, C_THREAD_ID >> 2)));
-    const alive = all.length > 0 && all.every((thread) => thread.alive);
-    return { alive, cpuSeconds: all.reduce((sum, thread) => sum + thread.cpuSeconds, 0) };
+    const all = this.#all().map(({ control, ends }) => {
+      const id = Atomics.load(control, C_THREAD_ID >> 2);
+      const { alive, cpuSeconds } = threadTime(id);
+      this.#cpuSeconds.set(id, Math.max(cpuSeconds, this.#cpuSeconds.get(id) ?? 0));
+      return alive || ends;
+    });
+    const alive = all.length > 0 && all.every((each) => each);
+    return { alive, cpuSeconds: [...this.#cpuSeconds.values()].reduce((sum, seconds) => sum + seconds, 0) };
+  }
+
+  /** What each shard has counted, and those that are gone. */
+  #counted(): Counted[] {
+    const past = this.#source.observation?.past;
+    return past === undefined ? this.#all() : [...this.#all(), past];
   }
 
   /** Of each shard. */
-  #all(): Observation[] {
+  #all(): ObservedSocket[] {
     const { observation } = this.#source;
     return observation === null ? [] : [observation, ...(observation.others ?? [])];
   }

@@ -11,6 +11,10 @@ export interface ServerInside {
   guarded(): boolean;
   /** To `'datagram'`? */
   delivers(): boolean;
+  /** Are its shards chosen by a hash of our own (Resizing)? */
+  hashed(): boolean;
+  /** What rules have matched in shards that get nothing any more, by their names. */
+  pastHits(): ReadonlyMap<string, number>;
   become(changed: Partial<CheckedServerOptions>, guarded: boolean): void;
   /** Runs the action while nothing else changes the server. */
   exclusively<Result>(action: () => Promise<Result>): Promise<Result>;

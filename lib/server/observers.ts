@@ -1,48 +1,95 @@
 // Who watches a server: each is told what to read while it runs.
 import { LATENCY_CELLS } from '../backend/layout.js';
-import type { Observation } from '../thread/observation.js';
+import type { Counted, Observation, ObservedSocket } from '../thread/observation.js';
 import type { ServerPart } from './part.js';
 
-/** Is told what to read when the server starts, and null when it has stopped. */
+/** Is told what to read when the server starts, when it has other shards, and null when it has stopped. */
 export type Observer = (observation: Observation | null) => void;
 
 /** Servers have a method of this name: it adds an observer, tells it how things are, and returns what removes it. */
 export const observe: unique symbol = Symbol('ksocket.observe');
 
+const sum = (one: BigUint64Array, other: BigUint64Array) => one.map((count, i) => count + other[i]);
+
 /** The observers of one server. Latencies are measured while there is one. */
 export class Observers {
   readonly #all = new Set<Observer>();
-  #running: { parts: readonly ServerPart[]; observation: Observation } | undefined;
+  readonly #observed = new Map<ServerPart, ObservedSocket>();
+  #parts: readonly ServerPart[] = []; // while it runs
+  #leaving: readonly ServerPart[] = [];
+  #past: Counted | undefined; // of those that have ended
+  #run = 0;
 
   started(parts: readonly ServerPart[]): void {
-    const [first, ...others] = parts.map(({ thread, id }): Observation => {
+    this.#run++;
+    this.resized(parts, []);
+  }
+
+  /** `leaving`: shards that go. */
+  resized(parts: readonly ServerPart[], leaving: readonly ServerPart[]): void {
+    this.#parts = parts;
+    this.#leaving = leaving;
+    for (const part of parts) {
+      if (this.#observed.has(part)) continue;
       const latency = new BigUint64Array(new SharedArrayBuffer(LATENCY_CELLS * 8));
-      return { ...thread.shared(id), latency };
-    });
-    this.#running = { parts, observation: { ...first, others } };
-    if (this.#all.size > 0) this.#measure(true);
-    for (const observer of this.#all) observer(this.#running.observation);
+      this.#observed.set(part, { ...part.thread.shared(part.id), latency });
+      if (this.#all.size > 0) this.#measure(part, true);
+    }
+    this.#tell();
+  }
+
+  /** A shard that goes is gone. */
+  ended(part: ServerPart): void {
+    const own = this.#observed.get(part);
+    if (own === undefined) return;
+    this.#observed.delete(part);
+    const past = this.#past;
+    this.#past = past && {
+      counters: sum(past.counters, own.counters),
+      thread: sum(past.thread, own.thread),
+      latency: sum(past.latency, own.latency),
+    };
+    this.#past ??= own;
+    this.#leaving = this.#leaving.filter((other) => other !== part);
+    this.#tell();
   }
 
   stopped(): void {
-    this.#running = undefined;
-    for (const observer of this.#all) observer(null);
+    this.#parts = [];
+    this.#leaving = [];
+    this.#past = undefined;
+    this.#observed.clear();
+    this.#tell();
   }
 
   add(observer: Observer): () => void {
-    if (this.#all.size === 0) this.#measure(true);
+    if (this.#all.size === 0) this.#measureAll(true);
     this.#all.add(observer);
-    observer(this.#running?.observation ?? null);
+    observer(this.#observation());
     return () => {
-      if (this.#all.delete(observer) && this.#all.size === 0) this.#measure(false);
+      if (this.#all.delete(observer) && this.#all.size === 0) this.#measureAll(false);
     };
   }
 
+  #tell(): void {
+    const observation = this.#observation();
+    for (const observer of this.#all) observer(observation);
+  }
+
+  #observation(): Observation | null {
+    const [first, ...others] = [...this.#parts, ...this.#leaving].map((part) => {
+      const ends = this.#leaving.includes(part);
+      return { ...(this.#observed.get(part) as ObservedSocket), ends };
+    });
+    return first === undefined ? null : { ...first, run: this.#run, others, past: this.#past };
+  }
+
+  #measureAll(wanted: boolean): void {
+    for (const part of this.#observed.keys()) this.#measure(part, wanted);
+  }
+
   // Where the kernel refuses SO_TIMESTAMPNS, the histogram stays empty.
-  #measure(wanted: boolean): void {
-    if (this.#running === undefined) return;
-    const { parts, observation } = this.#running;
-    const all = [observation, ...(observation.others ?? [])];
-    parts.forEach(({ thread, id }, i) => void thread.native.measureLatency(id, wanted ? all[i].latency : null));
+  #measure(part: ServerPart, wanted: boolean): void {
+    part.thread.native.measureLatency(part.id, wanted ? (this.#observed.get(part)?.latency ?? null) : null);
   }
 }

@@ -8,11 +8,12 @@ import type { ServerStats, Snapshot } from '../thread/counters.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { defaultThreadOptions, type IoThreadOptions } from '../thread/options.js';
-import { type Member, shardThreadOptions } from '../thread/shards.js';
+import { type CheckedShards, likedCpus, type Member, shardThreadOptions } from '../thread/shards.js';
 import { copyFilter, withoutCopies } from '../thread/steering.js';
 import { askKernel } from './ask-kernel.js';
 import { clearFilter, FLAGS, openCopy } from './opening.js';
 import type { CheckedServerOptions } from './options.js';
+import type { Resolved } from './places.js';
 import type { CheckedProtection, RateLimit } from './protection.js';
 import type { EncodedRules } from './rules/encode.js';
 
@@ -30,10 +31,15 @@ function partOf(whole: number, index: number, count: number): number {
   return Math.max(1, Math.floor(whole / count) + (index < whole % count ? 1 : 0));
 }
 
+function shareOf({ rate, burst }: Required<RateLimit>, index: number, count: number): Required<RateLimit> {
+  return { rate: partOf(rate, index, count), burst: partOf(burst, index, count) };
+}
+
 export class ServerPart implements Member {
   readonly thread: IoThread;
   readonly id: number;
   readonly #options: CheckedServerOptions;
+  readonly #wanted: IoThreadOptions;
   readonly #index: number;
   #family: Family | undefined; // of a socket that was made here
 
@@ -48,8 +54,14 @@ export class ServerPart implements Member {
     };
     this.#options = options;
     this.#index = index;
+    this.#wanted = wanted;
     this.thread = dedicatedThread(shards === undefined ? wanted : shardThreadOptions(wanted, shards, index));
     this.id = this.thread.reserve();
+  }
+
+  /** Of its addresses. */
+  get family(): 4 | 6 {
+    return this.#family?.number ?? 4;
   }
 
   /** A descriptor, not bound yet. 0 or -errno. */
@@ -70,22 +82,35 @@ export class ServerPart implements Member {
   }
 
   /** A copy of a descriptor that another process has answered on until now. @throws EBADF, EMFILE, … */
-  takeOver(fd: number): void {
+  takeOver(fd: number): Resolved {
     const given = { fd, copy: true, flags: this.#flags, libuv: false, family: 4 };
     const errno = this.thread.changing().adopt(this.id, given);
     if (errno !== 0) throw errors.errnoException(errno, 'open');
     const name = this.thread.native.getName(this.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
-    this.#family = familyOfAddress(name[0]);
+    const [address] = name;
+    this.#family = familyOfAddress(address);
+    return { address, family: this.#family };
   }
 
   /** Once the group is bound: what arrives is received from now on. */
   hear(): void {
     if (this.#options.shards === undefined || this.#family === undefined) return;
-    const none = new Uint8Array(0);
-    const program = this.#index === 0 ? none : withoutCopies(this.#family.number, none);
-    const errno = this.thread.changing().setFilter(this.id, { program, lock: false, ofFlows: true });
+    const errno = this.settle();
     if (errno !== 0) throw errors.errnoException(errno, 'setsockopt');
+  }
+
+  /** It has no lists in the kernel any more. 0 or -errno, when what it has received is answered and, to be delivered, in its ring. */
+  settle(): number {
+    const none = new Uint8Array(0);
+    const program = this.#index === 0 || this.#family === undefined ? none : withoutCopies(this.#family.number, none);
+    return this.thread.changing().setFilter(this.id, { program, lock: false, ofFlows: true });
+  }
+
+  /** The `index`th of these, its thread runs where such a one is meant to. */
+  moveTo(shards: CheckedShards, index: number): void {
+    const cpus = likedCpus(this.#wanted, shards, index);
+    if (cpus !== undefined) this.thread.native.setCpus(cpus);
   }
 
   answer(target: NativeAddress | undefined, forwards: NativeForward[]): void {
@@ -127,20 +152,16 @@ export class ServerPart implements Member {
     if (errno !== 0) throw errors.errnoException(errno, 'rules');
   }
 
-  protect({ allow, deny, perSource, total }: CheckedProtection): void {
+  /** As the `index`th of `count`. */
+  protect({ allow, deny, perSource, total }: CheckedProtection, index: number, count: number): void {
     const errno = this.thread.changing().protect(this.id, {
       deny: deny ?? new Uint8Array(0),
       allow,
       perSource,
-      total: total && this.#shareOf(total),
+      total: total && shareOf(total, index, count),
       before: this.#index > 0 && this.#family !== undefined ? copyFilter(this.#family.number) : undefined,
     });
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
-  }
-
-  #shareOf({ rate, burst }: Required<RateLimit>): Required<RateLimit> {
-    const count = this.#options.shards?.count ?? 1;
-    return { rate: partOf(rate, this.#index, count), burst: partOf(burst, this.#index, count) };
   }
 
   /** Its thread may receive when this returns; JavaScript sees nothing of it before it returns to the event loop. */

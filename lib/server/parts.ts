@@ -11,19 +11,26 @@ interface Targets {
   forwards: NativeForward[];
 }
 
+/** The parts, with what names have been looked up for them. */
+export interface Started extends Targets {
+  parts: readonly ServerPart[];
+  local: Resolved | number;
+}
+
 /** They receive when this resolves. `guarded`: by lists or limits. */
 export async function startParts(
   options: CheckedServerOptions,
   guarded: boolean,
   delivers: () => boolean,
-): Promise<readonly ServerPart[]> {
+): Promise<Started> {
   const local = options.fd ?? (await resolve(options.address));
   const targets = await resolveTargets(options);
-  return make(options, options.shards?.count ?? 1, (parts) => {
-    const [address, port] = bind(options, parts, local);
-    setUp(options, parts, targets, guarded);
-    for (const part of parts) checkOpened(part.watch(delivers()), 'epoll_ctl', address, port);
+  const parts = make(options, options.shards?.count ?? 1, (made) => {
+    const [address, port] = bind(options, made, local);
+    setUp(options, made, targets, guarded);
+    for (const part of made) checkOpened(part.watch(delivers()), 'epoll_ctl', address, port);
   });
+  return { parts, local, ...targets };
 }
 
 /** On copies of descriptors that another process has answered on; they do not receive yet. */
@@ -31,12 +38,14 @@ export async function openTaken(
   options: CheckedServerOptions,
   guarded: boolean,
   fds: readonly number[],
-): Promise<readonly ServerPart[]> {
+): Promise<Started> {
   const targets = await resolveTargets(options);
-  return make(options, fds.length, (parts) => {
-    for (const [i, part] of parts.entries()) part.takeOver(fds[i]);
-    setUp(options, parts, targets, guarded);
+  let local: Resolved | number = -1;
+  const parts = make(options, fds.length, (made) => {
+    for (const [i, part] of made.entries()) local = part.takeOver(fds[i]);
+    setUp(options, made, targets, guarded);
   });
+  return { parts, local, ...targets };
 }
 
 async function resolveTargets({ answering }: CheckedServerOptions): Promise<Targets> {
@@ -70,10 +79,10 @@ function setUp(
   { target, forwards }: Targets,
   guarded: boolean,
 ): void {
-  for (const part of parts) {
+  for (const [i, part] of parts.entries()) {
     part.hear();
     part.answer(target, forwards);
-    if (guarded) part.protect(protection);
+    if (guarded) part.protect(protection, i, parts.length);
   }
 }
 

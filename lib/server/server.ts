@@ -9,30 +9,22 @@ import { checkHandOver } from '../socket/hand-over.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
+import { checkShardCount } from '../thread/shards.js';
 import { askKernelNoMore } from './ask-kernel.js';
+import type { ServerEvents } from './events.js';
 import type { ServerInside } from './inside.js';
 import { type Observer, Observers, observe } from './observers.js';
+import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import type { ServerPart } from './part.js';
-import { startParts } from './parts.js';
+import { type Started, startParts } from './parts.js';
 import { resolveForwards } from './places.js';
 import { checkProtection, PROTECTION_KEYS, type ProtectionOptions } from './protection.js';
+import { type ResizedOptions, Resizing, withShards } from './resizing.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
 
 const ANSWERING_KEYS = ['reply', 'replyTo', 'rules', 'handler'] as const;
-
-/** The events of a {@link Server}, and what their listeners get. */
-export interface ServerEvents {
-  /** The socket is bound and the thread receives; `address()` says where. */
-  listening: [];
-  /** A datagram was received; with rules, one that a rule `deliver`s. `data` is cut to `maxBytes`, `source.size` is the datagram's full length. */
-  datagram: [data: Buffer, source: RemoteInfo];
-  /** A receive call failed: `code`, `errno` and `syscall` are those of recvmsg(2). The server goes on. */
-  error: [error: Error];
-  /** stop() has closed the socket. */
-  close: [];
-}
 
 /**
  * A UDP server on a native thread of its own. It answers from that thread, so also while JavaScript is busy, blocked
@@ -52,6 +44,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #guarded: boolean; // by lists or limits, also empty ones
   #giving = false;
   readonly #observers = new Observers();
+  readonly #resizing = new Resizing(this.#observers, (action) => void this.#afterwards(action));
 
   /** What hand-over works on. */
   readonly #inside: ServerInside;
@@ -68,6 +61,8 @@ export class Server extends EventEmitter<ServerEvents> {
       options: () => this.#options,
       guarded: () => this.#guarded,
       delivers: () => this.#delivers,
+      hashed: () => this.#resizing.hashed,
+      pastHits: () => this.#resizing.allPastHits(),
       become: (changed, guarded) => {
         this.#options = { ...this.#options, ...changed };
         this.#guarded = guarded;
@@ -103,6 +98,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (parts.length === 0) return;
     this.#parts = [];
     if (this.#refd) for (const { thread } of parts) thread.unhold();
+    this.#resizing.end();
     this.#finalStats = parts.map((part) => part.release(isAnothers).serverStats);
     this.#observers.stopped();
     this.emit('close');
@@ -148,7 +144,8 @@ export class Server extends EventEmitter<ServerEvents> {
       checkHandOver(path);
       if (this.running) throw errors.invalidState('The server runs already');
       const { takeServer } = await import('../hand-over/hand-over.js');
-      this.#begin(await takeServer(this.#inside, path));
+      const { started, hashed } = await takeServer(this.#inside, path);
+      this.#begin(started, hashed);
     });
   }
 
@@ -163,10 +160,11 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** The counters since the last start(); `answering` is what rules, handlers, lists and limits have done. */
   stats(): ServerStats {
-    return sumStats(this.shardStats());
+    return sumStats([...this.shardStats(), ...this.#resizing.stats()]);
   }
 
-  /** The same of each of its shards; a server without `shards` has one. */
+  /** The same of each of its shards; a server without `shards` has one. What shards have counted that `setShards()` has ended is in
+   * `stats()` alone. */
   shardStats(): ServerStats[] {
     return this.running ? this.#parts.map((part) => part.stats()) : this.#finalStats;
   }
@@ -193,13 +191,14 @@ export class Server extends EventEmitter<ServerEvents> {
     const { answering } = this.#options;
     const present = answering.by === 'rules' ? answering.rules : rules;
     try {
-      for (const part of this.#parts) part.prepareRules(rules, forwards); // which can be refused
-      for (const part of this.#parts) part.setRules(rules, forwards);
+      for (const part of this.#all) part.prepareRules(rules, forwards); // which can be refused
+      for (const part of this.#all) part.setRules(rules, forwards);
     } catch (error) {
-      for (const { thread, id } of this.#parts) askKernelNoMore(thread, id, rules, present);
+      for (const { thread, id } of this.#all) askKernelNoMore(thread, id, rules, present);
       throw error;
     }
-    for (const { thread, id } of this.#parts) askKernelNoMore(thread, id, present, rules);
+    for (const { thread, id } of this.#all) askKernelNoMore(thread, id, present, rules);
+    this.#resizing.heed(rules.names, forwards);
   }
 
   /**
@@ -213,7 +212,9 @@ export class Server extends EventEmitter<ServerEvents> {
     const protection = checkProtection(options);
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
     await this.#afterwards(() => {
-      for (const part of this.#parts) part.protect(protection);
+      this.#all.forEach((part, i) => {
+        part.protect(protection, i, this.#parts.length);
+      });
       this.#options = { ...this.#options, protection };
     });
   }
@@ -222,9 +223,43 @@ export class Server extends EventEmitter<ServerEvents> {
   ruleHits(): Record<string, number> {
     const { answering } = this.#options;
     if (answering.by !== 'rules' || !this.running) return {};
-    const all = this.#parts.map((part) => part.ruleHits());
-    const hitsOf = (i: number) => all.reduce((sum, hits) => sum + hits[i], 0);
-    return Object.fromEntries(answering.rules.names.map((name, i) => [name, hitsOf(i)]));
+    const all = this.#all.map((part) => part.ruleHits());
+    const hitsOf = (name: string, i: number) => all.reduce((sum, hits) => sum + hits[i], this.#resizing.pastHits(name));
+    return Object.fromEntries(answering.rules.names.map((name, i) => [name, hitsOf(name, i)]));
+  }
+
+  /**
+   * Has so many shards from now on, 1 to 64 or `'cores'` (docs/shards.md); also a server that was made without. Resolves when those
+   * that come answer, and those that go have answered all that they had: no datagram is lost. One with flows to back ends stays,
+   * besides, until they are idle. A server that does not run has so many from its next start on.
+   * Rejects with ERR_OUT_OF_RANGE, as start(), with ERR_INVALID_STATE for a server with `fd`, and without the addon with
+   * ERR_KSOCKET_NEEDS_ADDON: then there are as many as before.
+   */
+  async setShards(shards: number | 'cores'): Promise<void> {
+    const count = checkShardCount(shards, 'shards');
+    await this.#afterwards(async () => {
+      const options = withShards(this.#options, count);
+      if (this.running) this.#resize(options);
+      this.#options = options;
+      await this.#resizing.settled();
+    });
+  }
+
+  #resize(options: ResizedOptions): void {
+    const before = this.#parts;
+    const delivers = this.#delivers;
+    this.#parts = this.#resizing.resize(before, options, this.#guarded, (part) => {
+      checkOpened(part.watch(delivers), 'epoll_ctl', options.address, options.port);
+      this.#attach(part);
+    });
+    if (!this.#refd) return;
+    for (const { thread } of this.#parts) thread.hold();
+    for (const { thread } of before) thread.unhold();
+  }
+
+  // In the kernel's order.
+  get #all(): readonly ServerPart[] {
+    return [...this.#parts, ...this.#resizing.leaving];
   }
 
   /** Lets the server keep the event loop running (the default). */
@@ -257,17 +292,23 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   // They receive: what comes is this server's from now on.
-  #begin(parts: readonly ServerPart[]): void {
+  #begin({ parts, local, target, forwards }: Started, hashed = false): void {
+    const { answering } = this.#options;
+    this.#resizing.begin(local, target, answering.by === 'rules' ? answering.rules.names : [], forwards, hashed);
     for (const part of parts) {
-      part.attach(
-        (data, source) => void this.emit('datagram', data, source),
-        (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
-      );
+      this.#attach(part);
       if (this.#refd) part.thread.hold();
     }
     this.#parts = parts;
     this.#observers.started(parts);
     this.emit('listening');
+  }
+
+  #attach(part: ServerPart): void {
+    part.attach(
+      (data, source) => void this.emit('datagram', data, source),
+      (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
+    );
   }
 
   // Datagrams are copied to JavaScript only while somebody listens, so every method that changes the listeners looks.
@@ -294,7 +335,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   #lookForListeners(): void {
-    for (const part of this.#parts) part.deliver(this.#delivers);
+    for (const part of this.#all) part.deliver(this.#delivers);
   }
 }
 

@@ -3,10 +3,18 @@
 import { OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EBADF } from '../base/errno.js';
 import * as errors from '../base/errors.js';
-import { setTimeout } from '../base/runtime.js';
 import { validateInteger } from '../base/validate.js';
 import { type Stats, sumStats, zeroStats } from '../thread/counters.js';
-import { bindGroup, type CheckedShards, checkShardCount, join, likedCpus, steer } from '../thread/shards.js';
+import {
+  bindGroup,
+  type CheckedShards,
+  checkShardCount,
+  join,
+  likedCpus,
+  pause,
+  steer,
+  untilEmpty,
+} from '../thread/shards.js';
 import { steeringProgram } from '../thread/steering.js';
 import { noFilter, type Place, type SocketFilter } from './place.js';
 import { type Main, Shard, setUp } from './shard.js';
@@ -25,10 +33,6 @@ export interface SocketShard {
    */
   handOver(): number;
 }
-
-const SOL_SOCKET = 1;
-const SO_MEMINFO = 55;
-const DRAIN_MS = 10;
 
 export class Shards {
   readonly #main: Main;
@@ -257,16 +261,8 @@ export class Shards {
 }
 
 async function isEmpty(shard: Shard): Promise<void> {
-  const pause = () => new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
-  do await pause();
-  while (waitsInKernel(shard));
+  await untilEmpty(shard);
   await pause(); // the thread puts what it has read into the ring
   const { thread } = shard;
   if (thread !== undefined) await new Promise<void>((resolve) => thread.whenRead(resolve));
-}
-
-function waitsInKernel({ thread, id }: Shard): boolean {
-  const memory = Buffer.alloc(4); // the first is what the receive buffer holds
-  const result = thread?.native.getRawOption(id, SOL_SOCKET, SO_MEMINFO, memory);
-  return typeof result === 'number' && result > 0 && memory.some((byte) => byte !== 0);
 }

@@ -11,7 +11,7 @@ import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
 import { Lists } from './lists.js';
 import { allocateThreadMemory } from './memory.js';
-import type { Observation } from './observation.js';
+import type { ObservedSocket } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { PacketInfos, packetInfoBytes } from './packet-info.js';
 import { Receiver, type ReceiverTools } from './receiver.js';
@@ -220,7 +220,7 @@ export class IoThread {
   }
 
   /** What other threads may read of this socket and its thread. */
-  shared(id: number): Omit<Observation, 'latency' | 'others'> {
+  shared(id: number): Omit<ObservedSocket, 'latency'> {
     return {
       engine: this.engine,
       counters: this.#counters.row(id & (SLOTS_MAX - 1)),

@@ -2,7 +2,7 @@
 import { SocketOption } from '../backend/layout.js';
 import { backend } from '../backend/load.js';
 import * as errors from '../base/errors.js';
-import { getBuiltinModule } from '../base/runtime.js';
+import { getBuiltinModule, setTimeout } from '../base/runtime.js';
 import { validateInteger } from '../base/validate.js';
 import type { IoThread } from './io-thread.js';
 import type { IoThreadOptions } from './options.js';
@@ -128,6 +128,25 @@ export function join(first: Member, others: readonly Member[], ip: string): Erro
     if (errno !== 0) return errors.exceptionWithHostPort(errno, 'bind', ip, port);
   }
   return undefined;
+}
+
+const SOL_SOCKET = 1;
+const SO_MEMINFO = 55;
+const DRAIN_MS = 10;
+
+/** What a thread does in no time is done by then. */
+export const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+
+/** Nothing is steered to it any more: resolves when nothing waits in its receive buffer. */
+export async function untilEmpty(member: Member): Promise<void> {
+  do await pause();
+  while (waitsInKernel(member));
+}
+
+function waitsInKernel({ thread, id }: Member): boolean {
+  const memory = Buffer.alloc(4); // the first is what the receive buffer holds
+  const result = thread?.native.getRawOption(id, SOL_SOCKET, SO_MEMINFO, memory);
+  return typeof result === 'number' && result > 0 && memory.some((byte) => byte !== 0);
 }
 
 /** The kernel asks this program from now on, of any of the group's sockets; undefined: its own hash. */

@@ -104,6 +104,7 @@ test('what needs the addon says so', async () => {
       await codeOf(() => createServer({ handler: '/a.so' })),
       await codeOf(() => createServer({ fd: 3 })),
       await codeOf(() => createServer({ shards: 2 })),
+      await codeOf(() => createServer().setShards(2)),
       await codeOf(() => createSocket({ type: 'udp4', shards: 'cores', steering: 'cpu' })),
       await codeOf(() => createServer({ rules: [{ match: { ttl: 1 }, action: 'drop' }] })),
       await codeOf(() => createServer({ rules: [{ action: { reply: { slot: 'ecn' } } }] })),
@@ -113,7 +114,7 @@ test('what needs the addon says so', async () => {
   };
   const { stdout } = await runProgram(program, [], env('dgram'));
   const refused = 'ERR_KSOCKET_NEEDS_ADDON';
-  assert.equal(stdout, `${[refused, 'none', 'none', 'none', ...Array(21).fill(refused)].join()}\n`);
+  assert.equal(stdout, `${[refused, 'none', 'none', 'none', ...Array(22).fill(refused)].join()}\n`);
   const engine = await runProgram(
     async () => {
       const { createSocket } = await import('ksocket');

@@ -13,16 +13,20 @@ import { HeartbeatReader } from '../../build-lib/monitor/heartbeat.js';
 import { History } from '../../build-lib/monitor/history.js';
 import { ObservedServer, readStat, type ServerSource } from '../../build-lib/monitor/observed-server.js';
 import type { CounterName } from '../../build-lib/thread/counters.js';
+import type { Observation } from '../../build-lib/thread/observation.js';
 import { test } from '../support/test.js';
 
 const shared = (count: number) => new BigUint64Array(new SharedArrayBuffer(8 * count));
+
+let runs = 0;
 
 /** A run of a server, as it is observed. */
 class Run {
   readonly counters = shared(COUNTERS_PER_ROW);
   readonly latency = shared(LATENCY_CELLS);
   readonly control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
-  readonly observation = {
+  readonly observation: Observation = {
+    run: ++runs,
     engine: 'mmsg',
     counters: this.counters,
     thread: shared(COUNTERS_PER_ROW),
@@ -176,5 +180,33 @@ test('a thread lives while the kernel lists it', () => {
   const { userCPUTime, systemCPUTime } = process.resourceUsage();
   assert.ok(cpuSeconds > 0 && cpuSeconds < (userCPUTime + systemCPUTime) / 1e6 + 0.05, `${cpuSeconds} s`);
   run.control[C_THREAD_ID >> 2] = 0x7fffffff; // no process or thread has this number: proc(5), pid_max
-  assert.deepEqual(server.thread(), { alive: false, cpuSeconds: 0 });
+  assert.deepEqual(server.thread(), { alive: false, cpuSeconds }, 'what it has had it has had');
+});
+
+test('a shard that goes is counted on, with its processor time, and is no reason to worry; another run begins at nothing', () => {
+  const [first, second] = [new Run(), new Run()];
+  const server = new ObservedServer(first.source());
+  const gone = new Run();
+  gone.count('rxDatagrams', 7);
+  first.count('rxDatagrams', 5);
+  gone.latency[3] = 2n;
+  first.control[C_THREAD_ID >> 2] = process.pid;
+  gone.control[C_THREAD_ID >> 2] = process.pid;
+  const { observation } = first;
+  const seen = (more: Partial<Observation>) => {
+    server.source = { name: 'one', running: true, observation: { ...observation, ...more } };
+    const { alive, cpuSeconds } = server.thread();
+    assert.equal(alive, true);
+    return [server.stats()?.rxDatagrams, server.latencies()?.count, server.ring()?.capacity, cpuSeconds > 0];
+  };
+  for (const end = performance.now() + 60; performance.now() < end; );
+  assert.deepEqual(seen({ others: [gone.observation] }), [12, 2, 16, true]);
+  gone.control[C_THREAD_ID >> 2] = 0x7fffffff; // its thread has ended
+  assert.deepEqual(seen({ others: [{ ...gone.observation, ends: true }] }), [12, 2, 16, true]);
+  gone.control[C_THREAD_ID >> 2] = 0;
+  assert.deepEqual(seen({ others: [{ ...gone.observation, ends: true }] }), [12, 2, 16, true]);
+  assert.deepEqual(seen({ past: gone.observation }), [12, 2, 8, true]);
+  assert.deepEqual(seen({ run: second.observation.run }), [5, 0, 8, true]);
+  server.source = new Run().source();
+  assert.equal(server.thread().cpuSeconds, 0);
 });
