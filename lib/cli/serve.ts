@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/options.js';
 import { REPLY_BYTES_MAX } from '../server/rules/types.js';
 import { createServer, type Server } from '../server/server.js';
+import { SHARDS_MAX } from '../thread/shards.js';
 import { readConfig, type ServeConfig } from './config/file.js';
 import { Reloading } from './config/reload.js';
 import { watchFile } from './config/watch.js';
@@ -22,6 +23,7 @@ interface ServeOptions {
   echo?: boolean;
   replyTo?: ReplyTarget;
   maxBytes?: number;
+  shards?: number | 'cores';
   config?: string;
   watch?: boolean;
   upgrade?: string | boolean;
@@ -35,6 +37,7 @@ Examples:
   ksocket serve --port 7 --echo                   an echo server (RFC 862)
   ksocket serve --reply pong --reply-to source    answer the sender
   ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram
+  ksocket serve --port 53 --echo --shards cores   with a thread for each processor: docs/shards.md
   ksocket serve --config serve.json --watch       rules, lists, limits: docs/configuration.md; SIGHUP reads it again
   ksocket serve --echo --upgrade                  the same command again takes over, and nothing is lost: docs/hand-over.md
   ksocket serve --monitor 9100                    http://127.0.0.1:9100/ shows what it does; /metrics is for Prometheus
@@ -46,6 +49,14 @@ function parseMaxBytes(text: string): number {
   if (!Number.isInteger(bytes) || bytes < 1 || bytes > MAX_BYTES_MAX)
     throw new InvalidArgumentError(`a number from 1 to ${MAX_BYTES_MAX}.`);
   return bytes;
+}
+
+function parseShards(text: string): number | 'cores' {
+  if (text === 'cores') return text;
+  const shards = Number(text);
+  if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX)
+    throw new InvalidArgumentError(`a number from 1 to ${SHARDS_MAX}, or cores.`);
+  return shards;
 }
 
 export function defineServe(program: Command): void {
@@ -63,6 +74,11 @@ export function defineServe(program: Command): void {
       '-b, --max-bytes <bytes>',
       'size of the receive buffer; longer datagrams are cut (default: 10, or all with --reply or --echo)',
       parseMaxBytes,
+    )
+    .option(
+      '-s, --shards <number>',
+      'sockets on the port, each with a thread; "cores": as many as processors',
+      parseShards,
     )
     .addOption(
       new Option('-c, --config <file>', 'options of createServer() as JSON; SIGHUP reads it again').conflicts([
@@ -98,6 +114,7 @@ function overriding(options: ServeOptions, command: Command): (config: ServeConf
     const isGiven = options.config === undefined || command.getOptionValueSource(name) === 'cli';
     if (isGiven) Object.assign(given, { [name]: options[name] });
   }
+  if (options.shards !== undefined) given.shards = options.shards;
   return ({ server, quiet, monitor }) => ({
     server: { ...server, ...given },
     quiet: options.quiet ?? quiet,
@@ -106,18 +123,24 @@ function overriding(options: ServeOptions, command: Command): (config: ServeConf
 }
 
 /** What says where to listen. */
-const PLACES = ['address', 'port', 'fd'] as const;
+const PLACES = ['address', 'port', 'fd', 'shards', 'steering'] as const;
+/** Where systemd says it. */
+const NOWHERE = Object.fromEntries(PLACES.map((name) => [name, undefined]));
 
 /** One, or one for each socket that systemd has opened. */
-async function serversOf({ server }: ServeConfig, options: ServeOptions, command: Command): Promise<Server[]> {
-  const inherited = await inheritedSockets();
+function serversOf(
+  { server }: ServeConfig,
+  inherited: readonly number[],
+  options: ServeOptions,
+  command: Command,
+): Server[] {
   if (inherited.length === 0) return [createServer(server)];
   const given = PLACES.find((name) => command.getOptionValueSource(name) === 'cli');
   if (given !== undefined) throw new Error(`--${given} cannot be given: systemd has opened the socket (LISTEN_FDS)`);
   if (options.config !== undefined && PLACES.some((name) => server[name] !== undefined)) {
     complain(`${options.config}: where to listen is left to systemd, which has opened the socket (LISTEN_FDS)`);
   }
-  return inherited.map((fd) => createServer({ ...server, address: undefined, port: undefined, fd }));
+  return inherited.map((fd) => createServer({ ...server, ...NOWHERE, fd }));
 }
 
 async function serve(options: ServeOptions, command: Command): Promise<void> {
@@ -125,7 +148,8 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   if (options.watch && path === undefined) throw new Error('--watch needs --config');
   const override = overriding(options, command);
   const config = override(path === undefined ? ofArguments(options) : readConfig(path));
-  const servers = await serversOf(config, options, command);
+  const inherited = await inheritedSockets();
+  const servers = serversOf(config, inherited, options, command);
   const monitor = config.monitor && (await import('../monitor/index.js')).createMonitor({ ...config.monitor, servers });
   const service = new Service(servers, monitor, upgradePath(options.upgrade, config.server));
   service.quiet = config.quiet;
@@ -136,7 +160,8 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   }
   process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
   if (path !== undefined) {
-    const { request } = new Reloading(path, service, config, override);
+    const hasOwnPort = inherited.length === 0 && config.server.fd === undefined;
+    const { request } = new Reloading(path, service, config, override, hasOwnPort);
     process.on('SIGHUP', request);
     if (options.watch)
       watchFile(path, request, (error) => complain(`${path} is not watched any more: ${error.message}`));

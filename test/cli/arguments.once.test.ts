@@ -17,7 +17,7 @@ test('help of the program names its commands', async () => {
 
 test('every command’s help has its options and examples', async () => {
   const options: Record<string, string[]> = {
-    serve: ['--port', '--address', '--reply', '--echo', '--reply-to', '--max-bytes', '--quiet'],
+    serve: ['--port', '--address', '--reply', '--echo', '--reply-to', '--max-bytes', '--shards', '--quiet'],
     send: ['--to', '--wait'],
     info: ['--json'],
   };
@@ -58,6 +58,10 @@ const wrong: [string[], RegExp][] = [
   [['serve', '--max-bytes', '0'], /--max-bytes/],
   [['serve', '--max-bytes', '65536'], /--max-bytes/],
   [['serve', '--max-bytes', 'many'], /--max-bytes/],
+  [['serve', '--shards', '0'], /--shards.*a number from 1 to 64, or cores/s],
+  [['serve', '--shards', '65'], /--shards/],
+  [['serve', '--shards', 'all'], /--shards/],
+  [['serve', '--shards', ''], /--shards/],
   [['serve', '--reply-to', 'nowhere'], /--reply-to.*nowhere/s],
   [['serve', '--reply-to', '127.0.0.1'], /--reply-to/],
   [['serve', '--reply-to', '127.0.0.1:0'], /--reply-to/],

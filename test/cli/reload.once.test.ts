@@ -1,10 +1,11 @@
 // `ksocket serve --config` while it runs: SIGHUP and --watch read the file again.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Child, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
+import { ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -26,11 +27,12 @@ class Serving implements AsyncDisposable {
   readonly inbox = new Inbox(this.client);
   child!: Child;
   port = 0;
+  under: string[] | undefined;
 
   async start(text: string, ...args: string[]): Promise<this> {
     this.write(text);
     await bound(this.client);
-    this.child = startCli(['serve', '--config', this.path, ...args]);
+    this.child = startCli(['serve', '--config', this.path, ...args], { under: this.under });
     this.port = Number((await this.child.line(/^ksocket: listening on port (\d+)$/))[1]);
     return this;
   }
@@ -168,6 +170,66 @@ test('lists and limits are swapped, where there were any', async () => {
   await serving.reload();
   for (let n = 0; n < 5; n++) assert.equal(await serving.ask(), 'three', 'nothing is left of it');
   assert.equal(serving.child.stderr, '');
+  await serving.ends();
+});
+
+test('shards come and go, under traffic, and nothing is lost', async () => {
+  await using serving = await new Serving().start(pings('one'));
+  const { pid } = serving.child;
+  assert.equal(ioThreadCount(pid), 1);
+  for (const [shards, count] of [
+    [3, 3],
+    [1, 1],
+    ['cores', Math.min(availableParallelism(), 64)],
+    [4, 4],
+    [undefined, 1],
+  ] as const) {
+    serving.write(pings(`${shards}`, { shards }));
+    const asking = Array.from({ length: 20 }, () => serving.ask());
+    serving.child.kill('SIGHUP');
+    assert.ok((await Promise.all(asking)).length === 20);
+    await serving.untilAnswerIs(`${shards}`);
+    await waitFor(() => ioThreadCount(pid) === count, `${count} threads`);
+    for (let n = 0; n < 20; n++) assert.equal(await serving.ask(), `${shards}`);
+  }
+  serving.write(pings('bad', { shards: 65 }));
+  serving.child.kill('SIGHUP');
+  await serving.complains(
+    /serve\.json: The value of "options\.shards" is out of range.*; what was in force is in force\n/,
+  );
+  serving.write(pings('undefined', { shards: 2, steering: 'source' }));
+  serving.child.kill('SIGHUP');
+  await serving.complains(/serve\.json: steering cannot be changed while it runs/);
+  await waitFor(() => ioThreadCount(pid) === 2, 'two threads');
+  await serving.ends();
+});
+
+test('--shards goes before what the file says', async () => {
+  await using serving = await new Serving().start(pings('one', { shards: 4 }), '--shards', '2');
+  const { pid } = serving.child;
+  await waitFor(() => ioThreadCount(pid) === 2, 'two threads');
+  serving.write(pings('two', { shards: 3 }));
+  await serving.reload();
+  assert.equal(await serving.ask(), 'two');
+  assert.equal(ioThreadCount(pid), 2);
+  assert.equal(serving.child.stderr, '');
+  await serving.ends();
+});
+
+test('shards that the system refuses leave rules and lists as they were', async () => {
+  // It may have so many descriptors: enough for one shard, and for reading the file.
+  const limit = ['sh', '-c', 'ulimit -n 40; exec "$0" "$@"'];
+  await using serving = new Serving();
+  serving.under = limit;
+  await serving.start(pings('one', { deny: [] }));
+  serving.write(pings('two', { deny: ['127.0.0.1'], shards: 64 }));
+  serving.child.kill('SIGHUP');
+  await serving.complains(/serve\.json: .*EMFILE.*; what was in force is in force\n/);
+  assert.equal(await serving.ask(), 'one');
+  assert.equal(ioThreadCount(serving.child.pid), 1);
+  serving.write(pings('two', { deny: [], shards: 2 }));
+  await serving.reload();
+  assert.equal(await serving.ask(), 'two');
   await serving.ends();
 });
 

@@ -1,6 +1,7 @@
 // `ksocket serve` with everything but its defaults (those are in test/server/original.test.ts).
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { addonTest } from '../support/backend.js';
 import { Child, runCli, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
@@ -101,6 +102,26 @@ test('--max-bytes may be all that a datagram can have', async () => {
   const { child } = await serve('-b', '65535');
   await using _ = child;
   await unloads(child);
+});
+
+addonTest('a thread of its own', '--shards has so many threads, and each answers', async () => {
+  await using sockets = new Sockets();
+  for (const [given, count] of [
+    ['3', 3],
+    ['cores', Math.min(availableParallelism(), 64)],
+  ] as const) {
+    const { child, port } = await serve('--echo', '--quiet', '--shards', given);
+    await using _ = child;
+    await waitFor(() => ioThreadCount(child.pid) === count, `${count} threads`);
+    for (let i = 0; i < 16; i++) {
+      const client = sockets.makePeer();
+      const inbox = new Inbox(client);
+      await bound(client);
+      await sent(client, 'x', port);
+      await inbox.take(1);
+    }
+    await unloads(child);
+  }
 });
 
 test('--quiet logs no datagrams', async () => {

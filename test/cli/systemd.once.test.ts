@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type Listening, listening, Manager } from '../support/activated.js';
 import { Child, type ChildOptions, root, runCli, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
+import { ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -71,6 +72,7 @@ test('what does not go together with its sockets is said, and nobody is served',
   const wrong: [string[], Listening[], ChildOptions['env'], RegExp][] = [
     [['--port', '7'], [udp4], {}, /^ksocket: --port cannot be given: systemd has opened the socket \(LISTEN_FDS\)\n$/],
     [['--address', '::'], [udp4], {}, /^ksocket: --address cannot be given/],
+    [['--shards', '2'], [udp4], {}, /^ksocket: --shards cannot be given/],
     [
       [],
       [udp4, { type: 'tcp4', address: '127.0.0.1' }],
@@ -116,6 +118,30 @@ test('a configuration leaves where to listen to systemd, and is reloaded with RE
     const words = manager.lines.filter((line) => /^(READY|RELOADING|STOPPING)=/.test(line));
     const reload = ['RELOADING=1', 'READY=1'];
     assert.deepEqual(words, ['READY=1', ...reload, ...reload, 'STOPPING=1']);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a configuration leaves shards to systemd, too, which has opened one socket', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    const path = join(directory, 'serve.json');
+    const write = (more: object) => writeFileSync(path, JSON.stringify({ rules: [{ action: 'echo' }], ...more }));
+    write({ shards: 2, steering: 'source' });
+    await using child = startCli(['serve', '--config', path], activated([udp4]));
+    await child.line(/listening on port/);
+    assert.match(child.stderr, /^ksocket: .*serve\.json: where to listen is left to systemd, .*\n$/);
+    write({ shards: 3, rules: [] });
+    child.kill('SIGHUP');
+    await child.line(/serve\.json is in force$/);
+    await waitFor(
+      () => /serve\.json: shards, steering cannot be changed while it runs/.test(child.stderr),
+      'what is left',
+    );
+    assert.equal(ioThreadCount(child.pid), 1);
+    child.kill('SIGTERM');
+    assert.equal((await child.end()).code, 0);
   } finally {
     rmSync(directory, { recursive: true });
   }

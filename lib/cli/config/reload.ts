@@ -31,17 +31,25 @@ export class Reloading {
   readonly #service: Service;
   readonly #override: (config: ServeConfig) => ServeConfig;
   readonly #isProtected: boolean;
+  readonly #hasOwnPort: boolean;
   #present: ServeConfig;
   #running = false;
   #again = false;
 
-  /** `present` is in force. `override`: what the command line says besides. */
-  constructor(path: string, service: Service, present: ServeConfig, override: (config: ServeConfig) => ServeConfig) {
+  /** `present` is in force. `override`: what the command line says besides. `hasOwnPort`: nobody else has opened a socket for it. */
+  constructor(
+    path: string,
+    service: Service,
+    present: ServeConfig,
+    override: (config: ServeConfig) => ServeConfig,
+    hasOwnPort: boolean,
+  ) {
     this.#path = path;
     this.#service = service;
     this.#present = present;
     this.#isProtected = isProtected(present.server);
     this.#override = override;
+    this.#hasOwnPort = hasOwnPort;
   }
 
   /** Reads the file; while it is being read, once more afterwards. */
@@ -74,7 +82,8 @@ export class Reloading {
     const swapped = { ...server };
     if (server.rules !== undefined && next.server.rules !== undefined) Object.assign(swapped, pick(next.server, RULES));
     if (this.#isProtected) Object.assign(swapped, pick(next.server, PROTECTION_KEYS));
-    const swaps = differ(server, swapped, [...RULES, ...PROTECTION_KEYS]);
+    if (this.#hasOwnPort) swapped.shards = next.server.shards;
+    const swaps = differ(server, swapped, [...RULES, ...PROTECTION_KEYS, 'shards']);
     if (swaps) await this.#swap(server, swapped);
     this.#service.quiet = next.quiet;
     this.#present = { ...this.#present, quiet: next.quiet, server: swapped };
@@ -108,8 +117,15 @@ export class Reloading {
   }
 }
 
-/** Rules first: they may be refused. */
+/** First what may be refused more often: all of it holds, or nothing. */
 async function swapOne(server: Server, before: Options, after: Options): Promise<void> {
   if (differ(before, after, RULES)) await server.update(after.rules ?? [], after.otherwise);
   if (differ(before, after, PROTECTION_KEYS)) await server.protect(pick(after, PROTECTION_KEYS));
+  if (before.shards === after.shards) return;
+  try {
+    await server.setShards(after.shards ?? 1);
+  } catch (error) {
+    await swapOne(server, { ...after, shards: before.shards }, before);
+    throw error;
+  }
 }
