@@ -6,7 +6,7 @@ import { backend } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import { clearInterval, now, setInterval } from '../base/runtime.js';
 import { type ServerStats, sumStats } from '../thread/counters.js';
-import { type CheckedShards, checkShards, join, steer, untilEmpty } from '../thread/shards.js';
+import { type CheckedShards, checkShards, join, leaveGroup, steer, untilEmpty } from '../thread/shards.js';
 import { steeringProgram } from '../thread/steering.js';
 import type { Observers } from './observers.js';
 import { checkOpened } from './opening.js';
@@ -24,7 +24,7 @@ export interface ResizedOptions extends CheckedServerOptions {
 /** The same with so many shards. @throws ERR_KSOCKET_NEEDS_ADDON, ERR_INVALID_STATE */
 export function withShards(options: CheckedServerOptions, count: number): ResizedOptions {
   if (backend === 'dgram') throw errors.needsAddon('setShards()');
-  if (options.fd !== undefined) throw errors.invalidState('The socket is somebody else’s: the server was made with fd');
+  if (options.fd !== undefined) throw errors.invalidState('The server was made with fd, and has that one socket');
   const usual = options.protection.perSource === undefined ? 'flow' : 'source';
   const shards = options.shards ?? (checkShards({ shards: count }, usual) as CheckedShards);
   return { ...options, shards: { ...shards, count } };
@@ -40,9 +40,16 @@ interface Leaving {
   since: number;
 }
 
+/** Resolves when it has answered all that it had, and what it delivers is handed out. */
+async function emptied(part: ServerPart): Promise<void> {
+  await untilEmpty(part);
+  part.settle();
+  await new Promise<void>((resolve) => part.thread.whenRead(resolve));
+}
+
 export class Resizing {
   readonly #observers: Observers;
-  readonly #afterwards: (action: () => void) => void;
+  readonly #afterwards: (action: () => Promise<void>) => void;
   #leaving: Leaving[] = []; // as the kernel has them, behind those that get something
   #past: ServerStats[] = []; // of those that are gone
   readonly #pastHits = new Map<string, number>();
@@ -55,7 +62,7 @@ export class Resizing {
   #timer: NodeJS.Timeout | undefined;
 
   /** `afterwards`: when no other call is under way. */
-  constructor(observers: Observers, afterwards: (action: () => void) => void) {
+  constructor(observers: Observers, afterwards: (action: () => Promise<void>) => void) {
     this.#observers = observers;
     this.#afterwards = afterwards;
   }
@@ -171,7 +178,10 @@ export class Resizing {
       });
       this.#steer(active[0], shards, this.#hashed);
     } catch (error) {
-      for (const part of made.reverse()) this.#release(part);
+      for (const part of made.reverse()) {
+        leaveGroup(part);
+        this.#release(part);
+      }
       throw error;
     }
     this.#leaving.splice(0, back.length);
@@ -212,20 +222,16 @@ export class Resizing {
   async settled(): Promise<void> {
     const going = this.#leaving.filter(({ emptied }) => !emptied);
     if (going.length === 0) return;
-    await Promise.all(
-      going.map(async (leaving) => {
-        const { part } = leaving;
-        await untilEmpty(part);
-        part.settle();
-        await new Promise<void>((resolve) => part.thread.whenRead(resolve));
-        leaving.emptied = true;
-      }),
-    );
-    this.#endIdle();
+    await Promise.all(going.map(({ part }) => emptied(part)));
+    for (const leaving of going) leaving.emptied = true;
+    await this.#endIdle();
   }
 
-  #endIdle(): void {
-    for (const leaving of [...this.#leaving].reverse()) if (this.#isIdle(leaving)) this.#close(leaving);
+  async #endIdle(): Promise<void> {
+    const idle = this.#leaving.filter((leaving) => this.#isIdle(leaving)).reverse();
+    for (const { part } of idle) leaveGroup(part);
+    await Promise.all(idle.map(({ part }) => emptied(part)));
+    for (const leaving of idle) this.#close(leaving);
     this.#lookAgain();
   }
 
@@ -238,7 +244,7 @@ export class Resizing {
     return false;
   }
 
-  // The kernel puts the last one in its place, and so it is here.
+  // The kernel has put the last one in its place.
   #close(leaving: Leaving): void {
     const last = this.#leaving.pop();
     if (last !== undefined && last !== leaving) this.#leaving[this.#leaving.indexOf(leaving)] = last;

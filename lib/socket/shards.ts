@@ -10,6 +10,7 @@ import {
   type CheckedShards,
   checkShardCount,
   join,
+  leaveGroup,
   likedCpus,
   pause,
   steer,
@@ -229,7 +230,10 @@ export class Shards {
       for (const shard of more) shard.startReceiving();
       this.#steer(count);
     } catch (error) {
-      for (const shard of more) shard.release();
+      for (const shard of more.reverse()) {
+        leaveGroup(shard);
+        shard.release();
+      }
       throw error;
     }
     this.#others.push(...more);
@@ -251,9 +255,12 @@ export class Shards {
   async #close(leaving: Shard[]): Promise<void> {
     this.#leaving = leaving;
     await Promise.all(leaving.map(isEmpty));
+    leaving.reverse(); // the last one first: whoever is behind a socket that goes would take its place
+    leaving.forEach(leaveGroup);
+    await Promise.all(leaving.map(isEmpty));
     this.#leaving = [];
-    for (const shard of leaving.reverse()) {
-      shard.release(); // the last one first: whoever is behind a socket that closes would take its place
+    for (const shard of leaving) {
+      shard.release();
       const stats = shard.stats();
       this.#before = this.#before === undefined ? stats : sumStats([this.#before, stats]);
     }

@@ -149,6 +149,18 @@ function waitsInKernel({ thread, id }: Member): boolean {
   return typeof result === 'number' && result > 0 && memory.some((byte) => byte !== 0);
 }
 
+const SO_BINDTOIFINDEX = 62;
+const NOWHERE = new Uint8Array(new Int32Array([0x7fffffff]).buffer);
+
+/**
+ * Before it closes: the kernel takes a socket out of its group first, and then from among those that it looks through
+ * (udp_lib_unhash). For that moment it would be found, alone, and get what is another one's. So it is bound to an interface that there
+ * is not, and nothing suits it any more: it cannot send either. Where the kernel refuses, the moment is left as it is.
+ */
+export function leaveGroup({ thread, id }: Member): void {
+  thread?.changing().setRawOption(id, SOL_SOCKET, SO_BINDTOIFINDEX, NOWHERE);
+}
+
 /** The kernel asks this program from now on, of any of the group's sockets; undefined: its own hash. */
 export function steer(member: Member, program: Uint8Array | undefined): Error | undefined {
   if (program === undefined) return undefined;

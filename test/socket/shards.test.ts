@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'ksocket';
+import { Flood } from '../support/askers.js';
 import { root, runProgram } from '../support/child.js';
 import { inNamespace } from '../support/namespace.js';
 import { bound, closed, Inbox, Sockets, sent } from '../support/peer.js';
@@ -439,6 +440,29 @@ for (const steering of ['flow', 'source', { offset: 0, length: 2 }] as const) {
     );
   });
 }
+
+test('a socket that closes takes nothing of what the others get', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make({ ...two, shards: 1, recvBufferSize: 1 << 20 });
+  let all = 0;
+  socket.on('batch', ({ length }) => {
+    all += length;
+  });
+  const flood = new Flood(sockets, await bound(socket));
+  await waitFor(() => all > 0, 'the first');
+  for (let i = 0; i < 30; i++) {
+    await socket.setShards(6);
+    await socket.setShards(1);
+  }
+  const count = await flood.end();
+  await waitFor(
+    () => socket.stats().rxDatagrams + socket.stats().rxKernelDrops >= count,
+    () => `${count}, ${JSON.stringify(socket.stats())}`,
+    5000,
+  );
+  const { rxDatagrams, rxKernelDrops, rxCloseDrops } = socket.stats();
+  assert.deepEqual([rxDatagrams + rxKernelDrops, rxCloseDrops], [count, 0]);
+});
 
 test('nothing comes to a shard that goes', async () => {
   for (const steering of ['flow', 'source', 'cpu', { offset: 0, length: 1 }] as const) {

@@ -1,6 +1,9 @@
-/* Answers with the request, in as many instances at a time as its argument says. */
+/* Answers with the request, in as many instances at a time as its argument says; the next one is refused, and
+ * takes its time for it. */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ksocket_handler.h"
 
@@ -10,6 +13,7 @@ static int open_one(const char* argument, void** state, char* error, size_t erro
   (void)state;
   if (__atomic_add_fetch(&instances, 1, __ATOMIC_SEQ_CST) <= atoi(argument)) return 0;
   __atomic_sub_fetch(&instances, 1, __ATOMIC_SEQ_CST);
+  usleep(100000);
   strncpy(error, "one too many", error_bytes);
   return 1;
 }
