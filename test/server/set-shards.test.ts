@@ -10,6 +10,7 @@ import { runProgram, startProgram } from '../support/child.js';
 import { buildHandler } from '../support/handlers.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { heldAtRest, ioThreadCount, untilHeldIs } from '../support/process.js';
+import { kernelPreload } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
@@ -253,6 +254,7 @@ test('a shard that goes stays until its flows to back ends are idle, and is the 
     await using sockets = new Sockets();
     const backEnd = await new BackEnd(sockets).bind();
     const forward = (idleMs: number) => [
+      { match: { length: 2 }, action: 'deliver' as const },
       { action: { forward: [{ address: '127.0.0.1', port: backEnd.port }], idleMs } },
     ];
     const [server, port] = await started(sockets, { rules: forward(60_000), shards: 5, steering: byIndex });
@@ -270,7 +272,9 @@ test('a shard that goes stays until its flows to back ends are idle, and is the 
     const { flowsOpened, returned, flowsExpired } = server.stats().answering;
     assert.deepEqual([flowsOpened, returned, flowsExpired], [4, 4, 0]);
 
-    // When 1 went, the kernel put the last one in its place, 3.
+    // When 1 went, the kernel put the last one in its place, 3. Since then there is a listener.
+    const told: number[] = [];
+    server.on('datagram', (data) => told.push(data[0]));
     await server.setShards(4);
     assert.deepEqual(received(server), [1, 2, 1, 0]);
     const [socket] = await client(sockets);
@@ -278,14 +282,17 @@ test('a shard that goes stays until its flows to back ends are idle, and is the 
     await backEnd.has(15);
     assert.deepEqual(received(server), [2, 4, 5, 8]);
     await waitFor(() => ioThreadCount() === 4, 'four threads');
+    for (let i = 0; i < 4; i++) await sent(socket, Buffer.of(i, 0), port);
+    await waitFor(() => told.length === 4, 'what is delivered');
+    assert.deepEqual(told.sort(), [0, 1, 2, 3]);
 
-    await server.update(forward(200));
+    await server.update(forward(30_000));
     const [again] = await client(sockets);
     for (let i = 0; i < 4; i++) await sent(again, Buffer.of(i), port);
     await server.setShards(2);
     assert.equal(ioThreadCount(), 4, 'with those that have flows');
     await server.stop();
-    assert.equal(server.stats().rxDatagrams, 23, 'with those that were about to go');
+    assert.equal(server.stats().rxDatagrams, 27, 'with those that were about to go');
   }
   await untilHeldIs(before);
 });
@@ -453,6 +460,34 @@ test('it neither keeps a program running that nothing else does, nor lets one en
   assert.equal(ioThreadCount(child.pid), 2, 'it runs');
   child.kill('SIGTERM');
   await child.end();
+});
+
+test('where the kernel takes no program there can be more, by its own hash, and not fewer; nor any steered otherwise', async () => {
+  const program = async (lacks: string) => {
+    const { createServer } = await import('ksocket');
+    const said: unknown[] = [lacks];
+    for (const steering of ['flow', 'source'] as const) {
+      const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo', shards: 1, steering });
+      await server.start();
+      for (const count of [3, 2]) {
+        const how = await server.setShards(count).then(
+          () => 'has',
+          ({ code, syscall }) => `${code} ${syscall}, has`,
+        );
+        said.push(`${how} ${server.shardStats().length}`);
+      }
+      await server.stop();
+    }
+    console.log(said.join('; '));
+  };
+  for (const [lacks, said] of [
+    ['1:51:1', 'has 3; EPERM setsockopt, has 3; EPERM setsockopt, has 1; EPERM setsockopt, has 1'], // SO_ATTACH_REUSEPORT_CBPF
+    ['1:62:1', 'has 3; has 2; has 3; has 2'], // SO_BINDTOIFINDEX
+  ]) {
+    const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: lacks };
+    const { code, stdout, stderr } = await runProgram(program, [lacks], { env });
+    assert.deepEqual([code, stdout, stderr], [0, `${lacks}; ${said}\n`, '']);
+  }
 });
 
 test('errors', async () => {
