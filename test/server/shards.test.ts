@@ -1,10 +1,14 @@
 // A server that answers on several threads: each datagram once, by the same rules, with counts and limits of all.
 import assert from 'node:assert/strict';
 import type dgram from 'node:dgram';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type Server, type ServerOptions } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
-import { bound, Inbox, Sockets, sent } from '../support/peer.js';
+import { Child, root } from '../support/child.js';
+import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { heldAtRest, ioThreadCount, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -174,6 +178,33 @@ test('a start that fails leaves nothing open; what is refused is said before', a
   for (const shards of [0, 65, 1.5]) assert.throws(() => createServer({ shards }), { code: 'ERR_OUT_OF_RANGE' });
   assert.throws(() => createServer({ steering: 'cpu' }), { code: 'ERR_INVALID_ARG_VALUE' });
   assert.throws(() => createServer({ shards: 2, steering: 'port' as never }), { code: 'ERR_INVALID_ARG_VALUE' });
+});
+
+test('the server of docs/shards.md answers everybody, on all cores', async () => {
+  await using sockets = new Sockets();
+  const page = readFileSync(join(root, 'docs/shards.md'), 'utf8');
+  const code = [...page.matchAll(/^```js\n(.*?)^```$/gms)].map(([, block]) => block)[1];
+  const port = await unusedPort();
+  const program = `${code.replace('9999', `${port}`)}
+    process.on('SIGTERM', () => server.stop());
+    console.log('listens');`;
+  await using child = new Child(process.execPath, ['--input-type=module', '-e', program]);
+  await child.line(/^listens$/);
+  const cores = Math.min(availableParallelism(), 64);
+  await waitFor(() => ioThreadCount(child.pid) === cores, `${cores} threads`);
+  const all = await clients(sockets, 128);
+  for (const [i, [client]] of all.entries()) for (let n = 0; n < 4; n++) client.send(`${i}.${n}`, port, '127.0.0.1');
+  await Promise.all(all.map(([, inbox]) => inbox.take(4)));
+  for (const [i, [, inbox]] of all.entries()) {
+    assert.deepEqual(
+      inbox.texts,
+      [0, 1, 2, 3].map((n) => `${i}.${n}`),
+    );
+  }
+  child.kill('SIGTERM');
+  const { code: status, stdout, stderr } = await child.end();
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.match(stdout, /^\[[\s0,]+\]\nlistens\n$/);
 });
 
 test('the monitor sees all shards as one server', async () => {
