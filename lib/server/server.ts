@@ -8,7 +8,6 @@ import { validateObject } from '../base/validate.js';
 import { checkHandOver } from '../socket/hand-over.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
-import type { RemoteInfo } from '../thread/endpoint.js';
 import { checkShardCount } from '../thread/shards.js';
 import { askKernelNoMore } from './ask-kernel.js';
 import type { ServerEvents } from './events.js';
