@@ -1,4 +1,7 @@
 // JavaScript's arguments as native values, and results back. lib/ has checked them, so nothing here does.
+//
+// Not by napi.h's classes: where Node-API has refused to read something they have a value without an
+// environment, and abort the process over the next question.
 #pragma once
 
 #include <linux/filter.h>
@@ -15,22 +18,35 @@
 
 namespace ksocket {
 
+// What is no such value is 0, false or nothing.
 inline uint32_t u32(const Napi::Value& value) {
-  return value.As<Napi::Number>().Uint32Value();
+  uint32_t out = 0;
+  napi_get_value_uint32(value.Env(), value, &out);
+  return out;
 }
 inline int32_t i32(const Napi::Value& value) {
-  return value.As<Napi::Number>().Int32Value();
+  int32_t out = 0;
+  napi_get_value_int32(value.Env(), value, &out);
+  return out;
 }
 inline bool boolean(const Napi::Value& value) {
-  return value.As<Napi::Boolean>().Value();
+  bool out = false;
+  napi_get_value_bool(value.Env(), value, &out);
+  return out;
 }
 inline std::string text(const Napi::Value& value) {
-  return value.As<Napi::String>().Utf8Value();
+  size_t length = 0;
+  if (napi_get_value_string_utf8(value.Env(), value, nullptr, 0, &length) != napi_ok) return {};
+  std::string out(length, '\0');
+  napi_get_value_string_utf8(value.Env(), value, out.data(), length + 1, &length);
+  return out;
 }
 // A Uint8Array's; they are JavaScript's again when the call returns.
 inline std::span<uint8_t> bytes(const Napi::Value& value) {
-  Napi::Uint8Array array = value.As<Napi::Uint8Array>();
-  return {array.Data(), array.ByteLength()};
+  void* data = nullptr;
+  size_t length = 0;
+  napi_get_typedarray_info(value.Env(), value, nullptr, &length, &data, nullptr, nullptr);
+  return {static_cast<uint8_t*>(data), length};
 }
 // A number is an int, a Uint8Array what it is.
 class OptionValue {
@@ -49,12 +65,40 @@ class OptionValue {
   std::span<uint8_t> bytes_;
   bool is_number_;
 };
-inline std::vector<Napi::Value> elements(const Napi::Value& value) {
-  Napi::Array array = value.As<Napi::Array>();
-  std::vector<Napi::Value> out;
-  for (uint32_t i = 0; i < array.Length(); i++) out.push_back(array.Get(i));
-  return out;
-}
+
+// Reads objects and arrays, which Node-API refuses while a worker is being ended: its JavaScript, and with it
+// a call from there, goes on for a moment. What could not be read is nothing, and then the call has to return
+// error() before it does anything.
+class Reader {
+ public:
+  explicit Reader(napi_env env) : env_(env) {}
+
+  Napi::Value get(const Napi::Value& object, const char* name) {
+    napi_value value = nullptr;
+    return result(napi_get_named_property(env_, object, name, &value), value);
+  }
+  std::vector<Napi::Value> elements(const Napi::Value& array) {
+    uint32_t length = 0;
+    result(napi_get_array_length(env_, array, &length), nullptr);
+    std::vector<Napi::Value> out;
+    for (uint32_t i = 0; i < length; i++) {
+      napi_value value = nullptr;
+      out.push_back(result(napi_get_element(env_, array, i, &value), value));
+    }
+    return out;
+  }
+  // 0, or -ECANCELED.
+  int error() const { return error_; }
+
+ private:
+  Napi::Value result(napi_status status, napi_value value) {
+    if (status != napi_ok) error_ = -ECANCELED;
+    return {env_, value};
+  }
+
+  const napi_env env_;
+  int error_ = 0;
+};
 
 // An array of `struct sock_filter`. 0, or -EINVAL for what is none, or too long.
 inline int instructions(std::span<const uint8_t> given, std::vector<sock_filter>* out) {
@@ -70,10 +114,11 @@ inline int address_of(uint8_t family, const Napi::Value& address, const Napi::Va
   return parse_address(family, text(address), static_cast<uint16_t>(u32(port)), out);
 }
 // The same of { family, address, port }.
-inline int address_of(const Napi::Value& value, Address* out) {
-  Napi::Object given = value.As<Napi::Object>();
-  return address_of(static_cast<uint8_t>(u32(given.Get("family"))), given.Get("address"), given.Get("port"),
-                    out);
+inline int address_of(Reader& reader, const Napi::Value& given, Address* out) {
+  auto family = static_cast<uint8_t>(u32(reader.get(given, "family")));
+  Napi::Value address = reader.get(given, "address");
+  Napi::Value port = reader.get(given, "port");
+  return reader.error() != 0 ? reader.error() : address_of(family, address, port, out);
 }
 
 inline Napi::Value number(Napi::Env env, int value) {

@@ -13,11 +13,12 @@ namespace ksocket {
 // setFilter(id, { program: Uint8Array, lock, ofFlows }): an array of sock_filter, none of them for no filter
 Napi::Value IoThreadObject::set_filter(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
-    Napi::Object given = info[1].As<Napi::Object>();
+    Reader reader(env_);
     EndpointFilter::Wanted wanted;
-    if (int error = instructions(bytes(given.Get("program")), &wanted.program)) return error;
-    wanted.lock = boolean(given.Get("lock"));
-    wanted.of_flows = boolean(given.Get("ofFlows"));
+    if (int error = instructions(bytes(reader.get(info[1], "program")), &wanted.program)) return error;
+    wanted.lock = boolean(reader.get(info[1], "lock"));
+    wanted.of_flows = boolean(reader.get(info[1], "ofFlows"));
+    if (reader.error() != 0) return reader.error();
     return thread_->set_filter(endpoint, std::move(wanted));
   });
 }

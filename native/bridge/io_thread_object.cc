@@ -70,23 +70,24 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
 // new IoThread({ control, descriptors, arena, txDescriptors, txSources, txArena, engine, busyPoll, rxUsecs,
 // rxFrames, adaptiveRx, shareLoop })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
-  Napi::Object given = info[0].As<Napi::Object>();
-  ring_.control = reinterpret_cast<RingControl*>(pin(given.Get("control")));
-  size_t elements;  // a byte each, from here on
-  ring_.descriptors = reinterpret_cast<Descriptor*>(pin(given.Get("descriptors"), &elements));
+  Reader reader(env_);
+  auto get = [&](const char* name) { return reader.get(info[0], name); };
+  size_t elements = 0;
+  ring_.control = reinterpret_cast<RingControl*>(pin(get("control"), &elements));
+  ring_.descriptors = reinterpret_cast<Descriptor*>(pin(get("descriptors"), &elements));  // a byte each
   ring_.slots = static_cast<uint32_t>(elements / sizeof(Descriptor));
-  ring_.arena = pin(given.Get("arena"), &elements);
+  ring_.arena = pin(get("arena"), &elements);
   ring_.arena_bytes = static_cast<uint32_t>(elements);
-  tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(given.Get("txDescriptors"), &elements));
+  tx_descriptors_ = reinterpret_cast<Descriptor*>(pin(get("txDescriptors"), &elements));
   tx_slots_ = static_cast<uint32_t>(elements / sizeof(Descriptor));
-  tx_sources_ = reinterpret_cast<Source*>(pin(given.Get("txSources"), &elements));
+  tx_sources_ = reinterpret_cast<Source*>(pin(get("txSources"), &elements));
   tx_slots_ = std::min(tx_slots_, static_cast<uint32_t>(elements / sizeof(Source)));
-  tx_arena_ = pin(given.Get("txArena"), &tx_arena_bytes_);
-  engine_wanted_ = text(given.Get("engine"));
-  options_.busy_poll_us = u32(given.Get("busyPoll"));
-  options_.moderation = {u32(given.Get("rxUsecs")), u32(given.Get("rxFrames")),
-                         boolean(given.Get("adaptiveRx"))};
-  share_loop_ = boolean(given.Get("shareLoop"));
+  tx_arena_ = pin(get("txArena"), &tx_arena_bytes_);
+  engine_wanted_ = text(get("engine"));
+  options_.busy_poll_us = u32(get("busyPoll"));
+  options_.moderation = {u32(get("rxUsecs")), u32(get("rxFrames")), boolean(get("adaptiveRx"))};
+  share_loop_ = boolean(get("shareLoop"));
+  complete_ = reader.error() == 0;
 }
 
 IoThreadObject::~IoThreadObject() {
@@ -95,8 +96,9 @@ IoThreadObject::~IoThreadObject() {
 
 uint8_t* IoThreadObject::pin(const Napi::Value& typed_array, size_t* length) {
   void* data = nullptr;
-  napi_get_typedarray_info(env_, typed_array, nullptr, length, &data, nullptr, nullptr);
-  pinned_.push_back(Napi::Persistent(typed_array.As<Napi::Object>()));
+  if (napi_get_typedarray_info(env_, typed_array, nullptr, length, &data, nullptr, nullptr) == napi_ok) {
+    pinned_.push_back(Napi::Persistent(typed_array.As<Napi::Object>()));
+  }
   return static_cast<uint8_t*>(data);
 }
 
@@ -105,6 +107,7 @@ uint8_t* IoThreadObject::pin(const Napi::Value& typed_array, size_t* length) {
 // start(onWake, onLone): as RingReader::open
 Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   if (thread_) return number(info.Env(), -EALREADY);
+  if (!complete_ || counter_pages_.empty()) return number(info.Env(), -ECANCELED);
   ChosenEngine chosen = choose_engine(engine_wanted_);
   if (!chosen.engine) return number(info.Env(), chosen.error);
   reader_.open(env_, ring_, info[0], info[1]);
@@ -129,8 +132,10 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
 
 // setCpus(cpus: number[])
 Napi::Value IoThreadObject::set_cpus(const Napi::CallbackInfo& info) {
+  Reader reader(env_);
   std::vector<uint32_t> cpus;
-  for (const Napi::Value& cpu : elements(info[0])) cpus.push_back(u32(cpu));
+  for (const Napi::Value& cpu : reader.elements(info[0])) cpus.push_back(u32(cpu));
+  if (reader.error() != 0) return number(info.Env(), reader.error());
   return number(info.Env(), thread_ ? thread_->set_cpus(cpus) : -EBADF);
 }
 

@@ -134,7 +134,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Source* tx_sources_;
   uint32_t tx_slots_;
   uint8_t* tx_arena_;
-  size_t tx_arena_bytes_;
+  size_t tx_arena_bytes_ = 0;
+  bool complete_ = false;  // all of these could be read
   std::vector<uint64_t*> counter_pages_;
   uint32_t counter_rows_used_ = 0;  // slots are given out in order, unless one is free again
   std::string engine_wanted_;

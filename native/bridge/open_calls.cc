@@ -90,19 +90,18 @@ int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
 // it. With `libuv` -EEXIST where it is one of the event loop's, as uv_udp_open() says.
 Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   if (!thread_) return number(info.Env(), -EBADF);
-  Napi::Object given = info[1].As<Napi::Object>();
-  int original = i32(given.Get("fd"));
+  Reader reader(env_);
+  int original = i32(reader.get(info[1], "fd"));
+  bool wants_local = u32(reader.get(info[1], "family")) == kLocal;
+  bool copy = boolean(reader.get(info[1], "copy")), libuv = boolean(reader.get(info[1], "libuv"));
+  uint32_t flags = u32(reader.get(info[1], "flags"));
+  if (reader.error() != 0) return number(info.Env(), reader.error());
   int family = fd_family(original);
-  bool wants_local = u32(given.Get("family")) == kLocal;
   if (family == 0 || (family == kLocal) != wants_local) return number(info.Env(), -EINVAL);
-  bool copy = boolean(given.Get("copy"));
-  if (boolean(given.Get("libuv")) && is_watched_by_loop(info.Env(), original)) {
-    return number(info.Env(), -EEXIST);
-  }
+  if (libuv && is_watched_by_loop(info.Env(), original)) return number(info.Env(), -EEXIST);
   Fd fd(copy ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
   if (!fd) return number(info.Env(), -errno);
   if (fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK) < 0) return number(info.Env(), -errno);
-  uint32_t flags = u32(given.Get("flags"));
   if (int error = request(fd.get(), static_cast<uint8_t>(family), flags, kMetadata))
     return number(info.Env(), error);
   Endpoint& endpoint = add_endpoint(u32(info[0]), static_cast<uint8_t>(family), flags, std::move(fd));
@@ -148,7 +147,7 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
 // lendPacketInfos(memory): a PacketInfo for each of the ring's slots, before a socket is opened that needs
 // them
 Napi::Value IoThreadObject::lend_packet_infos(const Napi::CallbackInfo& info) {
-  size_t bytes;
+  size_t bytes = 0;
   auto* memory = reinterpret_cast<PacketInfo*>(pin(info[0], &bytes));
   if (bytes < ring_.slots * sizeof(PacketInfo)) return number(info.Env(), -EINVAL);
   packet_infos_ = memory;

@@ -128,7 +128,7 @@ bool RingReader::arguments_of(napi_env env, const Descriptor& record, bool enter
 
 napi_value RingReader::name_of(napi_env env, Address address) {
   address.port = 0;
-  napi_value names, name;
+  napi_value names = nullptr, name = nullptr;
   napi_get_reference_value(env, names_, &names);
   if (address == named_) {
     napi_get_element(env, names, 0, &name);

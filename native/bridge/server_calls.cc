@@ -17,15 +17,14 @@ namespace ksocket {
 namespace {
 
 // { targets: { family, address, port }[], balance, idleMs, flows }; 0 or -errno.
-int forward_options(const Napi::Value& value, Forwarder::Options* out) {
-  Napi::Object given = value.As<Napi::Object>();
-  for (const auto& target : elements(given.Get("targets"))) {
-    if (int error = address_of(target, &out->targets.emplace_back())) return error;
+int forward_options(Reader& reader, const Napi::Value& given, Forwarder::Options* out) {
+  for (const auto& target : reader.elements(reader.get(given, "targets"))) {
+    if (int error = address_of(reader, target, &out->targets.emplace_back())) return error;
   }
-  out->balance = static_cast<Forwarder::Balance>(u32(given.Get("balance")));
-  out->idle_ns = uint64_t{u32(given.Get("idleMs"))} * 1'000'000;
-  out->flows_max = u32(given.Get("flows"));
-  return 0;
+  out->balance = static_cast<Forwarder::Balance>(u32(reader.get(given, "balance")));
+  out->idle_ns = uint64_t{u32(reader.get(given, "idleMs"))} * 1'000'000;
+  out->flows_max = u32(reader.get(given, "flows"));
+  return reader.error();
 }
 
 // Null when the socket answers in another way.
@@ -34,27 +33,26 @@ RuleResponder* rule_responder(Endpoint& endpoint) {
 }
 
 // None when it is undefined.
-std::optional<RateLimit> rate_limit(const Napi::Value& value) {
-  if (value.IsUndefined()) return std::nullopt;
-  Napi::Object given = value.As<Napi::Object>();
-  return RateLimit{u32(given.Get("rate")), u32(given.Get("burst"))};
+std::optional<RateLimit> rate_limit(Reader& reader, const Napi::Value& given) {
+  if (given.IsUndefined()) return std::nullopt;
+  return RateLimit{u32(reader.get(given, "rate")), u32(reader.get(given, "burst"))};
 }
 
 // { deny, allow?, perSource?: { rate, burst, sources }, total?: { rate, burst } }, lists as
 // AddressSet::decode takes them; 0 or -errno.
-int guard_options(const Napi::Object& given, GuardedResponder::Options* out) {
-  std::optional<AddressSet> deny = AddressSet::decode(bytes(given.Get("deny")));
+int guard_options(Reader& reader, const Napi::Value& given, GuardedResponder::Options* out) {
+  std::optional<AddressSet> deny = AddressSet::decode(bytes(reader.get(given, "deny")));
   if (!deny) return -EINVAL;
   out->deny = std::move(*deny);
-  if (Napi::Value allow = given.Get("allow"); !allow.IsUndefined()) {
+  if (Napi::Value allow = reader.get(given, "allow"); !allow.IsUndefined()) {
     out->allow = AddressSet::decode(bytes(allow));
     if (!out->allow) return -EINVAL;
   }
-  Napi::Value per_source = given.Get("perSource");
-  out->per_source = rate_limit(per_source);
-  if (out->per_source) out->sources = u32(per_source.As<Napi::Object>().Get("sources"));
-  out->total = rate_limit(given.Get("total"));
-  return 0;
+  Napi::Value per_source = reader.get(given, "perSource");
+  out->per_source = rate_limit(reader, per_source);
+  if (out->per_source) out->sources = u32(reader.get(per_source, "sources"));
+  out->total = rate_limit(reader, reader.get(given, "total"));
+  return reader.error();
 }
 
 }  // namespace
@@ -65,12 +63,13 @@ Napi::Value IoThreadObject::guard_loops(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     LoopGuard::Options options;
     if (int error = socket_name(endpoint.fd.get(), false, &options.own); error != 0) return error;
-    Napi::Object given = info[1].As<Napi::Object>();
-    for (const auto& port : elements(given.Get("servicePorts"))) {
+    Reader reader(env_);
+    for (const auto& port : reader.elements(reader.get(info[1], "servicePorts"))) {
       options.service_ports.push_back(static_cast<uint16_t>(u32(port)));
     }
-    options.services_get_replies = boolean(given.Get("servicesGetReplies"));
-    options.repeats = rate_limit(given.Get("repeats"));
+    options.services_get_replies = boolean(reader.get(info[1], "servicesGetReplies"));
+    options.repeats = rate_limit(reader, reader.get(info[1], "repeats"));
+    if (reader.error() != 0) return reader.error();
     endpoint.loops = std::make_unique<LoopGuard>(std::move(options), endpoint.counters);
     return 0;
   });
@@ -83,10 +82,11 @@ Napi::Value IoThreadObject::find_own(const Napi::CallbackInfo& info) {
   LocalAddresses local;
   auto endpoint = find(info[0]);
   if (!endpoint || socket_name(endpoint->fd.get(), false, &own) != 0) return number(info.Env(), -1);
-  std::vector<Napi::Value> targets = elements(info[1]);
+  Reader reader(env_);
+  std::vector<Napi::Value> targets = reader.elements(info[1]);
   for (size_t i = 0; i < targets.size(); i++) {
     Address target;
-    if (address_of(targets[i], &target) == 0 && listens_on(own, target, local, clock_ns(CLOCK_MONOTONIC))) {
+    if (address_of(reader, targets[i], &target) == 0 && listens_on(own, target, local, clock_ns(CLOCK_MONOTONIC))) {
       return number(info.Env(), static_cast<int>(i));
     }
   }
@@ -97,23 +97,27 @@ Napi::Value IoThreadObject::find_own(const Napi::CallbackInfo& info) {
 // Without a target it answers each source; else a second socket is made and connected to it.
 Napi::Value IoThreadObject::respond(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
-    Napi::Object given = info[1].As<Napi::Object>();
+    Reader reader(env_);
     FixedResponder::Options options;
-    options.kind = boolean(given.Get("echo")) ? FixedResponder::Kind::echo : FixedResponder::Kind::fixed;
-    std::span<const uint8_t> reply = bytes(given.Get("reply"));
+    options.kind =
+        boolean(reader.get(info[1], "echo")) ? FixedResponder::Kind::echo : FixedResponder::Kind::fixed;
+    std::span<const uint8_t> reply = bytes(reader.get(info[1], "reply"));
     options.reply.assign(reply.begin(), reply.end());
     options.family = endpoint.family;
     options.loops = endpoint.loops.get();
-    if (Napi::Value to = given.Get("target"); !to.IsUndefined()) {
+    uint32_t keep_bytes_max = u32(reader.get(info[1], "keepBytesMax"));
+    Napi::Value to = reader.get(info[1], "target");
+    if (reader.error() != 0) return reader.error();
+    if (!to.IsUndefined()) {
       Address target;
-      int error = address_of(to, &target);
+      int error = address_of(reader, to, &target);
       if (error == 0) error = open_datagram(target.family, &options.target);
       if (error == 0) error = connect_socket(options.target.get(), target);
       if (error != 0) return error;
       options.family = target.family;
     }
-    endpoint.responder = std::make_unique<FixedResponder>(
-        std::move(options), endpoint.fd.get(), u32(given.Get("keepBytesMax")), offloads(), endpoint.counters);
+    endpoint.responder = std::make_unique<FixedResponder>(std::move(options), endpoint.fd.get(),
+                                                          keep_bytes_max, offloads(), endpoint.counters);
     return 0;
   });
 }
@@ -123,14 +127,15 @@ Napi::Value IoThreadObject::set_rules(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     Address local;
     if (socket_name(endpoint.fd.get(), false, &local) != 0) return -EBADF;
-    Napi::Object given = info[1].As<Napi::Object>();
-    std::optional<rules::RuleSpec> spec = rules::decode_rules(bytes(given.Get("bytes")));
+    Reader reader(env_);
+    std::optional<rules::RuleSpec> spec = rules::decode_rules(bytes(reader.get(info[1], "bytes")));
     std::vector<std::string> names;
-    for (const auto& name : elements(given.Get("names"))) names.push_back(text(name));
+    for (const auto& name : reader.elements(reader.get(info[1], "names"))) names.push_back(text(name));
     std::vector<Forwarder::Options> forwards;
-    for (const auto& forward : elements(given.Get("forwards"))) {
-      if (int error = forward_options(forward, &forwards.emplace_back())) return error;
+    for (const auto& forward : reader.elements(reader.get(info[1], "forwards"))) {
+      if (int error = forward_options(reader, forward, &forwards.emplace_back())) return error;
     }
+    if (reader.error() != 0) return reader.error();
     if (!spec || names.size() != spec->rules.size() || forwards.size() != spec->forwards) return -EINVAL;
     RuleResponder* present = rule_responder(endpoint);
     // What was received before the kernel was asked for more is answered by the rules until now.
@@ -173,9 +178,11 @@ Napi::Value IoThreadObject::load_handler(const Napi::CallbackInfo& info) {
   if (!endpoint || socket_name(endpoint->fd.get(), false, &local) != 0) {
     return Napi::String::New(info.Env(), "the socket is closed");
   }
-  Napi::Object given = info[1].As<Napi::Object>();
+  Reader reader(env_);
+  std::string path = text(reader.get(info[1], "path")), argument = text(reader.get(info[1], "argument"));
+  if (reader.error() != 0) return Napi::String::New(info.Env(), "the worker is being ended");
   std::string error;
-  auto handler = Handler::load(text(given.Get("path")), text(given.Get("argument")), &error);
+  auto handler = Handler::load(path, argument, &error);
   if (handler) {
     endpoint->responder =
         std::make_unique<HandlerResponder>(std::move(handler), endpoint->fd.get(), endpoint->family,
@@ -188,12 +195,14 @@ Napi::Value IoThreadObject::load_handler(const Napi::CallbackInfo& info) {
 // one that is protected then again whenever they change.
 Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    Reader reader(env_);
     auto options = std::make_unique<GuardedResponder::Options>();
-    if (int error = guard_options(info[1].As<Napi::Object>(), options.get())) return error;
+    if (int error = guard_options(reader, info[1], options.get())) return error;
+    Napi::Value given = reader.get(info[1], "before");
+    if (reader.error() != 0) return reader.error();
     const AddressSet* allow = options->allow ? &*options->allow : nullptr;
     std::vector<sock_filter> filter = compile_filter(options->deny, allow, endpoint.family);
     std::vector<sock_filter> before;
-    Napi::Value given = info[1].As<Napi::Object>().Get("before");
     if (!given.IsUndefined()) {
       if (int error = instructions(bytes(given), &before)) return error;
       if (filter.empty()) filter.push_back(BPF_STMT(BPF_RET | BPF_K, UINT32_MAX));

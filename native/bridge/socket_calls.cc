@@ -40,8 +40,7 @@ Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
   });
 }
 
-// bindPath(id, path, mode, replaceStale, keep): mode -1 is the umask's. (No object: while a worker is ended
-// Node-API reads none, and napi.h ends the process then.)
+// bindPath(id, path, mode, replaceStale, keep): mode -1 is the umask's
 Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     if (!endpoint.local) return -EINVAL;
@@ -198,14 +197,14 @@ Napi::Value IoThreadObject::get_raw_option(const Napi::CallbackInfo& info) {
 // changeMembership(id, { join, group, networkInterface, source, everywhere }): empty texts where not given
 Napi::Value IoThreadObject::change_membership(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
-    Napi::Object given = info[1].As<Napi::Object>();
-    if (boolean(given.Get("everywhere"))) {
-      Everywhere::Group group{text(given.Get("group")), text(given.Get("source"))};
-      return boolean(given.Get("join")) ? everywhere_.join(endpoint.id, endpoint.fd.get(), group)
-                                        : everywhere_.leave(endpoint.id, group);
-    }
-    return set_membership(endpoint.fd.get(), boolean(given.Get("join")), text(given.Get("group")),
-                          text(given.Get("networkInterface")), text(given.Get("source")));
+    Reader reader(env_);
+    bool join = boolean(reader.get(info[1], "join"));
+    bool everywhere = boolean(reader.get(info[1], "everywhere"));
+    Everywhere::Group to{text(reader.get(info[1], "group")), text(reader.get(info[1], "source"))};
+    std::string interface = text(reader.get(info[1], "networkInterface"));
+    if (reader.error() != 0) return reader.error();
+    if (!everywhere) return set_membership(endpoint.fd.get(), join, to.group, interface, to.source);
+    return join ? everywhere_.join(endpoint.id, endpoint.fd.get(), to) : everywhere_.leave(endpoint.id, to);
   });
 }
 
