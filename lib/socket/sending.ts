@@ -101,7 +101,8 @@ export function sendList(core: SocketCore, list: readonly unknown[], destination
   });
 }
 
-// Where `send` takes fewer than all, 'drain' says when to go on.
+// Where fewer than all are taken, 'drain' says when to go on: while something of the socket's waits for the kernel, it takes none
+// but that of a local one, which waits for its receiver.
 export function sendRun(core: SocketCore, all: number, send: (thread: IoThread) => number): number {
   core.checkRunning();
   if (core.bindState !== 'bound') {
@@ -109,7 +110,7 @@ export function sendRun(core: SocketCore, all: number, send: (thread: IoThread) 
     return 0;
   }
   const thread = core.running();
-  const taken = send(thread);
+  const taken = core.family.isIp && thread.sender.flushedAndWaits(core.id) ? 0 : send(thread);
   if (taken < all && !thread.native.notifyDrained(core.id)) {
     setImmediate(() => !core.closed && core.face.emit('drain'));
   }

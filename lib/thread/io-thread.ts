@@ -87,7 +87,8 @@ export class IoThread {
     const countRefused = (id: number) => this.#counters.add(id & (SLOTS_MAX - 1), 'txErrors', 1);
     const deferFlush = () => this.#receiver.draining || (this.#askers.length > 0 && this.#askers.some(isDraining));
     this.sender = new Sender(this.#native, memory.control, staging, deferFlush, countRefused);
-    this.lists = new Lists(this.#native, staging, () => this.sender.flush(), countRefused);
+    const flush = () => this.sender.flush();
+    this.lists = new Lists(this.#native, staging, flush, countRefused, (id) => this.sender.defer(id));
     this.#tools = {
       answers: this.sender,
       resume: () => this.#native.resume(),

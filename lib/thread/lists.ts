@@ -24,17 +24,25 @@ export class Lists {
   readonly #staging: Staging;
   readonly #flush: () => boolean;
   readonly #countRefused: (id: number) => void;
+  readonly #onDeferred: (id: number) => void;
   #runEnd = 0; // where the latest record has to end
   #more: SendMore | undefined; // what is said of the next records
   #nth = 0; // of the datagrams that it is said of: ids count them
 
   /** `flush` hands everything staged to the kernel: has some of it to wait? `countRefused` counts a datagram that is
-   * refused before the kernel sees it. */
-  constructor(native: NativeIoThread, staging: Staging, flush: () => boolean, countRefused: (id: number) => void) {
+   * refused before the kernel sees it, `onDeferred` hears of one that waits though it was not staged. */
+  constructor(
+    native: NativeIoThread,
+    staging: Staging,
+    flush: () => boolean,
+    countRefused: (id: number) => void,
+    onDeferred: (id: number) => void,
+  ) {
     this.#native = native;
     this.#staging = staging;
     this.#flush = flush;
     this.#countRefused = countRefused;
+    this.#onDeferred = onDeferred;
   }
 
   /** Sends a list of payload, port, address, … at once. Returns how many entries were taken: fewer than there are when
@@ -144,6 +152,7 @@ export class Lists {
       this.#staging.sources = 0;
       deferred = this.#native.sendFrom(part, records) > 0;
       taken += part.length;
+      if (deferred) this.#onDeferred(id);
     }
     return Math.ceil(taken / segmentSize);
   }

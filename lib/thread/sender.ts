@@ -32,6 +32,8 @@ export class Sender {
   #anyListener = false;
   // The sends that wait in the socket's backlog, by number.
   readonly #waiting = new Map<number, { id: number; listener: SentListener }>();
+  // The sockets of which something has waited, and may still.
+  readonly #deferred = new Set<number>();
   #number = 0;
 
   /** `deferFlush`: true while somebody else promises to flush soon (the receiver, at the end of a drain).
@@ -152,7 +154,27 @@ export class Sender {
     this.#staging.clear();
     this.#earlier = 0;
     if (this.#anyListener) this.#tell(count);
+    if (deferred) this.#noteDeferred(count);
     return deferred;
+  }
+
+  #noteDeferred(count: number): void {
+    const { records } = this.#staging;
+    for (let i = 0; i < count; i++) if (records.result(i) === RESULT_DEFERRED) this.defer(records.socketId(i));
+  }
+
+  /** Something of the socket's waits. */
+  defer(id: number): void {
+    this.#deferred.add(id);
+  }
+
+  /** Hands everything staged to the kernel. Does anything of this socket's wait then? */
+  flushedAndWaits(id: number): boolean {
+    this.flush();
+    if (this.#deferred.size === 0 || !this.#deferred.has(id)) return false;
+    if (this.#native.getBacklog(id)[0] > 0) return true;
+    this.#deferred.delete(id);
+    return false;
   }
 
   // What became of the latest `count`.
@@ -233,6 +255,7 @@ export class Sender {
 
   /** The listeners of the socket's sends that still wait; `onSent` will not call them. */
   takeWaiting(id: number): SentListener[] {
+    this.#deferred.delete(id);
     const taken: SentListener[] = [];
     for (const [number, waiting] of this.#waiting) {
       if (waiting.id !== id) continue;

@@ -146,6 +146,68 @@ test('sendMany stops where the send buffer is full, and goes on from there when 
   });
 });
 
+test('sendMany takes nothing while something waits: short lists, too, of every form', async () => {
+  using directory = new TemporaryDirectory();
+  const blocks = join(directory.path, 'blocks');
+  writeFileSync(blocks, '');
+  const { stdout, stderr, code } = await runProgram(
+    async (blocks) => {
+      const { createSocket } = await import('ksocket');
+      const { once } = await import('node:events');
+      const { rmSync, writeFileSync } = await import('node:fs');
+      const [receiver, socket, other] = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')];
+      for (const each of [receiver, socket, other]) each.bindSync({ port: 0, address: '127.0.0.1' });
+      const { port } = receiver.address();
+      const peer = socket.peer('127.0.0.1', port);
+      const received: string[] = [];
+      receiver.on('message', (data) => received.push(`${data}`));
+      const sendAll = (from: typeof socket) => [
+        from.sendMany(['1', port, '127.0.0.1', '2', port, '127.0.0.1']),
+        from.sendMany(['3', peer, '4', peer]),
+        from.sendMany(['5', '6'], peer),
+        from.sendMany('78', { segmentSize: 1, peer }),
+      ];
+      const held = [sendAll(socket), socket.getSendQueueCount()];
+      const free = other.sendMany(['other'], peer); // what waits is not its own
+      let drains = 0;
+      socket.on('drain', () => drains++);
+      rmSync(blocks);
+      await once(socket, 'drain');
+      const then = sendAll(socket);
+      while (received.length < 11) await new Promise(setImmediate);
+
+      writeFileSync(blocks, '');
+      socket.send('sent before', peer);
+      const behindSend = socket.sendMany(['x'], peer);
+      const segments = other.sendMany('ab', { segmentSize: 1, peer });
+      const again = other.sendMany('c', { segmentSize: 1, peer });
+      rmSync(blocks);
+      while (received.length < 14) await new Promise(setImmediate);
+      const { txDatagrams, txDropped } = socket.stats();
+      for (const each of [receiver, socket, other]) each.close();
+      const mine = received.filter((text) => /^\d$/.test(text)).join('');
+      console.log(
+        JSON.stringify({ held, free, drains, then, mine, behindSend, segments, again, txDatagrams, txDropped }),
+      );
+    },
+    [blocks],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_BLOCKS_WHILE: blocks } },
+  );
+  assert.deepEqual([stderr, code], ['', 0]);
+  assert.deepEqual(JSON.parse(stdout), {
+    held: [[2, 0, 0, 0], 2],
+    free: 1,
+    drains: 1,
+    then: [2, 2, 2, 2],
+    mine: '1212345678',
+    behindSend: 0,
+    segments: 2,
+    again: 0,
+    txDatagrams: 11,
+    txDropped: 0,
+  });
+});
+
 test('closing while sends wait: their callbacks get ECANCELED, after close', async () => {
   using directory = new TemporaryDirectory();
   const blocks = join(directory.path, 'blocks');
