@@ -29,6 +29,10 @@ export const counterMetrics: Record<CounterName, CounterMetric> = {
   rxErrors: metric('receive_errors', 'Receive system calls that failed.'),
   rxSendTimes: metric('send_times', 'Times received of when datagrams were sent.'),
   rxMissedTxTimes: metric('missed_tx_times', 'Datagrams not sent, as their departure time had passed.'),
+  rxDescriptorsTruncated: metric(
+    'truncated_descriptors',
+    'Datagrams of which not all descriptors could be taken, as the process has no room for them.',
+  ),
   rxPeerErrors: metric('peer_errors', 'ICMP errors received about datagrams sent.'),
   rxKernelDrops: dropped('receive_buffer_full', 'Lost in the kernel: receive buffer full.'),
   rxRingDrops: dropped('ring_full', 'Answered, but not delivered to JavaScript: ring full.'),

@@ -7,6 +7,7 @@ import {
   dscpOf,
   ecnOf,
   ifindexOf,
+  isBundleTruncated,
   localOf,
   type Metadata,
   type MetadataKind,
@@ -124,9 +125,14 @@ export class Batch implements Iterable<BatchDatagram> {
   /** Of a local socket with the option `receiveDescriptors`: those that came with it, which are the program's to close. Once: a second
    * call gets none. Those that the listener does not take are closed when it returns. */
   descriptors(i: number): number[] {
-    const at = this.#at(i);
-    const bundle = ifindexOf(this.#records, at);
+    const bundle = ifindexOf(this.#records, this.#at(i));
     return (bundle && this.#replier?.takeDescriptors?.(bundle)) || [];
+  }
+
+  /** Of a local socket with the option `receiveDescriptors`: were there more, which the process has no room for? recv(2),
+   * MSG_CTRUNC. */
+  descriptorsTruncated(i: number): boolean {
+    return isBundleTruncated(this.#records, this.#at(i));
   }
 
   /** Its sender's port. */

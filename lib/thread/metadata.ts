@@ -15,6 +15,7 @@ import {
   P_ORIGINAL,
   P_ORIGINAL_FAMILY,
   P_ORIGINAL_PORT,
+  RIGHTS_TRUNCATED,
   TOS_SAID,
 } from '../backend/layout.js';
 import { backend } from '../backend/load.js';
@@ -233,6 +234,11 @@ export function localOf(records: ReceivedRecords, at: number): string | undefine
 /** @internal */
 export function ifindexOf(records: ReceivedRecords, at: number): number | undefined {
   return records.packetInfo(at)?.words[at + (P_IFINDEX >> 2)] || undefined;
+}
+
+/** @internal Of a local socket, of which that is a bundle of descriptors: were there more? */
+export function isBundleTruncated(records: ReceivedRecords, at: number): boolean {
+  return (ifindexOf(records, at) ?? 0) >= RIGHTS_TRUNCATED;
 }
 
 /** @internal */

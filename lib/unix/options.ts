@@ -7,7 +7,14 @@ import { unixDgram } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { validateBoolean, validateInteger, validateObject, validateString } from '../base/validate.js';
 import { type CheckedSocketOptions, checkSocketOptions } from '../socket/options.js';
-import { type Credentials, credentialsOf, ifindexOf, type MetadataKind, wishFlags } from '../thread/metadata.js';
+import {
+  type Credentials,
+  credentialsOf,
+  ifindexOf,
+  isBundleTruncated,
+  type MetadataKind,
+  wishFlags,
+} from '../thread/metadata.js';
 import type { UnixBindOptions, UnixSocketOptions } from './types.js';
 
 /** sizeof sun_path, less the zero at its end. */
@@ -51,7 +58,8 @@ function descriptorsKind(take: (bundle: number) => number[]): MetadataKind {
   return {
     read(records, at, out) {
       const bundle = ifindexOf(records, at);
-      (out as { descriptors?: number[] }).descriptors = bundle === undefined ? [] : take(bundle);
+      const descriptors = bundle === undefined ? [] : take(bundle);
+      Object.assign(out, { descriptors, descriptorsTruncated: isBundleTruncated(records, at) });
     },
   };
 }

@@ -29,6 +29,9 @@ export interface UnixRemoteInfo {
   credentials?: Credentials;
   /** The descriptors that came with it, which are the program's to close. Asked for with `receiveDescriptors`. */
   descriptors?: number[];
+  /** Were there more, for which the process has no room (EMFILE)? They are lost, and it is counted in
+   * `stats().rxDescriptorsTruncated`. recv(2), MSG_CTRUNC. Asked for with `receiveDescriptors`. */
+  descriptorsTruncated?: boolean;
   /** When the kernel has received it, as microseconds since 1970. Asked for with `receiveTimes`. */
   receivedUs?: number;
   /** The same to the nanosecond. */

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from '../support/child.js';
+import { Child, startProgram } from '../support/child.js';
 import { LocalInbox, LocalSockets, sentTo } from '../support/local.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -174,6 +174,57 @@ test('what nobody takes, or is never sent, is closed', async () => {
   await ended;
   full.close();
   await waitFor(() => openDescriptors() <= before + 1, 'all are closed'); // the pipe's end may be there
+});
+
+test('those that the process has no room for are lost, and it says so', async () => {
+  await using sockets = new LocalSockets();
+  using files = new Files();
+  const path = sockets.path('a');
+  await using receiving = startProgram(
+    async (path) => {
+      const { createSocket } = await import('ksocket');
+      const { closeSync, openSync } = await import('node:fs');
+      const receiver = createSocket({ type: 'unix_dgram', receiveDescriptors: true });
+      receiver.bindSync(path);
+      console.log('the first output opens a descriptor');
+      const held: number[] = [];
+      try {
+        for (;;) held.push(openSync('/dev/null'));
+      } catch {}
+      for (const fd of held.splice(-2)) closeSync(fd);
+      const seen: unknown[] = [];
+      receiver.on('message', (msg, { descriptors, descriptorsTruncated }) => {
+        seen.push([`${msg}`, descriptors?.length, descriptorsTruncated]);
+        if (seen.length < 3) return;
+        receiver.on('batch', (batch) => {
+          seen.push([`${batch.data(0)}`, batch.descriptors(0).length, batch.descriptorsTruncated(0)]);
+          for (const fd of held) closeSync(fd);
+          console.log(JSON.stringify([...seen, receiver.stats().rxDescriptorsTruncated]));
+          receiver.close();
+        });
+        console.log('batches');
+      });
+      console.log('full');
+    },
+    [path],
+    { under: ['prlimit', '--nofile=64'] },
+  );
+  await receiving.line(/^full$/);
+  const sender = sockets.make();
+  const fd = files.open('x');
+  sender.send('three', { path, descriptors: [fd, fd, fd] });
+  sender.send('one', { path, descriptors: [fd] });
+  sender.send('none', path);
+  await receiving.line(/^batches$/);
+  sender.send('batch', { path, descriptors: [fd] });
+  const [line] = await receiving.line(/^\[.*/);
+  assert.deepEqual(JSON.parse(line), [
+    ['three', 2, true],
+    ['one', 0, true],
+    ['none', 0, false],
+    ['batch', 0, true],
+    3,
+  ]);
 });
 
 test('to and from Python', async () => {

@@ -56,6 +56,7 @@ namespace ksocket {
   X(KIND_PEER_ERROR, static_cast<int>(DescriptorKind::peer_error)) \
   X(KIND_SEND_TIME, static_cast<int>(DescriptorKind::send_time))   \
   X(CREDENTIALS, kCredentials)                                     \
+  X(RIGHTS_TRUNCATED, kRightsTruncated)                            \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                  \
   X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))            \
   X(CONTROL_BYTES, sizeof(RingControl))                            \

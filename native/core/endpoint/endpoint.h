@@ -25,6 +25,7 @@
 #include "core/endpoint/peer_backlogs.h"
 #include "core/memory/counters.h"
 #include "core/memory/latency_histogram.h"
+#include "core/memory/layout.h"
 #include "core/socket/bound_path.h"
 #include "core/socket/kernel_drops.h"
 #include "core/socket/rights.h"
@@ -44,8 +45,23 @@ struct LocalParts {
   PeerBacklogs peers;            // guarded by tx_mutex: what goes to a path waits there
   uint64_t peers_due_ns = 0;     // guarded by tx_mutex: when somebody goes on with them; 0: nobody will
 
-  // Of a bundle. None where it is another socket's, or was taken. The caller holds rx_mutex.
+  // What has come with a datagram, as PacketInfo::ifindex has it. The caller holds rx_mutex.
+  uint32_t receive_rights(const msghdr& header, bool has_info, const Counters& counters) {
+    uint32_t number = Rights::of_process().received(header);
+    if (!wants_rights || !has_info) {
+      // Whoever may send to a socket must not fill the process's table of descriptors.
+      if (number != 0) Rights::of_process().take(number);
+      return 0;
+    }
+    if (number != 0) rights.push_back(number);
+    // The buffer takes all that may come: it is the process that does not (scm_detach_fds).
+    if ((header.msg_flags & MSG_CTRUNC) == 0) return number;
+    counters.add(Counter::rx_descriptors_truncated, 1);
+    return number | kRightsTruncated;
+  }
+  // Of a bundle, said so. None where it is another socket's, or was taken. The caller holds rx_mutex.
   std::vector<Fd> take_rights(uint32_t number) {
+    number &= ~kRightsTruncated;
     auto at = std::find(rights.begin(), rights.end(), number);
     if (at == rights.end()) return {};
     rights.erase(at);

@@ -11,7 +11,6 @@
 #include "core/socket/error_queue.h"
 #include "core/socket/options.h"
 #include "core/socket/receive_buffer.h"
-#include "core/socket/rights.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -178,14 +177,8 @@ uint32_t RxTurn::room_for_messages(const Endpoint& endpoint) {
 Address RxTurn::source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info) {
   if (endpoint.family != kLocal) return from_sockaddr(batch_->name(slot));
   const msghdr& header = batch_->message(slot).header;
-  if (uint32_t rights = Rights::of_process().received(header); rights != 0) {
-    if (endpoint.local->wants_rights && info != nullptr) {
-      info->ifindex = rights;
-      endpoint.local->rights.push_back(rights);
-    } else {  // whoever may send to a socket must not fill the process's table of descriptors
-      Rights::of_process().take(rights);
-    }
-  }
+  uint32_t rights = endpoint.local->receive_rights(header, info != nullptr, endpoint.counters);
+  if (info != nullptr) info->ifindex = rights;
   return from_name(kLocal, batch_->name(slot), header.msg_namelen);
 }
 

@@ -19,6 +19,7 @@ namespace ksocket {
   X(rx_gro_batches, "super-datagrams that the kernel had joined (GRO)")                             \
   X(rx_gro_segments, "datagrams that came in super-datagrams")                                      \
   X(rx_truncated, "datagrams cut to the receive limit")                                             \
+  X(rx_descriptors_truncated, "datagrams of which not all descriptors could be taken (MSG_CTRUNC)") \
   X(rx_errors, "receive calls that failed")                                                         \
   X(rx_peer_errors, "ICMP errors received about datagrams sent")                                    \
   X(rx_send_times, "times received of when datagrams were sent")                                    \

@@ -85,6 +85,8 @@ inline constexpr uint16_t kTosSaid = 0x100;
 
 // What a PacketInfo has for a local socket.
 inline constexpr uint8_t kCredentials = 1;
+// Beside the number of a bundle: more descriptors came along than the process has room for.
+inline constexpr uint32_t kRightsTruncated = 1u << 31;
 
 // What is too long for a Descriptor, of sockets that ask for it: that of the record in slot n is the n-th of
 // an array of its own, which is made for the first of them.
@@ -94,7 +96,8 @@ struct alignas(64) PacketInfo {
   uint8_t local[16];
   uint8_t answer_from[16];  // ours that an answer comes from; 0: the kernel is to choose
   uint8_t original[16];     // where it was sent before the kernel redirected it here (IP_RECVORIGDSTADDR)
-  uint32_t ifindex;         // of the interface that it came in by; of a local socket a bundle of Rights, or 0
+  // Of the interface that it came in by; of a local socket a bundle of Rights, or 0, and kRightsTruncated.
+  uint32_t ifindex;
   uint16_t original_port;   // host byte order
   uint8_t local_family;     // 4, 6 or kCredentials; 0: not said
   uint8_t original_family;
