@@ -1,6 +1,7 @@
 // The public local socket. What is behind it is what is behind UDP's: lib/socket/core.ts.
 import { EventEmitter } from 'node:events';
 import { closeSync } from 'node:fs';
+import { ENOTCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { Payload, SendCallback } from '../base/payload.js';
 import { netIsDenied, nextTick } from '../base/runtime.js';
@@ -104,8 +105,9 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
       if (core.bindState !== 'bound') core.abandon();
       return pathError(errno, 'bind', path);
     }
-    this.#isNamed = true;
-    return core.bindState === 'bound' ? undefined : listen(core, path, 0);
+    const failure = core.bindState === 'bound' ? undefined : listen(core, path, 0);
+    this.#isNamed = failure === undefined;
+    return failure;
   }
 
   // It receives, and can send: the kernel wants no name for either.
@@ -122,7 +124,8 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
 
   /**
    * connect(2): sends go there, and only its datagrams come in. Done when this returns; `'connect'`, or the error, comes on the
-   * next tick: to the callback, or as `'error'`.
+   * next tick: to the callback, or as `'error'`. A send that finds the peer closed is ECONNREFUSED, and ends the connection: later
+   * ones are ENOTCONN, and the socket can be connected again.
    * @throws ERR_SOCKET_DGRAM_IS_CONNECTED, ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE
    */
   connect(path: string, callback?: (error?: Error) => void): void {
@@ -148,7 +151,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   #connect(path: string): Error | undefined {
     const core = this.#core;
     const checked = checkPath(path, 'path');
-    if (core.connectState !== 'disconnected') throw errors.isConnected();
+    if (this.#hasPeer()) throw errors.isConnected();
     this.#open();
     const thread = core.running();
     thread.sender.flush(); // what was sent before goes out unconnected
@@ -156,6 +159,15 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
     if (errno !== 0) return pathError(errno, 'connect', checked);
     core.connectState = 'connected';
     return undefined;
+  }
+
+  // The kernel takes it back once a send has found the peer closed (unix_dgram_sendmsg).
+  #hasPeer(): boolean {
+    const core = this.#core;
+    if (core.connectState !== 'connected') return false;
+    const { sender, native } = core.running();
+    sender.flush(); // it may be what finds that
+    return native.getName(core.id, true) !== ENOTCONN;
   }
 
   /** Takes connect() back. @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
@@ -172,7 +184,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   /** Where the socket is connected to, getpeername(2). @throws ERR_SOCKET_DGRAM_NOT_CONNECTED */
   remoteAddress(): UnixAddress {
     this.#core.checkRunning();
-    if (this.#core.connectState !== 'connected') throw errors.notConnected();
+    if (!this.#hasPeer()) throw errors.notConnected();
     return { path: this.#core.name(true).address, family: 'unix' };
   }
 

@@ -7,6 +7,7 @@
 #include "bridge/uv_handle.h"
 #include "core/base/or_errno.h"
 #include "core/contract/open_flags.h"
+#include "core/socket/bound_path.h"
 #include "core/socket/fd_type.h"
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
@@ -28,6 +29,10 @@ constexpr Requested kMetadata[] = {{kOpenReceiveTtl, SocketOption::receive_ttl},
                                    {kOpenReceiveTimes, SocketOption::receive_times},
                                    {kOpenReceiveErrors, SocketOption::receive_errors},
                                    {kOpenReceiveCredentials, SocketOption::receive_credentials}};
+
+// What a local socket asks for when it gets a name: with SO_PASSCRED the kernel would give it one of its own
+// as soon as it sends or connects (unix_autobind), and no other after that. Nobody sends to it before.
+constexpr uint32_t kLate = kOpenReceiveCredentials;
 
 // -errno of the first that the kernel refuses and that is not optional.
 int request(int fd, uint8_t family, uint32_t flags, std::span<const Requested> rows) {
@@ -81,8 +86,10 @@ int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
                                        {kOpenReusePort, SocketOption::reuse_port},
                                        {kOpenIpv6Only, SocketOption::ipv6_only}};
   if (int error = request(fd.get(), family, flags, kBeforeBind)) return error;
-  if (int error = request(fd.get(), family, flags, kMetadata)) return error;
-  add_endpoint(id, family, flags, std::move(fd));
+  uint32_t late = family == kLocal ? flags & kLate : 0;
+  if (int error = request(fd.get(), family, flags & ~late, kMetadata)) return error;
+  Endpoint& endpoint = add_endpoint(id, family, flags, std::move(fd));
+  if (late != 0) endpoint.local->late_flags = flags & (late | late << kOpenOptionalShift);
   return 0;
 }
 
@@ -142,6 +149,23 @@ Endpoint& IoThreadObject::add_endpoint(uint32_t id, uint8_t family, uint32_t fla
   thread_->add(endpoint);
   if (endpoint->local) endpoint->local->wants_rights = (flags & kOpenReceiveRights) != 0;
   return *endpoint;
+}
+
+// bindPath(id, path, mode, replaceStale, keep): mode -1 is the umask's
+Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    if (!endpoint.local) return -EINVAL;
+    Address name;
+    int error = parse_address(kLocal, text(info[1]), 0, &name);
+    if (error != 0) return error;
+    int fd = endpoint.fd.get();
+    uint32_t late = endpoint.local->late_flags;
+    if ((error = request(fd, kLocal, late, kMetadata)) != 0) return error;
+    PathOptions options{i32(info[2]), boolean(info[3]), boolean(info[4])};
+    error = bind_to_path(fd, name, options, &endpoint.local->bound_path);
+    if (error != 0 && late != 0) ksocket::set_option(fd, kLocal, SocketOption::receive_credentials, 0);
+    return error;
+  });
 }
 
 // lendPacketInfos(memory): a PacketInfo for each of the ring's slots, before a socket is opened that needs

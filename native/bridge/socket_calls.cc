@@ -7,7 +7,6 @@
 
 #include "bridge/io_thread_object.h"
 #include "core/base/or_errno.h"
-#include "core/socket/bound_path.h"
 #include "core/socket/multicast.h"
 #include "core/socket/options.h"
 #include "core/socket/path_mtu.h"
@@ -37,18 +36,6 @@ Napi::Value IoThreadObject::bind(const Napi::CallbackInfo& info) {
     Address address;
     int error = address_of(endpoint.family, info[1], info[2], &address);
     return error != 0 ? error : bind_socket(endpoint.fd.get(), address);
-  });
-}
-
-// bindPath(id, path, mode, replaceStale, keep): mode -1 is the umask's
-Napi::Value IoThreadObject::bind_path(const Napi::CallbackInfo& info) {
-  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
-    if (!endpoint.local) return -EINVAL;
-    Address name;
-    int error = parse_address(kLocal, text(info[1]), 0, &name);
-    if (error != 0) return error;
-    PathOptions options{i32(info[2]), boolean(info[3]), boolean(info[4])};
-    return bind_to_path(endpoint.fd.get(), name, options, &endpoint.local->bound_path);
   });
 }
 

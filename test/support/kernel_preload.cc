@@ -7,12 +7,14 @@
 //   KERNEL_MISSES=ERRNO        the times of datagrams that have a departure time (SCM_TXTIME) become reports
 //                              of this errno, as etf's are: ECANCELED (missed), EINVAL
 //   KERNEL_TAKES=N             no sendmmsg(2) takes more than N messages
+//   KERNEL_REFUSES_CHMOD=1     chmod(2) fails with EPERM
 //   KERNEL_LACKS_LINKS=N       a socket that is to hear of network interfaces (NETLINK_ROUTE) fails with
 //   errno N KERNEL_LACKS=LEVEL:NAME:N  this socket option fails with errno N
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -113,6 +115,11 @@ int setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   if (lacks) std::sscanf(lacks, "%d:%d:%d", &lacking[0], &lacking[1], &lacking[2]);
   if (level == lacking[0] && name == lacking[1]) return errno = lacking[2], -1;
   return next<decltype(setsockopt)>("setsockopt")(fd, level, name, value, size);
+}
+
+int chmod(const char* path, mode_t mode) noexcept {
+  if (std::getenv("KERNEL_REFUSES_CHMOD")) return errno = EPERM, -1;
+  return next<int(const char*, mode_t)>("chmod")(path, mode);
 }
 
 int bind(int fd, const sockaddr* name, socklen_t size) {

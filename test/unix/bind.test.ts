@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, lstatSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createSocket } from 'ksocket';
+import { runProgram } from '../support/child.js';
 import { errorOf, LocalInbox, LocalSockets, sentTo } from '../support/local.js';
+import { kernelPreload } from '../support/programs.js';
 import { test } from '../support/test.js';
 
 test('a path: the socket is there, receives, and its file goes with it', async () => {
@@ -137,6 +139,41 @@ test('a path that is too long is said to be', async () => {
   const abstract = sockets.make();
   abstract.bindSync(`\0${'x'.repeat(107)}`);
   assert.throws(() => socket.bindSync(`\0${'x'.repeat(108)}`), { code: 'ENAMETOOLONG' });
+});
+
+test('a bind that fails leaves nothing of its mode to the next one, and no file', async () => {
+  await using sockets = new LocalSockets();
+  sockets.bound('taken');
+  const socket = sockets.make();
+  await sentTo(socket, 'x', sockets.path('taken')); // it has a descriptor, which is bound later
+  assert.throws(() => socket.bindSync({ path: sockets.path('taken'), mode: 0 }), { code: 'EADDRINUSE' });
+  socket.bindSync(sockets.path('next'));
+  assert.equal(statSync(sockets.path('next')).mode & 0o777, 0o777 & ~process.umask());
+  const path = sockets.path('refused');
+  const { stdout, stderr } = await runProgram(
+    async (path) => {
+      const { createSocket } = await import('ksocket');
+      const { existsSync } = await import('node:fs');
+      const socket = createSocket('unix_dgram');
+      const seen: unknown[] = [];
+      for (const keep of [false, true]) {
+        try {
+          socket.bindSync({ path, mode: 0o600, keep });
+        } catch (error) {
+          const { code, syscall } = error as NodeJS.ErrnoException;
+          seen.push([code, syscall, existsSync(path)]);
+        }
+      }
+      socket.bindSync(path);
+      seen.push(socket.address().path === path);
+      socket.close();
+      console.log(JSON.stringify(seen));
+    },
+    [path],
+    { env: { LD_PRELOAD: kernelPreload, KERNEL_REFUSES_CHMOD: '1' } },
+  );
+  assert.equal(stderr, '');
+  assert.deepEqual(JSON.parse(stdout), [['EPERM', 'bind', false], ['EPERM', 'bind', false], true]);
 });
 
 test('what can be no path, and no option, is refused before anything is open', async () => {

@@ -55,6 +55,30 @@ test('nobody there: ENOENT; nobody listens any more: ECONNREFUSED', async () => 
   await inbox.take(1);
 });
 
+test('a send that finds the peer closed ends the connection, and the socket can be connected again', async () => {
+  await using sockets = new LocalSockets();
+  const path = sockets.path('server');
+  const server = sockets.bound('server');
+  const client = sockets.make();
+  client.connectSync(path);
+  server.close();
+  assert.equal(client.remoteAddress().path, path); // nobody has noticed
+  assert.throws(() => client.connectSync(path), { code: 'ERR_SOCKET_DGRAM_IS_CONNECTED' });
+  client.send('x'); // without a callback it is noticed, too
+  assert.throws(() => client.remoteAddress(), { code: 'ERR_SOCKET_DGRAM_NOT_CONNECTED' });
+  await assert.rejects(sentTo(client, 'x'), { code: 'ENOTCONN', syscall: 'send' });
+  assert.equal(client.stats().txErrors, 2);
+  assert.throws(() => client.connectSync(path), { code: 'ENOENT', syscall: 'connect' });
+  const inbox = new LocalInbox(sockets.bound('server'));
+  client.connectSync(path);
+  assert.equal(client.remoteAddress().path, path);
+  await sentTo(client, 'again');
+  await inbox.take(1);
+  client.disconnect();
+  await sentTo(client, 'to whom it was', path);
+  await inbox.take(2);
+});
+
 test('connect: sends go there, only its datagrams come in, and a peer that ends is ECONNREFUSED', async () => {
   await using sockets = new LocalSockets();
   const server = sockets.bound('server');
@@ -146,6 +170,30 @@ test('for await', async () => {
     got,
     ['1', '2', '3'].map((text) => `${text} ${sockets.path('b')}`),
   );
+});
+
+test('with receiveCredentials, too, a socket that has connected and sent can be bound, and hears who sends', async () => {
+  await using sockets = new LocalSockets();
+  const server = sockets.bound('server');
+  const asked = new LocalInbox(server);
+  const client = sockets.make({ receiveCredentials: true });
+  await sentTo(client, 'sent', sockets.path('server'));
+  client.connectSync(sockets.path('server'));
+  await sentTo(client, 'connected');
+  await asked.take(2);
+  assert.deepEqual(
+    asked.all.map(({ rinfo }) => rinfo.path),
+    ['', ''], // it has no name yet
+  );
+  assert.throws(() => client.bindSync(sockets.path('server')), { code: 'EADDRINUSE' });
+  await sentTo(client, 'still nameless');
+  await asked.take(3);
+  client.bindSync(sockets.path('client'));
+  assert.equal(asked.all[2].rinfo.path, '');
+  const answers = new LocalInbox(client);
+  await sentTo(server, 'answer', sockets.path('client'));
+  const [{ rinfo }] = await answers.take(1);
+  assert.deepEqual(rinfo.credentials, { pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() });
 });
 
 test('receiveCredentials says who has sent it, also another process', async () => {

@@ -39,7 +39,7 @@ bool take_stale(const std::string& path, const Address& name) {
 }  // namespace
 
 BoundPath::~BoundPath() {
-  if (!path_.empty() && is_file(path_, device_, inode_)) unlink(path_.c_str());
+  if (!kept_ && is_file(path_, device_, inode_)) unlink(path_.c_str());
 }
 
 std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file) {
@@ -52,17 +52,26 @@ std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file) {
 int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out) {
   std::string path = PathTable::of_process().name_of(path_number(name));
   bool has_file = !path.empty() && path[0] != '\0';
+  bool has_mode = has_file && options.mode >= 0;
+  auto mode = static_cast<mode_t>(options.mode);
   // unix_bind_bsd gives the file the socket's own mode, less the umask: nobody gets in before chmod().
-  if (has_file && options.mode >= 0 && fchmod(fd, static_cast<mode_t>(options.mode)) < 0) return -errno;
+  struct stat before;
+  if (has_mode && (fstat(fd, &before) < 0 || fchmod(fd, mode) < 0)) return -errno;
   int error = bind_socket(fd, name);
   if (error == -EADDRINUSE && has_file && options.replace_stale && take_stale(path, name)) {
     error = bind_socket(fd, name);
   }
+  if (error != 0 && has_mode) fchmod(fd, before.st_mode & ~S_IFMT);  // the next file is not to have it
   if (error != 0 || !has_file) return error;
   struct stat status;
-  if (options.mode >= 0 && chmod(path.c_str(), static_cast<mode_t>(options.mode)) < 0) return -errno;
-  if (!options.keep && lstat(path.c_str(), &status) == 0) {
-    *out = std::make_unique<BoundPath>(std::move(path), status.st_dev, status.st_ino);
+  std::unique_ptr<BoundPath> file;
+  if (lstat(path.c_str(), &status) == 0)
+    file = std::make_unique<BoundPath>(path, status.st_dev, status.st_ino);
+  if (has_mode && chmod(path.c_str(), mode) < 0) return -errno;  // and the file goes
+  if (file && options.keep) {
+    file->keep();
+  } else {
+    *out = std::move(file);
   }
   return 0;
 }

@@ -27,20 +27,22 @@ class BoundPath {
 
   // Which file it is, for another process that is to take it away.
   std::string file() const { return std::to_string(device_) + " " + std::to_string(inode_); }
-  // Leaves it there.
-  void keep() { path_.clear(); }
+  // The file stays.
+  void keep() { kept_ = true; }
 
  private:
-  std::string path_;
+  const std::string path_;
   const dev_t device_;
   const ino_t inode_;
+  bool kept_ = false;
 };
 
 // Of a socket that another process has bound to this path; null where `file` is not as BoundPath::file()
 // says.
 std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file);
 
-// bind(2). 0 or -errno. `out`: what there is to take away later; null for an abstract name.
+// bind(2). 0, or -errno: then there is no file. `out`: what there is to take away later; null for an abstract
+// name.
 int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out);
 
 }  // namespace ksocket
