@@ -133,10 +133,15 @@ void TxGroups::lay_out(uint8_t family, const uint8_t* base, std::span<const Desc
     msghdr& header = s.messages[g].header;
     header = {};
     if (group.to.family == kLocal) {
-      SocketName& name = local_name(g);
-      write_name(group.to, &name);
-      header.msg_name = &name.any;
-      header.msg_namelen = name.length;
+      if (g > 0 && s.groups[g - 1].to == group.to) {  // to look a name up takes a lock
+        header.msg_name = s.messages[g - 1].header.msg_name;
+        header.msg_namelen = s.messages[g - 1].header.msg_namelen;
+      } else {
+        SocketName& name = local_name(g);
+        write_name(group.to, &name);
+        header.msg_name = &name.any;
+        header.msg_namelen = name.length;
+      }
     } else if (group.to.family != 0) {
       s.names[g] = to_sockaddr(group.to);
       header.msg_name = &s.names[g].any;

@@ -1,9 +1,9 @@
-// What the kernel would not take from one socket yet, in order, each with its own copy of the payload.
+// What the kernel would not take from one socket yet, in order, with copies of the payloads: in blocks, of
+// which each leaves with one call where there is room for it.
 #pragma once
 
 #include <cstdint>
 #include <list>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,7 +23,7 @@ class Backlog {
   size_t datagrams() const { return datagrams_; }
   // Of payloads, and a descriptor each: empty datagrams have a limit, too.
   size_t bytes() const { return bytes_; }
-  size_t payload_bytes() const { return bytes_ - waiting_.size() * sizeof(Descriptor); }
+  size_t payload_bytes() const { return bytes_ - descriptors_ * sizeof(Descriptor); }
 
   // Copies those whose result is kResultDeferred, as far as there is room; the others' result is -ENOBUFS.
   // How many wait now of these.
@@ -49,17 +49,28 @@ class Backlog {
   size_t clear();
 
  private:
-  struct Deferred {
-    Descriptor descriptor;
+  // As it was kept, or what is still to be sent of it.
+  struct Kept {
     uint32_t datagrams;
-    std::unique_ptr<Source> source;
+    uint32_t bytes;
+  };
+  struct Block {
+    std::vector<Descriptor> descriptors;  // offsets are into `payload`, sources places in `sources`
+    std::vector<Kept> kept;               // of each
+    std::vector<Source> sources;
     std::vector<uint8_t> payload;
   };
+  static constexpr size_t kBlockDescriptors = 64;
+  static constexpr size_t kBlockBytes = 256 * 1024;
 
-  void settle_front(uint32_t socket_id, std::vector<Descriptor>* completions);
+  Block& block_for(std::span<const Descriptor> coming);
+  bool settle(Block& block, uint32_t socket_id, std::vector<Descriptor>* completions);
+  void settle(const Descriptor& done, const Kept& kept, uint32_t socket_id,
+              std::vector<Descriptor>* completions);
 
-  std::list<Deferred> waiting_;  // costs an idle socket nothing, as a deque would
-  size_t datagrams_ = 0;         // of what is joined each
+  std::list<Block> waiting_;  // costs an idle socket nothing, as a deque would
+  size_t descriptors_ = 0;
+  size_t datagrams_ = 0;  // of what is joined each
   size_t bytes_ = 0;
   bool tell_drained_ = false;
 };

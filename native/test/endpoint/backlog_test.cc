@@ -87,6 +87,52 @@ TEST_F(BacklogTest, sends_what_it_kept_in_order_as_far_as_there_is_room) {
   }
 }
 
+TEST_F(BacklogTest, sends_many_with_one_call_and_keeps_the_order_of_what_is_left) {
+  std::vector<std::string> all;
+  for (int i = 0; i < 150; i++) {
+    all.push_back(std::string(static_cast<size_t>(i % 7), 'x') + std::to_string(i));
+    keep(all.back(), static_cast<uint64_t>(i + 1));
+  }
+  EXPECT_EQ(work_off(100), Outcome::blocked);
+  EXPECT_EQ(counters[Counter::tx_calls], 3u) << "a block that is full, one that is taken in part, EAGAIN";
+  EXPECT_EQ(backlog.datagrams(), 50u);
+  keep("behind it", 151);
+  all.push_back("behind it");
+  EXPECT_EQ(work_off(0), Outcome::stuck);
+  EXPECT_EQ(work_off(1000), Outcome::empty);
+  EXPECT_EQ(counters[Counter::tx_calls], 6u);
+  std::vector<std::string> sent;
+  for (const auto& each : engine.sent()) sent.push_back(each.data);
+  EXPECT_EQ(sent, all);
+  ASSERT_EQ(completions.size(), all.size());
+  for (size_t i = 0; i < all.size(); i++) {
+    EXPECT_EQ(completions[i].user_data, i + 1);
+    EXPECT_EQ(completions[i].result, static_cast<int32_t>(all[i].size()));
+  }
+  EXPECT_EQ(backlog.bytes(), 0u);
+}
+
+TEST_F(BacklogTest, splits_what_is_large_into_blocks) {
+  std::string large(60'000, 'x');
+  std::vector<uint8_t> payload(large.begin(), large.end());
+  std::vector<Descriptor> descriptors(10);
+  for (Descriptor& each : descriptors) {
+    write_address(test::address_of("127.0.0.1", 4000), &each);
+    each.length = static_cast<uint32_t>(payload.size());
+    each.result = kResultDeferred;
+  }
+  descriptors[5].result = 1;  // has left
+  EXPECT_EQ(backlog.keep(payload.data(), descriptors, {}, counters, 400'000), 6u);
+  EXPECT_EQ(descriptors[9].result, -ENOBUFS);
+  EXPECT_EQ(counters[Counter::tx_dropped], 3u);
+  EXPECT_EQ(backlog.payload_bytes(), 360'000u);
+  EXPECT_EQ(work_off(5), Outcome::blocked);
+  EXPECT_EQ(backlog.payload_bytes(), 60'000u);
+  EXPECT_EQ(work_off(5), Outcome::empty);
+  ASSERT_EQ(engine.sent().size(), 6u);
+  for (const auto& each : engine.sent()) EXPECT_EQ(each.data, large);
+}
+
 // What lies in the buffer may make room; where nothing does, nothing will.
 TEST_F(BacklogTest, gives_up_what_no_send_buffer_takes_once_nothing_lies_in_it) {
   int ends[2];
