@@ -121,7 +121,11 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
       loop_watch_.open(env_, reader_, info[2], options_.busy_poll_us,
                        {[this](uint32_t place) { return thread_->receive_on_loop(place); },
                         [this] { return thread_->look_again(); }, [this] { return thread_->look_now(); },
-                        [this] { thread_->before_poll(); }})) {
+                        [this] { thread_->before_poll(); },
+                        [this](uint32_t id) {
+                          auto endpoint = thread_->find(id);
+                          return endpoint && thread_->tell_drained(*endpoint);
+                        }})) {
     thread_->share({loop_watch_.epoll_fd(), [this] { return loop_watch_.add_place(); },
                     [this] { loop_watch_.ask_before_poll(); }});
   }
@@ -207,13 +211,11 @@ Napi::Value IoThreadObject::send_now(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     std::span<const uint8_t> payload = bytes(info[1]);
     if (payload.size() > INT32_MAX) return -EMSGSIZE;
-    Descriptor datagram{};
-    datagram.length = static_cast<uint32_t>(payload.size());
-    if (!info[2].IsNull()) {
-      std::memcpy(datagram.address, bytes(info[2]).data(), sizeof datagram.address);
-      datagram.family = endpoint.family;
-    }
-    return thread_->send_now(endpoint, payload.data(), datagram);
+    if (info[2].IsNull()) return thread_->send_now(endpoint, payload, nullptr);
+    Address to;
+    to.family = endpoint.family;
+    std::memcpy(to.bytes, bytes(info[2]).data(), sizeof to.bytes);
+    return thread_->send_now(endpoint, payload, &to);
   });
 }
 

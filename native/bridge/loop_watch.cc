@@ -1,5 +1,6 @@
 #include "bridge/loop_watch.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 
 #include <utility>
@@ -75,6 +76,50 @@ int LoopWatch::add_place() {
   return place.event.get();
 }
 
+bool LoopWatch::tell_writable(uint32_t id, int fd) {
+  if (loop_ == nullptr) return false;
+  const Libuv& uv = libuv();
+  UvHandle<Writer>& writer = writers_[id];
+  if (!writer) {
+    Fd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    std::unique_ptr<Writer> made(new Writer{{}, std::move(copy), this, id, false, false});
+    if (!made->copy || uv.poll_init(loop_, &made->poll, made->copy.get()) != 0) {
+      writers_.erase(id);
+      return false;
+    }
+    made->poll.data = made.get();
+    writer.reset(made.release());
+    uv.unref(as_uv_handle(writer.get()));
+  }
+  writer->wanted = true;
+  if (!writer->started)
+    writer->started = uv.poll_start(&writer->poll, UV_WRITABLE, &LoopWatch::on_writable) == 0;
+  return writer->started;
+}
+
+// Also of an error that waits there: to send is to hear of it. Then libuv has stopped the handle.
+void LoopWatch::on_writable(uv_poll_t* poll, int status, int) {
+  auto* writer = static_cast<Writer*>(poll->data);
+  if (status != 0) writer->started = false;
+  if (writer->owner != nullptr) writer->owner->writable(writer->id);
+}
+
+void LoopWatch::writable(uint32_t id) {
+  std::shared_ptr<bool> open = open_;
+  writers_[id]->wanted = false;
+  if (calls_.writable(id)) read_ring();
+  if (!*open) return;
+  auto at = writers_.find(id);
+  if (at == writers_.end() || at->second->wanted) return;  // its listener has filled the peer again
+  libuv().poll_stop(&at->second->poll);
+  at->second->started = false;
+}
+
+void LoopWatch::forget_writer(uint32_t id) {
+  auto node = writers_.extract(id);
+  if (node) close_writer(std::move(node.mapped()));
+}
+
 void LoopWatch::close() {
   if (std::exchange(loop_, nullptr) == nullptr) return;
   *open_ = false;
@@ -87,6 +132,7 @@ void LoopWatch::close() {
     place.reset();
   }
   places_.clear();
+  for (auto& [id, writer] : std::exchange(writers_, {})) close_writer(std::move(writer));
   context_->close(env_);
 }
 

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bridge/async_context.h"
@@ -32,6 +34,8 @@ class LoopWatch {
     std::function<Look()> look_again;
     std::function<Look()> look_now;
     std::function<void()> before_poll;
+    // This socket is writable, as was asked. Is the ring to be read?
+    std::function<bool(uint32_t id)> writable;
   };
   // False where this runtime has no libuv loop for us; then nothing happened. `busy_poll_us`: so long after a
   // datagram the loop does not sleep, but looks for the next.
@@ -44,6 +48,11 @@ class LoopWatch {
   int add_place();
   // Calls `before_poll` once, before the loop next waits.
   void ask_before_poll();
+  // Calls `writable` once, when the socket is: the thread would have to wake the loop for that. False where it
+  // has to all the same.
+  bool tell_writable(uint32_t id, int fd);
+  // Of a socket that closes.
+  void forget_writer(uint32_t id);
 
  private:
   struct Place {
@@ -53,8 +62,25 @@ class LoopWatch {
     uint32_t number;
   };
 
+  // A socket that may be waited for. What is watched is a copy of its descriptor, which has an entry of its own
+  // in the loop's epoll instance, beside that of a place.
+  struct Writer {
+    uv_poll_t poll;
+    Fd copy;
+    LoopWatch* owner;
+    uint32_t id;
+    bool started, wanted;
+  };
+  static void close_writer(UvHandle<Writer> writer) {
+    writer->owner = nullptr;
+    Fd copy = std::move(writer->copy);  // closed here, once libuv watches it no more
+    writer.reset();
+  }
+
   static void on_poll(uv_poll_t* poll, int status, int events);
+  static void on_writable(uv_poll_t* poll, int status, int events);
   void ready(uint32_t place);
+  void writable(uint32_t id);
   void stay_awake();
   void busy_poll();
   void fall_asleep();
@@ -73,6 +99,7 @@ class LoopWatch {
   bool awake_ = false;
   UvHandle<uv_idle_t> idle_;  // active while the loop is not to sleep
   std::vector<UvHandle<Place>> places_;
+  std::unordered_map<uint32_t, UvHandle<Writer>> writers_;  // by socket
 };
 
 }  // namespace ksocket

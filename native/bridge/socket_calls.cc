@@ -106,6 +106,7 @@ Napi::Value IoThreadObject::keep_context(const Napi::CallbackInfo& info) {
 // close(id)
 Napi::Value IoThreadObject::close(const Napi::CallbackInfo& info) {
   reader_.drop_context(env_, u32(info[0]));
+  loop_watch_.forget_writer(u32(info[0]));
   everywhere_.forget(u32(info[0]));
   if (thread_) thread_->close(u32(info[0]));
   return info.Env().Undefined();
@@ -233,7 +234,10 @@ Napi::Value IoThreadObject::notify_drained(const Napi::CallbackInfo& info) {
 
 // notifyWritable(id): there will be a `drained` record once it is
 Napi::Value IoThreadObject::notify_writable(const Napi::CallbackInfo& info) {
-  if (auto endpoint = find(info[0])) thread_->notify_writable(*endpoint);
+  auto endpoint = find(info[0]);
+  if (endpoint && !loop_watch_.tell_writable(endpoint->id, endpoint->fd.get())) {
+    thread_->notify_writable(*endpoint);
+  }
   return info.Env().Undefined();
 }
 

@@ -13,6 +13,7 @@ namespace ksocket {
 #define KSOCKET_LIBUV(X) \
   X(poll_init)           \
   X(poll_start)          \
+  X(poll_stop)           \
   X(prepare_init)        \
   X(prepare_start) X(prepare_stop) X(idle_init) X(idle_start) X(idle_stop) X(close) X(unref) X(backend_fd)
 

@@ -79,7 +79,7 @@ Message alone(SocketName* to, iovec* payload) {
   Message out{};
   out.header.msg_iov = payload;
   out.header.msg_iovlen = 1;
-  if (to->length > 0) {
+  if (to != nullptr && to->length > 0) {
     out.header.msg_name = &to->any;
     out.header.msg_namelen = to->length;
   }
@@ -102,6 +102,21 @@ bool TxFlush::send(Engine& engine, TxSocket& socket, const uint8_t* base, std::s
     return false;
   }
   return true;
+}
+
+int TxFlush::send_one(Engine& engine, TxSocket& socket, std::span<const uint8_t> payload, SocketName* to) {
+  Outlet out(engine, socket);
+  iovec whole{const_cast<uint8_t*>(payload.data()), payload.size()};
+  Message message = alone(to, &whole);
+  Action action;
+  int sent = out.send({&message, 1}, &action);
+  if (sent <= 0) {
+    if (action != Action::wait) out.errors++;
+    return sent;
+  }
+  out.datagrams = 1;
+  out.bytes = payload.size();
+  return static_cast<int>(payload.size());
 }
 
 bool TxFlush::send_chunk(Outlet& out, const uint8_t* base, std::span<Descriptor> chunk) {

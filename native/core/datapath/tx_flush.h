@@ -40,6 +40,9 @@ class TxFlush {
   // `sources`: those that Descriptor::source counts.
   bool send(Engine& engine, TxSocket& socket, const uint8_t* base, std::span<Descriptor> descriptors,
             std::span<const Source> sources = {});
+  // One datagram, of which nothing waits: bytes or -errno, of what says to wait, too. `to` is null on a
+  // connected socket.
+  static int send_one(Engine& engine, TxSocket& socket, std::span<const uint8_t> payload, SocketName* to);
   // Where the latest send() was false: the errno that made it wait.
   int blocked_by() const { return blocked_by_; }
 

@@ -103,13 +103,15 @@ class IoThread {
                 std::span<const Source> sources = {});
 
   // The same of one datagram that the caller wants back rather than have it wait: bytes, or -errno, EAGAIN
-  // and ENOBUFS, too.
-  int send_now(Endpoint& endpoint, const uint8_t* payload, Descriptor datagram);
+  // and ENOBUFS, too. `to` is null on a connected socket.
+  int send_now(Endpoint& endpoint, std::span<const uint8_t> payload, const Address* to);
 
   // Asks for a `drained` record once the backlog is empty. False when it is: there will be none.
   bool notify_drained(Endpoint& endpoint);
   // Asks for one once the socket is writable: connected, where its peer has room.
   void notify_writable(Endpoint& endpoint);
+  // The loop, which watches it for itself, says that it is. True: it has to read the ring now.
+  bool tell_drained(Endpoint& endpoint);
 
   // The ring has room again.
   void resume();

@@ -36,12 +36,13 @@ uint32_t IoThread::send(Endpoint& endpoint, const uint8_t* base, std::span<Descr
   return waiting;
 }
 
-int IoThread::send_now(Endpoint& endpoint, const uint8_t* payload, Descriptor datagram) {
+int IoThread::send_now(Endpoint& endpoint, std::span<const uint8_t> payload, const Address* to) {
+  SocketName name;
+  if (to != nullptr) write_name(*to, &name);
   has_sent_ = true;
   std::lock_guard lock(endpoint.tx_mutex);
   if (!endpoint.backlog.empty()) return -EAGAIN;  // nobody overtakes what waits already
-  bool settled = inline_flush_.send(*engine_, endpoint.tx, payload, std::span(&datagram, 1));
-  return settled ? datagram.result : -inline_flush_.blocked_by();
+  return TxFlush::send_one(*engine_, endpoint.tx, payload, to == nullptr ? nullptr : &name);
 }
 
 // On either thread, with the lock of LoopSharing.
@@ -110,6 +111,17 @@ bool IoThread::notify_drained(Endpoint& endpoint) {
   std::lock_guard lock(endpoint.tx_mutex);
   if (endpoint.local && endpoint.local->peers.notify_drained()) return true;
   return endpoint.backlog.notify_drained();
+}
+
+bool IoThread::tell_drained(Endpoint& endpoint) {
+  LoopSharing::LoopLock lock(sharing_);
+  Descriptor& drained = completions_.emplace_back();
+  drained.socket_id = endpoint.id;
+  drained.kind = DescriptorKind::drained;
+  put_completions();
+  if (!ring_.has_unpublished()) return false;
+  ring_.publish();
+  return true;
 }
 
 void IoThread::notify_writable(Endpoint& endpoint) {

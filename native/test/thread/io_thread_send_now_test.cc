@@ -46,10 +46,8 @@ class IoThreadSendNow : public test::IoThreadOnLoopback {
   }
 
   static int send(test::IoRig& rig, Endpoint& from, const Address& to) {
-    Descriptor datagram{};
-    write_address(to, &datagram);
-    datagram.length = 4;
-    return rig.thread.send_now(from, reinterpret_cast<const uint8_t*>("data"), datagram);
+    const auto* data = reinterpret_cast<const uint8_t*>("data");
+    return rig.thread.send_now(from, {data, 4}, to.family == 0 ? nullptr : &to);
   }
 };
 
@@ -79,6 +77,33 @@ TEST_P(IoThreadSendNow, keeps_nothing_and_says_once_when_there_is_room) {
   rig->drain();
   EXPECT_EQ(rig->records.size(), 3u);
   EXPECT_EQ(get(*socket, Counter::tx_deferred), 0u);
+}
+
+TEST_P(IoThreadSendNow, can_be_told_by_the_loop_that_there_is_room) {
+  auto rig = start();
+  Receiver receiver;
+  auto socket = sender(*rig, &receiver.name);
+  EXPECT_TRUE(rig->thread.tell_drained(*socket)) << "the ring is to be read";
+  rig->drain();
+  ASSERT_EQ(rig->records.size(), 1u);
+  EXPECT_EQ(rig->records[0].descriptor.kind, DescriptorKind::drained);
+  EXPECT_EQ(rig->records[0].descriptor.socket_id, socket->id);
+}
+
+TEST_P(IoThreadSendNow, counts_what_becomes_of_each) {
+  auto rig = start();
+  auto receiver = std::make_unique<Receiver>();
+  auto socket = sender(*rig, &receiver->name);
+  uint64_t sent = 0;
+  while (send(*rig, *socket, {}) > 0) sent++;
+  EXPECT_EQ(get(*socket, Counter::tx_datagrams), sent);
+  EXPECT_EQ(get(*socket, Counter::tx_bytes), 4 * sent);
+  EXPECT_EQ(get(*socket, Counter::tx_calls), sent + 1);
+  EXPECT_EQ(get(*socket, Counter::tx_errors), 0u) << "it is the caller's again";
+  receiver.reset();
+  EXPECT_EQ(send(*rig, *socket, {}), -ECONNREFUSED);
+  EXPECT_EQ(send(*rig, *socket, {}), -ENOTCONN);
+  EXPECT_EQ(get(*socket, Counter::tx_errors), 2u);
 }
 
 TEST_P(IoThreadSendNow, says_so_when_the_peer_has_gone) {
