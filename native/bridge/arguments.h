@@ -75,15 +75,17 @@ class Reader {
 
   Napi::Value get(const Napi::Value& object, const char* name) {
     napi_value value = nullptr;
-    return result(napi_get_named_property(env_, object, name, &value), value);
+    note(napi_get_named_property(env_, object, name, &value));
+    return {env_, value};
   }
   std::vector<Napi::Value> elements(const Napi::Value& array) {
     uint32_t length = 0;
-    result(napi_get_array_length(env_, array, &length), nullptr);
+    note(napi_get_array_length(env_, array, &length));
     std::vector<Napi::Value> out;
     for (uint32_t i = 0; i < length; i++) {
       napi_value value = nullptr;
-      out.push_back(result(napi_get_element(env_, array, i, &value), value));
+      note(napi_get_element(env_, array, i, &value));
+      out.emplace_back(env_, value);
     }
     return out;
   }
@@ -91,9 +93,8 @@ class Reader {
   int error() const { return error_; }
 
  private:
-  Napi::Value result(napi_status status, napi_value value) {
+  void note(napi_status status) {
     if (status != napi_ok) error_ = -ECANCELED;
-    return {env_, value};
   }
 
   const napi_env env_;

@@ -86,7 +86,8 @@ Napi::Value IoThreadObject::find_own(const Napi::CallbackInfo& info) {
   std::vector<Napi::Value> targets = reader.elements(info[1]);
   for (size_t i = 0; i < targets.size(); i++) {
     Address target;
-    if (address_of(reader, targets[i], &target) == 0 && listens_on(own, target, local, clock_ns(CLOCK_MONOTONIC))) {
+    if (address_of(reader, targets[i], &target) == 0 &&
+        listens_on(own, target, local, clock_ns(CLOCK_MONOTONIC))) {
       return number(info.Env(), static_cast<int>(i));
     }
   }

@@ -51,7 +51,7 @@ const calls: Record<string, string> = {
 
 test('worker.terminate() in the middle of any native call that reads objects, or makes them', async () => {
   const { code, signal, stdout, stderr } = await runProgram(
-    async (lib, calls, rounds) => {
+    async (lib, calls: Record<string, string>, rounds) => {
       const { Worker } = await import('node:worker_threads');
       const { once } = await import('node:events');
       const sourceOf = (call: string) => `
@@ -85,13 +85,16 @@ test('worker.terminate() in the middle of any native call that reads objects, or
           const worker = new Worker(sourceOf(call), { eval: true, execArgv: [] });
           await once(worker, 'message');
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
-          ended += await worker.terminate();
+          const code = await worker.terminate();
+          ended += code;
         }
       };
       const all = Object.values(calls);
-      await Promise.all([0, 1].map(async (half) => {
-        for (let i = half; i < all.length; i += 2) await end(all[i]);
-      }));
+      await Promise.all(
+        [0, 1].map(async (half) => {
+          for (let i = half; i < all.length; i += 2) await end(all[i]);
+        }),
+      );
       console.log(ended);
     },
     [lib, calls, 12],
