@@ -47,7 +47,13 @@ function stagingSender(deferFlush = true): { sender: Sender; lists: Lists; flush
   const staging = new Staging(memory);
   const countRefused = (id: number) => refused.push(id);
   const sender = new Sender(native, memory.control, staging, () => deferFlush, countRefused);
-  const lists = new Lists(native, staging, () => sender.flush(), countRefused);
+  const lists = new Lists(
+    native,
+    staging,
+    () => sender.flush(),
+    countRefused,
+    (id) => sender.defer(id),
+  );
   return { sender, lists, flushes, refused };
 }
 
