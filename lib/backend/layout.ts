@@ -40,6 +40,7 @@ export const KIND_DRAINED = 3;
 export const KIND_PEER_ERROR = 4;
 export const KIND_SEND_TIME = 5;
 export const CREDENTIALS = 1;
+export const RIGHTS_TRUNCATED = 2147483648;
 export const FLAG_TRUNCATED = 1;
 export const FLAG_PACKET_INFO = 2;
 export const CONTROL_BYTES = 256;
@@ -63,7 +64,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2707124974;
+export const LAYOUT_HASH = 2732769395;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -135,26 +136,28 @@ export const counterIndex = {
   rxGroSegments: 5,
   /** datagrams cut to the receive limit */
   rxTruncated: 6,
+  /** datagrams of which not all descriptors could be taken (MSG_CTRUNC) */
+  rxDescriptorsTruncated: 7,
   /** receive calls that failed */
-  rxErrors: 7,
+  rxErrors: 8,
   /** ICMP errors received about datagrams sent */
-  rxPeerErrors: 8,
+  rxPeerErrors: 9,
   /** times received of when datagrams were sent */
-  rxSendTimes: 9,
+  rxSendTimes: 10,
   /** datagrams not sent, as their departure time had passed */
-  rxMissedTxTimes: 10,
+  rxMissedTxTimes: 11,
   /** datagrams the kernel dropped, receive buffer full (SO_RXQ_OVFL, SO_MEMINFO) */
-  rxKernelDrops: 11,
+  rxKernelDrops: 12,
   /** datagrams read and dropped, ring full */
-  rxRingDrops: 12,
+  rxRingDrops: 13,
   /** datagrams dropped because an async iterator fell behind */
-  rxQueueDrops: 13,
+  rxQueueDrops: 14,
   /** datagrams that were not handed out yet when the socket closed */
-  rxCloseDrops: 14,
+  rxCloseDrops: 15,
   /** datagrams from addresses of the socket's block list */
-  rxBlocked: 15,
+  rxBlocked: 16,
   /** times that receiving stopped because the ring was full */
-  rxPauses: 16,
+  rxPauses: 17,
   /** datagrams the kernel took */
   txDatagrams: 32,
   /** payload bytes the kernel took */
@@ -180,33 +183,33 @@ export const counterIndex = {
 // Of a server that answers by rules, in the same row.
 export const serverCounterIndex = {
   /** datagrams from sources that the lists refuse, seen by the thread */
-  denied: 17,
+  denied: 18,
   /** datagrams over a source's rate */
-  limited: 18,
+  limited: 19,
   /** datagrams over the server's rate */
-  limitedTotal: 19,
+  limitedTotal: 20,
   /** answers not sent: to ourselves, to nobody, to a service that answers by itself */
-  loopSources: 20,
+  loopSources: 21,
   /** answers not sent: to a peer that only answers answers */
-  loopRepeats: 21,
+  loopRepeats: 22,
   /** datagrams that a rule, or the default, dropped */
-  ruleDrops: 22,
+  ruleDrops: 23,
   /** replies made by rules and handlers, echoes too */
-  replies: 23,
+  replies: 24,
   /** replies not sent because they are longer than the request */
-  refusedReplies: 24,
+  refusedReplies: 25,
   /** datagrams sent on to a back end */
-  forwarded: 25,
+  forwarded: 26,
   /** answers of back ends */
-  returned: 26,
+  returned: 27,
   /** datagrams not forwarded: no place for a flow, or no socket */
-  forwardDrops: 27,
+  forwardDrops: 28,
   /** clients that got a socket to a back end */
-  flowsOpened: 28,
+  flowsOpened: 29,
   /** of these, closed because they were idle */
-  flowsExpired: 29,
+  flowsExpired: 30,
   /** of these, closed to make room for others */
-  flowsEvicted: 30,
+  flowsEvicted: 31,
 } as const;
 
 // In the thread's own row.

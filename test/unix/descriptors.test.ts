@@ -189,7 +189,7 @@ test('those that the process has no room for are lost, and it says so', async ()
       console.log('the first output opens a descriptor');
       const held: number[] = [];
       try {
-        for (;;) held.push(openSync('/dev/null'));
+        for (;;) held.push(openSync('/dev/null', 'r'));
       } catch {}
       for (const fd of held.splice(-2)) closeSync(fd);
       const seen: unknown[] = [];
@@ -218,13 +218,7 @@ test('those that the process has no room for are lost, and it says so', async ()
   await receiving.line(/^batches$/);
   sender.send('batch', { path, descriptors: [fd] });
   const [line] = await receiving.line(/^\[.*/);
-  assert.deepEqual(JSON.parse(line), [
-    ['three', 2, true],
-    ['one', 0, true],
-    ['none', 0, false],
-    ['batch', 0, true],
-    3,
-  ]);
+  assert.deepEqual(JSON.parse(line), [['three', 2, true], ['one', 0, true], ['none', 0, false], ['batch', 0, true], 3]);
 });
 
 test('to and from Python', async () => {

@@ -40,7 +40,7 @@ struct LocalParts {
   ~LocalParts() { drop_rights(); }
 
   std::unique_ptr<BoundPath> bound_path;  // the JavaScript thread's: if it is bound to a file
-  uint32_t late_flags = 0;       // the JavaScript thread's: OpenFlags that wait for a name
+  uint32_t late_flags = 0;                // the JavaScript thread's: OpenFlags that wait for a name
   bool wants_rights = false;     // guarded by rx_mutex: descriptors that come along are the program's
   std::vector<uint32_t> rights;  // guarded by rx_mutex: bundles that it has not taken yet
   PeerBacklogs peers;            // guarded by tx_mutex: what goes to a path waits there

@@ -98,8 +98,8 @@ struct alignas(64) PacketInfo {
   uint8_t original[16];     // where it was sent before the kernel redirected it here (IP_RECVORIGDSTADDR)
   // Of the interface that it came in by; of a local socket a bundle of Rights, or 0, and kRightsTruncated.
   uint32_t ifindex;
-  uint16_t original_port;   // host byte order
-  uint8_t local_family;     // 4, 6 or kCredentials; 0: not said
+  uint16_t original_port;  // host byte order
+  uint8_t local_family;    // 4, 6 or kCredentials; 0: not said
   uint8_t original_family;
 };
 static_assert(sizeof(PacketInfo) == sizeof(Descriptor));  // what finds the one finds the other
