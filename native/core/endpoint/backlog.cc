@@ -8,6 +8,12 @@
 
 namespace ksocket {
 
+size_t Backlog::payload_bytes() const {
+  size_t descriptors = 0;
+  for (const Block& block : waiting_) descriptors += block.descriptors.size();
+  return bytes_ - descriptors * sizeof(Descriptor);
+}
+
 uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors,
                        std::span<const Source> sources, const Counters& counters, size_t bytes_max) {
   uint32_t kept = 0, refused = 0;
@@ -32,7 +38,6 @@ uint32_t Backlog::keep(const uint8_t* base, std::span<Descriptor> descriptors,
       copy.source = static_cast<uint16_t>(block.sources.size());
     }
     bytes_ += descriptor.length + sizeof(Descriptor);
-    descriptors_++;
     datagrams_ += datagrams;
     kept += datagrams;
   }
@@ -128,7 +133,6 @@ bool Backlog::settle(Block& block, uint32_t socket_id, std::vector<Descriptor>* 
 void Backlog::settle(const Descriptor& done, const Kept& kept, uint32_t socket_id,
                      std::vector<Descriptor>* completions) {
   bytes_ -= kept.bytes + sizeof(Descriptor);
-  descriptors_--;
   datagrams_ -= kept.datagrams;
   if (done.user_data == 0) return;  // nobody asked
   Descriptor& record = completions->emplace_back(done);
@@ -140,7 +144,6 @@ size_t Backlog::clear() {
   size_t count = datagrams_;
   waiting_.clear();
   bytes_ = 0;
-  descriptors_ = 0;
   datagrams_ = 0;
   return count;
 }

@@ -23,7 +23,7 @@ class Backlog {
   size_t datagrams() const { return datagrams_; }
   // Of payloads, and a descriptor each: empty datagrams have a limit, too.
   size_t bytes() const { return bytes_; }
-  size_t payload_bytes() const { return bytes_ - descriptors_ * sizeof(Descriptor); }
+  size_t payload_bytes() const;
 
   // Copies those whose result is kResultDeferred, as far as there is room; the others' result is -ENOBUFS.
   // How many wait now of these.
@@ -69,8 +69,7 @@ class Backlog {
               std::vector<Descriptor>* completions);
 
   std::list<Block> waiting_;  // costs an idle socket nothing, as a deque would
-  size_t descriptors_ = 0;
-  size_t datagrams_ = 0;  // of what is joined each
+  size_t datagrams_ = 0;      // of what is joined each
   size_t bytes_ = 0;
   bool tell_drained_ = false;
 };
