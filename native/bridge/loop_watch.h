@@ -48,8 +48,8 @@ class LoopWatch {
   int add_place();
   // Calls `before_poll` once, before the loop next waits.
   void ask_before_poll();
-  // Calls `writable` once, when the socket is: the thread would have to wake the loop for that. False where it
-  // has to all the same.
+  // Calls `writable` once, when the socket is: the thread would have to wake the loop for that. False where
+  // it has to all the same.
   bool tell_writable(uint32_t id, int fd);
   // Of a socket that closes.
   void forget_writer(uint32_t id);
@@ -62,8 +62,8 @@ class LoopWatch {
     uint32_t number;
   };
 
-  // A socket that may be waited for. What is watched is a copy of its descriptor, which has an entry of its own
-  // in the loop's epoll instance, beside that of a place.
+  // A socket that may be waited for. What is watched is a copy of its descriptor, which has an entry of its
+  // own in the loop's epoll instance, beside that of a place.
   struct Writer {
     uv_poll_t poll;
     Fd copy;
