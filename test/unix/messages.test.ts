@@ -79,6 +79,23 @@ test('a send that finds the peer closed ends the connection, and the socket can 
   await inbox.take(2);
 });
 
+test('one that closes with datagrams in it is gone for its peers, which lose no datagram to it', async () => {
+  await using sockets = new LocalSockets();
+  const senders = Array.from({ length: 5 }, () => sockets.make());
+  for (let round = 0; round < 10; round++) {
+    const receiver = sockets.bound('a');
+    for (const sender of senders) {
+      sender.connectSync(sockets.path('a'));
+      sender.sendMany(['1', '2']);
+    }
+    receiver.close(); // mostly before the thread has looked
+    for (const sender of senders) {
+      await assert.rejects(sentTo(sender, 'x'), { code: 'ECONNREFUSED' });
+      sender.disconnect();
+    }
+  }
+});
+
 test('connect: sends go there, only its datagrams come in, and a peer that ends is ECONNREFUSED', async () => {
   await using sockets = new LocalSockets();
   const server = sockets.bound('server');

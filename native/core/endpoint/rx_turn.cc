@@ -1,5 +1,7 @@
 #include "core/endpoint/rx_turn.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -105,7 +107,9 @@ void RxTurn::discard(Endpoint& endpoint) {
   if (discard_batch(endpoint) == 0) return;
   // Or a flood would not end; from here on the kernel counts it. Where the filter is locked, the buffer takes
   // next to nothing from here on.
-  bool stopped = stop_arrivals(fd) == 0;
+  // A local socket's would outlive it: connected peers' datagrams are swallowed by it before anybody looks
+  // whether the socket has gone (unix_dgram_sendmsg).
+  bool stopped = (endpoint.family == kLocal ? shutdown(fd, SHUT_RD) : stop_arrivals(fd)) == 0;
   if (!stopped) set_option(fd, endpoint.family, SocketOption::receive_buffer_bytes, 1);
   for (uint32_t rounds = 0; stopped || rounds < kLockedRounds; rounds++) {
     if (discard_batch(endpoint) == 0) break;
