@@ -43,6 +43,10 @@ const MAY_INCLUDE = [
 const NODES_HEADERS = /^((js_native|node)_?api.*|napi.*|node.*|v8.*|uv)\.h$|^(node|uv|cppgc|libplatform)\//;
 const MAY_INCLUDE_NODES_HEADERS = /^(bridge\/|addon\.cc$)/;
 
+/** napi.h's ways to read what JavaScript has given: what they cannot read, in a worker that is being ended, is a value that aborts
+ * the process. */
+const READS_BY_NAPI = /\.Get\(|\.(?:Uint32|Int32|Int64|Double|Utf8)Value\(|As<Napi::(?:Number|String|Boolean|Array)>/;
+
 const FILE_LINES_MAX = 350;
 const FUNCTION_LINES_MAX = 60;
 
@@ -136,6 +140,8 @@ function violations(sources) {
     includes.set(file, own);
     const lines = source.split('\n').length - 1;
     if (lines > FILE_LINES_MAX) found.push(`${file} has ${lines} lines`);
+    if (file.startsWith('bridge/') && READS_BY_NAPI.test(codeOf(source)))
+      found.push(`${file} reads by napi.h: bridge/arguments.h has what does not end the process`);
     for (const { name, lines } of functionsOf(source)) {
       if (lines > FUNCTION_LINES_MAX) found.push(`${file}: ${name} has ${lines} lines`);
     }

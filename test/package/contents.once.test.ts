@@ -138,6 +138,15 @@ test('Node’s headers are found where they are not bridge/ or addon.cc', () => 
   assert.deepEqual(nativeViolations({ 'bridge/right.h': '#include <napi.h>\n#include <uv.h>\n' }), []);
 });
 
+test('reading by napi.h, which can end the process, is found in bridge/', () => {
+  for (const code of ['given.Get("fd")', 'value.As<Napi::Number>()', 'number.Uint32Value()', 'text.Utf8Value()']) {
+    assert.deepEqual(nativeViolations({ 'bridge/wrong.cc': `auto wrong = ${code};\n` }), [
+      'native/bridge/wrong.cc reads by napi.h: bridge/arguments.h has what does not end the process',
+    ]);
+  }
+  assert.deepEqual(nativeViolations({ 'bridge/right.cc': '// not given.Get("fd")\n' }), []);
+});
+
 test('an include that is not written plainly is found, and a source of another kind', () => {
   const lines = [
     '#include /* here */ "core/base/fd.h"',
