@@ -11,6 +11,8 @@ import type { UnixRemoteInfo } from '../unix/types.js';
 
 /** In the order in which they are said, the first of which is the giver's. */
 export const kinds = {
+  /** The descriptor of the file that decides. */
+  decision: 10,
   /** What there is, with the descriptors of the sockets. */
   state: 1,
   /** Flows that the giver has by now, with theirs. */
@@ -51,7 +53,7 @@ function isTrusted(uid: number | undefined): boolean {
   return uid === 0 || uid === userId();
 }
 
-function closeAll(fds: readonly number[]): void {
+export function closeAll(fds: readonly number[]): void {
   for (const fd of fds) closeSync(fd);
 }
 
@@ -73,6 +75,7 @@ export class Channel {
   #unfinished: { parts: Buffer[]; fds: number[] } = { parts: [], fds: [] };
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
+  #hasEnded = false;
 
   /** Takes both descriptors. @throws where they are no such sockets; then they are closed */
   constructor(datagrams: number, stream: number) {
@@ -83,9 +86,10 @@ export class Channel {
       throw error;
     }
     this.#life.on('error', () => {});
-    this.#life.on('close', () =>
-      setTimeout(() => this.#fail(errors.errnoException(ECONNRESET, 'recvmsg')), LAST_WORDS_MS),
-    );
+    this.#life.on('close', () => {
+      this.#hasEnded = true;
+      setTimeout(() => this.#fail(errors.errnoException(ECONNRESET, 'recvmsg')), LAST_WORDS_MS);
+    });
     try {
       this.#socket.bindSync({ fd: datagrams });
     } catch (error) {
@@ -96,6 +100,11 @@ export class Channel {
     this.#life.resume();
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('message', (data, rinfo) => this.#hear(data, rinfo));
+  }
+
+  /** Has the other process ended, or closed its ends? */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   #fail(error: Error): void {

@@ -38,7 +38,7 @@ class Rows {
 
   /** Of a message: which part they are of. Of getFlows(): where to go on, or -errno. */
   get first(): number {
-    return this.#double(0);
+    return this.bytes.length < HEADER_BYTES ? Number.NaN : this.#double(0);
   }
 
   set first(value: number) {

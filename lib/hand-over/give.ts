@@ -1,10 +1,13 @@
 // What the process does that has something to give, whatever it is.
 //
-//   waits at a path ─knock─▶ state, flows, … ─▶ prepare ─ready─▶ stops ─▶ table ─▶ go ─running─▶ ends
+//   waits at a path ─knock─▶ decision, state, flows, … ─▶ prepare ─ready─▶ stops ─▶ table ─▶ go ─running─▶ ends
 //
-// It serves until it has said `table` and `go`, and goes on where no `running` comes: of two processes that are alive one
-// receives.
+// It serves until it has said `table` and `go`, and goes on where no `running` comes, unless the taker has decided that it is its:
+// of two processes that are alive one receives.
+import { ECANCELED } from '../base/errno.js';
+import * as errors from '../base/errors.js';
 import { type Channel, kinds } from './channel.js';
+import { Decision } from './decision.js';
 import { Door } from './door.js';
 
 /** How long a living taker may take to prepare, and then to begin. */
@@ -56,24 +59,49 @@ export async function give(path: string, giver: Giver, signal: AbortSignal): Pro
 
 // True: it is the other's.
 async function offer(channel: Channel, giver: Giver, door: Door): Promise<boolean> {
+  let decision: Decision;
   try {
-    await giver.offer(channel);
-    await channel.send(kinds.prepare);
-    const { kind } = await channel.next(PREPARING_MS);
-    if (kind !== kinds.ready) return false;
+    decision = Decision.open();
   } catch (error) {
     await refuse(channel, error as Error);
     return false;
   }
+  try {
+    return (await prepare(channel, giver, decision)) && (await pass(channel, giver, door, decision));
+  } finally {
+    decision.close();
+  }
+}
+
+// True: the taker could begin.
+async function prepare(channel: Channel, giver: Giver, decision: Decision): Promise<boolean> {
+  try {
+    await channel.send(kinds.decision, undefined, [decision.fd]);
+    await giver.offer(channel);
+    await channel.send(kinds.prepare);
+    const { kind } = await channel.next(PREPARING_MS);
+    if (kind === kinds.ready) return true;
+  } catch (error) {
+    decision.claim('giver'); // or what closes the channel looks like an end
+    await refuse(channel, error as Error);
+  }
+  return false;
+}
+
+async function pass(channel: Channel, giver: Giver, door: Door, decision: Decision): Promise<boolean> {
   door.close(); // whoever has it all next may wait there at once
   giver.pause();
+  let failure: Error = errors.errnoException(ECANCELED, 'recvmsg');
   try {
     await Promise.all([giver.settle(channel), channel.send(kinds.go)]);
     const { kind } = await channel.next(BEGINNING_MS);
     if (kind === kinds.running) return true;
   } catch (error) {
-    await refuse(channel, error as Error);
+    failure = error as Error;
   }
+  // Where it has decided and then ended before it received anything, nobody else is there.
+  if (!decision.claim('giver') && (decision.hasBegun || !channel.hasEnded)) return true;
+  await refuse(channel, failure);
   giver.goOn();
   return false;
 }

@@ -161,6 +161,7 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
       const names = namesOf(server.options().answering);
       parts().forEach((part, i) => void setTallies(part, names, (counted as Tallies)[i] ?? {}));
     },
+    settle() {},
     start() {
       for (const part of parts()) {
         const errno = part.watch(server.delivers());

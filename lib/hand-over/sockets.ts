@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import * as errors from '../base/errors.js';
 import { setTimeout } from '../base/runtime.js';
-import { listen, takeDescriptor } from '../socket/binding.js';
+import { receive, setUp, takeDescriptor } from '../socket/binding.js';
 import type { SocketCore } from '../socket/core.js';
 import type { Place } from '../socket/place.js';
 import { backlog } from '../socket/sending.js';
@@ -114,10 +114,14 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
     flows() {},
     table() {},
     tallies() {},
-    start() {
+    settle() {
       core.checkRunning();
       if (connected) core.connectState = 'connected';
-      const refused = listen(core, '', 0, true);
+      const refused = setUp(core, true);
+      if (refused !== undefined) throw refused;
+    },
+    start() {
+      const refused = receive(core, '', 0);
       if (refused !== undefined) throw refused;
       core.shards?.startReceiving();
       if (file !== '') core.running().native.takeFile(core.id, core.name(false).address, file);

@@ -1,6 +1,8 @@
 // What the process does that takes something over, whatever it is: the other side of give.ts.
+import { ETIMEDOUT } from '../base/errno.js';
 import * as errors from '../base/errors.js';
-import { type Channel, kinds, type Message } from './channel.js';
+import { type Channel, closeAll, kinds, type Message } from './channel.js';
+import { Decision } from './decision.js';
 import { knock } from './door.js';
 import { refuse } from './give.js';
 
@@ -13,6 +15,8 @@ export interface Taker {
   flows(bytes: Buffer, fds: number[]): void;
   table(bytes: Buffer, fds: number[]): void;
   tallies(counted: unknown): void;
+  /** Does all that can be refused, while neither receives. */
+  settle(): void;
   /** Receives from now on. */
   start(): void;
   /** Closes what is open. */
@@ -23,49 +27,71 @@ export interface Taker {
  * what there is, with ERR_INVALID_STATE where it is something else; then nothing is open. */
 export async function take(path: string, taker: Taker): Promise<void> {
   let channel: Channel | undefined;
+  const said: Said = { state: false };
   try {
     channel = await knock(path);
-    await converse(channel, taker);
-    taker.start();
+    await converse(channel, taker, said);
+    begin(taker, said.decision);
+    await channel.send(kinds.running).catch(() => {}); // the other one sees it, too, by the file that decides
   } catch (error) {
+    if (channel !== undefined && !channel.hasEnded) await refuse(channel, error as Error);
     taker.abandon();
     throw error;
   } finally {
     channel?.close();
+    said.decision?.close();
   }
 }
 
+/** What the giver has said. */
+interface Said {
+  decision?: Decision;
+  state: boolean;
+}
+
 // Returns when the taker may begin.
-async function converse(channel: Channel, taker: Taker): Promise<void> {
-  let isReady = false;
+async function converse(channel: Channel, taker: Taker, said: Said): Promise<void> {
   for (;;) {
     let message: Message;
     try {
       message = await channel.next(PATIENCE_MS);
     } catch (error) {
       // It has ended, by no fault of ours: what it had is here, as far as it has said so.
-      if (isReady && (error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
+      if (said.state && (error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
       throw error;
     }
     const { kind, bytes, fds } = message;
-    if (kind === kinds.state) await prepare(channel, taker, message);
-    else if (kind === kinds.flows) taker.flows(bytes, fds);
+    if (kind === kinds.flows) taker.flows(bytes, fds);
     else if (kind === kinds.table) taker.table(bytes, fds);
-    else if (kind === kinds.tallies) taker.tallies(JSON.parse(bytes.toString()));
-    else if (kind === kinds.prepare) await channel.send(kinds.ready);
-    else if (kind === kinds.refused) throw errors.invalidState(`The other process does not hand over: ${bytes}`);
-    isReady ||= kind === kinds.state;
-    if (kind !== kinds.go) continue;
-    await channel.send(kinds.running); // or it goes on by itself
-    return;
+    else if (kind === kinds.state && !said.state) {
+      said.state = true;
+      await taker.prepare(parsed(bytes, fds), fds);
+    } else if (kind === kinds.decision && said.decision === undefined && fds.length === 1) {
+      said.decision = new Decision(fds[0]);
+    } else {
+      closeAll(fds); // there are none
+      if (kind === kinds.tallies) taker.tallies(parsed(bytes));
+      // Where it has ended that is said next.
+      else if (kind === kinds.prepare) await channel.send(kinds.ready).catch(() => {});
+      else if (kind === kinds.refused) throw errors.invalidState(`The other process does not hand over: ${bytes}`);
+      else if (kind === kinds.go) return;
+    }
   }
 }
 
-async function prepare(channel: Channel, taker: Taker, { bytes, fds }: Message): Promise<void> {
+function parsed(bytes: Buffer, fds: readonly number[] = []): object {
   try {
-    await taker.prepare(JSON.parse(bytes.toString()), fds);
-  } catch (error) {
-    await refuse(channel, error as Error);
-    throw error;
-  }
+    const value: unknown = JSON.parse(bytes.toString());
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {}
+  closeAll(fds);
+  throw errors.invalidState('The other process says what cannot be understood');
+}
+
+function begin(taker: Taker, decision: Decision | undefined): void {
+  taker.settle();
+  // Or it has gone on: we were too slow.
+  if (decision?.claim('taker') !== true) throw errors.errnoException(ETIMEDOUT, 'recvmsg');
+  taker.start();
+  decision.begin();
 }

@@ -222,21 +222,39 @@ function take(core: SocketCore, fd: number, copy: boolean, failure: (errno: numb
 
 /** The bound descriptor starts to receive. `taken`: somebody else has made it. */
 export function listen(core: SocketCore, ip: string, port: unknown, taken = false): Error | undefined {
-  const thread = core.running();
+  return setUp(core, taken) ?? receive(core, ip, port);
+}
+
+/** The first half of listen(): what the options ask for. */
+export function setUp(core: SocketCore, taken: boolean): Error | undefined {
   const { recvBufferSize, sendBufferSize } = core.options;
-  try {
+  return orAbandon(core, () => {
     core.applySettings(); // of a descriptor that was made elsewhere
     if (taken) core.attachFilter();
     if (recvBufferSize) bufferSize(core, 'recv', recvBufferSize);
     if (sendBufferSize) bufferSize(core, 'send', sendBufferSize);
+  });
+}
+
+/** The second half. */
+export function receive(core: SocketCore, ip: string, port: unknown): Error | undefined {
+  const thread = core.running();
+  const refused = orAbandon(core, () => {
     const errno = thread.changing().watch(core.id, core.options.maxBytes);
     if (errno !== 0) throw errors.exceptionWithHostPort(errno, 'bind', ip, port);
+  });
+  if (refused === undefined) core.startReceiving(thread);
+  return refused;
+}
+
+function orAbandon(core: SocketCore, action: () => void): Error | undefined {
+  try {
+    action();
+    return undefined;
   } catch (error) {
     core.abandon();
     return error as Error;
   }
-  core.startReceiving(thread);
-  return undefined;
 }
 
 // Every bind ends here, and the program is told.

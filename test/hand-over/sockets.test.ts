@@ -249,6 +249,23 @@ test('a socket with shards: all of them, divided as they were, and they can beco
   );
 });
 
+test('a taker whose settings are refused has nothing, and the giver goes on', async () => {
+  using paths = new Paths();
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const inbox = new Inbox(socket);
+  const port = await bound(socket);
+  const given = socket.handOver(paths.door);
+  await waitFor(() => isThere(paths.door));
+  await using refused = createSocket({ type: 'udp4', bindToDevice: 'nonexistent0' });
+  await assert.rejects(refused.takeOver(paths.door), { code: 'ENODEV', syscall: 'setsockopt' });
+  await waitFor(() => isThere(paths.door));
+  sockets.makePeer().send('x', port, '127.0.0.1');
+  await inbox.take(1);
+  await sockets.make().takeOver(paths.door);
+  await given;
+});
+
 test('who knocks with something else is not let in', async () => {
   using paths = new Paths();
   await using sockets = new Sockets();

@@ -1,0 +1,89 @@
+// The other side of a hand-over ends or hangs at the moments that matter: other_side.py is that side.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Socket } from 'ksocket';
+import { Child, root } from '../support/child.js';
+import { bound, Inbox, Sockets } from '../support/peer.js';
+import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
+
+class OtherSide {
+  readonly directory = mkdtempSync(join(tmpdir(), 'ksocket-'));
+  readonly door = join(this.directory, 'door');
+  readonly #all: Child[] = [];
+
+  start(side: 'giver' | 'taker', point: string): Child {
+    const child = new Child('python3', [join(root, 'test/support/other_side.py'), side, this.door, point]);
+    this.#all.push(child);
+    return child;
+  }
+
+  async isOffered(): Promise<void> {
+    await waitFor(() => statSync(this.door, { throwIfNoEntry: false }) !== undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#all) await child[Symbol.asyncDispose]();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+async function receives(sockets: Sockets, socket: Socket): Promise<void> {
+  const inbox = new Inbox(socket);
+  sockets.makePeer().send('x', socket.address().port, '127.0.0.1');
+  await inbox.take(1);
+}
+
+for (const point of ['state', 'prepare', 'go']) {
+  test(`a giver that ends once it has said ${point}: the taker has the socket`, async () => {
+    await using sockets = new Sockets();
+    await using other = new OtherSide();
+    const giver = other.start('giver', point);
+    const [, port] = await giver.line(/^port (\d+)$/);
+    const taker = sockets.make();
+    await taker.takeOver(other.door);
+    assert.equal(taker.address().port, Number(port));
+    await receives(sockets, taker);
+  });
+}
+
+test('a giver that has gone on before the taker began: the taker has nothing', async () => {
+  await using sockets = new Sockets();
+  await using other = new OtherSide();
+  await other.start('giver', 'withdrawn').line(/^port/);
+  const taker = sockets.make();
+  await assert.rejects(taker.takeOver(other.door), { code: 'ETIMEDOUT' });
+  await bound(taker);
+});
+
+test('a taker that has decided that it is its, and says so to nobody: the giver has ended', async () => {
+  await using sockets = new Sockets();
+  await using other = new OtherSide();
+  const socket = sockets.make();
+  await bound(socket);
+  const given = socket.handOver(other.door);
+  await other.isOffered();
+  other.start('taker', 'hangs');
+  await given;
+  assert.throws(() => socket.address(), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' });
+});
+
+for (const point of ['silent', 'dies']) {
+  test(`a taker that is ready and ${point === 'dies' ? 'dies before it begins' : 'then silent'}: the giver goes on`, async () => {
+    await using sockets = new Sockets();
+    await using other = new OtherSide();
+    const socket = sockets.make();
+    await bound(socket);
+    const given = socket.handOver(other.door);
+    await other.isOffered();
+    await other.start('taker', point).line(/^go$/);
+    await other.isOffered(); // to the next
+    await receives(sockets, socket);
+    const next = sockets.make();
+    await next.takeOver(other.door);
+    await given;
+    await receives(sockets, next);
+  });
+}
