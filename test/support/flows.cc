@@ -1,6 +1,6 @@
 // Clients of a forwarder and its back end in one program: sends numbered datagrams from many sockets at a
 // steady rate, answers each at the back end, and says at the end what was lost, came twice, or came through
-// another flow.
+// another flow. What comes from another run, whose ports are this one's by now, is nothing of that.
 //
 //   flows SERVER_PORT CLIENTS RATE   prints "port N" (the back end's), reads a line, runs until its input
 //   ends
@@ -22,6 +22,7 @@
 namespace {
 
 struct Datagram {
+  uint64_t run;
   uint32_t client;
   uint32_t number;
 };
@@ -71,6 +72,7 @@ std::atomic<bool> ending{false};
 
 struct BackEnd {
   int fd;
+  uint64_t run_id;
   std::vector<uint16_t> ports;  // of each client's flow
   uint64_t moved = 0;
   Seen seen;
@@ -84,6 +86,7 @@ struct BackEnd {
       socklen_t length = sizeof from;
       while (recvfrom(fd, &datagram, sizeof datagram, 0, reinterpret_cast<sockaddr*>(&from), &length) ==
              static_cast<ssize_t>(sizeof datagram)) {
+        if (datagram.run != run_id) continue;
         seen.add(datagram.number);
         uint16_t& port = ports.at(datagram.client);
         if (port != 0 && port != from.sin_port) moved++;
@@ -99,7 +102,8 @@ struct BackEnd {
 int main(int, char** arguments) {
   auto clients = static_cast<uint32_t>(atoi(arguments[2]));
   double rate = atof(arguments[3]);
-  BackEnd back_end{open_socket(), std::vector<uint16_t>(clients), 0, {}};
+  uint64_t run_id = now_ns();  // no other run of this machine has it
+  BackEnd back_end{open_socket(), run_id, std::vector<uint16_t>(clients), 0, {}};
   sockaddr_in own;
   socklen_t length = sizeof own;
   getsockname(back_end.fd, reinterpret_cast<sockaddr*>(&own), &length);
@@ -119,7 +123,7 @@ int main(int, char** arguments) {
   auto look = [&](uint32_t client) {
     Datagram answer;
     while (recv(sockets[client], &answer, sizeof answer, 0) == static_cast<ssize_t>(sizeof answer)) {
-      answers.add(answer.number);
+      if (answer.run == run_id) answers.add(answer.number);
     }
   };
   uint64_t begin = now_ns();
@@ -130,7 +134,7 @@ int main(int, char** arguments) {
       due = sent + 200;
     }
     for (; sent < due; sent++) {
-      Datagram datagram{sent % clients, sent};
+      Datagram datagram{run_id, sent % clients, sent};
       if (sendto(sockets[datagram.client], &datagram, sizeof datagram, 0,
                  reinterpret_cast<sockaddr*>(&server), sizeof server) < 0) {
         perror("sendto");
