@@ -257,7 +257,7 @@ test('a taker whose settings are refused has nothing, and the giver goes on', as
   const port = await bound(socket);
   const given = socket.handOver(paths.door);
   await waitFor(() => isThere(paths.door));
-  await using refused = createSocket({ type: 'udp4', bindToDevice: 'nonexistent0' });
+  const refused = sockets.make({ type: 'udp4', bindToDevice: 'nonexistent0' });
   await assert.rejects(refused.takeOver(paths.door), { code: 'ENODEV', syscall: 'setsockopt' });
   await waitFor(() => isThere(paths.door));
   sockets.makePeer().send('x', port, '127.0.0.1');
