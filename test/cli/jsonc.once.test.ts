@@ -105,4 +105,7 @@ test('an error says its line and column', () => {
 test('a large text takes no longer than it is long', () => {
   assert.equal((parseJsonc(`"${'ab'.repeat(1e6)}"`) as string).length, 2e6);
   assert.deepEqual(parseJsonc(`${'// x\n'.repeat(3e5)}{}${' '.repeat(1e6)}`), {});
+  const unfinished = { message: /^1:1: this text does not end in its line/ };
+  assert.throws(() => parseJsonc(`"${'a'.repeat(1e6)}`), unfinished, 'a file that is being written');
+  assert.throws(() => parseJsonc(`"${'a\x80\\n'.repeat(3e5)}\n"`), unfinished);
 });
