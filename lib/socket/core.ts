@@ -30,7 +30,7 @@ import type { SendTime } from '../thread/send-time.js';
 import type { KnownNames } from './known-names.js';
 import type { CheckedSocketOptions } from './options.js';
 import { noFilter, Place, type SocketFilter } from './place.js';
-import { isMembership } from './raw-options.js';
+import { concernsGroups } from './raw-options.js';
 import { type Lookup, lookupOf, namesOf } from './resolve.js';
 import { sentListener } from './sent-listener.js';
 import { Shards } from './shards.js';
@@ -151,7 +151,7 @@ export class SocketCore
       return 0;
     };
     each(this);
-    this.shards?.each(each);
+    this.shards?.set('answerAsAsked', each);
   }
 
   #blocks(address: string): boolean {
@@ -249,14 +249,18 @@ export class SocketCore
   }
 
   override setOption(option: number, value: number): number {
-    return super.setOption(option, value) || (this.shards?.each((place) => place.setOption(option, value)) ?? 0);
+    return (
+      super.setOption(option, value) ||
+      (this.shards?.set(`row ${option}`, (place) => place.setOption(option, value)) ?? 0)
+    );
   }
 
-  /** Only the first is in groups: the others would get copies of what is sent there. */
+  /** Only the first hears groups: the others would get copies of what is sent there. */
   override setRawOption(level: number, name: number, value: Uint8Array): number | string {
     const result = super.setRawOption(level, name, value);
-    if (result !== 0 || this.shards === undefined || isMembership(level, name)) return result;
-    return this.shards.each((place) => place.setRawOption(level, name, value));
+    if (result !== 0 || this.shards === undefined || concernsGroups(level, name)) return result;
+    const own = Uint8Array.from(value); // the program's memory may change
+    return this.shards.set(`${level} ${name}`, (place) => place.setRawOption(level, name, own));
   }
 
   override changeFilter(wanted: SocketFilter): number {

@@ -17,10 +17,11 @@ const VALUE_BYTES_DEFAULT = 256;
 const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
 
-/** IP_ADD_MEMBERSHIP to IP_MSFILTER and MCAST_JOIN_GROUP to MCAST_MSFILTER; IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP. */
-export function isMembership(level: number, name: number): boolean {
-  if (level === IPPROTO_IP) return name >= 35 && name <= 48;
-  return level === IPPROTO_IPV6 && (name === 20 || name === 21 || (name >= 42 && name <= 48));
+/** IP_ADD_MEMBERSHIP to IP_MSFILTER, MCAST_JOIN_GROUP to MCAST_MSFILTER and IP_MULTICAST_ALL; IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP,
+ * IPV6_MULTICAST_ALL. */
+export function concernsGroups(level: number, name: number): boolean {
+  if (level === IPPROTO_IP) return name >= 35 && name <= 49;
+  return level === IPPROTO_IPV6 && (name === 20 || name === 21 || name === 29 || (name >= 42 && name <= 48));
 }
 
 function checkPlace(place: Place, method: string, level: unknown, name: unknown): void {

@@ -15,12 +15,8 @@ import { noFilter, Place, type SocketFilter } from './place.js';
 
 export type Main = Place & TakesDatagrams & TakesBatches & TakesPeerErrors;
 
-// As getsockname(2) has them, the last of an IPv6 socket for IPv4 only.
-const UNSPECIFIED = ['0.0.0.0', '::', '::ffff:0.0.0.0'];
-
 export class Shard extends Place implements TakesDatagrams, TakesBatches, TakesPeerErrors {
   readonly #main: Main;
-  #isAny = false; // of a broadcast it would get a copy
 
   constructor(main: Main, shards: CheckedShards, index: number) {
     const { thread } = main.options;
@@ -68,11 +64,6 @@ export class Shard extends Place implements TakesDatagrams, TakesBatches, TakesP
     return this.settle() || this.settled(this.running().changing().adopt(this.id, given));
   }
 
-  /** The first one is bound: this one does not take copies. */
-  prepare(): void {
-    this.#isAny = UNSPECIFIED.includes(this.#main.name(false).address);
-  }
-
   /** Once it is bound, too. @throws what is refused */
   startReceiving(): void {
     setUp(this, this.guarded(this.#main.filter));
@@ -81,9 +72,9 @@ export class Shard extends Place implements TakesDatagrams, TakesBatches, TakesP
     this.hold(this.#main.holding);
   }
 
-  /** The filter that this shard has where the program wants `filter`. */
+  /** The filter that this shard has where the program wants `filter`: of a broadcast it would get a copy. So it would where the
+   * address that the socket is bound to is one, which only the kernel's routes tell. */
   guarded(filter: SocketFilter = noFilter): SocketFilter {
-    if (!this.#isAny) return filter;
     return { ...filter, program: withoutCopies(this.family.number, filter.program) };
   }
 }

@@ -1,7 +1,7 @@
 // The other sockets of one that has several: each with a descriptor on the same port, a thread and a ring, and everything that
 // comes to them is the first one's. Who gets what: lib/thread/steering.ts.
 import { OPEN_REUSE_PORT } from '../backend/layout.js';
-import { EBADF } from '../base/errno.js';
+import { EBADF, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { validateInteger } from '../base/validate.js';
 import { type Stats, sumStats, zeroStats } from '../thread/counters.js';
@@ -45,6 +45,8 @@ export class Shards {
   #before: Stats | undefined; // of those that are gone
   #changed = false; // the kernel's own hash is of no use any more
   #handedOver = false;
+  /** What the bound socket was told to set, in that order: for those that come later. */
+  readonly #told = new Map<string, (place: Place) => number | string>();
   #latest: Promise<unknown> = Promise.resolve();
 
   constructor(main: Main, checked: CheckedShards) {
@@ -99,6 +101,16 @@ export class Shards {
     return 0;
   }
 
+  /** The first one has set this: each of the others does, and each that comes later. 0, or what the first says that is refused.
+   * `what`: only the latest of its name counts. */
+  set<Result extends number | string>(what: string, call: (place: Place) => Result): Result | 0 {
+    const refused = this.each(call);
+    if (refused !== 0) return refused;
+    this.#told.delete(what);
+    this.#told.set(what, call);
+    return 0;
+  }
+
   /** Gives each of the others this filter, or leaves them with the present one. 0, or -errno. */
   changeFilter(wanted: SocketFilter, present: SocketFilter | undefined): number {
     const errno = this.each((place) => place.changeFilter((place as Shard).guarded(wanted)));
@@ -114,6 +126,7 @@ export class Shards {
   abandon(): void {
     for (const place of this.others) place.abandon();
     this.#others = [];
+    this.#told.clear();
   }
 
   /** What all have counted, with the first. */
@@ -126,11 +139,16 @@ export class Shards {
   /** @throws ERR_OUT_OF_RANGE */
   at(index: number): SocketShard {
     validateInteger(index, 'index', 0, this.#count - 1);
-    const place: Place | undefined = index === 0 ? this.#main : this.#others[index - 1]; // undefined: not bound yet
+    let place: Place | undefined;
+    const found = () => {
+      place ??= index === 0 ? this.#main : this.#others[index - 1]; // undefined: not bound yet
+      return place;
+    };
+    found();
     return {
       index,
-      stats: () => place?.ownStats() ?? zeroStats(),
-      handOver: () => this.#handOver(place),
+      stats: () => found()?.ownStats() ?? zeroStats(),
+      handOver: () => this.#handOver(found()),
     };
   }
 
@@ -170,10 +188,7 @@ export class Shards {
 
   /** They receive. @throws what is refused */
   startReceiving(): void {
-    for (const shard of this.#others) {
-      shard.prepare();
-      shard.startReceiving();
-    }
+    for (const shard of this.#others) shard.startReceiving();
   }
 
   /** Runs the action while there are as many as now. */
@@ -222,7 +237,7 @@ export class Shards {
       for (const shard of more) {
         const errno = shard.make();
         if (errno !== 0) throw errors.errnoException(errno, 'socket');
-        shard.prepare();
+        this.#tell(shard);
         shard.changeFilter({ ...shard.guarded(this.#main.filter), lock: false });
       }
       const refused = join(this.#main, more, this.#ip);
@@ -232,11 +247,18 @@ export class Shards {
     } catch (error) {
       for (const shard of more.reverse()) {
         leaveGroup(shard);
-        shard.release();
+        this.#end(shard);
       }
       throw error;
     }
     this.#others.push(...more);
+  }
+
+  #tell(shard: Shard): void {
+    for (const call of this.#told.values()) {
+      const refused = call(shard);
+      if (refused !== 0) throw errors.errnoException(typeof refused === 'number' ? refused : EINVAL, 'setsockopt');
+    }
   }
 
   #steer(count: number): void {
@@ -259,11 +281,14 @@ export class Shards {
     leaving.forEach(leaveGroup);
     await Promise.all(leaving.map(isEmpty));
     this.#leaving = [];
-    for (const shard of leaving) {
-      shard.release();
-      const stats = shard.stats();
-      this.#before = this.#before === undefined ? stats : sumStats([this.#before, stats]);
-    }
+    for (const shard of leaving) this.#end(shard);
+  }
+
+  /** What it has counted stays. */
+  #end(shard: Shard): void {
+    shard.release();
+    const stats = shard.stats();
+    this.#before = this.#before === undefined ? stats : sumStats([this.#before, stats]);
   }
 }
 

@@ -154,6 +154,33 @@ test('the event loop does not receive for them', async () => {
   assert.ok(socket.stats().thread.waits > 0);
 });
 
+test('bound to a broadcast address, or told to hear all groups, it gets no copies either', async () => {
+  await using sockets = new Sockets();
+  const sender = sockets.makePeer();
+  await bound(sender);
+  sender.setBroadcast(true);
+  sender.setMulticastInterface('127.0.0.1');
+
+  const cast = sockets.make({ ...two, shards: 3 });
+  const casts = new Inbox(cast);
+  sender.send('broadcast', await bound(cast, '127.255.255.255'), '127.255.255.255');
+  await casts.take(1);
+
+  const socket = sockets.make({ ...two, shards: 3 });
+  const inbox = new Inbox(socket);
+  const port = await bound(socket, '0.0.0.0');
+  const other = sockets.makePeer(); // as long as somebody is in the group, the machine takes what is sent to it
+  await bound(other);
+  other.addMembership('239.255.7.8', '127.0.0.1');
+  socket.setsockopt(0, 49, 1); // IP_MULTICAST_ALL
+  await socket.setShards(4);
+  sender.send('group', port, '239.255.7.8');
+  await inbox.take(1);
+
+  await sleep(50);
+  assert.deepEqual([casts.texts, inbox.texts], [['broadcast'], ['group']]);
+});
+
 test('a broadcast comes once, and so does what is sent to a group', async () => {
   await using sockets = new Sockets();
   for (const type of ['udp4', 'udp6'] as const) {
@@ -605,4 +632,54 @@ test('errors', async () => {
   await bound(cores);
   assert.equal(cores.shard(Math.min(availableParallelism(), 64) - 1).stats().rxDatagrams, 0);
   assert.throws(() => cores.shard(Math.min(availableParallelism(), 64)), { code: 'ERR_OUT_OF_RANGE' });
+});
+
+test('shards that come later are set as the others have been', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make({ ...two, shards: 1 });
+  await bound(socket);
+  socket.setRecvBufferSize(50_000);
+  const mark = Buffer.from([9, 0, 0, 0]);
+  socket.setsockopt(1, 12, mark); // SO_PRIORITY
+  mark.fill(0);
+  await socket.setShards(2);
+
+  const copy = sockets.make('udp4'); // as a worker has it
+  copy.bind({ fd: socket.shard(1).handOver() });
+  assert.deepEqual([copy.getRecvBufferSize(), copy.getsockopt(1, 12)[0]], [100_000, 9]);
+  await closed(copy);
+});
+
+test('what listeners of batches answer leaves from the address that was asked, of shards that came later, too', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make({ ...two, shards: 1, steering: { offset: 0, length: 1, by: 'index' } });
+  const port = await bound(socket, '0.0.0.0');
+  socket.on('batch', (batch) => {
+    for (let i = 0; i < batch.length; i++) batch.reply(i, batch.data(i));
+  });
+  await socket.setShards(2);
+  const peer = sockets.makePeer();
+  const inbox = new Inbox(peer);
+  await bound(peer);
+  for (const shard of [0, 1]) peer.send(Buffer.from([shard]), port, '127.0.0.5');
+  await inbox.take(2);
+  assert.deepEqual(
+    inbox.all.map(({ rinfo }) => rinfo.address),
+    ['127.0.0.5', '127.0.0.5'],
+  );
+});
+
+test('what shard() returns before bind() is that shard afterwards', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make({ ...two, steering: { offset: 0, length: 1, by: 'index' } });
+  const shard = socket.shard(1);
+  assert.equal(shard.stats().rxDatagrams, 0);
+  assert.throws(() => shard.handOver(), { code: 'EBADF', syscall: 'dup' });
+  const inbox = new Inbox(socket);
+  const port = await bound(socket);
+  const peer = sockets.makePeer();
+  await bound(peer);
+  peer.send(Buffer.from([1]), port, '127.0.0.1');
+  await inbox.take(1);
+  assert.equal(shard.stats().rxDatagrams, 1);
 });
