@@ -88,7 +88,7 @@ export const setImmediate: SetImmediate = isReal(timers.setImmediate, IMMEDIATE_
 
 /** lib/thread/run-ticks.ts says what it is good for; undefined in other runtimes. */
 export const { _tickCallback: tickCallback } = process as unknown as { _tickCallback?: () => void };
-export const { clearInterval, setInterval, setTimeout } = timers;
+export const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
 /** What the kernel calls this process, and what runs it. */
 export const { pid, versions } = process;
 /** Milliseconds, monotonic. */

@@ -83,8 +83,8 @@ export class Service {
     }
     if (this.#monitor !== undefined && !(await this.#watch(this.#monitor))) return false;
     if (this.#unloading) return false;
-    await tell({ ready: true, status: this.status });
-    await keepTelling();
+    void tell({ ready: true, status: this.status }); // who does not read that is no reason to wait
+    void keepTelling();
     if (this.#upgrade !== undefined) void this.#handOver(this.#upgrade);
     return true;
   }

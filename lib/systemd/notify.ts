@@ -36,9 +36,9 @@ const KEYS = ['ready', 'reloading', 'stopping', 'status', 'errno', 'mainPid', 'w
  * Tells the service manager what state this service is in. Messages arrive in the order of the calls.
  *
  * @returns resolves when it is sent: `true`; `false` where nobody wants to know (`NOTIFY_SOCKET` is not set). Rejects with the
- * socket's error (ENOENT, ECONNREFUSED, EACCES, … with `address`), ERR_KSOCKET_SYSTEMD where NOTIFY_SOCKET is neither a path
- * nor an abstract name, ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for what is to be said, and
- * ERR_KSOCKET_NEEDS_ADDON without the addon
+ * socket's error (ENOENT, ECONNREFUSED, EACCES, … with `address`), ETIMEDOUT where the manager has not read for ten seconds,
+ * ERR_KSOCKET_SYSTEMD where NOTIFY_SOCKET is neither a path nor an abstract name, ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE,
+ * ERR_OUT_OF_RANGE for what is to be said, and ERR_KSOCKET_NEEDS_ADDON without the addon
  */
 export async function sdNotify(state: SystemdState): Promise<boolean> {
   const text = messageOf(state);

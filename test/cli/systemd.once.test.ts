@@ -147,6 +147,29 @@ test('a configuration leaves shards to systemd, too, which has opened one socket
   }
 });
 
+test('a manager that does not read holds up neither a start nor a reload, nor the end for ever', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    await using manager = await new Manager().start();
+    await manager.stops();
+    const path = join(directory, 'serve.json');
+    writeFileSync(path, '{ "rules": [{ "action": "echo" }] }');
+    const options = activated([udp4], { NOTIFY_SOCKET: manager.address });
+    await using child = startCli(['serve', '--config', path], options);
+    await child.line(/listening on/);
+    writeFileSync(path, '{ "rules": [] }');
+    child.kill('SIGHUP');
+    await child.line(/serve\.json is in force$/);
+    child.kill('SIGTERM');
+    await child.line(/module unloaded$/);
+    const { code, stderr } = await child.end();
+    assert.equal(code, 0);
+    assert.match(stderr, /^ksocket: systemd is not told: send ETIMEDOUT /);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test('it is watched: pings from the start to the end', async () => {
   await using manager = await new Manager().start();
   const options = activated([udp4], { NOTIFY_SOCKET: manager.address, WATCHDOG_USEC: '100000' });

@@ -36,6 +36,16 @@ while True:
   print(pid, ascii(data.decode()), flush=True)
 `;
 
+const stuffing = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.setblocking(False)
+name = sys.argv[1]
+try:
+  while True: s.sendto(b"STATUS=", "\\0" + name[1:] if name[0] == "@" else name)
+except BlockingIOError: pass
+`;
+
 export interface Told {
   /** Of whom the kernel says that it has sent it. */
   pid: number;
@@ -57,6 +67,17 @@ export class Manager implements AsyncDisposable {
     this.#child = new Child('python3', ['-c', receiver, this.address]);
     await this.#child.line(/^ready$/);
     return this;
+  }
+
+  /** It does not read any more, and there is no place for another message. */
+  async stops(): Promise<void> {
+    this.#child?.kill('SIGSTOP');
+    const { code } = await new Child('python3', ['-c', stuffing, this.address]).end();
+    if (code !== 0) throw new Error(`ended with ${code}`);
+  }
+
+  goesOn(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   get told(): Told[] {

@@ -133,6 +133,26 @@ test('what cannot be said is refused, with the property', async () => {
   for (const [state, code, message] of wrong) await assert.rejects(sdNotify(state as SystemdState), { code, message });
 });
 
+test('a manager that does not read is given up after ten seconds', async () => {
+  await using manager = await new Manager().start();
+  using _ = new Notified(manager.address);
+  const before = await heldAtRest();
+  await manager.stops();
+  const begin = performance.now();
+  const results = await Promise.allSettled([1, 2, 3].map((n) => sdNotify({ status: `${n}` })));
+  const took = performance.now() - begin;
+  assert.ok(took > 9_900 && took < 20_000, `${took}`);
+  for (const result of results) {
+    const { code, syscall, address } = (result as PromiseRejectedResult).reason;
+    assert.deepEqual([code, syscall, address], ['ETIMEDOUT', 'send', manager.address]);
+  }
+  await untilHeldIs(before);
+  manager.goesOn();
+  assert.equal(await sdNotify({ status: 'again' }), true);
+  await manager.hears('STATUS=again');
+  assert.equal(manager.lines.includes('STATUS=1'), false, 'what was given up is not sent later');
+});
+
 test('what was said before the end of a program is told, though nobody has waited', async () => {
   await using manager = await new Manager().start();
   const program = async () => {

@@ -59,8 +59,9 @@ export class Reloading {
     this.#running = true;
     while (this.#again && (await this.#service.runs())) {
       this.#again = false;
-      await tell({ reloading: true });
-      await tell({ ready: true, status: await this.#reload() });
+      void tell({ reloading: true }); // in order, and a manager that does not read is no reason to wait
+      const status = await this.#reload();
+      void tell({ ready: true, status });
     }
     this.#running = false;
   };
