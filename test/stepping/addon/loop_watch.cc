@@ -31,6 +31,13 @@ int LoopWatch::add_place() {
   return static_cast<int>(stepping::event_loop.places++);
 }
 
+// The thread waits for peers here.
+bool LoopWatch::tell_writable(uint32_t, int) {
+  return false;
+}
+
+void LoopWatch::forget_writer(uint32_t) {}
+
 void LoopWatch::close() {
   if (std::exchange(loop_, nullptr) == nullptr) return;
   ::close(epoll_fd_);
