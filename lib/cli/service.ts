@@ -11,6 +11,10 @@ import { pathOf, takeOver } from './upgrade.js';
 const MONITOR_TRIES = 100;
 const MONITOR_PAUSE_MS = 50;
 
+/** How long one that comes while the servers go to another process waits for that one. */
+const PASSING_TRIES = 40;
+const PASSING_PAUSE_MS = 50;
+
 export function log(line: string): void {
   process.stdout.write(`ksocket: ${line}\n`);
 }
@@ -91,13 +95,33 @@ export class Service {
 
   async #open(server: Server, index: number): Promise<void> {
     const path = this.#upgrade && pathOf(this.#upgrade, index);
-    if (path !== undefined && (await takeOver(server, path))) {
+    if (path !== undefined && (await this.#takeOver(server, path))) {
       this.#tookOver = true;
       log(`took over port ${server.address()?.port}`);
       return;
     }
-    await server.start();
+    if (this.#unloading) return;
+    if (!server.running) await server.start();
     log(`listening on port ${server.address()?.port}`);
+  }
+
+  // Of several that come at once the first takes over, and each other one from the one before. False: nobody hands over.
+  async #takeOver(server: Server, path: string): Promise<boolean> {
+    let isPassing = false; // to another process, which does not wait for the next one yet
+    for (let left = PASSING_TRIES; ; ) {
+      try {
+        if (await takeOver(server, path)) return true;
+        if (!isPassing || left === 0) await server.start();
+        if (server.running) return false;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if ((code !== 'ECONNRESET' && code !== 'EADDRINUSE') || left === 0) throw error;
+        isPassing ||= code === 'ECONNRESET';
+      }
+      left--;
+      if (this.#unloading) return false;
+      await setTimeout(PASSING_PAUSE_MS);
+    }
   }
 
   // To the next process, whenever it comes; then this one ends.
@@ -119,7 +143,10 @@ export class Service {
     try {
       await this.#startMonitor(monitor);
     } catch (error) {
-      return giveUp(error as Error);
+      if (!this.#tookOver) return giveUp(error as Error);
+      // The process whose clients these are has ended: they would be without a server.
+      complain(`no monitor: ${(error as Error).message}`);
+      return true;
     }
     const listening = monitor.address();
     if (listening === null) return false; // stopped meanwhile

@@ -1,6 +1,8 @@
 // `ksocket serve --upgrade`: the same command again takes over.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Child, runCli, startCli } from '../support/child.js';
@@ -74,4 +76,36 @@ test('a path of its own, and one that cannot be', async () => {
   const refused = await runCli(['serve', '--port', '0', '--upgrade', `/${'x'.repeat(200)}`]);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /ENAMETOOLONG/);
+});
+
+test('several that come at once take over one from the other', async () => {
+  await using upgrades = new Upgrades();
+  const path = join(upgrades.directory, 'door');
+  const first = upgrades.start('--port', '0', '--upgrade', path);
+  const [, port] = await first.line(/^ksocket: listening on port (\d+)$/);
+  await waitFor(() => existsSync(path));
+  const others = [0, 1, 2].map(() => upgrades.start('--port', '0', '--upgrade', path));
+  for (const other of others) await other.line(new RegExp(`^ksocket: took over port ${port}$`));
+  const lives = () => others.filter(({ process }) => process.exitCode === null);
+  await waitFor(() => lives().length === 1);
+  assert.deepEqual(
+    others.map(({ stderr }) => stderr),
+    ['', '', ''],
+  );
+});
+
+test('who has taken over serves on without its monitor', async () => {
+  await using upgrades = new Upgrades();
+  await using taken = net.createServer();
+  await once(taken.listen(0, '127.0.0.1'), 'listening');
+  const path = join(upgrades.directory, 'door');
+  const first = upgrades.start('--port', '0', '--upgrade', path);
+  await waitFor(() => existsSync(path));
+  const monitorPort = `${(taken.address() as AddressInfo).port}`;
+  const second = upgrades.start('--port', '0', '--upgrade', path, '--monitor', monitorPort);
+  await first.end();
+  await waitFor(() => second.stderr.includes('no monitor: '));
+  const third = upgrades.start('--port', '0', '--upgrade', path);
+  await third.line(/^ksocket: took over port/);
+  assert.equal((await second.end()).code, 0);
 });
