@@ -1,6 +1,7 @@
 // Flows of a server's forwarding rules on their way: the rows of native/core/answer/flow_row.h, of which the first fields are
 // read here.
 import { closeSync } from 'node:fs';
+import { EMFILE } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { ServerPart } from '../server/part.js';
 import { type Channel, kinds } from './channel.js';
@@ -68,14 +69,31 @@ export class GivenFlows {
   /** Those that there are, one batch after the other while the part works on. */
   async send(channel: Channel, index: number, part: ServerPart): Promise<void> {
     this.#known[index] = [];
+    await this.#sendBatches(channel, index, part);
+  }
+
+  // Where the process has no descriptors left for so many copies they are fewer at a time.
+  async #sendBatches(channel: Channel, index: number, part: ServerPart): Promise<void> {
+    let max = AT_ONCE;
     for (let from = 0; from !== Number.POSITIVE_INFINITY; ) {
-      from = await this.#send(channel, kinds.flows, index, part, from, AT_ONCE);
+      try {
+        from = await this.#send(channel, kinds.flows, index, part, from, max);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EMFILE' || max === 1) throw error;
+        max >>= 1;
+      }
     }
   }
 
   /** All, once the part receives nothing any more, and the descriptors of those that the other process has not. */
   async sendAll(channel: Channel, index: number, part: ServerPart): Promise<void> {
-    await this.#send(channel, kinds.table, index, part, 0, ALL);
+    try {
+      await this.#send(channel, kinds.table, index, part, 0, ALL);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EMFILE') throw error;
+      await this.#sendBatches(channel, index, part);
+      await this.#send(channel, kinds.table, index, part, 0, ALL);
+    }
   }
 
   async #send(
@@ -92,6 +110,7 @@ export class GivenFlows {
     if (next < 0) throw errors.errnoException(next, 'dup');
     const fds = rows.fds.filter((fd) => fd >= 0);
     try {
+      if (fds.length > AT_ONCE) throw errors.errnoException(EMFILE, 'dup'); // as one message or not at all
       rows.first = index;
       await channel.send(kind, rows.bytes, fds);
     } finally {

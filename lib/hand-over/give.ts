@@ -21,8 +21,7 @@ export interface Giver {
   offer(channel: Channel): Promise<void>;
   /** Receives no more; nothing is lost, it waits in the kernel. */
   pause(): void;
-  /** Says what has changed since it was offered, and what is only known now: all of it has been given to the channel when this
-   * returns. */
+  /** Says what has changed since it was offered, and what is only known now. */
   settle(channel: Channel): Promise<void>;
   /** Takes pause() back. */
   goOn(): void;
@@ -93,7 +92,8 @@ async function pass(channel: Channel, giver: Giver, door: Door, decision: Decisi
   giver.pause();
   let failure: Error = errors.errnoException(ECANCELED, 'recvmsg');
   try {
-    await Promise.all([giver.settle(channel), channel.send(kinds.go)]);
+    await giver.settle(channel);
+    await channel.send(kinds.go);
     const { kind } = await channel.next(BEGINNING_MS);
     if (kind === kinds.running) return true;
   } catch (error) {

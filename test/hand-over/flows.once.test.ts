@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Child, startProgram } from '../support/child.js';
+import { type Child, type ChildOptions, startProgram } from '../support/child.js';
 import { type Flowing, startFlows } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -18,7 +18,7 @@ class Line {
   readonly all: Child[] = [];
 
   /** The first one is told where the back end is, the others take over. */
-  start(backEnd?: number): Child {
+  start(backEnd?: number, options: ChildOptions = {}): Child {
     const child = startProgram(
       async (door: string, target: number | null) => {
         const { writeSync } = await import('node:fs');
@@ -34,6 +34,7 @@ class Line {
         writeSync(1, `dropped ${rxKernelDrops + answering.forwardDrops}\n`);
       },
       [this.door, backEnd ?? null],
+      options,
     );
     this.all.push(child);
     return child;
@@ -49,9 +50,9 @@ class Line {
   }
 }
 
-async function begin(line: Line, rate: number): Promise<Flowing> {
-  const flows = await startFlows(CLIENTS, rate);
-  const first = line.start(flows.backEndPort);
+async function begin(line: Line, rate: number, clients = CLIENTS, options: ChildOptions = {}): Promise<Flowing> {
+  const flows = await startFlows(clients, rate);
+  const first = line.start(flows.backEndPort, options);
   const [, port] = await first.line(/^serving (\d+)$/);
   flows.go(Number(port));
   return flows;
@@ -101,4 +102,19 @@ test('takers that are killed at any moment, with flows on the way: the giver goe
   assert.ok(sent > 1000);
   assert.deepEqual([failures.twice, failures.moved, failures.answeredTwice], [0, 0, 0]);
   if (lost === 0) assert.deepEqual([failures.lost, failures.unanswered], [0, 0]);
+});
+
+test('a giver that has few descriptors left sends fewer at a time', async () => {
+  await using line = new Line();
+  // Flows have three quarters of them.
+  const few = ['bash', '-c', 'ulimit -n 256; exec "$0" "$@"'];
+  await using flows = await begin(line, 1000, 150, { under: few });
+  await pause(500);
+  await line.offered();
+  await line.start().line(/^serving /);
+  await line.all[0].line(/^dropped 0$/);
+  await pause(300);
+  const { sent, ...failures } = await flows.end();
+  assert.ok(sent > 500, `${sent}`);
+  assert.deepEqual(failures, { lost: 0, twice: 0, moved: 0, unanswered: 0, answeredTwice: 0 });
 });
