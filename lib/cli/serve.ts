@@ -4,7 +4,7 @@ import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/o
 import { REPLY_BYTES_MAX } from '../server/rules/types.js';
 import { createServer, type Server } from '../server/server.js';
 import { SHARDS_MAX } from '../thread/shards.js';
-import { readConfig, type ServeConfig } from './config/file.js';
+import { readConfig, type ServeConfig, textOf } from './config/file.js';
 import { Reloading } from './config/reload.js';
 import { watchFile } from './config/watch.js';
 import { parseEndpoint, parseHost, parseListen, parsePort } from './endpoint.js';
@@ -147,6 +147,7 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   const { config: path } = options;
   if (options.watch && path === undefined) throw new Error('--watch needs --config');
   const override = overriding(options, command);
+  const known = options.watch && path !== undefined ? textOf(path) : undefined; // what comes later is a change
   const config = override(path === undefined ? ofArguments(options) : readConfig(path));
   const inherited = await inheritedSockets();
   const servers = serversOf(config, inherited, options, command);
@@ -164,7 +165,7 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
     const { request } = new Reloading(path, service, config, override, hasOwnPort);
     process.on('SIGHUP', request);
     if (options.watch)
-      watchFile(path, request, (error) => complain(`${path} is not watched any more: ${error.message}`));
+      watchFile(path, known, request, (error) => complain(`${path} is not watched any more: ${error.message}`));
   }
   await service.start();
 }

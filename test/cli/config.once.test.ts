@@ -194,6 +194,8 @@ test('what is wrong with a file is said with its name, the place or the property
     message: /serve\.json: is not UTF-8$/,
   });
   assert.throws(() => readConfig(join(folder.path, 'none.json')), { message: /ENOENT.*none\.json/ });
+  assert.throws(() => readConfig(folder.path), { message: `${folder.path}: is a directory` });
+  assert.throws(() => readConfig('/dev/zero'), { message: '/dev/zero: has more than 268435456 bytes' });
   assert.deepEqual(readConfig(folder.write('\ufeff{}')).server, {}, 'a byte order mark is none of it');
 });
 

@@ -1,9 +1,19 @@
 // `ksocket serve --config` while it runs: SIGHUP and --watch read the file again.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Child, startCli } from '../support/child.js';
+import { Child, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
@@ -343,5 +353,70 @@ test('--watch: what changes beside the file is nothing to it', async () => {
   await serving.untilAnswerIs('two');
   assert.equal(serving.child.lines.filter((line) => line.includes('serve.json')).length, 1);
   assert.equal(serving.child.stderr, '');
+  await serving.ends();
+});
+
+test('--watch: links before the file and directories on the way to it are turned and replaced, and what is there then is watched', async () => {
+  await using serving = new Serving();
+  const put = (release: string, answer: string) => {
+    const folder = join(serving.directory, release);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'serve.json'), pings(answer));
+  };
+  const turnTo = (release: string) => {
+    symlinkSync(release, join(serving.directory, 'next'));
+    renameSync(join(serving.directory, 'next'), join(serving.directory, 'current'));
+  };
+  put('releases/1', 'one');
+  put('releases/2', 'two');
+  turnTo('releases/1');
+  await bound(serving.client);
+  serving.child = startCli(['serve', '--config', join(serving.directory, 'current/serve.json'), '--watch']);
+  serving.port = Number((await serving.child.line(/^ksocket: listening on port (\d+)$/))[1]);
+  turnTo('releases/2');
+  await serving.untilAnswerIs('two');
+  put('releases/2', 'two, changed');
+  await serving.untilAnswerIs('two, changed');
+  rmSync(join(serving.directory, 'releases/2'), { recursive: true });
+  await serving.complains(/ENOENT/);
+  put('releases/2', 'two again');
+  await serving.untilAnswerIs('two again');
+  put('elsewhere/2', 'three');
+  renameSync(join(serving.directory, 'releases'), join(serving.directory, 'before'));
+  renameSync(join(serving.directory, 'elsewhere'), join(serving.directory, 'releases'));
+  await serving.untilAnswerIs('three');
+  await serving.ends();
+});
+
+test('--watch: another file that is written all the time does not keep it from looking', async () => {
+  await using serving = await new Serving().start(pings('one'), '--watch');
+  const writing = 'import sys, time\nwhile True: open(sys.argv[1], "w").write("x"); time.sleep(0.01)';
+  await using _ = new Child('python3', ['-c', writing, join(serving.directory, 'busy.log')]);
+  await waitFor(() => existsSync(join(serving.directory, 'busy.log')), 'it is written');
+  serving.write(pings('two'));
+  await serving.untilAnswerIs('two');
+  await serving.ends();
+});
+
+test('what is no regular file holds up nothing that runs', async () => {
+  await using serving = await new Serving().start(pings('one'));
+  unlinkSync(serving.path);
+  execFileSync('mkfifo', [serving.path]);
+  serving.child.kill('SIGHUP');
+  await serving.complains(
+    /serve\.json: is no regular file, which could be read again; what was in force is in force\n/,
+  );
+  unlinkSync(serving.path);
+  symlinkSync('/dev/zero', serving.path);
+  serving.child.kill('SIGHUP');
+  await waitFor(() => serving.child.stderr.match(/is no regular file/g)?.length === 2, '/dev/zero');
+  unlinkSync(serving.path);
+  mkdirSync(serving.path);
+  serving.child.kill('SIGHUP');
+  await serving.complains(/serve\.json: is a directory; what was/);
+  rmSync(serving.path, { recursive: true });
+  serving.write(pings('two'));
+  await serving.reload();
+  assert.equal(await serving.ask(), 'two');
   await serving.ends();
 });

@@ -1,5 +1,5 @@
 // The file of `ksocket serve --config`: docs/configuration.md.
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { refuseUnknown } from '../../base/known-keys.js';
 import { validateBoolean, validateHost, validateObject, validatePort } from '../../base/validate.js';
 import { SERVER_KEYS, type ServerOptions } from '../../server/options.js';
@@ -18,19 +18,52 @@ const KEYS = [...SERVER_KEYS, 'quiet', 'monitor', '$schema'];
 /** In these texts and objects stand for bytes. */
 const WITH_BYTES = ['reply', 'rules'] as const;
 
+/** As much as lists of two million addresses take. */
+const BYTES_MAX = 256 * 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+
 /** Undefined: it cannot be read. */
 export function textOf(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return Buffer.from(bytesOf(path, true)).toString();
   } catch {
     return undefined;
   }
 }
 
-/** Reads it, and checks all that can be checked without opening anything, as createServer() does.
+/** `again`: nothing may hold up what runs already, as a pipe could that nobody writes to.
+ * @throws what names the file */
+function bytesOf(path: string, again: boolean): Uint8Array {
+  const check = (stat: Stats) => {
+    if (stat.isDirectory()) throw new Error(`${path}: is a directory`);
+    if (again && !stat.isFile()) throw new Error(`${path}: is no regular file, which could be read again`);
+  };
+  check(statSync(path)); // who writes to a pipe would notice that it is opened
+  const fd = openSync(path, again ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDONLY);
+  try {
+    check(fstatSync(fd));
+    return readAll(path, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readAll(path: string, fd: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  for (let bytes = 0; bytes <= BYTES_MAX; ) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const got = readSync(fd, chunk);
+    if (got === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, got));
+    bytes += got;
+  }
+  throw new Error(`${path}: has more than ${BYTES_MAX} bytes`);
+}
+
+/** Reads it, and checks all that can be checked without opening anything, as createServer() does. `again`: not for the first time.
  * @throws what is wrong, beginning with the file, and of an error of syntax the line and the column */
-export function readConfig(path: string): ServeConfig {
-  const bytes = readFileSync(path); // names the file
+export function readConfig(path: string, again = false): ServeConfig {
+  const bytes = bytesOf(path, again);
   let problem: Error;
   try {
     return checkConfig(parseJsonc(decode(bytes)));

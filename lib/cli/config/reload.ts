@@ -69,7 +69,7 @@ export class Reloading {
   /** What there is to say of the service then. */
   async #reload(): Promise<string> {
     try {
-      await this.#apply(this.#override(readConfig(this.#path)));
+      await this.#apply(this.#override(readConfig(this.#path, true)));
       return this.#service.status;
     } catch (error) {
       const problem = `${(error as Error).message}; what was in force is in force`;
