@@ -8,7 +8,7 @@ import type { ServerStats, Snapshot } from '../thread/counters.js';
 import type { RemoteInfo } from '../thread/endpoint.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { defaultThreadOptions, type IoThreadOptions } from '../thread/options.js';
-import { type CheckedShards, likedCpus, type Member, shardThreadOptions } from '../thread/shards.js';
+import { type CheckedShards, filterRefused, likedCpus, type Member, shardThreadOptions } from '../thread/shards.js';
 import { copyFilter, withoutCopies } from '../thread/steering.js';
 import { askKernel } from './ask-kernel.js';
 import { clearFilter, FLAGS, openCopy } from './opening.js';
@@ -97,7 +97,7 @@ export class ServerPart implements Member {
   hear(): void {
     if (this.#options.shards === undefined || this.#family === undefined) return;
     const errno = this.settle();
-    if (errno !== 0) throw errors.errnoException(errno, 'setsockopt');
+    if (errno !== 0) throw filterRefused(errno);
   }
 
   /** It has no lists in the kernel any more. 0 or -errno, when what it has received is answered and, to be delivered, in its ring. */

@@ -8,7 +8,7 @@ import type { RemoteInfo, TakesBatches, TakesDatagrams, TakesPeerErrors } from '
 import type { MetadataKind } from '../thread/metadata.js';
 import type { PeerError } from '../thread/peer-error.js';
 import type { Question } from '../thread/records.js';
-import { type CheckedShards, shardThreadOptions } from '../thread/shards.js';
+import { type CheckedShards, filterRefused, shardThreadOptions } from '../thread/shards.js';
 import { withoutCopies } from '../thread/steering.js';
 import { bufferSize } from './kernel-options.js';
 import { noFilter, Place, type SocketFilter } from './place.js';
@@ -66,7 +66,7 @@ export class Shard extends Place implements TakesDatagrams, TakesBatches, TakesP
 
   /** Once it is bound, too. @throws what is refused */
   startReceiving(): void {
-    setUp(this, this.guarded(this.#main.filter));
+    setUp(this, this.guarded(this.#main.filter), this.#main.filter === undefined);
     this.running().attach(this);
     this.running().answerThrough(this.#main.running());
     this.hold(this.#main.holding);
@@ -79,12 +79,12 @@ export class Shard extends Place implements TakesDatagrams, TakesBatches, TakesP
   }
 }
 
-/** The bound descriptor starts to receive. @throws what is refused */
-export function setUp(place: Place, filter: SocketFilter): void {
+/** The bound descriptor starts to receive. `ours`: nobody has asked for the filter. @throws what is refused */
+export function setUp(place: Place, filter: SocketFilter, ours = false): void {
   const { recvBufferSize, sendBufferSize, maxBytes } = place.options;
   const native = place.running().changing();
   let errno = native.setFilter(place.id, filter);
-  if (errno !== 0) throw errors.errnoException(errno, 'setsockopt');
+  if (errno !== 0) throw ours ? filterRefused(errno) : errors.errnoException(errno, 'setsockopt');
   if (recvBufferSize) bufferSize(place, 'recv', recvBufferSize);
   if (sendBufferSize) bufferSize(place, 'send', sendBufferSize);
   errno = native.watch(place.id, maxBytes);

@@ -9,6 +9,7 @@ import {
   bindGroup,
   type CheckedShards,
   checkShardCount,
+  filterRefused,
   join,
   leaveGroup,
   likedCpus,

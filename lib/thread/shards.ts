@@ -161,6 +161,12 @@ export function leaveGroup({ thread, id }: Member): void {
   thread?.changing().setRawOption(id, SOL_SOCKET, SO_BINDTOIFINDEX, NOWHERE);
 }
 
+/** Why there is no filter, without which shards would get copies. */
+export function filterRefused(errno: number): Error {
+  const reason = errors.refusalReason(errno, 'a sandbox that allows it');
+  return errors.optionRefused(errno, 'setsockopt', 'options.shards (SO_ATTACH_FILTER)', reason);
+}
+
 /** The kernel asks this program from now on, of any of the group's sockets; undefined: its own hash. */
 export function steer(member: Member, program: Uint8Array | undefined): Error | undefined {
   if (program === undefined) return undefined;

@@ -448,6 +448,23 @@ test('where no filter may be attached features() says so', async () => {
   assert.equal(features().filter, true);
 });
 
+test('shards need one, and say so', async () => {
+  const program = async () => {
+    const { createServer, createSocket } = await import('ksocket');
+    const { once } = await import('node:events');
+    const socket = createSocket({ type: 'udp4', shards: 2 }).bind(0, '127.0.0.1');
+    const [error] = await once(socket, 'error');
+    socket.close();
+    const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo', shards: 2 });
+    await server.start().catch(({ message }) => console.log(message === error.message, server.running));
+    console.log(error.message, error.code, error.syscall);
+  };
+  const env = { LD_PRELOAD: kernelPreload, KERNEL_LACKS: '1:26:1' };
+  const { stdout } = await runProgram(program, [], { env });
+  const message = 'setsockopt EPERM: options.shards (SO_ATTACH_FILTER) needs a sandbox that allows it';
+  assert.equal(stdout, `true false\n${message} EPERM setsockopt\n`);
+});
+
 test('what the kernel does not say fails bind() with the name of the option, and with auto it is left out', async () => {
   const rows: [string, number[], string][] = [
     ['receiveTtl', [0, 12], 'IP_RECVTTL'],
