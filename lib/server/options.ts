@@ -170,6 +170,7 @@ function checkAnswering(options: ServerOptions): Answering {
   if (handler !== undefined) {
     checkAlone(options, 'handler', ['reply', 'replyTo']);
     validateString(handler, 'options.handler');
+    if (handler === '') throw errors.invalidArgValue('options.handler', handler, 'must be a path');
     validateString(handlerArgument, 'options.handlerArgument');
     if (backend === 'dgram') throw errors.needsAddon('options.handler');
     return { by: 'handler', path: resolve(handler), argument: handlerArgument };

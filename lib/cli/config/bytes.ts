@@ -9,7 +9,7 @@ function fromHex(text: string): Uint8Array | undefined {
 }
 
 function fromBase64(text: string): Uint8Array | undefined {
-  const plain = (base64: string) => base64.replace(/=+$/, '');
+  const plain = (base64: string) => base64.replace(/={1,2}$/, '');
   const bytes = Buffer.from(text, 'base64');
   return plain(bytes.toString('base64')) === plain(text) ? bytes : undefined;
 }

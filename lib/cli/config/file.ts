@@ -1,7 +1,7 @@
 // The file of `ksocket serve --config`: docs/configuration.md.
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { refuseUnknown } from '../../base/known-keys.js';
-import { validateBoolean, validateHost, validateObject, validatePort } from '../../base/validate.js';
+import { validateBoolean, validateHost, validateObject, validatePort, validateString } from '../../base/validate.js';
 import { SERVER_KEYS, type ServerOptions } from '../../server/options.js';
 import { createServer } from '../../server/server.js';
 import { withBytes } from './bytes.js';
@@ -86,7 +86,8 @@ function decode(bytes: Uint8Array): string {
 function checkConfig(value: unknown): ServeConfig {
   validateObject(value, 'options');
   refuseUnknown(value, 'options', KEYS);
-  const { quiet = false, monitor, $schema: _, ...server } = value as Record<string, unknown>;
+  const { quiet = false, monitor, $schema = '', ...server } = value as Record<string, unknown>;
+  validateString($schema, 'options.$schema');
   validateBoolean(quiet, 'options.quiet');
   for (const key of WITH_BYTES) if (key in server) server[key] = withBytes(server[key], nameOf(key));
   createServer(server as ServerOptions); // which is not started
