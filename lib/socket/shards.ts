@@ -9,7 +9,6 @@ import {
   bindGroup,
   type CheckedShards,
   checkShardCount,
-  filterRefused,
   join,
   leaveGroup,
   likedCpus,

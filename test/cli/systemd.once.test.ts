@@ -85,6 +85,7 @@ test('what does not go together with its sockets is said, and nobody is served',
       { LISTEN_FDS: 'many' },
       /^ksocket: The environment variable LISTEN_FDS must be a whole number.*'many'\n$/,
     ],
+    [[], [{ type: 'tcp4', address: '127.0.0.1' }], { LISTEN_FDNAMES: 'a\x1b[31mb' }, /descriptor 3, a\\x1b\[31mb\)/],
     [[], [udp4], { LISTEN_FDS: '1000' }, /LISTEN_FDS counts the descriptor \d+, which is not there/],
   ];
   for (const [args, sockets, env, said] of wrong) {
