@@ -19,16 +19,16 @@ const FLAGS = [
 ];
 /** What runs once a socket, a server or a change of rules, and not once a datagram, is compiled to be small. */
 const SELDOM =
-  /^(bridge\/(module_functions|server_calls|open_calls|socket_calls|filter_calls|hand_over_calls|process_exit)|core\/(endpoint\/(endpoint_filter|peer_backlogs)|thread\/(io_thread_changes|schedule))\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|forwarder_hand_over|rule_responder_hand_over|rules\/(decode|program)|protection\/filter)|engine\/(features|choose|gso_limit))/;
+  /^(addon|bridge\/(?!async_context|io_thread_object|loop_watch|ring_reader|waker)|core\/(endpoint\/(endpoint_filter|peer_backlogs|watches)|thread\/(io_thread_changes|postponed|schedule|ticker)|sharing\/fresh_sockets)\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|forwarder_hand_over|rule_responder_hand_over|rules\/(decode|program)|protection\/(filter|local_addresses))|engine\/(features|choose|gso_limit))/;
 const flagsOf = (name) => (SELDOM.test(name) ? ['-Os'] : []);
 const LINKING = ['-Wl,--gc-sections', '-s'];
-const MORE = [join(import.meta.dirname, 'no_demangler.cc')];
+const MORE = [join(import.meta.dirname, 'no_exceptions.cc')];
 
 /** All that a binary depends on, in one number. */
 function fingerprint(root, target) {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([ZIG_VERSION, target.triple, FLAGS, `${SELDOM}`, LINKING]));
-  for (const file of inputs(root)) hash.update(`${relative(root, file)}\0`).update(readFileSync(file));
+  for (const file of [...inputs(root), ...MORE]) hash.update(`${relative(root, file)}\0`).update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
 }
 
