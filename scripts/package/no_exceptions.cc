@@ -1,6 +1,7 @@
-// Instead of libc++abi's and libunwind's: nothing of ours throws or catches, and what libc++ throws (no memory, a length that cannot be)
-// nobody would catch, so that it ends the process either way. What reads tables of frames and the names of types was a fifteenth of
-// a binary that has libc++ linked in; with the parser of C++ names it was a quarter more.
+// Instead of libc++abi's and libunwind's: nothing of ours throws or catches, and what libc++ throws (no
+// memory, a length that cannot be) nobody would catch, so that it ends the process either way. What reads
+// tables of frames and the names of types was a fifteenth of a binary that has libc++ linked in; with the
+// parser of C++ names it was a quarter more.
 #include <cstddef>
 #include <cstdlib>
 
