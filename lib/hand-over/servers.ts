@@ -77,7 +77,10 @@ export async function giveServer(server: ServerInside, path: string, signal: Abo
       await Promise.all(sent);
     },
     goOn() {
-      for (const { thread, id } of server.parts()) thread.native.watchAgain(id);
+      for (const part of server.parts()) {
+        part.filterAgain(server.guarded(), server.options().protection); // the other one may have put in its own
+        part.thread.native.watchAgain(part.id);
+      }
     },
     async finish() {
       await Promise.all(server.parts().map(({ thread }) => read(thread)));
@@ -150,7 +153,7 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
         isSame = state.layout === binding.layoutHash;
         become(server, state, isSame);
         hashed = state.hashed;
-        started = await openTaken(server.options(), server.guarded(), fds);
+        started = await openTaken(server.options(), fds);
       } finally {
         for (const fd of fds) closeSync(fd);
       }
@@ -161,7 +164,10 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
       const names = namesOf(server.options().answering);
       parts().forEach((part, i) => void setTallies(part, names, (counted as Tallies)[i] ?? {}));
     },
-    settle() {},
+    settle() {
+      const { protection } = server.options();
+      for (const [i, part] of parts().entries()) part.filterAgain(server.guarded(), protection, i, parts().length);
+    },
     start() {
       for (const part of parts()) {
         const errno = part.watch(server.delivers());

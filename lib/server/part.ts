@@ -164,6 +164,13 @@ export class ServerPart implements Member {
     if (errno !== 0) throw errors.errnoException(errno, 'protect');
   }
 
+  /** Once nobody else answers on the socket: its filter is as these lists are, of the `index`th of `count`. */
+  filterAgain(guarded: boolean, protection: CheckedProtection, index: number, count: number): void {
+    clearFilter(this.thread, this.id);
+    this.hear();
+    if (guarded) this.protect(protection, index, count);
+  }
+
   /** Its thread may receive when this returns; JavaScript sees nothing of it before it returns to the event loop. */
   watch(delivers: boolean): number {
     this.deliver(delivers);

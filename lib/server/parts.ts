@@ -27,23 +27,21 @@ export async function startParts(
   const targets = await resolveTargets(options);
   const parts = make(options, options.shards?.count ?? 1, (made) => {
     const [address, port] = bind(options, made, local);
-    setUp(options, made, targets, guarded);
+    for (const part of made) part.hear();
+    answer(made, targets);
+    if (guarded) for (const [i, part] of made.entries()) part.protect(options.protection, i, made.length);
     for (const part of made) checkOpened(part.watch(delivers()), 'epoll_ctl', address, port);
   });
   return { parts, local, ...targets };
 }
 
-/** On copies of descriptors that another process has answered on; they do not receive yet. */
-export async function openTaken(
-  options: CheckedServerOptions,
-  guarded: boolean,
-  fds: readonly number[],
-): Promise<Started> {
+/** On copies of descriptors that another process answers on; they do not receive yet, and the kernel's filter is as it was. */
+export async function openTaken(options: CheckedServerOptions, fds: readonly number[]): Promise<Started> {
   const targets = await resolveTargets(options);
   let local: Resolved | number = -1;
   const parts = make(options, fds.length, (made) => {
     for (const [i, part] of made.entries()) local = part.takeOver(fds[i]);
-    setUp(options, made, targets, guarded);
+    answer(made, targets);
   });
   return { parts, local, ...targets };
 }
@@ -72,18 +70,8 @@ function make(
   }
 }
 
-// Who answers.
-function setUp(
-  { protection }: CheckedServerOptions,
-  parts: readonly ServerPart[],
-  { target, forwards }: Targets,
-  guarded: boolean,
-): void {
-  for (const [i, part] of parts.entries()) {
-    part.hear();
-    part.answer(target, forwards);
-    if (guarded) part.protect(protection, i, parts.length);
-  }
+function answer(parts: readonly ServerPart[], { target, forwards }: Targets): void {
+  for (const part of parts) part.answer(target, forwards);
 }
 
 function bind(

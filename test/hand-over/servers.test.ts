@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Rule, type Server, type ServerOptions, slot } from 'ksocket';
+import { runProgram } from '../support/child.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -124,6 +125,38 @@ test('lists and limits come along, unless the new one has its own', async () => 
   await servers.pass(second, third);
   await sent(sockets.make(), 'z', port);
   await waitFor(() => third.stats().answering.denied + third.stats().rxKernelDrops > 0);
+});
+
+test('lists of one that does not begin are nobody’s', async () => {
+  await using sockets = new Sockets();
+  await using servers = new Servers();
+  const backEnd = sockets.make();
+  const to = { address: '127.0.0.1', port: await bound(backEnd) };
+  const rules: Rule[] = [
+    { name: 'far', match: { exact: 'far' }, action: { forward: to } },
+    { name: 'near', action: 'echo' },
+  ];
+  const first = servers.make({ ...here, rules });
+  await first.start();
+  const FLOWS = 300;
+  for (let i = 0; i < FLOWS; i++) await sent(sockets.make(), 'far', first.address()?.port as number);
+  await waitFor(() => first.stats().answering.flowsOpened === FLOWS);
+  const given = first.handOver(servers.door);
+  await waitFor(() => statSync(servers.door, { throwIfNoEntry: false }) !== undefined);
+  const { stdout } = await runProgram(
+    async (door: string) => {
+      const { createServer } = await import('ksocket');
+      await createServer({ deny: ['127.0.0.1'] })
+        .takeOver(door)
+        .catch((error) => console.log(error.code));
+    },
+    [servers.door],
+    { under: ['bash', '-c', 'ulimit -n 200; exec "$0" "$@"'] }, // too few for the flows
+  );
+  assert.equal(stdout, 'EMFILE\n');
+  assert.equal(await ask(sockets, first, 'x'), 'x');
+  await first.stop();
+  await assert.rejects(given);
 });
 
 test('flows go on: no client gets another socket to its back end, and late answers come back', async () => {
