@@ -57,6 +57,15 @@ export function closeAll(fds: readonly number[]): void {
   for (const fd of fds) closeSync(fd);
 }
 
+/** @throws ERR_INVALID_FD_TYPE, ERR_INVALID_STATE for none */
+export function checkDescriptors(fds: readonly number[]): void {
+  if (fds.length === 0) throw errors.invalidState('The other process hands nothing over');
+  for (const fd of fds) {
+    const type = binding.getFdType(fd);
+    if (type !== 'UDP') throw errors.invalidFdType(type);
+  }
+}
+
 function contentOf(fd: number): Buffer {
   const content = Buffer.allocUnsafe(fstatSync(fd).size);
   let at = 0;
@@ -190,6 +199,13 @@ export class Channel {
     } finally {
       timer.close();
     }
+  }
+
+  /** Its kind alone: descriptors are not wanted. Rejects as next(). */
+  async nextKind(deadlineMs: number): Promise<number> {
+    const { kind, fds } = await this.next(deadlineMs);
+    closeAll(fds);
+    return kind;
   }
 
   close(): void {

@@ -78,8 +78,8 @@ async function prepare(channel: Channel, giver: Giver, decision: Decision): Prom
     await channel.send(kinds.decision, undefined, [decision.fd]);
     await giver.offer(channel);
     await channel.send(kinds.prepare);
-    const { kind } = await channel.next(PREPARING_MS);
-    if (kind === kinds.ready) return true;
+    if ((await channel.nextKind(PREPARING_MS)) === kinds.ready) return true;
+    decision.claim('giver');
   } catch (error) {
     decision.claim('giver'); // or what closes the channel looks like an end
     await refuse(channel, error as Error);
@@ -94,8 +94,7 @@ async function pass(channel: Channel, giver: Giver, door: Door, decision: Decisi
   try {
     await giver.settle(channel);
     await channel.send(kinds.go);
-    const { kind } = await channel.next(BEGINNING_MS);
-    if (kind === kinds.running) return true;
+    if ((await channel.nextKind(BEGINNING_MS)) === kinds.running) return true;
   } catch (error) {
     failure = error as Error;
   }

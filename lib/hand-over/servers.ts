@@ -10,7 +10,7 @@ import { openTaken, type Started } from '../server/parts.js';
 import type { IoThread } from '../thread/io-thread.js';
 import type { CheckedShards } from '../thread/shards.js';
 import { growBuffer } from './buffer.js';
-import { type Channel, kinds } from './channel.js';
+import { type Channel, checkDescriptors, kinds } from './channel.js';
 import { GivenFlows, takeFlows } from './flows.js';
 import { type Giver, give } from './give.js';
 import { type Taker, take } from './take.js';
@@ -77,8 +77,9 @@ export async function giveServer(server: ServerInside, path: string, signal: Abo
       await Promise.all(sent);
     },
     goOn() {
-      for (const part of server.parts()) {
-        part.filterAgain(server.guarded(), server.options().protection); // the other one may have put in its own
+      const parts = server.parts();
+      for (const [i, part] of parts.entries()) {
+        part.filterAgain(server.guarded(), server.options().protection, i, parts.length); // the other one may have put in its own
         part.thread.native.watchAgain(part.id);
       }
     },
@@ -150,6 +151,7 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
       try {
         const state = withoutJson(given) as State;
         if (state.what !== 'server') throw errors.invalidState('The other process hands a socket over');
+        checkDescriptors(fds);
         isSame = state.layout === binding.layoutHash;
         become(server, state, isSame);
         hashed = state.hashed;

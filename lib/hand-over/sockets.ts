@@ -8,7 +8,7 @@ import type { Place } from '../socket/place.js';
 import { backlog } from '../socket/sending.js';
 import type { Shards } from '../socket/shards.js';
 import { growBuffer } from './buffer.js';
-import { type Channel, kinds } from './channel.js';
+import { type Channel, checkDescriptors, closeAll, kinds } from './channel.js';
 import { type Giver, give } from './give.js';
 import { type Taker, take } from './take.js';
 
@@ -104,6 +104,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       try {
         const state = given as State;
         checkKind(core, state, fds.length);
+        if (core.family.isIp) checkDescriptors(fds); // of a local one its descriptor is looked at when it is taken
         ({ connected, file } = state);
         const refused = openAll(core, fds, state.division);
         if (refused !== undefined) throw refused;
@@ -111,8 +112,8 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
         for (const fd of fds) closeSync(fd); // the socket has copies
       }
     },
-    flows() {},
-    table() {},
+    flows: (_bytes, fds) => closeAll(fds), // a socket has none
+    table: (_bytes, fds) => closeAll(fds),
     tallies() {},
     settle() {
       core.checkRunning();

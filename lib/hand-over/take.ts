@@ -57,7 +57,7 @@ async function converse(channel: Channel, taker: Taker, said: Said): Promise<voi
       message = await channel.next(PATIENCE_MS);
     } catch (error) {
       // It has ended, by no fault of ours: what it had is here, as far as it has said so.
-      if (said.state && (error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
+      if (said.state && said.decision !== undefined && (error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
       throw error;
     }
     const { kind, bytes, fds } = message;
@@ -89,9 +89,10 @@ function parsed(bytes: Buffer, fds: readonly number[] = []): object {
 }
 
 function begin(taker: Taker, decision: Decision | undefined): void {
+  if (decision === undefined) throw errors.invalidState('The other process hands nothing over');
   taker.settle();
   // Or it has gone on: we were too slow.
-  if (decision?.claim('taker') !== true) throw errors.errnoException(ETIMEDOUT, 'recvmsg');
+  if (!decision.claim('taker')) throw errors.errnoException(ETIMEDOUT, 'recvmsg');
   taker.start();
   decision.begin();
 }

@@ -1,6 +1,6 @@
 // The other side of a hand-over ends or hangs at the moments that matter: other_side.py is that side.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Socket } from 'ksocket';
@@ -87,3 +87,28 @@ for (const point of ['silent', 'dies']) {
     await receives(sockets, next);
   });
 }
+
+const descriptors = () => readdirSync('/proc/self/fd').length;
+
+test('a giver that has something else than a socket', async () => {
+  await using sockets = new Sockets();
+  await using other = new OtherSide();
+  await other.start('giver', 'pipe').line(/^port/);
+  await assert.rejects(sockets.make().takeOver(other.door), { code: 'ERR_INVALID_FD_TYPE' });
+});
+
+test('descriptors that a taker sends are closed', async () => {
+  await using sockets = new Sockets();
+  await using other = new OtherSide();
+  const socket = sockets.make();
+  await bound(socket);
+  const given = socket.handOver(other.door);
+  await other.isOffered();
+  const before = descriptors();
+  const taker = other.start('taker', 'descriptors');
+  assert.equal((await taker.end()).code, 0);
+  await waitFor(() => descriptors() < before + 100);
+  await sockets.make().takeOver(other.door);
+  await given;
+  assert.ok(descriptors() < before + 100);
+});
