@@ -80,14 +80,15 @@ test('a path of its own, and one that cannot be', async () => {
 
 test('several that come at once take over one from the other', async () => {
   await using upgrades = new Upgrades();
+  const port = await unusedPort();
   const path = join(upgrades.directory, 'door');
-  const first = upgrades.start('--port', '0', '--upgrade', path);
-  const [, port] = await first.line(/^ksocket: listening on port (\d+)$/);
+  const args = ['--port', `${port}`, '--upgrade', path];
+  const first = upgrades.start(...args);
   await waitFor(() => existsSync(path));
-  const others = [0, 1, 2].map(() => upgrades.start('--port', '0', '--upgrade', path));
+  const others = [0, 1, 2].map(() => upgrades.start(...args));
+  assert.equal((await first.end()).code, 0);
   for (const other of others) await other.line(new RegExp(`^ksocket: took over port ${port}$`));
-  const lives = () => others.filter(({ process }) => process.exitCode === null);
-  await waitFor(() => lives().length === 1);
+  await waitFor(() => others.filter(({ process }) => process.exitCode === null).length === 1);
   assert.deepEqual(
     others.map(({ stderr }) => stderr),
     ['', '', ''],
