@@ -40,6 +40,7 @@ export class Door {
       else for (const fd of rinfo.descriptors ?? []) closeSync(fd);
       this.#wake?.();
     });
+    socket.unref(); // what is given keeps the program running, or does not
     this.#socket = socket;
   }
 

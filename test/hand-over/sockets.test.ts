@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Socket } from 'ksocket';
-import { type Child, startProgram } from '../support/child.js';
+import { type Child, runProgram, startProgram } from '../support/child.js';
 import { LocalInbox, LocalSockets } from '../support/local.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -264,6 +264,25 @@ test('a taker whose settings are refused has nothing, and the giver goes on', as
   await inbox.take(1);
   await sockets.make().takeOver(paths.door);
   await given;
+});
+
+test('an offer keeps no program running', async () => {
+  using paths = new Paths();
+  const { code, stdout } = await runProgram(
+    async (path: string) => {
+      const { createServer, createSocket } = await import('ksocket');
+      const socket = createSocket('udp4');
+      socket.bindSync({ address: '127.0.0.1' });
+      socket.unref();
+      socket.handOver(path);
+      const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' }).unref();
+      await server.start();
+      server.handOver(`${path}2`);
+      console.log('offered');
+    },
+    [paths.door],
+  );
+  assert.deepEqual([code, stdout], [0, 'offered\n']);
 });
 
 test('who knocks with something else is not let in', async () => {
