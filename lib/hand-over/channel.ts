@@ -45,8 +45,8 @@ const INLINE_MAX = 16_384;
 const HEADER_BYTES = 4;
 const HAS_MORE = 1;
 const HAS_FILE = 2;
-/** The other process has ended: what it has said before is read within that time. */
-const LAST_WORDS_MS = 2;
+/** The other process has ended: what it has said before is read within that time, also by a thread that waits for a processor. */
+const LAST_WORDS_MS = 50;
 
 /** May who has this user id be heard? */
 function isTrusted(uid: number | undefined): boolean {
