@@ -265,12 +265,19 @@ export class Shards {
     const { steering, seed } = this.#checked;
     const program = steeringProgram(steering, this.#main.family.number, seed, count, this.#changed);
     const refused = steer(this.#main, program);
-    if (refused !== undefined) throw refused;
+    if (refused === undefined) return;
+    throw this.#main.filter?.lock ? errors.invalidState('The filter is locked, and with it who gets what') : refused;
   }
 
   #steerAwayFrom(count: number): void {
+    const before = this.#changed;
     this.#changed = true;
-    this.#steer(count);
+    try {
+      this.#steer(count);
+    } catch (error) {
+      this.#changed = before;
+      throw error;
+    }
   }
 
   // Nothing comes to them any more; they close once all that they have is read.

@@ -683,3 +683,25 @@ test('what shard() returns before bind() is that shard afterwards', async () => 
   await inbox.take(1);
   assert.equal(shard.stats().rxDatagrams, 1);
 });
+
+test('a locked filter keeps the steering as it is, and setShards() says so', async () => {
+  await using sockets = new Sockets();
+  const locked = { code: 'ERR_INVALID_STATE', message: /The filter is locked/ };
+  const socket = sockets.make(two);
+  const port = await bound(socket);
+  const inbox = new Inbox(socket);
+  socket.filter('payload len < 100', { lock: true });
+  await socket.setShards(3);
+  await assert.rejects(socket.setShards(1), locked);
+  await socket.setShards(4); // which the kernel's own hash divides, as before
+  const steered = sockets.make({ ...two, steering: 'source' });
+  await bound(steered);
+  steered.filter('payload len < 100', { lock: true });
+  await assert.rejects(steered.setShards(3), locked);
+  assert.throws(() => steered.shard(2), { code: 'ERR_OUT_OF_RANGE' });
+  const peers = await sources(sockets, 32);
+  for (const peer of peers) for (const bytes of [100, 99]) peer.send(Buffer.alloc(bytes), port, '127.0.0.1');
+  await inbox.take(32);
+  assert.ok(received(socket, 4).filter((count) => count > 0).length >= 3);
+  assert.equal(socket.stats().rxKernelDrops, 32);
+});
