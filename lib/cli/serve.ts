@@ -146,6 +146,12 @@ function serversOf(
 async function serve(options: ServeOptions, command: Command): Promise<void> {
   const { config: path } = options;
   if (options.watch && path === undefined) throw new Error('--watch needs --config');
+  let early = false;
+  let reload = (): unknown => {
+    early = true;
+    return undefined;
+  };
+  if (path !== undefined) process.on('SIGHUP', () => reload()); // which would end what is still starting
   const override = overriding(options, command);
   const known = options.watch && path !== undefined ? textOf(path) : undefined; // what comes later is a change
   const config = override(path === undefined ? ofArguments(options) : readConfig(path));
@@ -163,9 +169,11 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   if (path !== undefined) {
     const hasOwnPort = inherited.length === 0 && config.server.fd === undefined;
     const { request } = new Reloading(path, service, config, override, hasOwnPort);
-    process.on('SIGHUP', request);
+    reload = request;
     if (options.watch)
       watchFile(path, known, request, (error) => complain(`${path} is not watched any more: ${error.message}`));
   }
-  await service.start();
+  const started = service.start();
+  if (early) reload();
+  await started;
 }

@@ -398,6 +398,21 @@ test('--watch: another file that is written all the time does not keep it from l
   await serving.ends();
 });
 
+test('a signal while it still starts does not end it, and is heeded then', async () => {
+  await using serving = new Serving();
+  execFileSync('mkfifo', [serving.path]);
+  await bound(serving.client);
+  serving.child = startCli(['serve', '--config', serving.path]);
+  const write = 'exec 3> "$1"; kill -HUP "$2"; sleep 0.1; printf %s "$3" >&3';
+  await using _ = new Child('sh', ['-c', write, 'sh', serving.path, `${serving.child.pid}`, pings('one')]);
+  serving.port = Number((await serving.child.line(/^ksocket: listening on port (\d+)$/))[1]);
+  await serving.complains(
+    /serve\.json: is no regular file, which could be read again; what was in force is in force\n/,
+  );
+  assert.equal(await serving.ask(), 'one');
+  await serving.ends();
+});
+
 test('what is no regular file holds up nothing that runs', async () => {
   await using serving = await new Serving().start(pings('one'));
   unlinkSync(serving.path);
