@@ -97,7 +97,7 @@ export class Channel {
     this.#life.on('error', () => {});
     this.#life.on('close', () => {
       this.#hasEnded = true;
-      setTimeout(() => this.#fail(errors.errnoException(ECONNRESET, 'recvmsg')), LAST_WORDS_MS);
+      setTimeout(() => this.fail(errors.errnoException(ECONNRESET, 'recvmsg')), LAST_WORDS_MS);
     });
     try {
       this.#socket.bindSync({ fd: datagrams });
@@ -107,7 +107,7 @@ export class Channel {
       throw error;
     }
     this.#life.resume();
-    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('error', (error) => this.fail(error));
     this.#socket.on('message', (data, rinfo) => this.#hear(data, rinfo));
   }
 
@@ -116,7 +116,8 @@ export class Channel {
     return this.#hasEnded;
   }
 
-  #fail(error: Error): void {
+  /** Nothing is expected any more: next() rejects with this once what is here has been read. */
+  fail(error: Error): void {
     this.#failure ??= error;
     this.#wake?.();
   }
@@ -142,7 +143,7 @@ export class Channel {
       } else parts.push(data.subarray(HEADER_BYTES));
     } catch (error) {
       closeAll(fds.splice(0));
-      this.#fail(error as Error);
+      this.fail(error as Error);
       return;
     }
     if ((flags & HAS_MORE) !== 0) return;

@@ -41,7 +41,7 @@ export async function give(path: string, giver: Giver, signal: AbortSignal): Pro
       const channel = await door.next();
       try {
         given = await giver.exclusively(async () => {
-          if (signal.aborted || !(await offer(channel, giver, door))) return false;
+          if (signal.aborted || !(await offer(channel, giver, door, signal))) return false;
           await giver.finish();
           return true;
         });
@@ -57,7 +57,7 @@ export async function give(path: string, giver: Giver, signal: AbortSignal): Pro
 }
 
 // True: it is the other's.
-async function offer(channel: Channel, giver: Giver, door: Door): Promise<boolean> {
+async function offer(channel: Channel, giver: Giver, door: Door, signal: AbortSignal): Promise<boolean> {
   let decision: Decision;
   try {
     decision = Decision.open();
@@ -66,14 +66,16 @@ async function offer(channel: Channel, giver: Giver, door: Door): Promise<boolea
     return false;
   }
   try {
-    return (await prepare(channel, giver, decision)) && (await pass(channel, giver, door, decision));
+    return (await prepare(channel, giver, decision, signal)) && (await pass(channel, giver, door, decision));
   } finally {
     decision.close();
   }
 }
 
-// True: the taker could begin.
-async function prepare(channel: Channel, giver: Giver, decision: Decision): Promise<boolean> {
+// True: the taker could begin. Until then the offer may be taken back.
+async function prepare(channel: Channel, giver: Giver, decision: Decision, signal: AbortSignal): Promise<boolean> {
+  const onAbort = () => channel.fail(signal.reason as Error);
+  signal.addEventListener('abort', onAbort);
   try {
     await channel.send(kinds.decision, undefined, [decision.fd]);
     await giver.offer(channel);
@@ -83,6 +85,8 @@ async function prepare(channel: Channel, giver: Giver, decision: Decision): Prom
   } catch (error) {
     decision.claim('giver'); // or what closes the channel looks like an end
     await refuse(channel, error as Error);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
   return false;
 }

@@ -25,6 +25,8 @@ import type { DefaultAction, Rule } from './rules/types.js';
 
 const ANSWERING_KEYS = ['reply', 'replyTo', 'rules', 'handler'] as const;
 
+const hasStopped = () => errors.invalidState('The server has stopped');
+
 /**
  * A UDP server on a native thread of its own. It answers from that thread, so also while JavaScript is busy, blocked
  * or collecting garbage.
@@ -41,7 +43,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #finalStats: ServerStats[] = [zeroCounters().serverStats];
   #refd = true;
   #guarded: boolean; // by lists or limits, also empty ones
-  #giving = false;
+  #giving: AbortController | undefined; // while another process may take it over
   readonly #observers = new Observers();
   readonly #resizing = new Resizing(this.#observers, (action) => void this.#afterwards(action));
 
@@ -89,6 +91,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** Resolves when the thread has ended and its descriptors are closed; the one that it was given stays open. */
   stop(): Promise<void> {
+    this.#giving?.abort(hasStopped()); // or it would wait for a taker that says nothing
     return this.#afterwards(() => this.#stop(false));
   }
 
@@ -116,16 +119,16 @@ export class Server extends EventEmitter<ServerEvents> {
     const signal = checkHandOver(path, options);
     if (!this.running) throw errors.invalidState('The server does not run');
     if (this.#giving) throw errors.invalidState('The server is being handed over already');
-    this.#giving = true;
     const stopped = new AbortController();
-    const onClose = () => stopped.abort(errors.invalidState('The server has stopped'));
+    this.#giving = stopped;
+    const onClose = () => stopped.abort(hasStopped());
     this.once('close', onClose);
     try {
       const { giveServer } = await import('../hand-over/hand-over.js');
       await giveServer(this.#inside, path, AbortSignal.any([signal, stopped.signal]));
     } finally {
       this.removeListener('close', onClose);
-      this.#giving = false;
+      this.#giving = undefined;
     }
   }
 

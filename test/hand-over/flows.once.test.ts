@@ -9,7 +9,9 @@ import { type Flowing, startFlows } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
-const CLIENTS = 1024;
+/** On a machine that does nothing else: KSOCKET_TEST_CLIENTS=4096 KSOCKET_TEST_RATE=50000 npm run test:ts -- hand-over/flows */
+const CLIENTS = Number(process.env.KSOCKET_TEST_CLIENTS ?? 1024);
+const RATE = Number(process.env.KSOCKET_TEST_RATE ?? 5000);
 
 /** One process after the other. */
 class Line {
@@ -62,7 +64,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('ten times in a row: nothing is lost, nothing comes twice, no flow moves', async () => {
   await using line = new Line();
-  await using flows = await begin(line, 5000);
+  await using flows = await begin(line, RATE);
   await pause(500); // every client has asked
   for (let i = 0; i < 10; i++) {
     await line.offered();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Socket } from 'ksocket';
+import { createServer, type Socket } from 'ksocket';
 import { Child, root } from '../support/child.js';
 import { bound, Inbox, Sockets } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -97,6 +97,19 @@ test('a giver that has something else than a socket', async () => {
   await assert.rejects(sockets.make().takeOver(other.door), { code: 'ERR_INVALID_FD_TYPE' });
 });
 
+/** The door is shut for a moment while the giver waits for a taker that is gone. */
+async function takenOver(socket: Socket, door: string): Promise<void> {
+  for (let i = 0; ; i++) {
+    try {
+      await socket.takeOver(door);
+      return;
+    } catch (error) {
+      if (i === 100 || !/ENOENT|ECONNRESET|ECONNREFUSED/.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 test('descriptors that a taker sends are closed', async () => {
   await using sockets = new Sockets();
   await using other = new OtherSide();
@@ -108,7 +121,20 @@ test('descriptors that a taker sends are closed', async () => {
   const taker = other.start('taker', 'descriptors');
   assert.equal((await taker.end()).code, 0);
   await waitFor(() => descriptors() < before + 100);
-  await sockets.make().takeOver(other.door);
+  await takenOver(sockets.make(), other.door);
   await given;
   assert.ok(descriptors() < before + 100);
+});
+
+test('a taker that says nothing does not hold a server up that is to stop', async () => {
+  await using other = new OtherSide();
+  const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+  await server.start();
+  const refused = assert.rejects(server.handOver(other.door), { code: 'ERR_INVALID_STATE' });
+  await other.isOffered();
+  await other.start('taker', 'mute').line(/^mute$/);
+  const asked = performance.now();
+  await server.stop();
+  assert.ok(performance.now() - asked < 5_000, 'it waits ten seconds for the taker');
+  await refused;
 });

@@ -137,7 +137,7 @@ test('a batch shows nothing of the ring that it reads', async () => {
   assert.deepEqual(Reflect.ownKeys(batches[0]), []);
   const methods = ['address', 'bytes', 'data', 'fullSize', 'length', 'offset', 'port', 'reply', 'size', 'truncated'];
   methods.push('dscp', 'ecn', 'ifindex', 'local', 'originalDst', 'receivedNs', 'receivedUs', 'ttl', 'path');
-  methods.push('credentials', 'descriptors');
+  methods.push('credentials', 'descriptors', 'descriptorsTruncated');
   const internal = ['add', 'constructor', 'dropDescriptors', 'leaveOut', 'open', 'release'];
   const names = Object.getOwnPropertyNames(Object.getPrototypeOf(batches[0]));
   assert.deepEqual(names.sort(), [...methods, ...internal].sort());

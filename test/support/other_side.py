@@ -74,6 +74,9 @@ def take():
         if kind == DECISION:
             decision = fds[0]
         elif kind == PREPARE:
+            if point == 'mute':
+                print('mute', flush=True)
+                time.sleep(1000)
             say(own, READY)
             print('ready', flush=True)
         elif kind == GO:
