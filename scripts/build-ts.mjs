@@ -22,7 +22,7 @@ const ENTRIES = {
   'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',
 };
-const SHARED = /\/build-lib\/(?:base|filter|backend|thread|dgram|socket|server|unix)\//;
+const SHARED = /\/build-lib\/(?:base|filter|backend|thread|dgram|socket|server|unix|hand-over)\//;
 
 /** What stands in for the addon: loaded while the others are, so that it shares no module with them; and by require(), for
  * which it is CommonJS: Node 20 warns of modules there, Jest has them from Node 24.9 on. Its places are where

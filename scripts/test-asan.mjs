@@ -18,7 +18,7 @@ if (filters.length === 0) filters.push('socket/', 'server/', 'lifecycle/');
 rmSync(copy, { recursive: true, force: true });
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
 for (const file of files.split('\n')) {
-  if (/^(binding\.gyp|package\.json|tsconfig\.json)$|^(examples|lib|native|scripts|test)\//.test(file)) {
+  if (/^(binding\.gyp|package\.json|tsconfig\.json)$|^(docs|examples|lib|native|scripts|test)\//.test(file)) {
     if (existsSync(join(root, file))) cpSync(join(root, file), join(copy, file));
   }
 }

@@ -27,7 +27,7 @@ test('dist/ has a file for each entry, one for what they share, one for who has 
     'unix-dgram.js',
     'systemd/index.js',
   ];
-  const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs', 'shared/hand-over.js', 'shared/language/index.cjs'];
+  const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs', 'shared/language/index.cjs'];
   assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());
 });
 
