@@ -7,12 +7,12 @@ import type { ServerInside } from '../server/inside.js';
 import type { Answering, CheckedServerOptions } from '../server/options.js';
 import type { ServerPart } from '../server/part.js';
 import { openTaken, type Started } from '../server/parts.js';
-import type { IoThread } from '../thread/io-thread.js';
 import type { CheckedShards } from '../thread/shards.js';
 import { growBuffer } from './buffer.js';
-import { type Channel, checkDescriptors, kinds } from './channel.js';
+import { checkDescriptors, kinds } from './channel.js';
 import { GivenFlows, takeFlows } from './flows.js';
 import { type Giver, give } from './give.js';
+import { allRead, offerState } from './offering.js';
 import { type Taker, take } from './take.js';
 
 /** How a server answers, and whom. */
@@ -50,10 +50,6 @@ function withoutJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutJson(each)]));
 }
 
-function read(thread: IoThread): Promise<void> {
-  return new Promise((resolve) => thread.whenRead(resolve));
-}
-
 /** See give(). */
 export async function giveServer(server: ServerInside, path: string, signal: AbortSignal): Promise<void> {
   const flows = new GivenFlows();
@@ -62,7 +58,7 @@ export async function giveServer(server: ServerInside, path: string, signal: Abo
     exclusively: (action) => server.exclusively(action),
     async offer(channel) {
       for (const { thread, id } of server.parts()) growBuffer(thread, id);
-      await offerSockets(server, channel);
+      await offerState(channel, server.parts(), toJson(stateOf(server)));
       flows.forget();
       if (!hasRules) return;
       for (const [i, part] of server.parts().entries()) await flows.send(channel, i, part);
@@ -84,36 +80,25 @@ export async function giveServer(server: ServerInside, path: string, signal: Abo
       }
     },
     async finish() {
-      await Promise.all(server.parts().map(({ thread }) => read(thread)));
+      await allRead(server.parts());
       server.end();
     },
   };
   await give(path, giver, signal);
 }
 
-async function offerSockets(server: ServerInside, channel: Channel): Promise<void> {
-  const fds: number[] = [];
-  try {
-    for (const { thread, id } of server.parts()) {
-      const fd = thread.changing().copyFd(id);
-      if (fd < 0) throw errors.errnoException(fd, 'dup');
-      fds.push(fd);
-    }
-    const { answering, protection, maxBytes, shards } = server.options();
-    const state: State = {
-      what: 'server',
-      layout: binding.layoutHash,
-      guarded: server.guarded(),
-      answering,
-      protection,
-      maxBytes,
-      shards,
-      hashed: server.hashed(),
-    };
-    await channel.send(kinds.state, toJson(state), fds);
-  } finally {
-    for (const fd of fds) closeSync(fd);
-  }
+function stateOf(server: ServerInside): State {
+  const { answering, protection, maxBytes, shards } = server.options();
+  return {
+    what: 'server',
+    layout: binding.layoutHash,
+    guarded: server.guarded(),
+    answering,
+    protection,
+    maxBytes,
+    shards,
+    hashed: server.hashed(),
+  };
 }
 
 /** Of each part, and each rule by its name. */

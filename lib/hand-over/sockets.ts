@@ -8,8 +8,9 @@ import type { Place } from '../socket/place.js';
 import { backlog } from '../socket/sending.js';
 import type { Shards } from '../socket/shards.js';
 import { growBuffer } from './buffer.js';
-import { type Channel, checkDescriptors, closeAll, kinds } from './channel.js';
+import { type Channel, checkDescriptors, closeAll } from './channel.js';
 import { type Giver, give } from './give.js';
+import { allRead, type Given, offerState } from './offering.js';
 import { type Taker, take } from './take.js';
 
 /** How often it is looked whether all is sent. */
@@ -64,29 +65,27 @@ function giverOf(core: SocketCore): Giver {
   };
 }
 
+/** The same as the threads have them. */
+function givenOf(core: SocketCore): Given[] {
+  return placesOf(core).map((place) => ({ thread: place.running(), id: place.id }));
+}
+
 async function offer(core: SocketCore, channel: Channel): Promise<void> {
-  const fds: number[] = [];
-  try {
-    for (const place of placesOf(core)) {
-      if (core.family.isIp && !core.options.recvBufferSize) growBuffer(place.running(), place.id);
-      const fd = place.running().changing().copyFd(place.id);
-      if (fd < 0) throw errors.errnoException(fd, 'dup');
-      fds.push(fd);
-    }
-    const connected = core.connectState === 'connected';
-    const file = core.running().native.getFile(core.id);
-    const division = core.shards?.division;
-    const state: State = { what: 'socket', type: core.family.type, connected, division, file };
-    await channel.send(kinds.state, Buffer.from(JSON.stringify(state)), fds);
-  } finally {
-    for (const fd of fds) closeSync(fd);
-  }
+  const all = givenOf(core);
+  if (core.family.isIp && !core.options.recvBufferSize) for (const { thread, id } of all) growBuffer(thread, id);
+  const state: State = {
+    what: 'socket',
+    type: core.family.type,
+    connected: core.connectState === 'connected',
+    division: core.shards?.division,
+    file: core.running().native.getFile(core.id),
+  };
+  await offerState(channel, all, Buffer.from(JSON.stringify(state)));
 }
 
 async function finish(core: SocketCore): Promise<void> {
   while (!core.closed && backlog(core)[0] > 0) await new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS));
-  const others = placesOf(core).slice(1);
-  await Promise.all(others.map((place) => new Promise<void>((resolve) => place.running().whenRead(resolve))));
+  await allRead(givenOf(core).slice(1)); // and of the first one as it closes
   if (core.closed) return;
   core.running().native.keepFile(core.id);
   await new Promise<void>((resolve) => {

@@ -1,0 +1,30 @@
+// What sockets and servers have in common when they are handed over: places on threads.
+import { closeSync } from 'node:fs';
+import * as errors from '../base/errors.js';
+import type { IoThread } from '../thread/io-thread.js';
+import { type Channel, kinds } from './channel.js';
+
+export interface Given {
+  readonly thread: IoThread;
+  readonly id: number;
+}
+
+/** Says what there is, with a copy of each one's descriptor. */
+export async function offerState(channel: Channel, all: readonly Given[], state: Uint8Array): Promise<void> {
+  const fds: number[] = [];
+  try {
+    for (const { thread, id } of all) {
+      const fd = thread.changing().copyFd(id);
+      if (fd < 0) throw errors.errnoException(fd, 'dup');
+      fds.push(fd);
+    }
+    await channel.send(kinds.state, state, fds);
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}
+
+/** Resolves when the listeners have what is in the rings. */
+export async function allRead(all: readonly Given[]): Promise<void> {
+  await Promise.all(all.map(({ thread }) => new Promise<void>((resolve) => thread.whenRead(resolve))));
+}
