@@ -89,7 +89,7 @@ export interface SocketOptions extends MetadataOptions, SettingOptions, Schedule
    * Without the addon it throws ERR_KSOCKET_NEEDS_ADDON. */
   busyPoll?: number;
   /** Interrupt moderation: how many microseconds (0 to 10 000) the dedicated thread may wait for a fuller batch;
-   * 100 by default, 0 never waits. */
+   * 200 by default, 0 never waits. For large datagrams, of which the kernel's buffer holds few, half as long. */
   rxUsecs?: number;
   /** How many datagrams (1 to 1024) are enough for a batch; 64 by default. */
   rxFrames?: number;

@@ -21,7 +21,7 @@ export interface IoThreadOptions extends ScheduleOptions {
 export const defaultThreadOptions: IoThreadOptions = {
   ringBytes: 16 * 1024 * 1024,
   busyPoll: 0,
-  rxUsecs: 100,
+  rxUsecs: 200,
   rxFrames: 64,
   adaptiveRx: true,
 };

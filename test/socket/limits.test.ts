@@ -8,11 +8,11 @@ import { AHEAD_BYTES, sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { blockUntil, waitFor } from '../support/wait.js';
 
-test('a thread has 16 MiB of ring, and waits up to 100 µs for 64 datagrams, where it pays', () => {
+test('a thread has 16 MiB of ring, and waits up to 200 µs for 64 datagrams, where it pays', () => {
   assert.deepEqual(defaultThreadOptions, {
     ringBytes: 16 * 2 ** 20,
     busyPoll: 0,
-    rxUsecs: 100,
+    rxUsecs: 200,
     rxFrames: 64,
     adaptiveRx: true,
   });

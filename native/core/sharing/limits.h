@@ -21,6 +21,8 @@ struct Limits {
 
   // A wait has to gather at least so many datagrams that would not have come anyway.
   uint32_t gather_datagrams = 1;
+  // Of large datagrams the kernel's buffer holds ten or so: then only that part of the longest wait.
+  uint32_t large_wait_part = 2;
   // Chances that are skipped after futile waits, at most: a ping-pong of 20 000 a second tries 20 times a
   // second, which costs it 0.2 % of its time.
   uint32_t skipped_chances_max = 1023;
@@ -28,8 +30,8 @@ struct Limits {
   // ---- forwarding
 
   // The longest wait for a fuller batch, in microseconds …
-  uint32_t forward_wait_us = 200;
-  // … which has to gather so many datagrams: below 40 000 a second they would wait long for little.
+  uint32_t forward_wait_us = 500;
+  // … which has to gather so many datagrams: below 16 000 a second they would wait long for little.
   uint32_t gather_forwarded = 8;
   // Rounds in a row of nothing but what was forwarded before the thread waits, and so long after the latest
   // answer, the thread's or a back end's: nobody who asks waits more than once in that time.
@@ -43,7 +45,7 @@ struct Limits {
 
   // ---- the loop owns the sockets, and could lose them
 
-  // A shorter gap than this: a wait of 100 us (rxUsecs) gathers four datagrams and more, which pays for the
+  // A shorter gap than this: a wait of 200 us (rxUsecs) gathers eight datagrams and more, which pays for the
   // hop to the thread and back.
   uint64_t leave_gap_ns = 25'000;
   // A longer gap than this: it does not. Apart from the former, so that a rate between the two moves nothing.

@@ -54,7 +54,8 @@ class Moderation {
     }
     if (gap_ns_ > wait_ns_max() / options_.gather) return 0;
     waited_ = true;
-    return waited_ns_ = std::clamp(options_.frames * gap_ns_, kWaitNsMin, wait_ns_max());
+    uint64_t most_ns = std::max(wait_ns_max() / (round.large ? kLimits.large_wait_part : 1), kWaitNsMin);
+    return waited_ns_ = std::clamp(options_.frames * gap_ns_, kWaitNsMin, most_ns);
   }
 
   // Did the latest after() ask for a wait?

@@ -55,6 +55,20 @@ TEST(Moderation, does_not_wait_when_batches_are_full_without_it) {
   for (uint64_t now = 0; now < 100'000'000; now += 10'000) ASSERT_EQ(moderation.after({64}, now), 0u);
 }
 
+// Of large datagrams the kernel's buffer holds few.
+TEST(Moderation, waits_half_as_long_for_large_datagrams) {
+  for (bool large : {false, true}) {
+    Moderation moderation(kAdaptive);
+    uint64_t now = 0, longest = 0;
+    for (uint32_t round = 0; round < 1000; round++) {
+      uint64_t pause = moderation.after({.datagrams = 4, .large = large}, now);
+      longest = std::max(longest, pause);
+      now += 15'000 + pause;
+    }
+    EXPECT_EQ(longest, large ? 25'000u : 50'000u);
+  }
+}
+
 // Of large datagrams a round takes eight, and the kernel's buffer holds hardly more.
 TEST(Moderation, does_not_wait_after_a_round_that_the_kernel_filled) {
   Moderation adaptive(kAdaptive), fixed({.usecs_max = 30, .frames = 64, .adaptive = false});
