@@ -122,8 +122,12 @@ export interface NativeIoThread {
   ): number;
   watch(id: number, keepBytesMax: number): number;
   unwatch(id: number): void;
-  /** Takes that back. */
+  /** Takes that, and stopDrops(), back. */
   watchAgain(id: number): number;
+  /** How many datagrams that the kernel has dropped are counted (modulo 2^32). Those from now on are another process's to count. */
+  stopDrops(id: number): number;
+  /** Before watch(), of an adopted descriptor: so many are counted; undefined: those that there are. */
+  tellDrops(id: number, total: number | undefined): number;
   /** Which file a local socket takes away when it closes (native/core/socket/bound_path.h); empty: none. */
   getFile(id: number): string;
   /** It does not. */
@@ -209,6 +213,8 @@ export type SteadyCall =
   | 'keepContext'
   | 'getRuleHits'
   | 'watchAgain'
+  | 'stopDrops'
+  | 'tellDrops'
   | 'getFile'
   | 'keepFile'
   | 'takeFile'

@@ -24,7 +24,7 @@ export const kinds = {
   /** All flows that there are, and what the rules have counted: the giver does nothing any more. */
   table: 5,
   tallies: 9,
-  /** Begin. */
+  /** Begin; and how many datagrams that the kernel has dropped the giver has counted. */
   go: 6,
   /** The taker receives from now on. */
   running: 7,

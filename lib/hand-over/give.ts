@@ -19,8 +19,9 @@ export interface Giver {
   exclusively<Result>(action: () => Promise<Result>): Promise<Result>;
   /** Says what there is. */
   offer(channel: Channel): Promise<void>;
-  /** Receives no more; nothing is lost, it waits in the kernel. */
-  pause(): void;
+  /** Receives no more; nothing is lost, it waits in the kernel. Of each socket, how many the kernel has dropped that are counted:
+   * those from now on are the taker's. */
+  pause(): number[];
   /** Says what has changed since it was offered, and what is only known now. */
   settle(channel: Channel): Promise<void>;
   /** Takes pause() back. */
@@ -93,11 +94,11 @@ async function prepare(channel: Channel, giver: Giver, decision: Decision, signa
 
 async function pass(channel: Channel, giver: Giver, door: Door, decision: Decision): Promise<boolean> {
   door.close(); // whoever has it all next may wait there at once
-  giver.pause();
+  const drops = giver.pause();
   let failure: Error = errors.errnoException(ECANCELED, 'recvmsg');
   try {
     await giver.settle(channel);
-    await channel.send(kinds.go);
+    await channel.send(kinds.go, Buffer.from(JSON.stringify({ drops })));
     if ((await channel.nextKind(BEGINNING_MS)) === kinds.running) return true;
   } catch (error) {
     failure = error as Error;

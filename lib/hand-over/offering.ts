@@ -24,6 +24,24 @@ export async function offerState(channel: Channel, all: readonly Given[], state:
   }
 }
 
+/** See Giver.pause(). */
+export function pauseAll(all: readonly Given[]): number[] {
+  return all.map(({ thread, id }) => {
+    const native = thread.changing();
+    native.unwatch(id);
+    return native.stopDrops(id);
+  });
+}
+
+/** Before a taker's sockets receive: those are to be counted that are no longer counted by the giver; where it has not said so, all
+ * since it has handed them over. */
+export function tellDrops(all: readonly Given[], drops: readonly unknown[] = []): void {
+  for (const [i, { thread, id }] of all.entries()) {
+    const total = drops[i];
+    thread.native.tellDrops(id, typeof total === 'number' ? total : undefined);
+  }
+}
+
 /** Resolves when the listeners have what is in the rings. */
 export async function allRead(all: readonly Given[]): Promise<void> {
   await Promise.all(all.map(({ thread }) => new Promise<void>((resolve) => thread.whenRead(resolve))));

@@ -12,7 +12,7 @@ import { growBuffer } from './buffer.js';
 import { checkDescriptors, kinds } from './channel.js';
 import { GivenFlows, takeFlows } from './flows.js';
 import { type Giver, give } from './give.js';
-import { allRead, offerState } from './offering.js';
+import { allRead, offerState, pauseAll, tellDrops } from './offering.js';
 import { type Taker, take } from './take.js';
 
 /** How a server answers, and whom. */
@@ -63,9 +63,7 @@ export async function giveServer(server: ServerInside, path: string, signal: Abo
       if (!hasRules) return;
       for (const [i, part] of server.parts().entries()) await flows.send(channel, i, part);
     },
-    pause() {
-      for (const { thread, id } of server.parts()) thread.changing().unwatch(id);
-    },
+    pause: () => pauseAll(server.parts()),
     async settle(channel) {
       if (!hasRules) return;
       const sent = [channel.send(kinds.tallies, Buffer.from(JSON.stringify(talliesOf(server))))];
@@ -141,6 +139,7 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
         become(server, state, isSame);
         hashed = state.hashed;
         started = await openTaken(server.options(), fds);
+        tellDrops(parts());
       } finally {
         for (const fd of fds) closeSync(fd);
       }
@@ -151,6 +150,7 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
       const names = namesOf(server.options().answering);
       parts().forEach((part, i) => void setTallies(part, names, (counted as Tallies)[i] ?? {}));
     },
+    drops: (counted) => tellDrops(parts(), counted),
     settle() {
       const { protection } = server.options();
       for (const [i, part] of parts().entries()) part.filterAgain(server.guarded(), protection, i, parts().length);

@@ -10,7 +10,7 @@ import type { Shards } from '../socket/shards.js';
 import { growBuffer } from './buffer.js';
 import { type Channel, checkDescriptors, closeAll } from './channel.js';
 import { type Giver, give } from './give.js';
-import { allRead, type Given, offerState } from './offering.js';
+import { allRead, type Given, offerState, pauseAll, tellDrops } from './offering.js';
 import { type Taker, take } from './take.js';
 
 /** How often it is looked whether all is sent. */
@@ -54,9 +54,7 @@ function giverOf(core: SocketCore): Giver {
   return {
     exclusively: (action) => core.shards?.exclusively(action) ?? action(),
     offer: (channel) => offer(core, channel),
-    pause() {
-      for (const place of placesOf(core)) place.running().changing().unwatch(place.id);
-    },
+    pause: () => pauseAll(givenOf(core)),
     settle: async () => {},
     goOn() {
       for (const place of placesOf(core)) place.running().changing().watchAgain(place.id);
@@ -107,6 +105,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
         ({ connected, file } = state);
         const refused = openAll(core, fds, state.division);
         if (refused !== undefined) throw refused;
+        tellDrops(givenOf(core));
       } finally {
         for (const fd of fds) closeSync(fd); // the socket has copies
       }
@@ -114,6 +113,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
     flows: (_bytes, fds) => closeAll(fds), // a socket has none
     table: (_bytes, fds) => closeAll(fds),
     tallies() {},
+    drops: (counted) => tellDrops(givenOf(core), counted),
     settle() {
       core.checkRunning();
       if (connected) core.connectState = 'connected';

@@ -15,6 +15,8 @@ export interface Taker {
   flows(bytes: Buffer, fds: number[]): void;
   table(bytes: Buffer, fds: number[]): void;
   tallies(counted: unknown): void;
+  /** Of each socket so many that the kernel has dropped are counted: see Giver.pause(). */
+  drops(counted: readonly unknown[]): void;
   /** Does all that can be refused, while neither receives. */
   settle(): void;
   /** Receives from now on. */
@@ -74,9 +76,14 @@ async function converse(channel: Channel, taker: Taker, said: Said): Promise<voi
       // Where it has ended that is said next.
       else if (kind === kinds.prepare) await channel.send(kinds.ready).catch(() => {});
       else if (kind === kinds.refused) throw errors.invalidState(`The other process does not hand over: ${bytes}`);
-      else if (kind === kinds.go) return;
+      else if (kind === kinds.go) return heedDrops(taker, bytes);
     }
   }
+}
+
+function heedDrops(taker: Taker, bytes: Buffer): void {
+  const { drops } = parsed(bytes) as { drops?: unknown };
+  if (Array.isArray(drops)) taker.drops(drops);
 }
 
 function parsed(bytes: Buffer, fds: readonly number[] = []): object {

@@ -2,6 +2,7 @@
 // is the socket's id.
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "bridge/io_thread_object.h"
 #include "core/answer/guarded_responder.h"
@@ -37,12 +38,41 @@ std::vector<IoThreadObject::PropertyDescriptor> IoThreadObject::hand_over_method
           InstanceMethod<&Self::keep_file>("keepFile"),     InstanceMethod<&Self::take_file>("takeFile"),
           InstanceMethod<&Self::get_flows>("getFlows"),     InstanceMethod<&Self::take_flows>("takeFlows"),
           InstanceMethod<&Self::begin_flows>("beginFlows"), InstanceMethod<&Self::get_tallies>("getTallies"),
-          InstanceMethod<&Self::set_tallies>("setTallies")};
+          InstanceMethod<&Self::set_tallies>("setTallies"), InstanceMethod<&Self::stop_drops>("stopDrops"),
+          InstanceMethod<&Self::tell_drops>("tellDrops")};
 }
 
 // watchAgain(id): takes unwatch() back
 Napi::Value IoThreadObject::watch_again(const Napi::CallbackInfo& info) {
-  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) { return thread_->watch_again(endpoint); });
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    {
+      std::lock_guard lock(endpoint.rx_mutex);
+      endpoint.kernel_drops.go_on();
+      if (RuleResponder* responder = rule_responder(endpoint)) responder->count_drops();
+    }
+    return thread_->watch_again(endpoint);
+  });
+}
+
+// stopDrops(id) → the kernel's drops that are counted; those from now on are another process's, also of its
+// flows. Until watchAgain()
+Napi::Value IoThreadObject::stop_drops(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    std::lock_guard lock(endpoint.rx_mutex);
+    if (RuleResponder* responder = rule_responder(endpoint)) responder->stop_drops();
+    return number(info.Env(), uint64_t{endpoint.kernel_drops.stop(endpoint.fd.get(), endpoint.counters)});
+  });
+}
+
+// tellDrops(id, total): so many of the adopted descriptor's are counted; undefined: those that there are
+Napi::Value IoThreadObject::tell_drops(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    std::optional<uint32_t> total;
+    if (info[1].IsNumber()) total = u32(info[1]);
+    std::lock_guard lock(endpoint.rx_mutex);
+    endpoint.kernel_drops.told(endpoint.fd.get(), total);
+    return 0;
+  });
 }
 
 // getFlows(id, from, rowsMax, known: Float64Array of rule and serial) → two doubles, where to go on

@@ -105,6 +105,8 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value begin_flows(const Napi::CallbackInfo& info);
   Napi::Value get_tallies(const Napi::CallbackInfo& info);
   Napi::Value set_tallies(const Napi::CallbackInfo& info);
+  Napi::Value stop_drops(const Napi::CallbackInfo& info);
+  Napi::Value tell_drops(const Napi::CallbackInfo& info);
 
   static void on_environment_end(void* self);
   void tear_down();

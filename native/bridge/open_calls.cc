@@ -113,7 +113,7 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
     return number(info.Env(), error);
   Endpoint& endpoint = add_endpoint(u32(info[0]), static_cast<uint8_t>(family), flags, std::move(fd));
   endpoint.held_elsewhere.store(true);
-  endpoint.kernel_drops.forget(endpoint.fd.get());
+  endpoint.kernel_drops.wait();
   return number(info.Env(), 0);
 }
 
@@ -196,7 +196,7 @@ Napi::Value IoThreadObject::watch(const Napi::CallbackInfo& info) {
     endpoint.keep_bytes_max = u32(info[1]);
     if (endpoint.responder) answer_as_asked(endpoint);
     // Until now who else has it has counted.
-    if (endpoint.held_elsewhere.load()) endpoint.kernel_drops.forget(endpoint.fd.get());
+    if (endpoint.held_elsewhere.load()) endpoint.kernel_drops.begin(endpoint.fd.get());
     return thread_->watch(endpoint);
   });
 }

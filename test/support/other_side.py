@@ -51,7 +51,7 @@ def give():
         os._exit(0)
     if point == 'withdrawn':
         os.write(decision, b'G')
-    say(channel, GO)
+    say(channel, GO, b'{}')
     if point == 'withdrawn':
         time.sleep(1000)
     os._exit(0)

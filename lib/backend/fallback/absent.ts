@@ -52,6 +52,14 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  stopDrops(): number {
+    return 0;
+  }
+
+  tellDrops(): number {
+    return ENOTSUP;
+  }
+
   getFile(): string {
     return '';
   }

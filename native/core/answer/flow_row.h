@@ -25,7 +25,8 @@ struct FlowRow {
   uint8_t has_asked = 0;
   uint8_t hops = 0;
   uint8_t grown = 0;
-  uint8_t unused[5] = {};
+  uint8_t unused = 0;
+  uint32_t kernel_drops = 0;  // of those that its socket's kernel counts so many are counted
 };
 static_assert(std::is_trivially_copyable_v<FlowRow> && sizeof(FlowRow) % 8 == 0);
 

@@ -95,6 +95,9 @@ class Forwarder {
   void settle();
   // Those that were taken are read from now on.
   void begin();
+  // What the kernel drops of the flows' answers is another process's to count from now on, and taken back.
+  void stop_drops();
+  void count_drops();
 
  private:
   struct Flow;

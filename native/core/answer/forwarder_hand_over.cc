@@ -58,6 +58,7 @@ int64_t Forwarder::put_rows(uint64_t rule, uint32_t first, size_t rows_max, cons
     if (flow.asked) std::memcpy(row.asked, flow.asked.get(), sizeof row.asked);
     row.hops = flow.hops;
     row.grown = flow.grown;
+    row.kernel_drops = flow.drops.seen();
     out->push_back(row);
   }
   return place;
@@ -80,6 +81,7 @@ std::unique_ptr<Forwarder::Flow> Forwarder::flow_of(const FlowRow& row, Fd fd) c
   flow->hops = row.hops;
   flow->grown = row.grown != 0;
   flow->failures = kFailuresToRest;
+  flow->drops.wait();
   return flow;
 }
 
@@ -98,6 +100,7 @@ void Forwarder::take(const FlowRow& row, Fd fd, uint64_t now_ns) {
     flow->origin = serial;
   }
   flow->is_there = true;
+  flow->drops.told(flow->fd.get(), row.kernel_drops);
   flow->requests = row.requests;
   flow->answers = row.answers;
   flow->used_ns = now_ns - std::min(now_ns, row.idle_ns);
@@ -121,10 +124,22 @@ void Forwarder::settle() {
   }
 }
 
+void Forwarder::stop_drops() {
+  for (const auto& flow : flows_) {
+    if (flow) flow->drops.stop(flow->fd.get(), counters_);
+  }
+}
+
+void Forwarder::count_drops() {
+  for (const auto& flow : flows_) {
+    if (flow) flow->drops.go_on();
+  }
+}
+
 void Forwarder::begin() {
   for (uint32_t place = 0; place < flows_.size(); place++) {
     if (!flows_[place] || std::exchange(flows_[place]->origin, 0) == 0) continue;
-    flows_[place]->drops.forget(flows_[place]->fd.get());  // until now the other process has counted
+    flows_[place]->drops.begin(flows_[place]->fd.get());
     if (flows_[place]->failures >= kFailuresToRest) end_rest(place);  // or expire() was here before
   }
 }

@@ -56,6 +56,9 @@ class RuleResponder final : public Responder {
   void take_flows(std::span<const FlowRow> rows, std::span<const int32_t> fds, bool all);
   // They are read from now on.
   void begin_flows();
+  // As of each forwarder.
+  void stop_drops();
+  void count_drops();
   // Matches and answers of each rule, in their order.
   std::vector<double> tallies();
   void set_tallies(std::span<const double> tallies);

@@ -55,6 +55,14 @@ void RuleResponder::begin_flows() {
   for (const auto& [name, forwarder] : forwarders_) forwarder->begin();
 }
 
+void RuleResponder::stop_drops() {
+  for (const auto& [name, forwarder] : forwarders_) forwarder->stop_drops();
+}
+
+void RuleResponder::count_drops() {
+  for (const auto& [name, forwarder] : forwarders_) forwarder->count_drops();
+}
+
 std::vector<double> RuleResponder::tallies() {
   std::vector<double> out;
   for (const auto& tally : latest_) {

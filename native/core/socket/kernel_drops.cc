@@ -63,6 +63,7 @@ void KernelDrops::idle(int fd, uint8_t family, const Counters& counters) {
 
 // A datagram's total is of the time it came in, so that it may be behind what the kernel answered since.
 void KernelDrops::advance(uint32_t total, const Counters& counters) {
+  if (stopped_.load(std::memory_order_relaxed)) return;
   uint32_t seen = seen_.load(std::memory_order_relaxed);
   while (static_cast<int32_t>(total - seen) > 0) {
     if (!seen_.compare_exchange_weak(seen, total)) continue;
@@ -78,8 +79,24 @@ std::optional<uint32_t> KernelDrops::ask(int fd, const Counters& counters) {
   return info->waiting;
 }
 
-void KernelDrops::forget(int fd) {
-  if (std::optional<MemoryInfo> info = memory_info(fd)) seen_.store(info->drops);
+void KernelDrops::told(int fd, std::optional<uint32_t> total) {
+  told_ = true;
+  if (!total) {
+    if (std::optional<MemoryInfo> info = memory_info(fd)) total = info->drops;
+  }
+  if (total) seen_.store(*total);
+}
+
+void KernelDrops::begin(int fd) {
+  if (!told_) told(fd, std::nullopt);
+  told_ = false;
+  stopped_.store(false);
+}
+
+uint32_t KernelDrops::stop(int fd, const Counters& counters) {
+  ask(fd, counters);
+  stopped_.store(true);
+  return seen();
 }
 
 }  // namespace ksocket

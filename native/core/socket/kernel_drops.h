@@ -25,8 +25,17 @@ class KernelDrops {
   // Asks at any time and from any thread: no datagram may come that would report. False: nothing waits in the
   // receive buffer.
   bool refresh(int fd, const Counters& counters) { return ask(fd, counters) != 0u; }
-  // What was dropped so far is not to be counted: somebody else had the socket.
-  void forget(int fd);
+  // Of a socket that several processes have, each drop is one's to count. Nothing is counted from wait() on,
+  // because another one does, until begin(): what was dropped up to then was the other's, or, where it was
+  // told(), what was dropped up to this total, none: up to now. stop() counts a last time and says the total;
+  // go_on() takes it back. All of it on the JavaScript thread, under what guards this.
+  void wait() { stopped_.store(true); }
+  void told(int fd, std::optional<uint32_t> total);
+  void begin(int fd);
+  uint32_t stop(int fd, const Counters& counters);
+  void go_on() { stopped_.store(false); }
+  // The total that is counted.
+  uint32_t seen() const { return seen_.load(std::memory_order_relaxed); }
 
   bool asking() const { return asking_; }
 
@@ -36,6 +45,8 @@ class KernelDrops {
   std::optional<uint32_t> ask(int fd, const Counters& counters);
 
   std::atomic<uint32_t> seen_{0};
+  std::atomic<bool> stopped_{false};
+  bool told_ = false;
   uint32_t large_batches_ = 0;  // in a row, with a report
   bool reported_ = false;       // by a datagram of this batch
   bool asking_ = false;         // SO_RXQ_OVFL is off

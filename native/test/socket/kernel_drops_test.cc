@@ -161,14 +161,65 @@ TEST_F(KernelDropsTest, counts_each_once_whoever_says_so_first) {
 }
 
 // Of a descriptor that was somebody else's before.
-TEST_F(KernelDropsTest, does_not_count_what_it_is_told_to_forget) {
+TEST_F(KernelDropsTest, does_not_count_what_was_dropped_before_it_begins) {
+  drops.wait();
   send(1000);
   received();
-  drops.forget(fd());
+  drops.refresh(fd(), row);
+  drops.begin(fd());
   drops.refresh(fd(), row);
   EXPECT_EQ(counted(), 0u);
   send(1000);
   int kept = received();
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), 1000u - kept);
+}
+
+// Whatever is dropped meanwhile, and in whichever order they begin and end.
+TEST_F(KernelDropsTest, one_of_two_counts_each) {
+  test::CounterRow other_row;
+  KernelDrops other;
+  other.wait();
+  send(1000);
+  int kept = received();
+  uint32_t total = drops.stop(fd(), row);
+  EXPECT_EQ(counted(), 1000u - kept);
+  EXPECT_EQ(total, 1000u - kept);
+  send(500);
+  kept += received();
+  drops.refresh(fd(), row);
+  other.refresh(fd(), other_row);
+  EXPECT_EQ(other_row[Counter::rx_kernel_drops], 0u);
+  other.told(fd(), total);
+  other.begin(fd());
+  send(500);
+  kept += received();
+  other.refresh(fd(), other_row);
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), total);
+  EXPECT_EQ(counted() + other_row[Counter::rx_kernel_drops], 2000u - kept);
+}
+
+TEST_F(KernelDropsTest, goes_on_where_nobody_has_begun) {
+  drops.stop(fd(), row);
+  send(1000);
+  int kept = received();
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), 0u);
+  drops.go_on();
+  drops.refresh(fd(), row);
+  EXPECT_EQ(counted(), 1000u - kept);
+}
+
+// The other one has ended without a word.
+TEST_F(KernelDropsTest, counts_from_where_it_is_told_that_all_is_counted) {
+  drops.wait();
+  send(1000);
+  int kept = received();
+  drops.told(fd(), std::nullopt);
+  send(1000);
+  kept = received();
+  drops.begin(fd());
   drops.refresh(fd(), row);
   EXPECT_EQ(counted(), 1000u - kept);
 }
