@@ -98,6 +98,14 @@ test('a file and what it would say on the command line, too, is an error', async
   assert.deepEqual([code, stderr], [1, 'ksocket: --watch needs --config\n']);
 });
 
+/** Also as a text. */
+const TEXT_PORTS = `{
+  "port": "0",
+  "rules": [{ "action": { "forward": [{ "address": "127.0.0.1", "port": "65535" }, { "address": "::1", "port": "0053" }] } }],
+  "loops": { "servicePorts": ["53", 7] },
+  "monitor": { "port": "00" },
+}`;
+
 /** What is wrong, what is said behind the file's name, and whether the schema, too, refuses it. */
 const BAD: [text: string, said: string | RegExp, schemaRefuses?: boolean][] = [
   ['', ':1:1: expected a value'],
@@ -111,6 +119,20 @@ const BAD: [text: string, said: string | RegExp, schemaRefuses?: boolean][] = [
   ['{ "__proto__": {} }', /'options\.__proto__' is not known/],
   ['{ "port": 65536 }', /options\.port should be >= 0 and < 65536/],
   ['{ "port": null }', /options\.port should be/],
+  ['{ "port": "" }', /options\.port should be >= 0/],
+  ['{ "port": "65536" }', /options\.port should be >= 0/],
+  ['{ "port": "0x50" }', /options\.port should be >= 0/],
+  ['{ "port": "8e1" }', /options\.port should be >= 0/],
+  ['{ "port": " 80" }', /options\.port should be >= 0/],
+  ['{ "port": "-0" }', /options\.port should be >= 0/],
+  ['{ "monitor": { "port": "+80" } }', /options\.monitor\.port should be >= 0/],
+  ['{ "replyTo": { "address": "::1", "port": "0" } }', /options\.replyTo\.port should be > 0/],
+  ['{ "replyTo": { "address": "::1", "port": "1.0" } }', /options\.replyTo\.port should be > 0/],
+  ['{ "loops": { "servicePorts": [7, "0b1"] } }', /options\.loops\.servicePorts\[1\] should be > 0/],
+  [
+    '{ "rules": [{ "action": { "forward": [{ "address": "::1", "port": "5_3" }] } }] }',
+    /options\.rules\[0\]\.action\.forward\[0\]\.port should be > 0/,
+  ],
   ['{ "address": "" }', /'options\.address' must not be empty/],
   ['{ "quiet": "yes" }', /"options\.quiet" property must be of type boolean/],
   ['{ "monitor": 9100 }', /"options\.monitor" property must be of type object/],
@@ -225,7 +247,7 @@ test('the schema has every option, accepts what is served, and refuses what is n
   const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.jsonc'));
   const examples = files.map((name) => readFileSync(join(root, 'examples', name), 'utf8'));
   const blocks = readFileSync(join(root, 'docs/configuration.md'), 'utf8').matchAll(/^```jsonc\n(.*?)^```$/gms);
-  const good = [GOOD, '{}', ...examples, ...[...blocks].map(([, block]) => block)];
+  const good = [GOOD, TEXT_PORTS, '{}', ...examples, ...[...blocks].map(([, block]) => block)];
   assert.ok(good.length >= 5);
   using folder = new Folder();
   for (const text of good) {

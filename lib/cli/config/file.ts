@@ -1,5 +1,6 @@
 // The file of `ksocket serve --config`: docs/configuration.md.
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import * as errors from '../../base/errors.js';
 import { refuseUnknown } from '../../base/known-keys.js';
 import { validateBoolean, validateHost, validateObject, validatePort, validateString } from '../../base/validate.js';
 import { SERVER_KEYS, type ServerOptions } from '../../server/options.js';
@@ -89,9 +90,25 @@ function checkConfig(value: unknown): ServeConfig {
   const { quiet = false, monitor, $schema = '', ...server } = value as Record<string, unknown>;
   validateString($schema, 'options.$schema');
   validateBoolean(quiet, 'options.quiet');
+  checkPorts(value, 'options');
   for (const key of WITH_BYTES) if (key in server) server[key] = withBytes(server[key], nameOf(key));
   createServer(server as ServerOptions); // which is not started
   return { server: server as ServerOptions, quiet, monitor: checkMonitor(monitor) };
+}
+
+/** A port may be a text, of which the API takes whatever is a number to JavaScript; here, and in the schema, it has digits only.
+ * @throws ERR_SOCKET_BAD_PORT */
+function checkPorts(value: unknown, name: string): void {
+  if (value === null || typeof value !== 'object') return;
+  const isList = Array.isArray(value);
+  for (const [key, one] of Object.entries(value)) {
+    const path = isList ? `${name}[${key}]` : `${name}.${key}`;
+    const isPort = key === 'port' || (isList && name.endsWith('.servicePorts'));
+    if (isPort && typeof one === 'string' && !/^\d+$/.test(one)) {
+      throw errors.badPort(path, one, path === 'options.port' || path === 'options.monitor.port');
+    }
+    checkPorts(one, path);
+  }
 }
 
 /** As the API calls it. */
