@@ -276,6 +276,8 @@ export interface Binding {
   forgetPaths(): void;
   /** `UDP`, `TCP`, `PIPE`, `FILE`, `TTY`, `UNKNOWN` or `INVALID`, as libuv guesses. */
   getFdType(fd: number): string;
+  /** What the kernel says of a socket, whoever speaks of it: 4 or 6, 1 of a local one of datagrams; 0: it is none of these. */
+  getFdFamily(fd: number): number;
   /** Two local sockets that are connected to each other, of datagrams or streams, or -errno. */
   socketPair(stream: boolean): Int32Array | number;
   /** A descriptor of a file in memory with these bytes, or -errno. */

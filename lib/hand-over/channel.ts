@@ -57,12 +57,17 @@ export function closeAll(fds: readonly number[]): void {
   for (const fd of fds) closeSync(fd);
 }
 
-/** @throws ERR_INVALID_FD_TYPE, ERR_INVALID_STATE for none */
-export function checkDescriptors(fds: readonly number[]): void {
+/** UDP sockets of one family: `expected`, if that is said, else of the first one's. Whatever the other process says of them.
+ * @throws ERR_INVALID_FD_TYPE, ERR_INVALID_STATE for none, and for one of the other family */
+export function checkDescriptors(fds: readonly number[], expected?: number): void {
   if (fds.length === 0) throw errors.invalidState('The other process hands nothing over');
+  const family = expected ?? binding.getFdFamily(fds[0]);
   for (const fd of fds) {
     const type = binding.getFdType(fd);
     if (type !== 'UDP') throw errors.invalidFdType(type);
+    const found = binding.getFdFamily(fd);
+    if (found !== family)
+      throw errors.invalidState(`The other process hands a udp${found} socket over, not udp${family}`);
   }
 }
 

@@ -101,7 +101,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       try {
         const state = given as State;
         checkKind(core, state, fds.length);
-        if (core.family.isIp) checkDescriptors(fds); // of a local one its descriptor is looked at when it is taken
+        if (core.family.isIp) checkDescriptors(fds, core.family.number); // of a local one its descriptor is looked at when it is taken
         ({ connected, file } = state);
         const refused = openAll(core, fds, state.division);
         if (refused !== undefined) throw refused;

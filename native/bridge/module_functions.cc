@@ -106,6 +106,11 @@ Napi::Value get_fd_type(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), fd_type(i32(info[0])));
 }
 
+// getFdFamily(fd) → as fd_family()
+Napi::Value get_fd_family(const Napi::CallbackInfo& info) {
+  return number(info.Env(), fd_family(i32(info[0])));
+}
+
 // socketPair(stream: boolean) → two local sockets that are connected to each other, or -errno
 Napi::Value socket_pair(const Napi::CallbackInfo& info) {
   int fds[2];
@@ -219,6 +224,7 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("releaseRights", Napi::Function::New<release_rights>(env, "releaseRights", own));
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
+  exports.Set("getFdFamily", Napi::Function::New<get_fd_family>(env));
   exports.Set("socketPair", Napi::Function::New<socket_pair>(env, "socketPair"));
   exports.Set("memoryFile", Napi::Function::New<memory_file>(env, "memoryFile"));
   exports.Set("claimInherited", Napi::Function::New<claim_inherited_fd>(env));

@@ -97,6 +97,18 @@ test('a giver that has something else than a socket', async () => {
   await assert.rejects(sockets.make().takeOver(other.door), { code: 'ERR_INVALID_FD_TYPE' });
 });
 
+test('a giver that says udp4 of a socket of IPv6', async () => {
+  await using sockets = new Sockets();
+  await using other = new OtherSide();
+  await other.start('giver', 'forged').line(/^port/);
+  const taker = sockets.make();
+  await assert.rejects(taker.takeOver(other.door), {
+    code: 'ERR_INVALID_STATE',
+    message: /a udp6 socket over, not udp4/,
+  });
+  await bound(taker); // it is as it was
+});
+
 /** The door is shut for a moment while the giver waits for a taker that is gone. */
 async function takenOver(socket: Socket, door: string): Promise<void> {
   for (let i = 0; ; i++) {

@@ -29,8 +29,8 @@ def hear(channel):
 
 
 def give():
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(('127.0.0.1', 0))
+    udp = socket.socket(socket.AF_INET6 if point == 'forged' else socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(('::1' if point == 'forged' else '127.0.0.1', 0))
     door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     door.bind(path)
     print('port', udp.getsockname()[1], flush=True)

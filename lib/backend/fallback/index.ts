@@ -31,6 +31,7 @@ export const binding: Binding = {
   releaseRights() {},
   forgetPaths() {}, // there are none
   getFdType,
+  getFdFamily: () => 0, // which it is only said of descriptors that come from another process
   socketPair: () => ENOTSUP,
   memoryFile: () => ENOTSUP,
   claimInherited: () => ENOTSUP,

@@ -11,9 +11,9 @@ namespace ksocket {
 namespace {
 
 int domain_of(int fd) {
-  sockaddr_storage name{};
-  socklen_t length = sizeof name;
-  return getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) < 0 ? AF_UNSPEC : name.ss_family;
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ? AF_UNSPEC : domain;
 }
 
 int type_of(int fd) {

@@ -24,6 +24,7 @@ TEST(FdType, tells_sockets_apart) {
   EXPECT_EQ(fd_family(unix_stream.get()), 0);
   Fd unix_datagram(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   EXPECT_STREQ(fd_type(unix_datagram.get()), "UNKNOWN");
+  EXPECT_EQ(fd_family(unix_datagram.get()), 1);
 }
 
 TEST(FdType, knows_the_family_of_ipv6) {
