@@ -1,11 +1,12 @@
 // What `ksocket serve` runs: servers that answer alike, their log lines, and their monitor.
 import { setTimeout } from 'node:timers/promises';
 import type { Monitor } from '../monitor/index.js';
+import { handOver } from '../server/handing-over.js';
 import type { Server } from '../server/server.js';
 import { printable } from './endpoint.js';
 import { complain, fail } from './fail.js';
 import { keepTelling, tell } from './under-systemd.js';
-import { pathOf, takeOver } from './upgrade.js';
+import { takeOver } from './upgrade.js';
 
 /** How long a monitor waits for its port where the process that has it is about to end. */
 const MONITOR_TRIES = 100;
@@ -79,7 +80,7 @@ export class Service {
 
   async #start(): Promise<boolean> {
     try {
-      for (const [i, server] of this.servers.entries()) await this.#open(server, i);
+      await this.#open();
     } catch (error) {
       const { errno, message } = error as NodeJS.ErrnoException;
       if (errno !== undefined) fail(failure(error as NodeJS.ErrnoException));
@@ -93,26 +94,25 @@ export class Service {
     return true;
   }
 
-  async #open(server: Server, index: number): Promise<void> {
-    const path = this.#upgrade && pathOf(this.#upgrade, index);
-    if (path !== undefined && (await this.#takeOver(server, path))) {
-      this.#tookOver = true;
-      log(`took over port ${server.address()?.port}`);
-      return;
+  async #open(): Promise<void> {
+    if (this.#upgrade !== undefined) this.#tookOver = await this.#takeOver(this.#upgrade);
+    for (const server of this.servers) {
+      if (this.#unloading) return;
+      if (!server.running) await server.start();
+      log(`${this.#tookOver ? 'took over' : 'listening on'} port ${server.address()?.port}`);
     }
-    if (this.#unloading) return;
-    if (!server.running) await server.start();
-    log(`listening on port ${server.address()?.port}`);
   }
 
   // Of several that come at once the first takes over, and each other one from the one before. False: nobody hands over.
-  async #takeOver(server: Server, path: string): Promise<boolean> {
+  async #takeOver(path: string): Promise<boolean> {
     let isPassing = false; // to another process, which does not wait for the next one yet
     for (let left = PASSING_TRIES; ; ) {
       try {
-        if (await takeOver(server, path)) return true;
-        if (!isPassing || left === 0) await server.start();
-        if (server.running) return false;
+        if (await takeOver(this.servers, path)) return true;
+        if (!isPassing || left === 0) {
+          for (const server of this.servers) await server.start();
+          return false;
+        }
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if ((code !== 'ECONNRESET' && code !== 'EADDRINUSE') || left === 0) throw error;
@@ -128,7 +128,7 @@ export class Service {
   async #handOver(path: string): Promise<void> {
     const { signal } = this.#offers;
     try {
-      await Promise.all(this.servers.map((server, i) => server.handOver(pathOf(path, i), { signal })));
+      await handOver(this.servers, path, { signal });
     } catch (error) {
       if (!this.#unloading) complain(`nobody can take over: ${(error as Error).message}`);
       return;

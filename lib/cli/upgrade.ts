@@ -1,6 +1,7 @@
 // `ksocket serve --upgrade`: where one process hands over to the next.
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { takeOver as takeAllOver } from '../server/handing-over.js';
 import type { ServerOptions } from '../server/options.js';
 import type { Server } from '../server/server.js';
 
@@ -12,15 +13,10 @@ export function upgradePath(given: string | boolean | undefined, { port }: Serve
   return join(directory, port === undefined ? 'ksocket-serve.sock' : `ksocket-serve-${port}.sock`);
 }
 
-/** Of several servers each has its own. */
-export function pathOf(path: string, index: number): string {
-  return index === 0 ? path : `${path}.${index}`;
-}
-
-/** False: nobody hands over there. */
-export async function takeOver(server: Server, path: string): Promise<boolean> {
+/** All servers, or none. False: nobody hands over there. */
+export async function takeOver(servers: readonly Server[], path: string): Promise<boolean> {
   try {
-    await server.takeOver(path);
+    await takeAllOver(servers, path);
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -30,6 +30,8 @@ export const kinds = {
   running: 7,
   /** Nothing becomes of it, and why. */
   refused: 8,
+  /** What is given is about to change: the taker may knock again. */
+  again: 11,
 } as const;
 
 export interface Message {
@@ -45,6 +47,8 @@ const INLINE_MAX = 16_384;
 const HEADER_BYTES = 4;
 const HAS_MORE = 1;
 const HAS_FILE = 2;
+/** How long it may leave no room for another message, unless it is said otherwise. */
+const PATIENCE_MS = 10_000;
 /** The other process has ended: what it has said before is read within that time, also by a thread that waits for a processor. */
 const LAST_WORDS_MS = 50;
 
@@ -71,6 +75,19 @@ export function checkDescriptors(fds: readonly number[], expected?: number): voi
   }
 }
 
+interface Resolvers {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+// Promise.withResolvers() is of Node 22.
+function withResolvers(): Resolvers {
+  const out = {} as Resolvers;
+  out.promise = new Promise<void>((resolve, reject) => Object.assign(out, { resolve, reject }));
+  return out;
+}
+
 function contentOf(fd: number): Buffer {
   const content = Buffer.allocUnsafe(fstatSync(fd).size);
   let at = 0;
@@ -89,7 +106,9 @@ export class Channel {
   #unfinished: { parts: Buffer[]; fds: number[] } = { parts: [], fds: [] };
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
+  readonly #sending = new Set<(error: Error) => void>();
   #hasEnded = false;
+  patienceMs = PATIENCE_MS;
 
   /** Takes both descriptors. @throws where they are no such sockets; then they are closed */
   constructor(datagrams: number, stream: number) {
@@ -121,10 +140,11 @@ export class Channel {
     return this.#hasEnded;
   }
 
-  /** Nothing is expected any more: next() rejects with this once what is here has been read. */
+  /** Nothing is expected any more: next() rejects with this once what is here has been read, and send() at once. */
   fail(error: Error): void {
     this.#failure ??= error;
     this.#wake?.();
+    for (const reject of this.#sending) reject(this.#failure);
   }
 
   #hear(data: Buffer, { credentials, descriptors = [] }: UnixRemoteInfo): void {
@@ -157,8 +177,32 @@ export class Channel {
     this.#wake?.();
   }
 
-  /** Messages come in the order of the calls. Resolves when the other process has it in its queue. */
-  async send(kind: number, bytes: Uint8Array = Buffer.alloc(0), fds: readonly number[] = []): Promise<void> {
+  /** Messages come in the order of the calls. Resolves when the other process has it in its queue; rejects with ETIMEDOUT where
+   * there is no room for too long. */
+  async send(kind: number, bytes?: Uint8Array, fds?: readonly number[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { promise, resolve, reject } = withResolvers();
+    this.#sending.add(reject);
+    const timer = setTimeout(() => reject(errors.errnoException(ETIMEDOUT, 'sendmsg')), this.patienceMs);
+    this.#send(kind, bytes, fds).then(resolve, reject);
+    try {
+      await promise;
+    } finally {
+      timer.close();
+      this.#sending.delete(reject);
+    }
+  }
+
+  /** The last message, if the other process takes it soon. */
+  async sendLast(kind: number, bytes?: Uint8Array): Promise<void> {
+    const { promise, resolve } = withResolvers();
+    const timer = setTimeout(resolve, LAST_WORDS_MS);
+    this.#send(kind, bytes).then(resolve, resolve);
+    await promise;
+    timer.close();
+  }
+
+  async #send(kind: number, bytes: Uint8Array = Buffer.alloc(0), fds: readonly number[] = []): Promise<void> {
     const parts: number[][] = [];
     for (let from = 0; from < fds.length || from === 0; from += FDS_MAX) parts.push(fds.slice(from, from + FDS_MAX));
     const last = parts.length - 1;

@@ -15,8 +15,8 @@ const PREPARING_MS = 10_000;
 const BEGINNING_MS = 2_000;
 
 export interface Giver {
-  /** Runs the action while nothing changes what is given. */
-  exclusively<Result>(action: () => Promise<Result>): Promise<Result>;
+  /** Runs the action while nothing changes what is given. `changing`: something is to change it, and waits for the action. */
+  exclusively<Result>(action: (changing?: AbortSignal) => Promise<Result>): Promise<Result>;
   /** Says what there is. */
   offer(channel: Channel): Promise<void>;
   /** Receives no more; nothing is lost, it waits in the kernel. Of each socket, how many the kernel has dropped that are counted:
@@ -41,8 +41,8 @@ export async function give(path: string, giver: Giver, signal: AbortSignal): Pro
     for (let given = false; !given; ) {
       const channel = await door.next();
       try {
-        given = await giver.exclusively(async () => {
-          if (signal.aborted || !(await offer(channel, giver, door, signal))) return false;
+        given = await giver.exclusively(async (changing) => {
+          if (!(await offer(channel, giver, door, { signal, changing }))) return false;
           await giver.finish();
           return true;
         });
@@ -57,8 +57,14 @@ export async function give(path: string, giver: Giver, signal: AbortSignal): Pro
   }
 }
 
+/** What takes an offer back: for ever, or until something has changed. */
+interface Ending {
+  signal: AbortSignal;
+  changing: AbortSignal | undefined;
+}
+
 // True: it is the other's.
-async function offer(channel: Channel, giver: Giver, door: Door, signal: AbortSignal): Promise<boolean> {
+async function offer(channel: Channel, giver: Giver, door: Door, ending: Ending): Promise<boolean> {
   let decision: Decision;
   try {
     decision = Decision.open();
@@ -67,17 +73,24 @@ async function offer(channel: Channel, giver: Giver, door: Door, signal: AbortSi
     return false;
   }
   try {
-    return (await prepare(channel, giver, decision, signal)) && (await pass(channel, giver, door, decision));
+    return (await prepare(channel, giver, decision, ending)) && (await pass(channel, giver, door, decision));
   } finally {
     decision.close();
   }
 }
 
 // True: the taker could begin. Until then the offer may be taken back.
-async function prepare(channel: Channel, giver: Giver, decision: Decision, signal: AbortSignal): Promise<boolean> {
-  const onAbort = () => channel.fail(signal.reason as Error);
-  signal.addEventListener('abort', onAbort);
+async function prepare(
+  channel: Channel,
+  giver: Giver,
+  decision: Decision,
+  { signal, changing }: Ending,
+): Promise<boolean> {
+  const end = changing ? AbortSignal.any([signal, changing]) : signal;
+  const onAbort = () => channel.fail(end.reason as Error);
+  end.addEventListener('abort', onAbort);
   try {
+    end.throwIfAborted();
     await channel.send(kinds.decision, undefined, [decision.fd]);
     await giver.offer(channel);
     await channel.send(kinds.prepare);
@@ -85,9 +98,10 @@ async function prepare(channel: Channel, giver: Giver, decision: Decision, signa
     decision.claim('giver');
   } catch (error) {
     decision.claim('giver'); // or what closes the channel looks like an end
-    await refuse(channel, error as Error);
+    if (changing?.aborted && !signal.aborted) await channel.sendLast(kinds.again);
+    else await refuse(channel, error as Error);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    end.removeEventListener('abort', onAbort);
   }
   return false;
 }
@@ -95,6 +109,7 @@ async function prepare(channel: Channel, giver: Giver, decision: Decision, signa
 async function pass(channel: Channel, giver: Giver, door: Door, decision: Decision): Promise<boolean> {
   door.close(); // whoever has it all next may wait there at once
   const drops = giver.pause();
+  channel.patienceMs = BEGINNING_MS;
   let failure: Error = errors.errnoException(ECANCELED, 'recvmsg');
   try {
     await giver.settle(channel);
@@ -112,5 +127,5 @@ async function pass(channel: Channel, giver: Giver, door: Door, decision: Decisi
 
 /** Tells the other one, if it is there, why nothing becomes of it. */
 export async function refuse(channel: Channel, error: Error): Promise<void> {
-  await channel.send(kinds.refused, Buffer.from(error.message)).catch(() => {});
+  await channel.sendLast(kinds.refused, Buffer.from(error.message));
 }

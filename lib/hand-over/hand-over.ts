@@ -1,3 +1,3 @@
 // What is loaded by the first handOver() or takeOver(), in one piece.
-export { giveServer, takeServer } from './servers.js';
+export { giveServers, takeServers } from './servers.js';
 export { giveSocket, takeSocket } from './sockets.js';

@@ -19,22 +19,28 @@ import { type Taker, take } from './take.js';
 type Answers = Pick<CheckedServerOptions, 'answering' | 'protection' | 'maxBytes'>;
 
 interface State extends Answers {
-  what: 'server';
-  /** Of the layouts of what is not JSON. */
-  layout: number;
+  /** It has so many descriptors. */
+  parts: number;
   guarded: boolean;
   /** How the kernel divides among shards, whatever the options of a later one say. */
   shards: CheckedShards | undefined;
   hashed: boolean;
 }
 
+interface All {
+  what: 'servers';
+  /** Of the layouts of what is not JSON. */
+  layout: number;
+  servers: State[];
+}
+
 // Bytes are no JSON.
 const BYTES = '\0bytes';
 
-function toJson(state: State): Buffer {
+function toJson(all: All): Buffer {
   const withBytes = (_key: string, value: unknown) =>
     value instanceof Uint8Array ? { [BYTES]: Buffer.from(value).toString('base64') } : value;
-  return Buffer.from(JSON.stringify({ ...state, answering: plain(state.answering) }, withBytes));
+  return Buffer.from(JSON.stringify(all, withBytes));
 }
 
 // A Buffer would become an object by itself.
@@ -50,48 +56,70 @@ function withoutJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutJson(each)]));
 }
 
-/** See give(). */
-export async function giveServer(server: ServerInside, path: string, signal: AbortSignal): Promise<void> {
+type Exclusively = Giver['exclusively'];
+
+/** Runs an action while nothing changes any of them. */
+function exclusivelyOf(servers: readonly ServerInside[]): Exclusively {
+  const [first, ...others] = servers;
+  if (others.length === 0) return (action) => first.turns.offer(action);
+  const rest = exclusivelyOf(others);
+  return (action) =>
+    first.turns.offer((one) => rest((other) => action(other === undefined ? one : AbortSignal.any([one, other]))));
+}
+
+/** See give(): all of them, or none. A part is of one of them. */
+export async function giveServers(servers: readonly ServerInside[], path: string, signal: AbortSignal): Promise<void> {
   const flows = new GivenFlows();
-  const hasRules = server.options().answering.by === 'rules';
+  const parts = () => servers.flatMap((server) => server.parts());
+  const forwarding = () =>
+    servers.flatMap((server) => server.parts().map((part) => (hasRules(server) ? part : undefined)));
   const giver: Giver = {
-    exclusively: (action) => server.exclusively(action),
+    exclusively: exclusivelyOf(servers),
     async offer(channel) {
-      for (const { thread, id } of server.parts()) growBuffer(thread, id);
-      await offerState(channel, server.parts(), toJson(stateOf(server)));
+      for (const { thread, id } of parts()) growBuffer(thread, id);
+      const all: All = { what: 'servers', layout: binding.layoutHash, servers: servers.map(stateOf) };
+      await offerState(channel, parts(), toJson(all));
       flows.forget();
-      if (!hasRules) return;
-      for (const [i, part] of server.parts().entries()) await flows.send(channel, i, part);
+      for (const [i, part] of forwarding().entries()) if (part !== undefined) await flows.send(channel, i, part);
     },
-    pause: () => pauseAll(server.parts()),
+    pause: () => pauseAll(parts()),
     async settle(channel) {
-      if (!hasRules) return;
-      const sent = [channel.send(kinds.tallies, Buffer.from(JSON.stringify(talliesOf(server))))];
-      for (const [i, part] of server.parts().entries()) sent.push(flows.sendAll(channel, i, part));
+      const tallies = servers.flatMap((server) => talliesOf(server));
+      const sent = [channel.send(kinds.tallies, Buffer.from(JSON.stringify(tallies)))];
+      for (const [i, part] of forwarding().entries())
+        if (part !== undefined) sent.push(flows.sendAll(channel, i, part));
       await Promise.all(sent);
     },
     goOn() {
-      const parts = server.parts();
-      for (const [i, part] of parts.entries()) {
-        part.filterAgain(server.guarded(), server.options().protection, i, parts.length); // the other one may have put in its own
-        part.thread.native.watchAgain(part.id);
+      for (const server of servers) {
+        filterAgain(server, server.parts()); // the other one may have put in its own
+        for (const { thread, id } of server.parts()) thread.native.watchAgain(id);
       }
     },
     async finish() {
-      await allRead(server.parts());
-      server.end();
+      await allRead(parts());
+      for (const server of servers) server.end();
     },
   };
   await give(path, giver, signal);
 }
 
+function hasRules(server: ServerInside): boolean {
+  return server.options().answering.by === 'rules';
+}
+
+/** Nobody else answers there: the kernel's filter is as the server's lists are. */
+function filterAgain(server: ServerInside, parts: readonly ServerPart[]): void {
+  const { protection } = server.options();
+  for (const [i, part] of parts.entries()) part.filterAgain(server.guarded(), protection, i, parts.length);
+}
+
 function stateOf(server: ServerInside): State {
   const { answering, protection, maxBytes, shards } = server.options();
   return {
-    what: 'server',
-    layout: binding.layoutHash,
+    parts: server.parts().length,
     guarded: server.guarded(),
-    answering,
+    answering: plain(answering),
     protection,
     maxBytes,
     shards,
@@ -121,25 +149,72 @@ function setTallies(part: ServerPart, names: readonly string[], tallies: Tallies
   part.thread.native.setTallies(part.id, Float64Array.from(counted));
 }
 
-/** The parts receive. See take(). */
-export async function takeServer(server: ServerInside, path: string): Promise<{ started: Started; hashed: boolean }> {
-  const before = server.options();
-  const wasGuarded = server.guarded();
-  let started: Started | undefined;
-  let hashed = false;
-  const parts = () => started?.parts ?? [];
+/** One of those that take over. */
+class Taking {
+  readonly server: ServerInside;
+  readonly #before: CheckedServerOptions;
+  readonly #wasGuarded: boolean;
+  started: Started | undefined;
+  hashed = false;
+
+  constructor(server: ServerInside) {
+    this.server = server;
+    this.#before = server.options();
+    this.#wasGuarded = server.guarded();
+  }
+
+  get parts(): readonly ServerPart[] {
+    return this.started?.parts ?? [];
+  }
+
+  /** Opens copies of the descriptors. */
+  async prepare(state: State, fds: readonly number[], isSame: boolean): Promise<void> {
+    checkDescriptors(fds);
+    become(this.server, state, isSame);
+    this.hashed = state.hashed;
+    this.started = await openTaken(this.server.options(), fds);
+    tellDrops(this.parts);
+  }
+
+  heed(tallies: Tallies): void {
+    const names = namesOf(this.server.options().answering);
+    this.parts.forEach((part, i) => void setTallies(part, names, tallies[i] ?? {}));
+  }
+
+  watch(): void {
+    for (const part of this.parts) {
+      const errno = part.watch(this.server.delivers());
+      if (errno !== 0) throw errors.errnoException(errno, 'epoll_ctl');
+    }
+  }
+
+  abandon(): void {
+    for (const part of this.parts) part.release(true);
+    this.started = undefined;
+    this.server.become(this.#before, this.#wasGuarded);
+  }
+}
+
+interface Taken {
+  started: Started;
+  hashed: boolean;
+}
+
+/** The parts of each receive. See take(). */
+export async function takeServers(servers: readonly ServerInside[], path: string): Promise<Taken[]> {
+  const all = servers.map((server) => new Taking(server));
+  const parts = () => all.flatMap((taking) => taking.parts);
   let isSame = false; // of flows, a row is what it is there
   const taker: Taker = {
     async prepare(given, fds) {
       try {
-        const state = withoutJson(given) as State;
-        if (state.what !== 'server') throw errors.invalidState('The other process hands a socket over');
-        checkDescriptors(fds);
-        isSame = state.layout === binding.layoutHash;
-        become(server, state, isSame);
-        hashed = state.hashed;
-        started = await openTaken(server.options(), fds);
-        tellDrops(parts());
+        const states = statesOf(given, all.length);
+        isSame = (given as All).layout === binding.layoutHash;
+        let from = 0;
+        for (const [i, state] of states.entries()) {
+          await all[i].prepare(state, fds.slice(from, from + state.parts), isSame);
+          from += state.parts;
+        }
       } finally {
         for (const fd of fds) closeSync(fd);
       }
@@ -147,29 +222,37 @@ export async function takeServer(server: ServerInside, path: string): Promise<{ 
     flows: (bytes, fds) => takeFlows(isSame ? parts() : [], bytes, fds, false),
     table: (bytes, fds) => takeFlows(isSame ? parts() : [], bytes, fds, true),
     tallies(counted) {
-      const names = namesOf(server.options().answering);
-      parts().forEach((part, i) => void setTallies(part, names, (counted as Tallies)[i] ?? {}));
+      if (!Array.isArray(counted)) return;
+      let from = 0;
+      for (const taking of all) {
+        taking.heed((counted as Tallies).slice(from, from + taking.parts.length));
+        from += taking.parts.length;
+      }
     },
     drops: (counted) => tellDrops(parts(), counted),
     settle() {
-      const { protection } = server.options();
-      for (const [i, part] of parts().entries()) part.filterAgain(server.guarded(), protection, i, parts().length);
+      for (const taking of all) filterAgain(taking.server, taking.parts);
     },
     start() {
-      for (const part of parts()) {
-        const errno = part.watch(server.delivers());
-        if (errno !== 0) throw errors.errnoException(errno, 'epoll_ctl');
-      }
+      for (const taking of all) taking.watch();
       // Which takes longer: meanwhile answers wait in the kernel.
       for (const { thread, id } of parts()) thread.native.beginFlows(id);
     },
     abandon() {
-      for (const part of parts()) part.release(true);
-      server.become(before, wasGuarded);
+      for (const taking of all) taking.abandon();
     },
   };
   await take(path, taker);
-  return { started: started as unknown as Started, hashed };
+  return all.map(({ started, hashed }) => ({ started: started as Started, hashed }));
+}
+
+/** @throws ERR_INVALID_STATE for what is no such number of servers */
+function statesOf(given: unknown, expected: number): State[] {
+  const { what, servers } = withoutJson(given) as Partial<All>;
+  if (what !== 'servers' || servers === undefined) throw errors.invalidState('The other process hands a socket over');
+  const found = servers.length;
+  if (found === expected) return servers;
+  throw errors.invalidState(`The other process hands ${found} server${found === 1 ? '' : 's'} over, not ${expected}`);
 }
 
 // The options are as before, but for what they leave to the other process, and for what its sockets are.

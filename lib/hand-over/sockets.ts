@@ -52,7 +52,7 @@ function placesOf(core: SocketCore): Place[] {
 
 function giverOf(core: SocketCore): Giver {
   return {
-    exclusively: (action) => core.shards?.exclusively(action) ?? action(),
+    exclusively: (action) => core.shards?.turns.offer(action) ?? action(),
     offer: (channel) => offer(core, channel),
     pause: () => pauseAll(givenOf(core)),
     settle: async () => {},
@@ -126,10 +126,10 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       core.shards?.startReceiving();
       if (file !== '') core.running().native.takeFile(core.id, core.name(false).address, file);
     },
-    abandon() {
+    abandon(again) {
       if (core.closed) return;
       core.abandon();
-      core.bindState = 'unbound';
+      core.bindState = again ? 'binding' : 'unbound';
     },
   };
   await take(path, taker);

@@ -1,6 +1,7 @@
 // What the process does that takes something over, whatever it is: the other side of give.ts.
 import { ETIMEDOUT } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { now } from '../base/runtime.js';
 import { type Channel, closeAll, kinds, type Message } from './channel.js';
 import { Decision } from './decision.js';
 import { knock } from './door.js';
@@ -21,23 +22,34 @@ export interface Taker {
   settle(): void;
   /** Receives from now on. */
   start(): void;
-  /** Closes what is open. */
-  abandon(): void;
+  /** Closes what is open. `again`: prepare() comes again. */
+  abandon(again: boolean): void;
 }
 
 /** Rejects as send() where nobody waits at the path, with ECONNRESET or ETIMEDOUT where the other ends or hangs before it has said
  * what there is, with ERR_INVALID_STATE where it is something else; then nothing is open. */
 export async function take(path: string, taker: Taker): Promise<void> {
+  const until = now() + PATIENCE_MS;
+  while (!(await takeOnce(path, taker, () => now() < until)));
+}
+
+// False: the giver has something to change first.
+async function takeOnce(path: string, taker: Taker, mayRepeat: () => boolean): Promise<boolean> {
   let channel: Channel | undefined;
   const said: Said = { state: false };
   try {
     channel = await knock(path);
-    await converse(channel, taker, said);
+    if (!(await converse(channel, taker, said))) {
+      if (!mayRepeat()) throw errors.errnoException(ETIMEDOUT, 'recvmsg');
+      taker.abandon(true);
+      return false;
+    }
     begin(taker, said.decision);
     await channel.send(kinds.running).catch(() => {}); // the other one sees it, too, by the file that decides
+    return true;
   } catch (error) {
     if (channel !== undefined && !channel.hasEnded) await refuse(channel, error as Error);
-    taker.abandon();
+    taker.abandon(false);
     throw error;
   } finally {
     channel?.close();
@@ -51,15 +63,16 @@ interface Said {
   state: boolean;
 }
 
-// Returns when the taker may begin.
-async function converse(channel: Channel, taker: Taker, said: Said): Promise<void> {
+// True: the taker may begin. False: it may knock again.
+async function converse(channel: Channel, taker: Taker, said: Said): Promise<boolean> {
   for (;;) {
     let message: Message;
     try {
       message = await channel.next(PATIENCE_MS);
     } catch (error) {
       // It has ended, by no fault of ours: what it had is here, as far as it has said so.
-      if (said.state && said.decision !== undefined && (error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
+      if (said.state && said.decision !== undefined && (error as NodeJS.ErrnoException).code === 'ECONNRESET')
+        return true;
       throw error;
     }
     const { kind, bytes, fds } = message;
@@ -76,7 +89,11 @@ async function converse(channel: Channel, taker: Taker, said: Said): Promise<voi
       // Where it has ended that is said next.
       else if (kind === kinds.prepare) await channel.send(kinds.ready).catch(() => {});
       else if (kind === kinds.refused) throw errors.invalidState(`The other process does not hand over: ${bytes}`);
-      else if (kind === kinds.go) return heedDrops(taker, bytes);
+      else if (kind === kinds.again) return false;
+      else if (kind === kinds.go) {
+        heedDrops(taker, bytes);
+        return true;
+      }
     }
   }
 }

@@ -1,6 +1,11 @@
 // What is behind a Server, for who hands it over (lib/hand-over/servers.ts).
+import type { Turns } from '../base/turns.js';
 import type { CheckedServerOptions } from './options.js';
 import type { ServerPart } from './part.js';
+import type { Started } from './parts.js';
+
+/** Servers have it under this name. */
+export const inside: unique symbol = Symbol('ksocket.inside');
 
 export interface ServerInside {
   /** Do its options say how it answers? Else it may do as another one. */
@@ -16,8 +21,12 @@ export interface ServerInside {
   /** What rules have matched in shards that get nothing any more, by their names. */
   pastHits(): ReadonlyMap<string, number>;
   become(changed: Partial<CheckedServerOptions>, guarded: boolean): void;
-  /** Runs the action while nothing else changes the server. */
-  exclusively<Result>(action: () => Promise<Result>): Promise<Result>;
+  /** Of the calls that change the server. */
+  readonly turns: Turns;
+  /** While another process may take it over. */
+  giving: AbortController | undefined;
+  /** It has these parts, which receive. */
+  begin(started: Started, hashed: boolean): void;
   /** It ends, and its sockets are another's. */
   end(): void;
 }

@@ -4,14 +4,15 @@ import type { NativeForward } from '../backend/contract.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
+import { Turns } from '../base/turns.js';
 import { validateObject } from '../base/validate.js';
-import { checkHandOver } from '../socket/hand-over.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
 import { checkShardCount } from '../thread/shards.js';
 import { askKernelNoMore } from './ask-kernel.js';
 import type { ServerEvents } from './events.js';
-import type { ServerInside } from './inside.js';
+import { handOver, hasStopped, takeOver } from './handing-over.js';
+import { inside, type ServerInside } from './inside.js';
 import { type Observer, Observers, observe } from './observers.js';
 import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
@@ -25,8 +26,6 @@ import type { DefaultAction, Rule } from './rules/types.js';
 
 const ANSWERING_KEYS = ['reply', 'replyTo', 'rules', 'handler'] as const;
 
-const hasStopped = () => errors.invalidState('The server has stopped');
-
 /**
  * A UDP server on a native thread of its own. It answers from that thread, so also while JavaScript is busy, blocked
  * or collecting garbage.
@@ -38,17 +37,16 @@ const hasStopped = () => errors.invalidState('The server has stopped');
 export class Server extends EventEmitter<ServerEvents> {
   #options: CheckedServerOptions;
   #parts: readonly ServerPart[] = []; // while it runs
-  // Calls of start() and stop() take effect one after the other.
-  #latest: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #finalStats: ServerStats[] = [zeroCounters().serverStats];
   #refd = true;
   #guarded: boolean; // by lists or limits, also empty ones
-  #giving: AbortController | undefined; // while another process may take it over
   readonly #observers = new Observers();
-  readonly #resizing = new Resizing(this.#observers, (action) => void this.#afterwards(action));
+  readonly #resizing = new Resizing(this.#observers, (action) => void this.#turns.run(action));
 
   /** What hand-over works on. */
-  readonly #inside: ServerInside;
+  /** @internal */
+  readonly [inside]: ServerInside;
 
   /** As {@link createServer}. */
   constructor(options: ServerOptions = {}) {
@@ -56,7 +54,7 @@ export class Server extends EventEmitter<ServerEvents> {
     this.#options = checkServerOptions(options);
     this.#guarded = PROTECTION_KEYS.some((key) => options[key] !== undefined);
     const says = ANSWERING_KEYS.some((key) => options[key] !== undefined);
-    this.#inside = {
+    this[inside] = {
       says,
       parts: () => this.#parts,
       options: () => this.#options,
@@ -68,7 +66,9 @@ export class Server extends EventEmitter<ServerEvents> {
         this.#options = { ...this.#options, ...changed };
         this.#guarded = guarded;
       },
-      exclusively: (action) => this.#afterwards(action),
+      turns: this.#turns,
+      giving: undefined,
+      begin: (started, hashed) => this.#begin(started, hashed),
       end: () => this.#stop(true),
     };
   }
@@ -83,7 +83,7 @@ export class Server extends EventEmitter<ServerEvents> {
    * no UDP socket's with ERR_INVALID_FD_TYPE, on one that a socket of this process has with EEXIST, on one without a port with
    * EINVAL. Then nothing is left open. A running server stays as it is. */
   start(): Promise<void> {
-    return this.#afterwards(async () => {
+    return this.#turns.change(async () => {
       if (this.running) return;
       this.#begin(await startParts(this.#options, this.#guarded, () => this.#delivers));
     });
@@ -91,8 +91,8 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** Resolves when the thread has ended and its descriptors are closed; the one that it was given stays open. */
   stop(): Promise<void> {
-    this.#giving?.abort(hasStopped()); // or it would wait for a taker that says nothing
-    return this.#afterwards(() => this.#stop(false));
+    this[inside].giving?.abort(hasStopped()); // or it would wait for a taker that says nothing
+    return this.#turns.change(() => this.#stop(false));
   }
 
   #stop(isAnothers: boolean): void {
@@ -115,21 +115,8 @@ export class Server extends EventEmitter<ServerEvents> {
    * Rejects with ERR_INVALID_STATE when the server does not run, or stops meanwhile; as `bind()` of a local socket (EADDRINUSE,
    * EACCES, …); with the reason of `signal`.
    */
-  async handOver(path: string, options?: { signal?: AbortSignal }): Promise<void> {
-    const signal = checkHandOver(path, options);
-    if (!this.running) throw errors.invalidState('The server does not run');
-    if (this.#giving) throw errors.invalidState('The server is being handed over already');
-    const stopped = new AbortController();
-    this.#giving = stopped;
-    const onClose = () => stopped.abort(hasStopped());
-    this.once('close', onClose);
-    try {
-      const { giveServer } = await import('../hand-over/hand-over.js');
-      await giveServer(this.#inside, path, AbortSignal.any([signal, stopped.signal]));
-    } finally {
-      this.removeListener('close', onClose);
-      this.#giving = undefined;
-    }
+  handOver(path: string, options?: { signal?: AbortSignal }): Promise<void> {
+    return handOver([this], path, options);
   }
 
   /**
@@ -142,13 +129,7 @@ export class Server extends EventEmitter<ServerEvents> {
    * server runs; ECONNRESET or ETIMEDOUT where the other process fails; and as `start()`. Then this server does not run.
    */
   takeOver(path: string): Promise<void> {
-    return this.#afterwards(async () => {
-      checkHandOver(path);
-      if (this.running) throw errors.invalidState('The server runs already');
-      const { takeServer } = await import('../hand-over/hand-over.js');
-      const { started, hashed } = await takeServer(this.#inside, path);
-      this.#begin(started, hashed);
-    });
+    return takeOver([this], path);
   }
 
   /** Where the server listens, or null when it does not run. */
@@ -181,7 +162,7 @@ export class Server extends EventEmitter<ServerEvents> {
   async update(rules: readonly Rule[], otherwise?: DefaultAction): Promise<void> {
     if (this.#options.answering.by !== 'rules') throw errors.invalidState('The server was made without rules');
     const encoded = encodeRules(rules, otherwise);
-    await this.#afterwards(async () => {
+    await this.#turns.change(async () => {
       const forwards = await resolveForwards(encoded);
       if (this.running) this.#swapRules(encoded, forwards);
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
@@ -213,7 +194,7 @@ export class Server extends EventEmitter<ServerEvents> {
     refuseUnknown(options, 'options', PROTECTION_KEYS);
     const protection = checkProtection(options);
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
-    await this.#afterwards(() => {
+    await this.#turns.change(() => {
       this.#all.forEach((part, i) => {
         part.protect(protection, i, this.#parts.length);
       });
@@ -239,7 +220,7 @@ export class Server extends EventEmitter<ServerEvents> {
    */
   async setShards(shards: number | 'cores'): Promise<void> {
     const count = checkShardCount(shards, 'shards');
-    await this.#afterwards(async () => {
+    await this.#turns.change(async () => {
       const options = withShards(this.#options, count);
       if (this.running) this.#resize(options);
       this.#options = options;
@@ -285,12 +266,6 @@ export class Server extends EventEmitter<ServerEvents> {
 
   get #delivers(): boolean {
     return this.listenerCount('datagram') > 0;
-  }
-
-  #afterwards<Result>(action: () => Result | Promise<Result>): Promise<Result> {
-    const done = this.#latest.then(action);
-    this.#latest = done.catch(() => {}); // the caller has the rejected promise
-    return done;
   }
 
   // They receive: what comes is this server's from now on.

@@ -3,6 +3,7 @@
 import { OPEN_REUSE_PORT } from '../backend/layout.js';
 import { EBADF, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { Turns } from '../base/turns.js';
 import { validateInteger } from '../base/validate.js';
 import { type Stats, sumStats, zeroStats } from '../thread/counters.js';
 import {
@@ -47,7 +48,8 @@ export class Shards {
   #handedOver = false;
   /** What the bound socket was told to set, in that order: for those that come later. */
   readonly #told = new Map<string, (place: Place) => number | string>();
-  #latest: Promise<unknown> = Promise.resolve();
+  /** Of the calls that change how many there are. */
+  readonly turns = new Turns();
 
   constructor(main: Main, checked: CheckedShards) {
     this.#main = main;
@@ -191,19 +193,12 @@ export class Shards {
     for (const shard of this.#others) shard.startReceiving();
   }
 
-  /** Runs the action while there are as many as now. */
-  exclusively<Result>(action: () => Promise<Result>): Promise<Result> {
-    const done = this.#latest.then(action);
-    this.#latest = done.catch(() => {}); // the caller has the rejected promise
-    return done;
-  }
-
   // ---- while it runs
 
   /** Calls take effect one after the other. */
   async resize(given: unknown): Promise<void> {
     const count = checkShardCount(given, 'shards');
-    await this.exclusively(() => this.#resize(count));
+    await this.turns.change(() => this.#resize(count));
   }
 
   async #resize(count: number): Promise<void> {

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listening } from '../support/activated.js';
 import { type Child, runCli, startCli } from '../support/child.js';
 import { bound, Inbox, Sockets, unusedPort } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -18,6 +19,14 @@ class Upgrades {
     const child = startCli(['serve', '--address', '127.0.0.1', '--echo', '--quiet', ...args], {
       env: { XDG_RUNTIME_DIR: this.directory },
     });
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Serves so many sockets that somebody else has opened; they are others each time. */
+  startActivated(sockets: number, ...args: string[]): Child {
+    const here = { type: 'udp4', address: '127.0.0.1' } as const;
+    const child = startCli(['serve', '--quiet', ...args], { under: listening(...new Array(sockets).fill(here)) });
     this.#children.push(child);
     return child;
   }
@@ -109,4 +118,54 @@ test('who has taken over serves on without its monitor', async () => {
   const third = upgrades.start('--port', '0', '--upgrade', path);
   await third.line(/^ksocket: took over port/);
   assert.equal((await second.end()).code, 0);
+});
+
+/** In the order of the sockets. */
+async function portsOf(child: Child, count: number): Promise<number[]> {
+  const found = () => child.lines.flatMap((line) => /^ksocket: .* port (\d+)$/.exec(line)?.slice(1) ?? []).map(Number);
+  await waitFor(() => found().length === count, 'the ports');
+  return found();
+}
+
+async function areServed(ports: readonly number[], sockets: Sockets): Promise<void> {
+  const client = sockets.makePeer();
+  const inbox = new Inbox(client);
+  await bound(client);
+  for (const port of ports) client.send(`${port}`, port, '127.0.0.1');
+  await inbox.take(ports.length);
+  assert.deepEqual(inbox.texts.map(Number).sort(), [...ports].sort());
+}
+
+test('several sockets go together', async () => {
+  await using sockets = new Sockets();
+  await using upgrades = new Upgrades();
+  const path = join(upgrades.directory, 'door');
+  const first = upgrades.startActivated(3, '--echo', '--upgrade', path);
+  const ports = await portsOf(first, 3);
+  await waitFor(() => existsSync(path));
+  const second = upgrades.startActivated(3, '--echo', '--upgrade', path);
+  assert.deepEqual(await portsOf(second, 3), ports);
+  assert.equal((await first.end()).code, 0);
+  await areServed(ports, sockets);
+});
+
+test('where one of several cannot be taken over, the one that was there goes on with all of them', async () => {
+  await using sockets = new Sockets();
+  await using upgrades = new Upgrades();
+  const path = join(upgrades.directory, 'door');
+  const first = upgrades.startActivated(2, '--echo', '--upgrade', path);
+  const ports = await portsOf(first, 2);
+  await waitFor(() => existsSync(path));
+  // The second would answer to itself.
+  const wrong = upgrades.startActivated(2, '--reply', 'x', '--reply-to', `127.0.0.1:${ports[1]}`, '--upgrade', path);
+  assert.equal((await wrong.end()).code, 1);
+  assert.match(wrong.stderr, /options\.replyTo.* is an address that the server itself listens on/);
+  await areServed(ports, sockets);
+  const fewer = upgrades.startActivated(1, '--echo', '--upgrade', path);
+  assert.equal((await fewer.end()).code, 1);
+  assert.match(fewer.stderr, /hands 2 servers over, not 1/);
+  await areServed(ports, sockets);
+  const second = upgrades.startActivated(2, '--echo', '--upgrade', path);
+  assert.deepEqual(await portsOf(second, 2), ports);
+  await areServed(ports, sockets);
 });

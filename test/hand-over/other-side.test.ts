@@ -138,15 +138,100 @@ test('descriptors that a taker sends are closed', async () => {
   assert.ok(descriptors() < before + 100);
 });
 
-test('a taker that says nothing does not hold a server up that is to stop', async () => {
+/** Ten seconds is what a taker that says nothing has. */
+const AT_ONCE_MS = 5_000;
+
+for (const silent of ['mute', 'deaf']) {
+  const says = silent === 'mute' ? 'says nothing' : 'takes nothing';
+
+  test(`a taker that ${says} does not hold a server up that is to stop`, async () => {
+    await using other = new OtherSide();
+    const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+    await server.start();
+    const refused = assert.rejects(server.handOver(other.door), { code: 'ERR_INVALID_STATE' });
+    await other.isOffered();
+    await other.start('taker', silent).line(/^(mute|deaf)$/);
+    const asked = performance.now();
+    await server.stop();
+    assert.ok(performance.now() - asked < AT_ONCE_MS);
+    await refused;
+  });
+
+  test(`a taker that ${says} does not hold changes up, which the next one gets`, async () => {
+    await using sockets = new Sockets();
+    await using other = new OtherSide();
+    const server = createServer({
+      ...{ address: '127.0.0.1', port: 0, shards: 1 },
+      rules: [{ name: 'all', action: { reply: ['old'] } }],
+      limits: { total: { rate: 1, burst: 1 } },
+    });
+    await server.start();
+    const given = server.handOver(other.door);
+    for (const change of [
+      () => server.update([{ name: 'all', action: { reply: ['new'] } }]),
+      () => server.protect({}),
+      () => server.setShards(2),
+    ]) {
+      await other.isOffered();
+      await other.start('taker', silent).line(/^(mute|deaf)$/);
+      const asked = performance.now();
+      await change();
+      assert.ok(performance.now() - asked < AT_ONCE_MS);
+    }
+    const next = createServer();
+    sockets.onEnd(() => next.stop());
+    await next.takeOver(other.door);
+    await given;
+    assert.equal(next.shardStats().length, 2);
+    const client = sockets.makePeer();
+    const inbox = new Inbox(client);
+    for (let i = 0; i < 10; i++) client.send('xxx', next.address()?.port as number, '127.0.0.1');
+    await inbox.take(10); // without a limit
+    assert.deepEqual(new Set(inbox.texts), new Set(['new']));
+  });
+
+  test(`a taker that ${says} does not hold a socket up that is to have other shards`, async () => {
+    await using sockets = new Sockets();
+    await using other = new OtherSide();
+    const socket = sockets.make({ type: 'udp4', shards: 1 });
+    await bound(socket);
+    const given = socket.handOver(other.door);
+    await other.isOffered();
+    await other.start('taker', silent).line(/^(mute|deaf)$/);
+    const asked = performance.now();
+    await socket.setShards(2);
+    assert.ok(performance.now() - asked < AT_ONCE_MS);
+    const next = sockets.make({ type: 'udp4', shards: 1 });
+    await next.takeOver(other.door);
+    await given;
+    assert.equal(next.shard(1).index, 1);
+  });
+}
+
+test('changes while a taker takes over: it has the last one, and does not notice', async () => {
+  await using sockets = new Sockets();
   await using other = new OtherSide();
-  const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+  const ruleOf = (version: number) => [{ name: 'all', action: { reply: [`${version}`] } }];
+  const server = createServer({ address: '127.0.0.1', port: 0, rules: ruleOf(0) });
   await server.start();
-  const refused = assert.rejects(server.handOver(other.door), { code: 'ERR_INVALID_STATE' });
+  const given = server.handOver(other.door);
   await other.isOffered();
-  await other.start('taker', 'mute').line(/^mute$/);
-  const asked = performance.now();
-  await server.stop();
-  assert.ok(performance.now() - asked < 5_000, 'it waits ten seconds for the taker');
-  await refused;
+  const next = createServer();
+  sockets.onEnd(() => next.stop());
+  let withdrawn = 0;
+  const taken = next.takeOver(other.door);
+  for (let version = 1; version <= 20; version++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!server.running) break;
+    await server.update(ruleOf(version));
+    withdrawn = version;
+  }
+  assert.ok(withdrawn > 0);
+  await taken;
+  await given;
+  const client = sockets.makePeer();
+  const inbox = new Inbox(client);
+  client.send('xxx', next.address()?.port as number, '127.0.0.1');
+  await inbox.take(1);
+  assert.equal(inbox.texts[0], `${withdrawn}`);
 });

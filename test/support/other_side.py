@@ -60,12 +60,23 @@ def give():
 def take():
     own, others = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     life, their_life = socket.socketpair()
+    if point == 'deaf':
+        own.setblocking(False)
+        others.setblocking(False)
+        try:
+            while True:
+                others.send(b'')
+        except BlockingIOError:
+            pass
     knocker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     knocker.connect(path)
     socket.send_fds(knocker, [KNOCK], [others.fileno(), their_life.fileno()])
     others.close()
     their_life.close()
     decision = -1
+    if point == 'deaf':
+        print('deaf', flush=True)
+        time.sleep(1000)
     if point == 'descriptors':
         say(own, READY, fds=[0] * 200)
         sys.exit()
