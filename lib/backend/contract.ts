@@ -278,6 +278,11 @@ export interface Binding {
   getFdType(fd: number): string;
   /** What the kernel says of a socket, whoever speaks of it: 4 or 6, 1 of a local one of datagrams; 0: it is none of these. */
   getFdFamily(fd: number): number;
+  /** Would the kernel give this process so many bytes, and some to spare? Where it would not, to ask for them may end the process:
+   * native/core/base/room.h. */
+  hasRoom(bytes: number): boolean;
+  /** What an IoThread takes besides its ThreadMemory. */
+  threadBytes: number;
   /** Two local sockets that are connected to each other, of datagrams or streams, or -errno. */
   socketPair(stream: boolean): Int32Array | number;
   /** A descriptor of a file in memory with these bytes, or -errno. */

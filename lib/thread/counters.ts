@@ -6,6 +6,7 @@ import {
   serverCounterIndex,
   threadCounterIndex,
 } from '../backend/layout.js';
+import { sharedBuffer } from './memory.js';
 
 /** A number for each name, each with the words that layout.ts has for it.
  * @internal */
@@ -99,14 +100,11 @@ function named<Name extends string>(row: BigUint64Array, names: Record<Name, num
 
 const PAGE_BYTES = COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8;
 
-// ES2024; where it is not known, the buffer cannot grow.
-type GrowableBuffer = new (bytes: number, options: { maxByteLength: number }) => SharedArrayBuffer;
-
 // Zeroes, of which only what is touched costs memory: the rows of idle sockets do not. V8 takes the memory of a buffer that
 // may grow from the kernel, and that of others from malloc, which may have to clear it. (Views of it need a length: those
 // that follow its growth are slow.)
 function untouched(bytes: number): SharedArrayBuffer {
-  return new (SharedArrayBuffer as unknown as GrowableBuffer)(bytes, { maxByteLength: bytes });
+  return sharedBuffer(bytes, { maxByteLength: bytes });
 }
 
 /** Rows of counters, a page of memory at a time. Row 0 is the thread's own. */

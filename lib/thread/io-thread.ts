@@ -10,7 +10,7 @@ import { hasLibuv, setImmediate, setTimeout } from '../base/runtime.js';
 import { CounterPages, type Snapshot, type Stats } from './counters.js';
 import type { Endpoint } from './endpoint.js';
 import { Lists } from './lists.js';
-import { allocateThreadMemory } from './memory.js';
+import { allocateThreadMemory, sharedBuffer } from './memory.js';
 import type { ObservedSocket } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { PacketInfos, packetInfoBytes } from './packet-info.js';
@@ -127,7 +127,7 @@ export class IoThread {
   /** Before a socket is opened that wants PacketInfos. */
   providePacketInfos(): void {
     if (this.#hasPacketInfos || this.#native.lendPacketInfos === undefined) return;
-    const memory = new Uint8Array(new SharedArrayBuffer(packetInfoBytes(this.#slots)));
+    const memory = new Uint8Array(sharedBuffer(packetInfoBytes(this.#slots)));
     this.#native.lendPacketInfos(memory);
     this.#receiver.records.usePacketInfos(new PacketInfos(memory));
     this.#hasPacketInfos = true;

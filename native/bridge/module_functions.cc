@@ -12,6 +12,7 @@
 
 #include "bridge/arguments.h"
 #include "core/base/fd.h"
+#include "core/base/room.h"
 #include "core/contract/layout_fields.h"
 #include "core/socket/address.h"
 #include "core/socket/fd_type.h"
@@ -23,6 +24,7 @@
 #include "core/socket/rights.h"
 #include "core/socket/socket_name.h"
 #include "core/socket/steering.h"
+#include "core/thread/io_thread.h"
 #include "core/thread/schedule.h"
 #include "engine/choose.h"
 #include "engine/features.h"
@@ -109,6 +111,13 @@ Napi::Value get_fd_type(const Napi::CallbackInfo& info) {
 // getFdFamily(fd) → as fd_family()
 Napi::Value get_fd_family(const Napi::CallbackInfo& info) {
   return number(info.Env(), fd_family(i32(info[0])));
+}
+
+// hasRoom(bytes) → as has_room()
+Napi::Value has_room_for(const Napi::CallbackInfo& info) {
+  double bytes = 0;
+  napi_get_value_double(info.Env(), info[0], &bytes);
+  return Napi::Boolean::New(info.Env(), has_room(static_cast<size_t>(bytes)));
 }
 
 // socketPair(stream: boolean) → two local sockets that are connected to each other, or -errno
@@ -225,6 +234,8 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("formatAddress", Napi::Function::New<format_address_bytes>(env));
   exports.Set("getFdType", Napi::Function::New<get_fd_type>(env));
   exports.Set("getFdFamily", Napi::Function::New<get_fd_family>(env));
+  exports.Set("hasRoom", Napi::Function::New<has_room_for>(env));
+  exports.Set("threadBytes", number(env, uint64_t{IoThread::kBytes}));
   exports.Set("socketPair", Napi::Function::New<socket_pair>(env, "socketPair"));
   exports.Set("memoryFile", Napi::Function::New<memory_file>(env, "memoryFile"));
   exports.Set("claimInherited", Napi::Function::New<claim_inherited_fd>(env));

@@ -6,6 +6,7 @@
 #include "bridge/io_thread_object.h"
 #include "bridge/uv_handle.h"
 #include "core/base/or_errno.h"
+#include "core/base/room.h"
 #include "core/contract/open_flags.h"
 #include "core/socket/bound_path.h"
 #include "core/socket/fd_type.h"
@@ -79,6 +80,7 @@ Napi::Value IoThreadObject::open_at(const Napi::CallbackInfo& info) {
 
 int IoThreadObject::open_endpoint(uint32_t id, uint8_t family, uint32_t flags) {
   if (!thread_) return -EBADF;
+  if (family == kLocal && thread_->local_bytes() > 0 && !has_room(thread_->local_bytes())) return -ENOMEM;
   Fd fd;
   if (int error = open_datagram(family, &fd)) return error;
 
@@ -105,6 +107,8 @@ Napi::Value IoThreadObject::adopt(const Napi::CallbackInfo& info) {
   if (reader.error() != 0) return number(info.Env(), reader.error());
   int family = fd_family(original);
   if (family == 0 || (family == kLocal) != wants_local) return number(info.Env(), -EINVAL);
+  if (wants_local && thread_->local_bytes() > 0 && !has_room(thread_->local_bytes()))
+    return number(info.Env(), -ENOMEM);
   if (libuv && is_watched_by_loop(info.Env(), original)) return number(info.Env(), -EEXIST);
   Fd fd(copy ? fcntl(original, F_DUPFD_CLOEXEC, 0) : original);
   if (!fd) return number(info.Env(), -errno);

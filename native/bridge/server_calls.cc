@@ -8,6 +8,7 @@
 #include "core/answer/rule_responder.h"
 #include "core/answer/rules/decode.h"
 #include "core/base/clock.h"
+#include "core/base/room.h"
 #include "core/socket/filter.h"
 #include "core/socket/options.h"
 #include "core/socket/socket.h"
@@ -138,6 +139,9 @@ Napi::Value IoThreadObject::set_rules(const Napi::CallbackInfo& info) {
     }
     if (reader.error() != 0) return reader.error();
     if (!spec || names.size() != spec->rules.size() || forwards.size() != spec->forwards) return -EINVAL;
+    size_t flows = 0;
+    for (const Forwarder::Options& forward : forwards) flows += forward.flows_max;
+    if (!has_room(flows * Forwarder::kPlaceBytes)) return -ENOMEM;
     RuleResponder* present = rule_responder(endpoint);
     // What was received before the kernel was asked for more is answered by the rules until now.
     if (present != nullptr) std::lock_guard settled(endpoint.rx_mutex);
@@ -209,6 +213,8 @@ Napi::Value IoThreadObject::protect(const Napi::CallbackInfo& info) {
       if (filter.empty()) filter.push_back(BPF_STMT(BPF_RET | BPF_K, UINT32_MAX));
       filter.insert(filter.begin(), before.begin(), before.end());
     }
+    if (options->per_source && !has_room(size_t{options->sources} * TokenBuckets::kPlaceBytes))
+      return -ENOMEM;
     GuardedResponder* present = endpoint.responder ? endpoint.responder->guard() : nullptr;
     if (present != nullptr) {
       std::lock_guard lock(endpoint.rx_mutex);

@@ -32,6 +32,8 @@ export const binding: Binding = {
   forgetPaths() {}, // there are none
   getFdType,
   getFdFamily: () => 0, // which it is only said of descriptors that come from another process
+  hasRoom: () => true, // node:dgram's are the runtime's
+  threadBytes: 0,
   socketPair: () => ENOTSUP,
   memoryFile: () => ENOTSUP,
   claimInherited: () => ENOTSUP,

@@ -57,6 +57,9 @@ class Forwarder {
     LoopGuard* loops = nullptr;  // null: a flow may be a client
   };
 
+  // Of memory, for each of `flows_max`.
+  static constexpr size_t kPlaceBytes = sizeof(void*) + 2 * sizeof(uint32_t);
+
   // `first_key`: the keys of this forwarder are first_key … first_key + flows_max - 1.
   Forwarder(Options options, uint32_t first_key, Host host, bool offloads, Counters counters);
   ~Forwarder();

@@ -25,6 +25,9 @@ class RxBatch {
   // More than a datagram, so that the slots' first bytes do not all fall into the same cache set.
   static constexpr uint32_t kStride = kDatagramBytesMax + 1 + 4096 + 64;
 
+  // What the largest takes, about.
+  static constexpr size_t kBytes = size_t{kSlots} * (kStride + kLocalControlBytes + 512);
+
   // Names and ancillary data of up to so many bytes: of IP, unless it is said.
   explicit RxBatch(socklen_t name_bytes = sizeof(sockaddr_in6), size_t control_bytes = kRxControlBytes)
       : name_bytes_(name_bytes),

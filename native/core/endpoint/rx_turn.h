@@ -58,6 +58,12 @@ class RxTurn {
   const RxRound& round() const { return round_; }
   RxRound take_round() { return std::exchange(round_, {}); }
 
+  // For the first local socket, before it is watched.
+  bool has_local_batch() const { return local_batch_ != nullptr; }
+  void make_local_batch() {
+    if (!local_batch_) local_batch_ = std::make_unique<RxBatch>(sizeof(sockaddr_un), kLocalControlBytes);
+  }
+
   // For what a responder does between two batches.
   ResponderTools tools() { return {engine_, flush_, ip_batch_, round_}; }
 
@@ -75,7 +81,7 @@ class RxTurn {
   PacketInfo* packet_infos();
   RxBatch& batch_of(const Endpoint& endpoint) {
     if (endpoint.family != kLocal) return ip_batch_;
-    if (!local_batch_) local_batch_ = std::make_unique<RxBatch>(sizeof(sockaddr_un), kLocalControlBytes);
+    make_local_batch();
     return *local_batch_;
   }
   Address source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info);
@@ -96,7 +102,7 @@ class RxTurn {
   TxFlush& flush_;
   Counters thread_counters_;
   RxBatch ip_batch_;
-  std::unique_ptr<RxBatch> local_batch_;  // of local sockets, once there is one
+  std::unique_ptr<RxBatch> local_batch_;  // of local sockets
   RxBatch* batch_ = &ip_batch_;           // that of the present turn
   Incoming incoming_[RxBatch::kSlots];
   std::unique_ptr<PacketInfo[]> packet_infos_;  // of those, once a socket wants them

@@ -69,9 +69,14 @@ class IoThread {
   // The loop is about to wait: what it was not watched for so far now is.
   void before_poll() { sharing_.before_poll(); }
 
+  // What one takes of memory, about, its stack and the ring besides; and its first local socket.
+  static constexpr size_t kBytes = RxBatch::kBytes + (size_t{4} << 20);
+  size_t local_bytes() const { return turn_.has_local_batch() ? 0 : RxBatch::kBytes; }
+
   // Makes the endpoint known, so that it can send. Its slot is its id's low bits; the slot must be free.
   void add(std::shared_ptr<Endpoint> endpoint) {
     if (endpoint->family == kLocal) {
+      turn_.make_local_batch();
       endpoint->local =
           std::make_unique<LocalParts>(*engine_, endpoint->id, [this](int by) { watches_.count_duty(by); });
     }

@@ -193,7 +193,7 @@ class FlowsDropsTest : public ::testing::Test {
     char byte;
     uint64_t kept = 0;
     while (recv(fd(), &byte, 1, MSG_DONTWAIT) >= 0) kept++;
-    EXPECT_LT(kept, uint64_t{kSent});
+    EXPECT_LT(kept, static_cast<uint64_t>(kSent));
     return kSent - kept;
   }
   static uint64_t counted(Relay& relay) { return relay.row[Counter::rx_kernel_drops]; }

@@ -64,6 +64,7 @@ class TotalBucket {
 class TokenBuckets {
  public:
   static constexpr uint32_t kWays = 8;
+  static constexpr size_t kPlaceBytes = 32;  // as docs/protection.md says
 
   // `sources`: how many places, a power of two, at least kWays. `seed` keeps outsiders from aiming at one
   // set.
@@ -81,7 +82,7 @@ class TokenBuckets {
     uint64_t prefix = 0;  // an IPv4 address, or the upper half of an IPv6 one
     uint8_t family = 0;   // 0: nobody's yet
   };
-  static_assert(sizeof(Place) == 32);  // as docs/protection.md says
+  static_assert(sizeof(Place) == kPlaceBytes);
   Place* find(uint64_t prefix, uint8_t family, uint64_t now_ns);
 
   RateLimit limit_;
