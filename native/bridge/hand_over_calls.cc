@@ -85,7 +85,7 @@ Napi::Value IoThreadObject::get_flows(const Napi::CallbackInfo& info) {
     Napi::Float64Array given = info[3].As<Napi::Float64Array>();
     KnownFlows known;
     for (size_t i = 0; i + 1 < given.ElementLength(); i += 2) {
-      known.insert({static_cast<uint64_t>(given[i]), static_cast<uint64_t>(given[i + 1])});
+      known.insert({whole(given[i]), whole(given[i + 1])});
     }
     std::lock_guard lock(endpoint->rx_mutex);
     flows = responder->flows(u32(info[1]), u32(info[2]), known);

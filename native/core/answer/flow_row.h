@@ -11,9 +11,15 @@
 
 namespace ksocket {
 
+// Of a number that JavaScript or another process has given; 0: it is none that a double holds exactly.
+inline uint64_t whole(double given) {
+  constexpr double kExactMax = uint64_t{1} << 53;
+  return given >= 0 && given <= kExactMax ? static_cast<uint64_t>(given) : 0;
+}
+
 // JavaScript reads the first three.
 struct FlowRow {
-  double serial = 0;  // which it is among all of its rule
+  double serial = 0;  // which it is among all of its rule, from 1 on
   double rule = 0;    // of Forwarder::rule_of()
   int32_t fd = -1;    // a copy, which is the reader's; -1: it has one
   uint32_t target = 0;

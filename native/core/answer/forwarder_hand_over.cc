@@ -86,7 +86,8 @@ std::unique_ptr<Forwarder::Flow> Forwarder::flow_of(const FlowRow& row, Fd fd) c
 }
 
 void Forwarder::take(const FlowRow& row, Fd fd, uint64_t now_ns) {
-  auto serial = static_cast<uint64_t>(row.serial);
+  uint64_t serial = whole(row.serial);
+  if (serial == 0) return;
   auto found = places_.find({row.client, row.target});
   Flow* flow = found != places_.end() ? flows_[found->second].get() : nullptr;
   if (flow == nullptr || flow->origin != serial) {

@@ -44,7 +44,7 @@ void RuleResponder::take_flows(std::span<const FlowRow> rows, std::span<const in
   }
   for (size_t i = 0; i < rows.size(); i++) {
     Fd fd(i < fds.size() ? fds[i] : -1);
-    auto found = by_rule.find(static_cast<uint64_t>(rows[i].rule));
+    auto found = by_rule.find(whole(rows[i].rule));
     if (found != by_rule.end()) found->second->take(rows[i], std::move(fd), now);
   }
   if (!all) return;
@@ -74,8 +74,8 @@ std::vector<double> RuleResponder::tallies() {
 
 void RuleResponder::set_tallies(std::span<const double> tallies) {
   for (size_t i = 0; i < latest_.size() && i * 2 + 1 < tallies.size(); i++) {
-    latest_[i]->hits.store(static_cast<uint64_t>(tallies[i * 2]), std::memory_order_relaxed);
-    latest_[i]->replies = static_cast<uint64_t>(tallies[i * 2 + 1]);
+    latest_[i]->hits.store(whole(tallies[i * 2]), std::memory_order_relaxed);
+    latest_[i]->replies = whole(tallies[i * 2 + 1]);
   }
 }
 
