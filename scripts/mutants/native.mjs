@@ -15,6 +15,7 @@ const TEST_LIMIT_MS = 100_000;
 
 /** The TypeScript tests for code of these rooms: parts of their names. */
 const seenFrom = [
+  [/hand_over|flow_row/, ['hand-over/']],
   [/^native\/core\/answer\//, ['server/', 'protection/', 'monitor/health']],
   [/^native\/core\/control\//, ['socket/metadata', 'socket/bursts', 'socket/stats']],
   [/^native\/(?:core\/(?:endpoint|thread)|engine)\//, ['socket/', 'server/', 'lifecycle/exit', 'dgram/differential']],

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string>
@@ -233,6 +234,87 @@ TEST_F(FlowsDropsTest, a_flow_that_does_not_begin_there_counts_nothing) {
   before->forwarder->count_drops();  // it goes on
   before->forwarder.reset();
   EXPECT_EQ(counted(*before), dropped);
+}
+
+TEST(ForwarderHandOver, a_flow_has_there_all_that_it_had) {
+  Peer back_end;
+  Forwarder::Options options{.balance = Forwarder::Balance::round_robin};
+  Relay before({&back_end}, options), after({&back_end}, options);
+  for (uint8_t family : {4, 6}) {
+    Address client;
+    client.family = family;
+    client.bytes[0] = 10;
+    client.port = 1;
+    before.arrive(client, "x");
+  }
+  Rows rows = rows_of(before);
+  ASSERT_EQ(rows.all.size(), 2u);
+  for (FlowRow& row : rows.all) {
+    EXPECT_EQ(row.target, UINT32_MAX);
+    EXPECT_EQ(row.requests, 1u);
+    EXPECT_EQ(row.hops, 0u);
+    EXPECT_EQ(row.has_asked, 0u);
+    row.idle_ns = 77;
+    row.requests = 5;
+    row.answers = 3;
+    row.hops = 9;
+    row.grown = 1;
+    row.has_asked = row.client.family == 4;
+    std::memset(row.asked, 0xa5, sizeof row.asked);
+    row.kernel_drops = 4;
+  }
+  take(after, rows);
+  after.forwarder->settle();
+  Rows there = rows_of(after);
+  ASSERT_EQ(there.all.size(), 2u);
+  for (size_t i = 0; i < 2; i++) {
+    const FlowRow &had = rows.all[i], &has = there.all[i];
+    EXPECT_EQ(has.rule, static_cast<double>(kRule));
+    EXPECT_TRUE(has.client == had.client);
+    EXPECT_EQ(has.target, had.target);
+    EXPECT_EQ(has.idle_ns, 77u);
+    EXPECT_EQ(has.requests, 5u);
+    EXPECT_EQ(has.answers, 3u);
+    EXPECT_EQ(has.hops, 9u);
+    EXPECT_EQ(has.grown, 1u);
+    EXPECT_EQ(has.has_asked, had.has_asked);
+    bool asked_alike = std::memcmp(has.asked, had.asked, sizeof had.asked) == 0;
+    EXPECT_TRUE(!had.has_asked || asked_alike);
+    EXPECT_EQ(has.kernel_drops, 4u);
+    Fd(has.fd);
+  }
+  EXPECT_EQ(there.all[0].has_asked + there.all[1].has_asked, 1);
+  // What is said of it later, without a word of where it was asked, leaves that as it was.
+  FlowRow later = rows.all[0].has_asked ? rows.all[0] : rows.all[1];
+  later.has_asked = 0;
+  later.requests = 6;
+  std::memset(later.asked, 0, sizeof later.asked);
+  after.forwarder->take(later, Fd(), after.now);
+  for (const FlowRow& row : rows_of(after).all) {
+    Fd(row.fd);
+    if (row.client.family != 4) continue;
+    EXPECT_EQ(row.requests, 6u);
+    EXPECT_EQ(row.has_asked, 1u);
+    EXPECT_EQ(row.asked[0], 0xa5);
+  }
+}
+
+TEST(ForwarderHandOver, one_without_room_makes_room_or_takes_no_more) {
+  Peer back_end;
+  std::vector<Peer> clients(3);
+  Relay before({&back_end}), after({&back_end}, {.flows_max = 2});
+  for (const Peer& client : clients) before.arrive(client.address(), "x");
+  Rows rows = rows_of(before);
+  take(after, rows);
+  EXPECT_EQ(after.forwarder->open(), 2u);
+  EXPECT_EQ(after.row[Counter::flows_evicted], 1u);
+  Relay full({&back_end}, {.flows_max = 2});
+  for (FlowRow& row : rows_of(before).all) {
+    row.requests = row.answers = 9;  // of which none is evicted
+    full.forwarder->take(row, Fd(row.fd), full.now);
+  }
+  EXPECT_EQ(full.forwarder->open(), 2u);
+  EXPECT_EQ(full.row[Counter::flows_evicted], 0u);
 }
 
 TEST(ForwarderHandOver, what_is_no_flow_of_this_rule_is_closed) {
