@@ -152,6 +152,27 @@ test('a connected socket stays connected, and an IPv6 socket is one', async () =
   await inbox.take(1);
 });
 
+test('what comes while nobody receives has room in the kernel, as much as this process may ask for', async () => {
+  using paths = new Paths();
+  await using sockets = new Sockets();
+  const GROWN = 4 << 20;
+  const bytes = new Uint8Array(Int32Array.of(GROWN).buffer);
+  const reference = sockets.make();
+  await bound(reference);
+  try {
+    reference.setsockopt(1, 33, bytes); // SOL_SOCKET, SO_RCVBUFFORCE
+  } catch {
+    reference.setRecvBufferSize(GROWN);
+  }
+  const [socket, next] = [sockets.make(), sockets.make()];
+  await bound(socket);
+  const given = socket.handOver(paths.door);
+  await waitFor(() => statSync(paths.door, { throwIfNoEntry: false }) !== undefined);
+  await next.takeOver(paths.door);
+  await given;
+  assert.equal(next.getRecvBufferSize(), reference.getRecvBufferSize());
+});
+
 test('the file is for this user only, and goes with the offer', async () => {
   using paths = new Paths();
   await using sockets = new Sockets();

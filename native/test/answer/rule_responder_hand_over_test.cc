@@ -178,6 +178,17 @@ TEST(RuleResponderHandOver, only_a_list_of_all_ends_what_is_not_in_it) {
   EXPECT_EQ(to.watched.size(), 1u);
 }
 
+TEST(RuleResponderHandOver, a_list_of_all_is_alone_what_counts) {
+  Server from({"a"}), to({"a"});
+  from.ask("a", 3);
+  Batches all = batches_of(from, 100);
+  std::vector<int32_t> fds = fds_of(all.rows), none(1, -1);
+  to.responder.take_flows(all.rows, fds, false);
+  to.responder.take_flows({&all.rows[2], 1}, none, true);
+  EXPECT_EQ(is_open(fds[0]) + is_open(fds[1]), 0);
+  EXPECT_TRUE(is_open(fds[2]));
+}
+
 TEST(RuleResponderHandOver, rows_without_descriptors_and_numbers_that_are_none_do_no_harm) {
   Server from({"a"}), to({"a"});
   from.ask("a", 1);
