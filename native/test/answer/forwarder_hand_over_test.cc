@@ -1,49 +1,28 @@
 // A forwarder's flows go to another one, as of another process.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <cstring>
-#include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/answer/forwarder.h"
-#include "core/socket/options.h"
-#include "support/relay.h"
+#include "support/flow_rows.h"
 
 namespace ksocket {
 namespace {
 
+using test::known_of;
+using test::kRule;
 using test::kSecond;
 using test::Peer;
 using test::Relay;
+using test::Rows;
+using test::rows_of;
 using test::serve;
-
-constexpr uint64_t kRule = 5;
-
-struct Rows {
-  std::vector<FlowRow> all;
-  int64_t next = 0;
-};
-
-Rows rows_of(const Relay& from, const KnownFlows& known = {}, uint32_t first = 0, size_t max = SIZE_MAX) {
-  Rows out;
-  out.next = from.forwarder->put_rows(kRule, first, max, known, from.now, &out.all);
-  return out;
-}
-
-void take(Relay& to, const Rows& rows) {
-  for (const FlowRow& row : rows.all) to.forwarder->take(row, Fd(row.fd), to.now);
-}
-
-KnownFlows known_of(const Rows& rows) {
-  KnownFlows out;
-  for (const FlowRow& row : rows.all) out.insert({kRule, static_cast<uint64_t>(row.serial)});
-  return out;
-}
+using test::take;
 
 // Of all that `from` has, at once.
 void hand_over(const Relay& from, Relay& to) {
@@ -178,64 +157,6 @@ TEST(ForwarderHandOver, a_flow_is_as_old_there_and_as_sure_of_its_place) {
   EXPECT_EQ(after.row[Counter::flows_expired], 3u);
 }
 
-// Answers that the kernel drops, whose count is the socket's: each is counted by one of the two.
-class FlowsDropsTest : public ::testing::Test {
- protected:
-  FlowsDropsTest() {
-    before->arrive(client.address(), "1");
-    EXPECT_EQ(back_end.receive(&flow), "1");
-    EXPECT_EQ(set_option(fd(), 4, SocketOption::receive_buffer_bytes, 1), 0);  // the kernel's least
-  }
-  int fd() { return before->watched.begin()->second; }
-  // So many that nobody reads but the test. How many are dropped.
-  uint64_t drop() {
-    constexpr int kSent = 500;
-    for (int i = 0; i < kSent; i++) EXPECT_TRUE(back_end.send(flow, "x"));
-    char byte;
-    uint64_t kept = 0;
-    while (recv(fd(), &byte, 1, MSG_DONTWAIT) >= 0) kept++;
-    EXPECT_LT(kept, static_cast<uint64_t>(kSent));
-    return kSent - kept;
-  }
-  static uint64_t counted(Relay& relay) { return relay.row[Counter::rx_kernel_drops]; }
-
-  Peer back_end, client;
-  std::unique_ptr<Relay> before = std::make_unique<Relay>(std::vector<const Peer*>{&back_end});
-  Relay after{{&back_end}};
-  Address flow;
-};
-
-TEST_F(FlowsDropsTest, one_of_two_counts_each) {
-  uint64_t dropped = drop();
-  Rows offered = rows_of(*before);
-  take(after, offered);
-  dropped += drop();
-  before->forwarder->stop_drops();
-  EXPECT_EQ(counted(*before), dropped);
-  take(after, rows_of(*before, known_of(offered)));
-  uint64_t late = drop();
-  after.forwarder->settle();
-  after.forwarder->begin();
-  late += drop();
-  before->forwarder.reset();
-  EXPECT_EQ(counted(*before), dropped);
-  after.forwarder.reset();
-  EXPECT_EQ(counted(after), late);
-}
-
-TEST_F(FlowsDropsTest, a_flow_that_does_not_begin_there_counts_nothing) {
-  uint64_t dropped = drop();
-  take(after, rows_of(*before));
-  dropped += drop();
-  after.forwarder.reset();
-  EXPECT_EQ(counted(after), 0u);
-  before->forwarder->stop_drops();
-  dropped += drop();
-  before->forwarder->count_drops();  // it goes on
-  before->forwarder.reset();
-  EXPECT_EQ(counted(*before), dropped);
-}
-
 TEST(ForwarderHandOver, a_flow_has_there_all_that_it_had) {
   Peer back_end;
   Forwarder::Options options{.balance = Forwarder::Balance::round_robin};
@@ -284,19 +205,25 @@ TEST(ForwarderHandOver, a_flow_has_there_all_that_it_had) {
     Fd(has.fd);
   }
   EXPECT_EQ(there.all[0].has_asked + there.all[1].has_asked, 1);
-  // What is said of it later, without a word of where it was asked, leaves that as it was.
-  FlowRow later = rows.all[0].has_asked ? rows.all[0] : rows.all[1];
-  later.has_asked = 0;
-  later.requests = 6;
-  std::memset(later.asked, 0, sizeof later.asked);
-  after.forwarder->take(later, Fd(), after.now);
-  for (const FlowRow& row : rows_of(after).all) {
-    Fd(row.fd);
-    if (row.client.family != 4) continue;
-    EXPECT_EQ(row.requests, 6u);
-    EXPECT_EQ(row.has_asked, 1u);
-    EXPECT_EQ(row.asked[0], 0xa5);
-  }
+}
+
+TEST(ForwarderHandOver, where_a_client_has_asked_stays_until_another_place_is_said) {
+  Peer back_end, client;
+  Relay before({&back_end}), after({&back_end});
+  before.arrive(client.address(), "x");
+  FlowRow row = rows_of(before).all[0];
+  row.has_asked = 1;
+  std::memset(row.asked, 0xa5, sizeof row.asked);
+  after.forwarder->take(row, Fd(row.fd), after.now);
+  row.has_asked = 0;
+  row.requests = 6;
+  std::memset(row.asked, 0, sizeof row.asked);
+  after.forwarder->take(row, Fd(), after.now);
+  FlowRow has = rows_of(after).all[0];
+  Fd(has.fd);
+  EXPECT_EQ(has.requests, 6u);
+  EXPECT_EQ(has.has_asked, 1u);
+  EXPECT_EQ(has.asked[0], 0xa5);
 }
 
 TEST(ForwarderHandOver, one_without_room_makes_room_or_takes_no_more) {
