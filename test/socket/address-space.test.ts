@@ -1,6 +1,7 @@
 // The ring's memory where there is no WebAssembly, or little address space.
 import assert from 'node:assert/strict';
 import { allocateThreadMemory } from '../../build-lib/thread/memory.js';
+import { addonTest } from '../support/backend.js';
 import { type ChildOptions, runProgram } from '../support/child.js';
 import { detachBatches } from '../support/detach-batches.js';
 import { test } from '../support/test.js';
@@ -91,14 +92,18 @@ async function openWith(allMiB: string) {
   process.stdout.write(JSON.stringify(came));
 }
 
-test('where address space is short, an opening fails with ENOMEM, and the process goes on', async () => {
-  const all = [32, 48, 64, 100, 200]; // with less the runtime itself ends
-  const { code, signal, stdout, stderr } = await runProgram(openWith, [JSON.stringify(all)]);
-  assert.deepEqual([code, signal, stderr], [0, null, '']);
-  const came: Record<string, string[]> = JSON.parse(stdout);
-  assert.equal(Object.keys(came).length, 4);
-  for (const [what, results] of Object.entries(came)) {
-    for (const result of results) assert.match(result, /^(open|ENOMEM)$/, `${what}: ${results}`);
-    assert.ok(results.includes('ENOMEM'), what);
-  }
-});
+addonTest(
+  'a thread of its own',
+  'where address space is short, an opening fails with ENOMEM, and the process goes on',
+  async () => {
+    const all = [32, 48, 64, 100, 200]; // with less the runtime itself ends
+    const { code, signal, stdout, stderr } = await runProgram(openWith, [JSON.stringify(all)]);
+    assert.deepEqual([code, signal, stderr], [0, null, '']);
+    const came: Record<string, string[]> = JSON.parse(stdout);
+    assert.equal(Object.keys(came).length, 4);
+    for (const [what, results] of Object.entries(came)) {
+      for (const result of results) assert.match(result, /^(open|ENOMEM)$/, `${what}: ${results}`);
+      assert.ok(results.includes('ENOMEM'), what);
+    }
+  },
+);
