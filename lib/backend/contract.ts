@@ -64,6 +64,10 @@ export interface NativeIoThread {
   setPriority(priority: number): number;
   stop(): void;
   getEngineName(): string;
+  /** Only where the event loop receives by itself. chunks[place], of CHUNK_BYTES, is received into from now on, for this socket,
+   * and stays there until that place is given again; place CHUNKS: only what was given before, for this socket. Always the
+   * same array. native/core/memory/chunks.h */
+  giveChunk?(chunks: ArrayBuffer[], place: number, id: number): number;
   addCounters(page: BigUint64Array<SharedArrayBuffer>): void;
 
   open(id: number, family: number, flags: number): number;

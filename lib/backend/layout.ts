@@ -43,6 +43,10 @@ export const CREDENTIALS = 1;
 export const RIGHTS_TRUNCATED = 2147483648;
 export const FLAG_TRUNCATED = 1;
 export const FLAG_PACKET_INFO = 2;
+export const FLAG_IN_CHUNK = 16;
+export const CHUNK_SHIFT = 8;
+export const CHUNKS = 8;
+export const CHUNK_BYTES = 65536;
 export const CONTROL_BYTES = 256;
 export const C_THREAD_ID = 8;
 export const C_HEAD = 0;
@@ -64,7 +68,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2732769395;
+export const LAYOUT_HASH = 3039656464;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;

@@ -92,6 +92,7 @@ export class IoThread {
     this.#tools = {
       answers: this.sender,
       resume: () => this.#native.resume(),
+      giveChunk: this.#native.giveChunk?.bind(this.#native),
       alone: () => this.#open === 1,
       held: () => this.#holds > 0,
     };

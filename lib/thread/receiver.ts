@@ -1,5 +1,5 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other).
-import type { OnLone, ThreadMemory } from '../backend/contract.js';
+import type { NativeIoThread, OnLone, ThreadMemory } from '../backend/contract.js';
 import { C_BASE, C_CROWDING, C_HEAD, C_WAKE_PENDING, KIND_DATAGRAM, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
 import { Batch } from './batch.js';
@@ -16,7 +16,7 @@ import { budget, forget, goOnLater, type Waiter } from './turns.js';
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
 
 /** What a receiver needs of its thread. */
-export interface ReceiverTools {
+export interface ReceiverTools extends Pick<NativeIoThread, 'giveChunk'> {
   /** What listeners have sent: flushed behind the last of a drain. */
   answers: { flush(): void };
   /** Tells the native thread that the ring has room. */
@@ -49,7 +49,7 @@ export class Receiver implements Waiter {
   constructor(memory: ThreadMemory, endpoints: (Endpoint | undefined)[], tools: ReceiverTools) {
     this.#control = memory.control;
     this.records = new ReceivedRecords(memory.descriptors);
-    this.#payloads = new OwnedPayloads(this.records, memory.arena);
+    this.#payloads = new OwnedPayloads(this.records, memory.arena, tools.giveChunk);
     this.#arena = memory.arena;
     this.#endpoints = endpoints;
     this.#tools = tools;
@@ -222,7 +222,7 @@ export class Receiver implements Waiter {
     let n = this.#tail;
     let segmentAt = this.#segmentAt;
     for (; n !== head; n = (n + 1) | 0) {
-      const at = records.at(n, base);
+      const at = this.#payloads.intoArena(n, base);
       if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;
       segmentAt = 0;
     }
@@ -277,7 +277,7 @@ export class Receiver implements Waiter {
     const records = this.records;
     let { first, segmentAt } = lane;
     for (; first < lane.records.length; first++) {
-      const at = records.at(lane.records[first], base);
+      const at = this.#payloads.intoArena(lane.records[first], base);
       if (records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;
       segmentAt = 0;
     }
@@ -319,7 +319,7 @@ export class Receiver implements Waiter {
     for (;;) {
       const size = Math.min(each, length - position);
       const from = offset + position;
-      const data = pooled ? this.#payloads.take(n, from, size, head, base) : this.#payloads.alone(from, size);
+      const data = pooled ? this.#payloads.take(n, from, size, head, base) : this.#payloads.alone(n, from, size, base);
       let rinfo: RemoteInfo = { address, family, port, size: whole ?? size };
       if (metadata !== undefined) {
         told ??= describe(metadata, records, at, rinfo);

@@ -1,6 +1,7 @@
 // The records that JavaScript and the thread pass to each other, 64 bytes each (native/core/memory/layout.h, Descriptor):
 // the received ones are read here, those to be sent are written here. Rows of backend/layout.ts are byte offsets.
 import {
+  CHUNK_SHIFT,
   D_ADDRESS,
   D_FAMILY,
   D_FLAGS,
@@ -20,6 +21,7 @@ import {
   D_TTL,
   D_USER_DATA,
   DESCRIPTOR_BYTES,
+  FLAG_IN_CHUNK,
   FLAG_PACKET_INFO,
   FLAG_SAYS_MORE,
   FLAG_TIMED,
@@ -108,6 +110,21 @@ export class ReceivedRecords {
   /** What has the same place as the record, and is about its datagram. */
   packetInfo(at: number): PacketInfos | undefined {
     return (this.#halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_PACKET_INFO) !== 0 ? this.#packetInfos : undefined;
+  }
+
+  /** Is the payload not in the arena, but in memory of its own? */
+  inChunk(at: number): boolean {
+    return (this.#halves[(at << 1) + (D_FLAGS >> 1)] & FLAG_IN_CHUNK) !== 0;
+  }
+
+  /** Which of these. */
+  chunk(at: number): number {
+    return this.#halves[(at << 1) + (D_FLAGS >> 1)] >> CHUNK_SHIFT;
+  }
+
+  /** It has been copied into the arena. */
+  leaveChunk(at: number): void {
+    this.#halves[(at << 1) + (D_FLAGS >> 1)] &= ~FLAG_IN_CHUNK;
   }
 
   /** The two bytes at this offset. */

@@ -59,6 +59,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
       InstanceMethod<&Self::count_kernel_drops>("countKernelDrops"),
       InstanceMethod<&Self::notify_drained>("notifyDrained"),
       InstanceMethod<&Self::notify_writable>("notifyWritable"),
+      InstanceMethod<&Self::give_chunk>("giveChunk"),
       InstanceMethod<&Self::resume>("resume"),
       InstanceMethod<&Self::ref>("ref"),
       InstanceMethod<&Self::unref>("unref"),
@@ -168,6 +169,7 @@ void IoThreadObject::tear_down() {
     thread_.reset();
   }
   pinned_.clear();
+  chunks_.Reset();
   reader_.close(env_);
 }
 
@@ -250,6 +252,24 @@ uint32_t IoThreadObject::send_records(uint32_t count, std::span<const uint8_t> p
 // What the last tick left, when JavaScript does not get to it any more.
 void IoThreadObject::send_staged() {
   if (thread_) send_records(ring_.control->staged, {tx_arena_, tx_arena_bytes_});
+}
+
+// giveChunk(chunks: ArrayBuffer[], place, id): the one at `place`, which `chunks` keeps alive until this is
+// called again for that place, as Chunks::give(). It is the same array each time. Behind the last place: only
+// that this socket takes what comes.
+Napi::Value IoThreadObject::give_chunk(const Napi::CallbackInfo& info) {
+  uint32_t place = u32(info[1]);
+  napi_value chunk = nullptr;
+  void* memory = nullptr;
+  size_t size = 0;
+  if (!thread_) return number(info.Env(), -EBADF);
+  if (place >= kChunks) return thread_->give_chunks_to(u32(info[2])), number(info.Env(), 0);
+  if (napi_get_element(env_, info[0], place, &chunk) != napi_ok ||
+      napi_get_arraybuffer_info(env_, chunk, &memory, &size) != napi_ok || size < kChunkBytes)
+    return number(info.Env(), -EINVAL);
+  if (chunks_.IsEmpty()) chunks_ = Napi::Persistent(info[0].As<Napi::Object>());
+  thread_->give_chunk(place, static_cast<uint8_t*>(memory), u32(info[2]));
+  return number(info.Env(), 0);
 }
 
 Napi::Value IoThreadObject::resume(const Napi::CallbackInfo& info) {

@@ -45,6 +45,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value send(const Napi::CallbackInfo& info);
   Napi::Value send_from(const Napi::CallbackInfo& info);
   Napi::Value send_now(const Napi::CallbackInfo& info);
+  Napi::Value give_chunk(const Napi::CallbackInfo& info);
   Napi::Value resume(const Napi::CallbackInfo& info);
   Napi::Value ref(const Napi::CallbackInfo& info);
   Napi::Value unref(const Napi::CallbackInfo& info);
@@ -130,6 +131,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
 
   napi_env env_;
   std::vector<Napi::ObjectReference> pinned_;
+  Napi::ObjectReference chunks_;  // what was given, an array
   RingMemory ring_;
   PacketInfo* packet_infos_ = nullptr;  // of its slots, once a socket needs them
   Descriptor* tx_descriptors_;

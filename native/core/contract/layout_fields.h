@@ -59,6 +59,10 @@ namespace ksocket {
   X(RIGHTS_TRUNCATED, kRightsTruncated)                            \
   X(FLAG_TRUNCATED, static_cast<int>(kTruncated))                  \
   X(FLAG_PACKET_INFO, static_cast<int>(kHasPacketInfo))            \
+  X(FLAG_IN_CHUNK, static_cast<int>(kInChunk))                     \
+  X(CHUNK_SHIFT, kChunkShift)                                      \
+  X(CHUNKS, kChunks)                                               \
+  X(CHUNK_BYTES, kChunkBytes)                                      \
   X(CONTROL_BYTES, sizeof(RingControl))                            \
   X(C_THREAD_ID, offsetof(RingControl, thread_id))                 \
   X(C_HEAD, offsetof(RingControl, head))                           \

@@ -8,6 +8,7 @@
 
 #include "core/base/udp_limits.h"
 #include "core/control/control.h"
+#include "core/memory/chunks.h"
 #include "core/socket/address.h"
 #include "core/socket/rights.h"
 #include "core/socket/socket_name.h"
@@ -55,6 +56,13 @@ class RxBatch {
   std::span<Message> slots(uint32_t count, uint8_t* elsewhere = nullptr) {
     aim(count, elsewhere != nullptr ? elsewhere : payloads_.get());
     return {scratch_->messages, count};
+  }
+  // The same with a place for each.
+  std::span<Message> slots_at(std::span<const Chunks::Free> places) {
+    for (size_t i = 0; i < places.size(); i++) scratch_->iovs[i].iov_base = places[i].memory;
+    aimed_at_ = nullptr;
+    aimed_ = 0;
+    return {scratch_->messages, places.size()};
   }
   // Call with what the engine returned once its messages are dealt with.
   void recycle(uint32_t used) {

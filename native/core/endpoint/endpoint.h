@@ -114,6 +114,7 @@ struct Endpoint {
   KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
   LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them
   bool large = false;         // guarded by rx_mutex: was the latest batch super-datagrams?
+  bool huge = false;          // guarded by rx_mutex: of half a Chunk and more?
   uint32_t futile_turns = 0;  // guarded by rx_mutex: in a row, that brought nothing
   Backoff rx_backoff;         // guarded by rx_mutex
 

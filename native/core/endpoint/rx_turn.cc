@@ -27,6 +27,8 @@ constexpr uint32_t kBusyAfterBatches = 2;
 
 // Messages of that size on average are worth receiving into the ring itself, at a place for the largest each.
 constexpr uint32_t kLargeBytes = 16 * 1024;
+// And those into memory that a listener may keep, of which they take half at least.
+constexpr uint32_t kHugeBytes = kChunkBytes / 2;
 // So many at once still lie in a core's cache when JavaScript reads them.
 constexpr uint32_t kLargeSlots = 8;
 
@@ -34,9 +36,6 @@ constexpr uint32_t kLargeSlots = 8;
 // shut down for receiving (shutdown(2)), errors wait in a queue that nobody reads (IP_RECVERR), or receiving
 // itself fails.
 constexpr uint32_t kFutileTurns = 64;
-
-// Then datagrams have their turn again.
-constexpr uint32_t kPeerErrorsAtOnce = 32;
 
 // So many batches empty the largest buffer that a socket gets by itself (receive_buffer.h).
 constexpr uint32_t kLockedRounds = 256;
@@ -54,16 +53,10 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
     if (wanted == 0) return Outcome::ring_full;
   }
 
-  uint8_t* into = nullptr;
-  if (endpoint.large && deliver && !endpoint.responder && !yields_) {
-    RxRing::Places places = ring_.places(std::min(wanted, kLargeSlots), RxBatch::kStride);
-    if (places.count > 0) {
-      into = ring_.arena() + places.offset;
-      wanted = places.count;
-    }
-  }
-
-  int got = engine_.receive(endpoint.fd.get(), batch_->slots(wanted, into));
+  bool in_place = endpoint.large && deliver && !endpoint.responder && !yields_;
+  Target target = in_place ? target_for(endpoint, wanted) : Target{batch_->slots(wanted)};
+  wanted = static_cast<uint32_t>(target.slots.size());
+  int got = engine_.receive(endpoint.fd.get(), target.slots);
   endpoint.counters.add(Counter::rx_calls, 1);
   if (got < 0 && endpoint.reads_queue) {
     bool any = take_queued(endpoint);
@@ -76,7 +69,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   endpoint.rx_backoff.reset();
 
   uint32_t count = static_cast<uint32_t>(got);
-  if (count >= kGrowAtMessages || (into != nullptr && count == kLargeSlots)) grow_buffer(endpoint);
+  if (count >= kGrowAtMessages || (target.large && count == kLargeSlots)) grow_buffer(endpoint);
   if (endpoint.batches < kBusyAfterBatches) note_traffic(endpoint, count);
   decode(endpoint, count);
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
@@ -85,7 +78,9 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   if (endpoint.responder) received = endpoint.responder->answer(tools(), batch_->base(), received);
   if (deliver) {
     for (const Incoming& datagram : received) {
-      if (into != nullptr) {
+      if (!target.chunks.empty()) {
+        deliver_chunk(endpoint, datagram, target.chunks[&datagram - received.data()]);
+      } else if (target.large) {
         deliver_in_place(endpoint, datagram);
       } else {
         this->deliver(endpoint, datagram);
@@ -95,8 +90,20 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   batch_->recycle(count);
   if (count == wanted && most == RxBatch::kSlots) round_.filled = true;
   if (endpoint.family == kLocal) round_.short_queue = true;
-  if (into != nullptr) round_.large = true;
+  if (target.large) round_.large = true;
   return count < wanted ? Outcome::drained : Outcome::more;
+}
+
+// Of large datagrams few, at places where they can stay.
+RxTurn::Target RxTurn::target_for(const Endpoint& endpoint, uint32_t wanted) {
+  uint32_t most = std::min(wanted, kLargeSlots);
+  if (endpoint.huge && chunks_ != nullptr) {
+    std::span<const Chunks::Free> chunks = chunks_->find_free(endpoint.id, most, ring_.consumed());
+    if (!chunks.empty()) return {batch_->slots_at(chunks), chunks, true};
+  }
+  RxRing::Places places = ring_.places(most, RxBatch::kStride);
+  if (places.count == 0) return {batch_->slots(wanted)};
+  return {batch_->slots(places.count, ring_.arena() + places.offset), {}, true};
 }
 
 void RxTurn::discard(Endpoint& endpoint) {
@@ -214,7 +221,9 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   counters.add(Counter::rx_datagrams, datagrams);
   round_.datagrams += static_cast<uint32_t>(datagrams);
   counters.add(Counter::rx_bytes, bytes);
-  endpoint.large = bytes >= uint64_t{count} * kLargeBytes && endpoint.keep_bytes_max >= kDatagramBytesMax;
+  bool whole = endpoint.keep_bytes_max >= kDatagramBytesMax;
+  endpoint.large = whole && bytes >= uint64_t{count} * kLargeBytes;
+  endpoint.huge = whole && bytes >= uint64_t{count} * kHugeBytes;
   if (joined > 0) {
     counters.add(Counter::rx_gro_batches, joined);
     counters.add(Counter::rx_gro_segments, joined_segments);
@@ -241,6 +250,23 @@ void RxTurn::deliver(Endpoint& endpoint, const Incoming& datagram) {
 void RxTurn::deliver_in_place(Endpoint& endpoint, const Incoming& datagram) {
   uint32_t at = static_cast<uint32_t>(batch_->base() - ring_.arena()) + datagram.offset;
   describe(endpoint, datagram, ring_.push_at(at, datagram.length), datagram.length, datagram.segment_size);
+}
+
+// The kernel has written it into a chunk, which a Buffer may keep: not for less than a large one.
+void RxTurn::deliver_chunk(Endpoint& endpoint, const Incoming& datagram, const Chunks::Free& chunk) {
+  Descriptor* record =
+      ring_.room(1, std::max(datagram.length, 1u)) > 0 ? ring_.push(datagram.length) : nullptr;
+  if (record == nullptr) {
+    endpoint.counters.add(Counter::rx_ring_drops, segments_of(datagram.length, datagram.segment_size));
+    return;
+  }
+  describe(endpoint, datagram, record, datagram.length, datagram.segment_size);
+  if (datagram.length < kLargeBytes) {
+    std::memcpy(ring_.payload(*record), chunk.memory, datagram.length);
+    return;
+  }
+  record->flags |= static_cast<uint16_t>(kInChunk | chunk.place << kChunkShift);
+  chunks_->hold(chunk.place, ring_.latest());
 }
 
 // `length` bytes of the datagram from `offset` on.
@@ -276,62 +302,6 @@ void RxTurn::describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* 
   if (info != nullptr) endpoint.packet_infos[ring_.slot_of(*record)] = *info;
   if (truncated) endpoint.counters.add(Counter::rx_truncated, 1);
   if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
-}
-
-// From the kernel's queue of errors into the ring, as far as there is room: what stays is said again.
-bool RxTurn::take_queued(Endpoint& endpoint) {
-  bool any = false;
-  for (uint32_t i = 0; i < kPeerErrorsAtOnce && ring_.room(1, kPeerErrorBytes) > 0; i++) {
-    PeerError told;
-    if (take_peer_error(endpoint.fd.get(), &told) != 0) break;
-    any = true;
-    if (told.time_kind != SendTimeKind::none) {
-      put_send_time(endpoint, told);
-      continue;
-    }
-    if (told.is_own) continue;  // it was the result of that datagram
-    endpoint.counters.add(Counter::rx_peer_errors, 1);
-    if (told.peer.family != 0) put_peer_error(endpoint, told);
-  }
-  if (any) endpoint.futile_turns = 0;
-  return any;
-}
-
-void RxTurn::put_send_time(Endpoint& endpoint, const PeerError& told) {
-  bool sent = told.time_kind == SendTimeKind::software;
-  endpoint.counters.add(sent ? Counter::rx_send_times : Counter::rx_missed_tx_times, 1);
-  Descriptor* record = ring_.push(0);
-  if (record == nullptr) return;  // counted all the same
-  record->socket_id = endpoint.id;
-  record->kind = DescriptorKind::send_time;
-  record->flags = 0;
-  record->segment_size = 0;
-  record->size = told.id;
-  record->received_ns = told.time_ns;
-  record->tos = static_cast<uint16_t>(told.time_kind);
-}
-
-void RxTurn::put_peer_error(Endpoint& endpoint, const PeerError& told) {
-  Descriptor* record = ring_.push(told.length);
-  if (record == nullptr) return;  // counted all the same
-  std::memcpy(ring_.payload(*record), told.data, told.length);
-  PeerTable::Found peer = peers_.intern(told.peer);
-  if (peer.evicted) thread_counters_.add(Counter::peer_evictions, 1);
-  record->socket_id = endpoint.id;
-  record->kind = DescriptorKind::peer_error;
-  record->segment_size = 0;
-  record->peer_id = peer.id;
-  write_address(told.peer, record);
-  record->result = -told.error;
-  record->user_data = told.mtu;
-  record->tos = static_cast<uint16_t>(told.type << 8 | told.code);
-  bool reported = told.reporter.family != 0 && endpoint.packet_infos != nullptr;
-  record->flags = reported ? kHasPacketInfo : 0;
-  if (!reported) return;
-  PacketInfo& info = endpoint.packet_infos[ring_.slot_of(*record)];
-  info = {};
-  std::memcpy(info.local, told.reporter.bytes, sizeof info.local);
-  info.local_family = told.reporter.family;
 }
 
 void RxTurn::report(Endpoint& endpoint, int error) {

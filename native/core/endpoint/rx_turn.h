@@ -9,6 +9,7 @@
 #include "core/datapath/rx_batch.h"
 #include "core/datapath/rx_round.h"
 #include "core/endpoint/endpoint.h"
+#include "core/memory/chunks.h"
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "core/socket/error_queue.h"
@@ -45,6 +46,8 @@ class RxTurn {
   // Before the socket closes: what waits in the kernel counts as received and dropped, and the kernel's own
   // drops are the last word. The caller holds endpoint.rx_mutex.
   void discard(Endpoint& endpoint);
+  // May the next turns receive into these? Only while JavaScript cannot give any. Null: no.
+  void use_chunks(Chunks* chunks) { chunks_ = chunks; }
   // What the ring has no room for now counts as received and dropped. The caller holds endpoint.rx_mutex.
   void drop_rest(Endpoint& endpoint) {
     for (uint32_t i = 0; i < kRestRounds && discard_batch(endpoint) > 0; i++) {
@@ -70,6 +73,12 @@ class RxTurn {
  private:
   static constexpr uint32_t kRestRounds = 64;  // more than a local socket's queue has
 
+  struct Target {
+    std::span<Message> slots;
+    std::span<const Chunks::Free> chunks = {};  // not empty: those that the slots are
+    bool large = false;                         // chunks, or the ring itself
+  };
+  Target target_for(const Endpoint& endpoint, uint32_t wanted);
   Outcome receive_batch(Endpoint& endpoint, bool told, uint32_t most);
   // As room_for(), of a socket that need not leave the rest to others.
   uint32_t room_for_messages(const Endpoint& endpoint);
@@ -87,6 +96,7 @@ class RxTurn {
   Address source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info);
   void deliver(Endpoint& endpoint, const Incoming& datagram);
   void deliver_in_place(Endpoint& endpoint, const Incoming& datagram);
+  void deliver_chunk(Endpoint& endpoint, const Incoming& datagram, const Chunks::Free& chunk);
   void put(Endpoint& endpoint, const Incoming& datagram, uint32_t offset, uint32_t length,
            uint16_t segment_size);
   void describe(Endpoint& endpoint, const Incoming& datagram, Descriptor* record, uint32_t length,
@@ -106,6 +116,7 @@ class RxTurn {
   RxBatch* batch_ = &ip_batch_;           // that of the present turn
   Incoming incoming_[RxBatch::kSlots];
   std::unique_ptr<PacketInfo[]> packet_infos_;  // of those, once a socket wants them
+  Chunks* chunks_ = nullptr;
   RxRound round_;
   bool yields_ = false;  // in the present turn: what does not fit is the socket's own fault
 };

@@ -40,8 +40,14 @@ enum DescriptorFlags : uint16_t {
   kTruncated = 1 << 0,      // `size` is the datagram's full length, `length` what was kept
   kHasPacketInfo = 1 << 1,  // the slot's PacketInfo is about this datagram
   kSaysMore = 1 << 2,  // to send: `tos`, `ttl` and `source` say something; without it they are not looked at
-  kTimed = 1 << 3,  // to send, with kSaysMore: somebody wants to know when it is sent; `send_id` says which
+  kTimed = 1 << 3,    // to send, with kSaysMore: somebody wants to know when it is sent; `send_id` says which
+  kInChunk = 1 << 4,  // the payload is not in the arena but in a Chunk (core/memory/chunks.h), whose place is
+                      // in the bits from kChunkShift on
 };
+inline constexpr uint32_t kChunkShift = 8;
+inline constexpr uint32_t kChunks = 8;
+inline constexpr uint32_t kChunkBytes = 64 * 1024;
+static_assert(kChunkBytes >= kDatagramBytesMax);
 
 // One datagram (or, with segment_size != 0, one GRO super-datagram whose segments are all segment_size bytes
 // but the last). The same 64 bytes describe datagrams to send: there address/port are the destination.

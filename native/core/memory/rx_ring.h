@@ -94,6 +94,8 @@ class RxRingOn {
     return static_cast<uint32_t>(&record - memory_.descriptors);
   }
 
+  // The number of the record that was pushed last.
+  uint32_t latest() const { return head_ - 1; }
   // The consumer's cursor: how many records it has consumed, modulo 2^32. From any thread.
   uint32_t consumed() const { return cell(memory_.control->tail).load(std::memory_order_relaxed); }
   bool consumer_caught_up() const { return consumed() == published_; }

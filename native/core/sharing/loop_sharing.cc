@@ -222,7 +222,9 @@ bool LoopSharing::receive(Endpoint& endpoint, bool told, uint32_t most) {
   RxTurn::Outcome outcome;
   {
     std::lock_guard rx_lock(endpoint.rx_mutex);
+    tools_.turn.use_chunks(&chunks_);
     outcome = tools_.turn.receive(endpoint, told, most);
+    tools_.turn.use_chunks(nullptr);
   }
   if (outcome == RxTurn::Outcome::dead) {
     leave_loop(loop_, endpoint.fd.get());

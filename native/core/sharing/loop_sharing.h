@@ -19,6 +19,7 @@
 #include "core/endpoint/endpoint.h"
 #include "core/endpoint/rx_turn.h"
 #include "core/endpoint/watches.h"
+#include "core/memory/chunks.h"
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "core/sharing/arbiter.h"
@@ -98,6 +99,8 @@ class LoopSharing {
   Look look_again(bool answered);
   // The loop is about to wait: what it was not watched for so far now is.
   void before_poll();
+  // What this loop receives into where it may.
+  Chunks& chunks() { return chunks_; }
 
   // ---- the I/O thread
 
@@ -156,6 +159,7 @@ class LoopSharing {
   Arbiter arbiter_;                      // guarded by mutex_, but for the vigil, which is the I/O thread's
   Moderation moderation_;                // guarded by mutex_
   SecondLook second_look_;               // the JavaScript thread's
+  Chunks chunks_;                        // the JavaScript thread's
   std::vector<Place> places_;            // guarded by mutex_
   std::vector<uint32_t> free_places_;    // guarded by mutex_
   uint64_t loop_round_ns_ = 0;           // the latest of the loop's; guarded by mutex_

@@ -68,6 +68,11 @@ class IoThread {
   Look look_again() { return sharing_.look_again(std::exchange(has_sent_, false)); }
   // The loop is about to wait: what it was not watched for so far now is.
   void before_poll() { sharing_.before_poll(); }
+  // As Chunks::give() and give_to().
+  void give_chunk(uint32_t place, uint8_t* memory, uint32_t socket_id) {
+    sharing_.chunks().give(place, memory, socket_id);
+  }
+  void give_chunks_to(uint32_t socket_id) { sharing_.chunks().give_to(socket_id); }
 
   // What one takes of memory, about, its stack and the ring besides; and its first local socket.
   static constexpr size_t kBytes = RxBatch::kBytes + (size_t{4} << 20);
