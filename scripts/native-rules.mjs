@@ -15,6 +15,7 @@ const CORE = [
   ['contract'], // lays out for JavaScript what memory and socket have
   ['datapath'],
   ['answer'],
+  ['xdp'], // answers in the kernel by what answer has decoded
   ['endpoint'],
   ['sharing'],
   ['thread'],
