@@ -3,6 +3,7 @@
 // IPv4 as IPv4-mapped IPv6 (RFC 4291, section 2.5.5.2); all other numbers are the host's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@ enum class MapId : uint8_t {
   options,     // array of one Options. Filled before the program is attached
   counters,    // per-CPU array of one KernelCounters
   hits,        // per-CPU array, one uint64_t a rule: datagrams that the kernel decided and the rule matched
-  numbers,     // array, one uint64_t a rule: replies made, what a `counter` slot says
+  numbers,     // array of one, uint64_t for each rule: replies made, as a `counter` slot says them
   scratch,     // per-CPU array of one Scratch; nobody else's business
   deny,        // LPM trie: LpmKey → uint8_t
   allow,       // LPM trie: LpmKey → uint8_t
@@ -51,6 +52,8 @@ struct Options {
   // What is added to the program's clock (CompileOptions::clock) to get nanoseconds since 1970. May be
   // written while the program runs.
   uint64_t clock_offset_ns = 0;
+  // CLOCK_MONOTONIC when the buckets were made: they count from there.
+  uint64_t epoch_ns = 0;
 };
 
 // X(name, what it counts)
@@ -85,7 +88,7 @@ struct SourceKey {
 };
 
 // The virtual scheduling form of a token bucket (ITU-T I.371, GCRA): when it would be full again, in units of
-// 2^-8 ns since Options were written. One number, so that processors can share it without a lock.
+// 2^-8 ns since Options::epoch_ns. One number, so that processors can share it without a lock.
 struct Bucket {
   uint64_t full_at = 0;
 };
@@ -105,6 +108,8 @@ struct Exchange {
 
 // What is longer is left to the thread, requests as well as replies.
 inline constexpr uint32_t kPayloadBytesMax = 1536;
+// Rules behind these are left to the thread: a per-CPU value holds 32 KiB.
+inline constexpr uint32_t kRulesMax = 4096;
 // How many `count` rules may match a datagram that the kernel decides.
 inline constexpr uint32_t kCountedMax = 64;
 
@@ -130,15 +135,19 @@ struct Scratch {
   uint32_t is_ipv6;
   uint32_t ttl;
   uint32_t tos;
-  uint32_t tells;    // the guard listens to what is said
-  uint32_t counted;  // how many of counts
+  uint32_t tells;     // the guard listens to what is said
+  uint32_t counted;   // how many of counts
+  uint32_t sized;     // the size of a reply as it is added up
+  uint32_t rendered;  // how much of the reply is there
   uint32_t spare;
-  uint64_t now_ns;
-  uint64_t number;
+  uint64_t now_ns;  // since 1970
+  uint64_t number;  // how many replies the rule has made before
   uint32_t counts[kCountedMax];
-  uint8_t payload[kPayloadBytesMax + 8];
-  // A part is added where one of at most kPayloadBytesMax ends, so that the verifier sees it fit.
-  uint8_t reply[2 * kPayloadBytesMax + 32];
+  // Behind the payload 16 zeroes, for what is summed, or XORed with, in words.
+  uint8_t payload[kPayloadBytesMax + 16];
+  // A reply is no longer than kPayloadBytesMax, but the verifier sees only what each of three terms may be:
+  // where a part of any size ended, what follows it, and a further such part.
+  uint8_t reply[3 * kPayloadBytesMax + 32];
 };
 
 }  // namespace ksocket::xdp

@@ -1,0 +1,50 @@
+// Ethernet frames with a UDP datagram, field by field as the RFCs have them, sound or broken in one way.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/socket/address.h"
+
+namespace ksocket::test {
+
+struct Frame {
+  std::vector<uint8_t> payload;
+  std::vector<uint8_t> source, local;  // 4 bytes each, or 16
+  uint16_t source_port = 0, local_port = 0;
+  uint8_t ttl = 64, tos = 0;
+
+  enum class Checksum : uint8_t { whole, partial, none, wrong };
+  Checksum checksum = Checksum::whole;
+  uint32_t padding = 0;  // bytes behind the packet
+
+  enum class Flaw : uint8_t {
+    none,
+    to_a_group,       // by its Ethernet address
+    ethertype,        // neither IPv4 nor IPv6; a VLAN's tag, say
+    ip_version,       // another one
+    options,          // IPv4: some; IPv6: an extension header
+    fragment,         // IPv4: the first one; IPv6: a fragment header
+    later_fragment,   // IPv4: with an offset
+    protocol,         // not UDP
+    header_checksum,  // IPv4: wrong; IPv6: as none of UDP
+    packet_long,      // longer than the frame
+    udp_short,        // UDP says less than IP
+    udp_long,         // and more
+    udp_tiny,         // less than its own header
+    cut,              // the frame ends in the headers
+    port,             // another one
+    kCount
+  };
+  Flaw flaw = Flaw::none;
+
+  std::vector<uint8_t> bytes() const;
+};
+
+// The Internet checksum's sum (RFC 1071), not complemented.
+uint16_t internet_sum(std::span<const uint8_t> bytes, uint32_t seed = 0);
+// Of addresses, ports and so on.
+uint32_t pseudo_sum(const Frame& frame);
+
+}  // namespace ksocket::test

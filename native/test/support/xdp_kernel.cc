@@ -1,0 +1,114 @@
+#include "support/xdp_kernel.h"
+
+#include <cstring>
+
+#include "core/xdp/bpf_call.h"
+
+namespace ksocket::test {
+
+using namespace xdp;
+
+std::string no_xdp() {
+  Fd map;
+  int error = create_map({BPF_MAP_TYPE_LPM_TRIE, 8, 4, 1, BPF_F_NO_PREALLOC}, "test", &map);
+  return error == 0 ? "" : std::string("this process may not use bpf(2): ") + std::strerror(-error);
+}
+
+XdpKernel::XdpKernel(const CompiledRules& compiled)
+    : rules_(static_cast<uint32_t>(compiled.rules.size())), error_(compiled.refused) {
+  if (error_.empty() && make_maps(compiled)) load(compiled);
+}
+
+bool XdpKernel::make_maps(const CompiledRules& compiled) {
+  for (const MapSpec& map : compiled.maps) {
+    MapShape shape{static_cast<bpf_map_type>(map.type), map.key_size, map.value_size, map.max_entries,
+                   map.flags};
+    int error = create_map(shape, map.name, &maps_[map.id]);
+    if (error != 0) error_ = std::string(map.name) + ": " + std::strerror(-error);
+    if (error != 0) return false;
+  }
+  for (const MapEntry& entry : compiled.entries) {
+    int error = set_element(maps_[entry.map].get(), entry.key.data(), entry.value.data());
+    if (error != 0) error_ = std::string("an entry: ") + std::strerror(-error);
+    if (error != 0) return false;
+  }
+  return true;
+}
+
+bool XdpKernel::load(const CompiledRules& compiled) {
+  for (uint32_t i = 0; i < compiled.programs.size(); i++) {
+    std::vector<bpf_insn> code = compiled.programs[i].code;
+    for (const Relocation& relocation : compiled.programs[i].relocations) {
+      code[relocation.slot].imm = maps_[relocation.map].get();
+    }
+    std::string log;
+    int error = load_program(code, compiled.programs[i].name.c_str(), &programs_.emplace_back(), &log);
+    if (error != 0) error_ = std::string(std::strerror(-error)) + ": " + log;
+    if (error != 0) return false;
+    int32_t fd = programs_.back().get();
+    if (i > 0) set_element(maps_[MapId::programs].get(), &i, &fd);
+  }
+  return true;
+}
+
+void XdpKernel::set_address(std::span<const uint8_t, 16> address, uint32_t flags) {
+  set_element(maps_[MapId::addresses].get(), address.data(), &flags);
+}
+
+void XdpKernel::set_options(const Options& options) {
+  uint32_t key = 0;
+  if (maps_.contains(MapId::options)) set_element(maps_[MapId::options].get(), &key, &options);
+}
+
+XdpKernel::Result XdpKernel::run(std::span<const uint8_t> frame, uint32_t repeat) {
+  Result out;
+  out.frame.resize(4096);
+  TestRun run{.frame = frame, .out = out.frame, .repeat = repeat};
+  int error = test_run(programs_[0].get(), &run);
+  if (error != 0) {
+    error_ = std::string("BPF_PROG_TEST_RUN: ") + std::strerror(-error);
+    out.verdict = UINT32_MAX;
+    return out;
+  }
+  out.verdict = run.verdict;
+  out.duration_ns = run.duration_ns;
+  out.frame.resize(run.out.size());
+  return out;
+}
+
+std::vector<uint64_t> XdpKernel::sum(MapId map, uint32_t key, size_t numbers) const {
+  std::vector<uint64_t> out(numbers);
+  auto found = maps_.find(map);
+  if (found == maps_.end()) return out;
+  int cpus = possible_cpus();
+  std::vector<uint64_t> all(numbers * static_cast<size_t>(cpus));
+  get_element(found->second.get(), &key, all.data());
+  for (size_t i = 0; i < all.size(); i++) out[i % numbers] += all[i];
+  return out;
+}
+
+KernelCounters XdpKernel::counters() const {
+  KernelCounters out;
+  std::vector<uint64_t> numbers = sum(MapId::counters, 0, sizeof out / 8);
+  std::memcpy(&out, numbers.data(), sizeof out);
+  return out;
+}
+
+std::vector<uint64_t> XdpKernel::hits() const {
+  std::vector<uint64_t> out;
+  for (uint32_t i = 0; i < rules_; i++) out.push_back(sum(MapId::hits, i, 1)[0]);
+  return out;
+}
+
+size_t XdpKernel::elements(MapId map) const {
+  size_t out = 0;
+  uint8_t key[64];
+  const void* previous = nullptr;
+  while (next_key(maps_.at(map).get(), previous, key) == 0) {
+    out++;
+    previous = key;
+  }
+  return out;
+}
+
+}  // namespace ksocket::test
