@@ -186,9 +186,11 @@ void emit_render(Assembler& out, const PlannedRule& rule, const CompileOptions& 
   const rules::Template& reply = rule.rule->reply;
   if (has(reply, {Part::Kind::time_unix, Part::Kind::time_ntp})) emit_time(out, options.clock);
   if (has(reply, {Part::Kind::counter})) {
-    put_map_value(out, r1, MapId::numbers, 8 * rule.index);
+    out.move(r1, static_cast<int32_t>(rule.index));
+    emit_lookup_number(out, MapId::numbers, r1);
+    out.jump_if(r0, Condition::equal, 0, broken);
     out.move(r2, 1);
-    out.fetch_add(r1, 0, r2);
+    out.fetch_add(r0, 0, r2);
     out.store(Size::doubleword, kScratch, KSOCKET_SCRATCH(number), r2);
   }
   Writer writer(out, reply, broken);

@@ -59,7 +59,7 @@ Bytes ipv4_of(const Frame& frame, size_t behind) {
   put(&out, (frame.flaw == Flaw::ip_version ? 0x60 : 0x40) | (options > 0 ? 6 : 5), 1);
   put(&out, frame.tos, 1);
   put(&out, length, 2);
-  put(&out, 0x1234, 2);
+  put(&out, frame.identification, 2);
   put(&out, frame.flaw == Flaw::fragment ? 0x2000 : frame.flaw == Flaw::later_fragment ? 0x0010 : 0x4000, 2);
   put(&out, frame.ttl, 1);
   put(&out, frame.flaw == Flaw::protocol ? 6 : 17, 1);
@@ -78,7 +78,8 @@ Bytes ipv6_of(const Frame& frame, size_t behind) {
   bool extension = frame.flaw == Flaw::options || fragment;
   uint32_t length = static_cast<uint32_t>(behind + (extension ? 8 : 0));
   if (frame.flaw == Flaw::packet_long) length += frame.padding + 1;
-  put(&out, (frame.flaw == Flaw::ip_version ? 0x40000000u : 0x60000000u) | frame.tos << 20 | 0x54321, 4);
+  put(&out, (frame.flaw == Flaw::ip_version ? 0x40000000u : 0x60000000u) | frame.tos << 20 | frame.flow_label,
+      4);
   put(&out, length, 2);
   put(&out, fragment ? 44 : extension ? 60 : frame.flaw == Flaw::protocol ? 6 : 17, 1);
   put(&out, frame.ttl, 1);
@@ -106,6 +107,7 @@ uint32_t pseudo_sum(const Frame& frame) {
 std::vector<uint8_t> Frame::bytes() const {
   bool ipv4 = source.size() == 4;
   Bytes out{0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2};
+  if (goes_back) std::rotate(out.begin(), out.begin() + 6, out.end());
   if (flaw == Flaw::to_a_group) out[0] |= 1;
   put(&out, flaw == Flaw::ethertype ? 0x8100 : ipv4 ? 0x0800 : 0x86dd, 2);
   Bytes udp = udp_of(*this), ip = ipv4 ? ipv4_of(*this, udp.size()) : ipv6_of(*this, udp.size());

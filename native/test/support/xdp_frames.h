@@ -18,6 +18,9 @@ struct Frame {
   enum class Checksum : uint8_t { whole, partial, none, wrong };
   Checksum checksum = Checksum::whole;
   uint32_t padding = 0;  // bytes behind the packet
+  uint16_t identification = 0x1234;
+  uint32_t flow_label = 0x54321;
+  bool goes_back = false;  // the Ethernet addresses have changed places
 
   enum class Flaw : uint8_t {
     none,

@@ -88,9 +88,11 @@ std::vector<uint64_t> XdpKernel::sum(MapId map, uint32_t key, size_t numbers) co
 }
 
 KernelCounters XdpKernel::counters() const {
+  std::vector<uint64_t> numbers = sum(MapId::counters, 0, sizeof(KernelCounters) / 8);
   KernelCounters out;
-  std::vector<uint64_t> numbers = sum(MapId::counters, 0, sizeof out / 8);
-  std::memcpy(&out, numbers.data(), sizeof out);
+#define X(name, doc) out.name = numbers[offsetof(KernelCounters, name) / 8];
+  KSOCKET_KERNEL_COUNTERS(X)
+#undef X
   return out;
 }
 

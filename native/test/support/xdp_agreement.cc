@@ -1,0 +1,190 @@
+#include "support/xdp_agreement.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "core/answer/rule_responder.h"
+#include "support/fake_engine.h"
+#include "support/ring_memory.h"
+#include "support/rules_interpreter.h"
+#include "support/xdp_kernel.h"
+#include "support/xdp_random.h"
+
+namespace ksocket::test {
+
+using namespace rules;
+using xdp::kPayloadBytesMax;
+using Bytes = std::vector<uint8_t>;
+
+namespace {
+
+// What has to become of a frame.
+struct Wanted {
+  uint32_t verdict = XDP_PASS;
+  bool refused = false;
+  Verdict by;
+  Bytes payload;
+};
+
+bool tells_time(const Template& reply) {
+  return std::ranges::any_of(reply.parts, [](const Part& part) {
+    return part.kind == Part::Kind::time_ntp || part.kind == Part::Kind::time_unix;
+  });
+}
+
+Address address_of(const Bytes& ip, uint16_t port) {
+  Address out;
+  out.family = ip.size() == 4 ? 4 : 6;
+  out.port = port;
+  std::ranges::copy(ip, out.bytes);
+  return out;
+}
+
+Request request_of(const Frame& frame, uint64_t time_ns) {
+  return {frame.payload, address_of(frame.source, frame.source_port), frame.local_port, time_ns,
+          frame.local,   static_cast<uint16_t>(kTosSaid | frame.tos), frame.ttl};
+}
+
+// The thread's responder, on an engine that keeps what it sends.
+class Thread {
+ public:
+  Thread(const RuleSpec& spec, uint16_t port)
+      : responder_(7, Address{.port = port, .family = 6},
+                   Forwarder::Host{[](int, uint32_t) { return 0; }, [](int) {}}, false, nullptr, counters_) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < spec.rules.size(); i++) names.push_back("rule " + std::to_string(i));
+    responder_.update(spec, names, std::vector<Forwarder::Options>(spec.forwards, Forwarder::Options{}));
+  }
+
+  // None: no answer.
+  std::optional<Bytes> answer(const Frame& frame) {
+    PacketInfo info{};
+    info.local_family = frame.local.size() == 4 ? 4 : 6;
+    std::ranges::copy(frame.local, info.local);
+    Incoming one{0, static_cast<uint32_t>(frame.payload.size()), 0,
+                 address_of(frame.source, frame.source_port)};
+    if (one.from.family == 4) {
+      map_ipv4(one.from.bytes);
+      one.from.family = 6;
+    }
+    one.metadata.tos = kTosSaid | frame.tos;
+    one.metadata.ttl = frame.ttl;
+    one.packet_info = &info;
+    responder_.answer({engine_, flush_, batch_, round_}, frame.payload.data(), {&one, 1});
+    std::vector<Outgoing> sent = engine_.take_sent();
+    if (sent.empty()) return std::nullopt;
+    return Bytes(sent[0].data.begin(), sent[0].data.end());
+  }
+
+  std::vector<uint64_t> hits() const { return responder_.hits(); }
+
+ private:
+  FakeEngine engine_;
+  TxFlush flush_;
+  RxBatch batch_;
+  RxRound round_;
+  CounterRow counters_;
+  RuleResponder responder_;
+};
+
+class Comparison {
+ public:
+  Comparison(const RuleSpec& spec, Random& random, XdpPairs* pairs)
+      : spec_(spec),
+        random_(random),
+        pairs_(pairs),
+        options_(random_options(random)),
+        compiled_(xdp::compile(spec, {}, options_)),
+        kernel_(compiled_),
+        thread_(spec, options_.port),
+        time_ns_(random.u64() >> 2),
+        numbers_(spec.rules.size()),
+        hits_(spec.rules.size()) {
+    kernel_.set_options({.clock_offset_ns = time_ns_});
+    for (const auto& address : served_addresses()) {
+      kernel_.set_address(address, xdp::kAddressLocal | xdp::kAddressServed);
+    }
+  }
+
+  std::string run(int frames) {
+    if (!kernel_.error().empty()) return "it is not loaded: " + kernel_.error();
+    for (int i = 0; i < frames; i++) {
+      Frame frame = random_frame(random_, spec_, options_.port);
+      if (std::string wrong = compare(frame); !wrong.empty()) return wrong;
+    }
+    if (kernel_.hits() != hits_) return "the kernel counts other rules";
+    if (thread_.hits() != hits_) return "the thread counts other rules";
+    return "";
+  }
+
+ private:
+  Wanted wanted_of(const Frame& frame) {
+    Wanted out;
+    if (!is_plain(frame, options_)) return out;
+    Request request = request_of(frame, time_ns_);
+    out.by = interpret(spec_, request);
+    bool decided = out.by.winner != UINT32_MAX;
+    Action action = decided ? spec_.rules[out.by.winner].action : spec_.otherwise;
+    if (action == Action::drop) out.verdict = XDP_DROP;
+    if (action == Action::echo) {
+      out.verdict = XDP_TX;
+      out.payload = frame.payload;
+    }
+    if (action != Action::reply) return out;
+    const Rule& rule = spec_.rules[out.by.winner];
+    out.payload = interpret(rule.reply, request, numbers_[out.by.winner]);
+    size_t limit = rule.amplify ? kReplyBytesMax : frame.payload.size();
+    out.refused = out.payload.size() > limit;
+    if (out.refused)
+      out.verdict = XDP_DROP;
+    else if (out.payload.size() <= kPayloadBytesMax)
+      out.verdict = XDP_TX;
+    if (out.verdict == XDP_TX) numbers_[out.by.winner]++;
+    return out;
+  }
+
+  std::string compare(const Frame& frame) {
+    Wanted wanted = wanted_of(frame);
+    Bytes given = frame.bytes();
+    XdpKernel::Result got = kernel_.run(given);
+    if (got.verdict != wanted.verdict)
+      return "the kernel says " + std::to_string(got.verdict) + ", and " + std::to_string(wanted.verdict) +
+             " is wanted " + kernel_.error();
+    if (wanted.verdict == XDP_PASS) {
+      (is_plain(frame, options_) ? pairs_->passed : pairs_->flawed)++;
+      return got.frame == given ? "" : "the kernel has changed what it passes";
+    }
+    for (uint32_t counted : wanted.by.counted) hits_[counted]++;
+    if (wanted.by.winner != UINT32_MAX) hits_[wanted.by.winner]++;
+    std::optional<Bytes> answer = thread_.answer(frame);
+    if (answer.has_value() != (wanted.verdict == XDP_TX)) return "the thread decides otherwise";
+    if (wanted.verdict != XDP_TX) {
+      (wanted.refused ? pairs_->refused : pairs_->dropped)++;
+      return "";
+    }
+    pairs_->answered++;
+    bool timed = wanted.by.winner != UINT32_MAX && tells_time(spec_.rules[wanted.by.winner].reply);
+    bool same = timed ? answer->size() == wanted.payload.size() : *answer == wanted.payload;
+    if (!same) return "the thread answers something else";
+    return got.frame == answer_to(frame, wanted.payload, options_).bytes() ? "" : "the frame is another one";
+  }
+
+  const RuleSpec& spec_;
+  Random& random_;
+  XdpPairs* const pairs_;
+  const xdp::CompileOptions options_;
+  const xdp::CompiledRules compiled_;
+  XdpKernel kernel_;
+  Thread thread_;
+  const uint64_t time_ns_;
+  std::vector<uint64_t> numbers_, hits_;
+};
+
+}  // namespace
+
+std::string xdp_disagreement(const RuleSpec& spec, Random& random, int frames, XdpPairs* pairs) {
+  return std::make_unique<Comparison>(spec, random, pairs)->run(frames);
+}
+
+}  // namespace ksocket::test
