@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "core/base/hash.h"
 #include "core/xdp/emit_checks.h"
 #include "core/xdp/emit_limits.h"
 #include "core/xdp/emit_match.h"
@@ -31,7 +32,10 @@ struct Pack {
 class Compiler {
  public:
   Compiler(const rules::RuleSpec& spec, const Protection& protection, const CompileOptions& options)
-      : plan_(plan_rules(spec, options)), protection_(protection), options_(options) {}
+      : plan_(plan_rules(spec, options)),
+        protection_(protection),
+        options_(options),
+        guard_{protection.repeats, options.clock, random_seed()} {}
 
   CompiledRules compile() {
     pack_rules();
@@ -73,10 +77,10 @@ class Compiler {
   // Behind the last pack, as far as they fit.
   void pack_replies() {
     std::vector<size_t> begins;
-    size_t cost = packs_.back().cost;
+    size_t cost = std::min(packs_.back().cost, kReplyProgramCostMax);
     for (const PlannedRule& rule : plan_.rules) {
       if (!rule.renders()) continue;
-      if (begins.empty() || cost + rule.reply_cost > kProgramCostMax) {
+      if (begins.empty() || cost + rule.reply_cost > kReplyProgramCostMax) {
         if (!begins.empty()) cost = 0;
         begins.push_back(rendering_.size());
       }
@@ -121,12 +125,12 @@ class Compiler {
     Answer answer{out.label(), out.label()};
     emit_begin(out, ends.broken);
     emit_replies(out, program.rules, settling(), answer, ends.broken);
-    emit_answer(out, options_, answer, ends.broken);
+    emit_answer(out, options_, guard_, answer, ends.broken);
     emit_ends(out, ends);
     finish(out, "ks_reply");
   }
 
-  Settling settling() const { return {plan_, protection_, options_, replies_}; }
+  Settling settling() const { return {plan_, protection_, options_, guard_, replies_}; }
 
   void finish(const Assembler& assembler, const char* name) {
     auto finished = assembler.finish();
@@ -154,6 +158,7 @@ class Compiler {
   Plan plan_;
   const Protection& protection_;
   const CompileOptions options_;
+  const Guard guard_;
   std::vector<Pack> packs_;
   std::vector<const PlannedRule*> rendering_;
   std::vector<ReplyProgram> replies_;

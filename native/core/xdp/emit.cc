@@ -114,6 +114,12 @@ void emit_fold(Assembler& out) {
   }
 }
 
+void emit_monotonic(Assembler& out, CompileOptions::Clock clock) {
+  if (clock != CompileOptions::Clock::stands) return out.call(Helper::ktime_get_ns);
+  put_map_value(out, r1, MapId::options, offsetof(Options, clock_offset_ns));
+  out.load(Size::doubleword, r0, r1, 0);
+}
+
 void emit_tail_call(Assembler& out, uint32_t place, Label failed) {
   out.move(r1, kContext);
   put_map(out, r2, MapId::programs);

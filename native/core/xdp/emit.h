@@ -84,6 +84,8 @@ void emit_sum_of_bytes(Assembler& out, int32_t offset, int32_t length_field, Lab
 void emit_sum_of_words(Assembler& out, Register base, int32_t offset, int32_t bytes);
 // r0 from a sum of 32 bits to 16. Uses r1.
 void emit_fold(Assembler& out);
+// r0: nanoseconds of a clock that never goes back, or the time of the options where the clock stands.
+void emit_monotonic(Assembler& out, CompileOptions::Clock clock);
 // Goes on with another program, which begins with emit_begin().
 void emit_tail_call(Assembler& out, uint32_t place, Label failed);
 

@@ -24,7 +24,7 @@ void emit_payload(Assembler& out, Label broken) {
   out.jump_if(r4, Condition::greater, kPayloadBytesMax, broken);
   out.move(r3, kScratch);
   out.alu(Alu::add, r3, r4);
-  out.store(Size::word, r3, KSOCKET_SCRATCH(reply), 0);
+  out.store(Size::doubleword, r3, KSOCKET_SCRATCH(reply), 0);
   out.jump_if(r4, Condition::equal, 0, empty);
   out.move(r1, kContext);
   out.load(Size::word, r2, kScratch, KSOCKET_SCRATCH(headers));
@@ -152,10 +152,12 @@ void emit_room(Assembler& out, Label pass) {
   out.bind(fits);
 }
 
-void emit_answer(Assembler& out, const CompileOptions& options, const Answer& from, Label broken) {
+void emit_answer(Assembler& out, const CompileOptions& options, const Guard& guard, const Answer& from,
+                 Label broken) {
   Label as_long = out.label(), ipv6 = out.label(), done = out.label();
   out.bind(from.reply);
   emit_payload(out, broken);
+  emit_said(out, guard);
   out.bind(from.echo);
   emit_growth(out);
   out.jump_if(r2, Condition::signed_at_least, 0, as_long);

@@ -1,7 +1,7 @@
 // Makes the answer of the frame that the request came in, and sends it back.
 #pragma once
 
-#include "core/xdp/emit.h"
+#include "core/xdp/emit_guard.h"
 
 namespace ksocket::xdp {
 
@@ -13,6 +13,7 @@ void emit_room(Assembler& out, Label pass);
 struct Answer {
   Label reply, echo;
 };
-void emit_answer(Assembler& out, const CompileOptions& options, const Answer& from, Label broken);
+void emit_answer(Assembler& out, const CompileOptions& options, const Guard& guard, const Answer& from,
+                 Label broken);
 
 }  // namespace ksocket::xdp

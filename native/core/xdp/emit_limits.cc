@@ -19,8 +19,8 @@ void emit_drop(Assembler& out, size_t counter) {
   out.exit();
 }
 
-// `listed`: what it is that the source's presence in the list means.
-void emit_list(Assembler& out, MapId list, Condition refused) {
+// `refused`: is who is in the list refused, or who is not?
+void emit_list(Assembler& out, MapId list, bool refused) {
   Label good = out.label();
   out.store(Size::word, Register::fp, kLpmKey, 128);
   for (int32_t at = 0; at < 16; at += 4) {
@@ -30,14 +30,14 @@ void emit_list(Assembler& out, MapId list, Condition refused) {
   out.move(r2, Register::fp);
   out.alu(Alu::add, r2, kLpmKey);
   emit_lookup(out, list);
-  out.jump_if(r0, refused == Condition::equal ? Condition::not_equal : Condition::equal, 0, good);
+  out.jump_if(r0, refused ? Condition::equal : Condition::not_equal, 0, good);
   emit_drop(out, offsetof(KernelCounters, denied));
   out.bind(good);
 }
 
 // r9: now, in the units of buckets.
-void emit_now(Assembler& out) {
-  out.call(Helper::ktime_get_ns);
+void emit_now(Assembler& out, CompileOptions::Clock clock) {
+  emit_monotonic(out, clock);
   out.move(r9, r0);
   put_map_value(out, r1, MapId::options, offsetof(Options, epoch_ns));
   out.load(Size::doubleword, r1, r1, 0);
@@ -110,13 +110,13 @@ void emit_source_bucket(Assembler& out, Label pass) {
 void emit_lists(Assembler& out, const Protection& protection) {
   bool denies =
       protection.deny != nullptr && (!protection.deny->ipv4().empty() || !protection.deny->ipv6().empty());
-  if (denies) emit_list(out, MapId::deny, Condition::not_equal);
-  if (protection.allow != nullptr) emit_list(out, MapId::allow, Condition::equal);
+  if (denies) emit_list(out, MapId::deny, true);
+  if (protection.allow != nullptr) emit_list(out, MapId::allow, false);
 }
 
-void emit_limits(Assembler& out, const Protection& protection, Label pass) {
+void emit_limits(Assembler& out, const Protection& protection, CompileOptions::Clock clock, Label pass) {
   if (!protection.per_source && !protection.total) return;
-  emit_now(out);
+  emit_now(out, clock);
   if (protection.per_source) {
     emit_source_bucket(out, pass);
     emit_take(out, *protection.per_source, offsetof(KernelCounters, limited));

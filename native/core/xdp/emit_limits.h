@@ -10,6 +10,6 @@ void emit_lists(Assembler& out, const Protection& protection);
 
 // Takes a token of the source's bucket and one of the server's, or drops and counts. `pass`: where it goes
 // when there is no place for the source.
-void emit_limits(Assembler& out, const Protection& protection, Label pass);
+void emit_limits(Assembler& out, const Protection& protection, CompileOptions::Clock clock, Label pass);
 
 }  // namespace ksocket::xdp

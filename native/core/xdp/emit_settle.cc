@@ -136,19 +136,19 @@ void emit_settle(Assembler& out, const Settling& settling, const Ends& ends) {
   jump_if_verdict(out, Condition::equal, Verdict::pass, ends.pass);
   emit_services(out, settling.protection, ends.pass);
   emit_room_for_answer(out, ends.pass);
-  emit_limits(out, settling.protection, ends.pass);
+  emit_limits(out, settling.protection, settling.options.clock, ends.pass);
   emit_hits(out, settling.plan);
   emit_counts(out, {{offsetof(KernelCounters, requests_bytes), KSOCKET_SCRATCH(length)}});
   jump_if_verdict(out, Condition::not_equal, Verdict::drop, answers);
   emit_drop(out, offsetof(KernelCounters, rule_drops));
   out.bind(answers);
-  emit_guard(out, settling.protection);
+  emit_guard(out, settling.guard);
   jump_if_verdict(out, Condition::equal, Verdict::refuse, refuses);
   out.jump_if(r1, Condition::equal, static_cast<int32_t>(Verdict::echo), answer.echo);
   emit_dispatch(out, settling, answer, ends.broken);
   out.bind(refuses);
   emit_drop(out, offsetof(KernelCounters, refused_replies));
-  emit_answer(out, settling.options, answer, ends.broken);
+  emit_answer(out, settling.options, settling.guard, answer, ends.broken);
 }
 
 }  // namespace ksocket::xdp

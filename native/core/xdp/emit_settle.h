@@ -19,6 +19,7 @@ struct Settling {
   const Plan& plan;
   const Protection& protection;
   const CompileOptions& options;
+  const Guard& guard;
   std::span<const ReplyProgram> replies;  // ascending by their rules
 };
 

@@ -26,24 +26,26 @@ size_t words(size_t bytes) {
 
 // Instructions for one of the networks: four for each word of an address.
 size_t cost_of(const std::vector<rules::Cidr>& networks) {
-  size_t out = 4;
+  size_t out = networks.empty() ? 0 : 5;
   for (const rules::Cidr& network : networks) out += network.family == 4 ? 3 : 14;
   return out;
 }
 
 size_t payload_cost(const Match& match) {
-  return 12 + 3 * words(match.payload.size());
+  return 9 + 3 * words(match.payload.size());
 }
 
 size_t condition_cost(const Match& match) {
-  size_t out = 20 + cost_of(match.sources) + cost_of(match.locals);
+  size_t out = (match.heeds_kernel ? 16 : 0) + cost_of(match.sources) + cost_of(match.locals);
   for (const rules::Mask& mask : match.masks) out += 3 * words(mask.mask.size());
   return out;
 }
 
-// Of a reply's size, which is found when the rule matches, and of the reply.
-size_t size_cost(const Rule& rule) {
-  return rule.action == Action::reply ? 20 + 16 * rule.reply.parts.size() : 2;
+// Of a rule that matches to say so: a reply's size is found then.
+size_t decision_cost(const Rule& rule) {
+  if (rule.action != Action::reply) return 10;
+  auto slices = std::ranges::count(rule.reply.parts, Part::Kind::request, &Part::kind);
+  return 20 + 14 * static_cast<size_t>(slices);
 }
 
 size_t part_cost(const Part& part) {
@@ -88,7 +90,7 @@ std::string obstacle(const PlannedRule& rule) {
     case Action::reply:
       if (rule.rule->amplify && least_reply_bytes(rule.rule->reply) > kPayloadBytesMax)
         return "the reply is " + too_long();
-      if (rule.reply_cost > kRuleCostMax || size_cost(*rule.rule) > kRuleCostMax)
+      if (rule.reply_cost > kRuleCostMax || decision_cost(*rule.rule) > kRuleCostMax)
         return "the reply has too many parts";
       break;
     default:
@@ -126,7 +128,7 @@ PlannedRule plan_rule(const Rule& rule, uint32_t index) {
   PlannedRule out{.index = index, .rule = &rule};
   out.counts = rule.action == Action::count;
   narrow(&out);
-  out.match_cost = payload_cost(rule.match) + condition_cost(rule.match) + size_cost(rule);
+  out.match_cost = payload_cost(rule.match) + condition_cost(rule.match) + decision_cost(rule);
   out.whole = out.match_cost <= kRuleCostMax;
   out.reply_cost = reply_cost(rule);
   return out;
@@ -139,7 +141,7 @@ Plan plan_rules(const rules::RuleSpec& spec, const CompileOptions& options) {
   out.otherwise = verdict_of(spec.otherwise);
   out.otherwise_fate.compiled = out.otherwise != Verdict::pass;
   if (!out.otherwise_fate.compiled) out.otherwise_fate.reason = "deliver: the datagram is for JavaScript";
-  size_t cost = 0;
+  size_t cost = 0, largest = 0;
   bool full = false;
   for (uint32_t i = 0; i < spec.rules.size(); i++) {
     PlannedRule rule = plan_rule(spec.rules[i], i);
@@ -161,8 +163,9 @@ Plan plan_rules(const rules::RuleSpec& spec, const CompileOptions& options) {
       if (!rule.whole) rule.match_cost = payload_cost(rule.rule->match);
     }
     cost += rule.match_cost;
-    // What is packed leaves up to a rule's cost unused in each program.
-    if (cost > kMatchingProgramsMax * (kProgramCostMax - kRuleCostMax) || i >= kRulesMax) {
+    // Packed into programs, they leave as much of each unused as the largest takes.
+    largest = std::max(largest, rule.match_cost);
+    if (cost > kMatchingProgramsMax * (kProgramCostMax - largest) || i >= kRulesMax) {
       fate = {false, "there are more rules before it than fit into the programs"};
       out.otherwise = Verdict::pass;
       out.otherwise_fate = {false, "not all rules are compiled"};

@@ -34,6 +34,9 @@ struct Plan {
 
 // How much one program may have: jumps reach 32767 instructions, and the verifier keeps up to 8192 branches.
 inline constexpr size_t kProgramCostMax = 16'000;
+// Of replies less: the kernel moves what is behind a call when it puts the function's code in its place, so
+// that loading takes the square of the size.
+inline constexpr size_t kReplyProgramCostMax = 3000;
 // Programs that follow each other: 33 at most, MAX_TAIL_CALL_CNT of the kernel.
 inline constexpr size_t kMatchingProgramsMax = 24;
 

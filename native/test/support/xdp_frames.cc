@@ -25,6 +25,14 @@ uint16_t udp_length(const Frame& frame) {
   return frame.flaw == Flaw::udp_tiny ? 7 : out;
 }
 
+// 0 would say that there is none, and the sum of the addresses that it is not complete.
+uint16_t wrong_checksum(uint16_t right, uint16_t partial) {
+  uint16_t out = right;
+  do out++;
+  while (out == 0 || out == 0xffff || out == partial);
+  return out;
+}
+
 Bytes udp_of(const Frame& frame) {
   Bytes out;
   put(&out, frame.source_port, 2);
@@ -44,7 +52,7 @@ Bytes udp_of(const Frame& frame) {
     case Frame::Checksum::none:
       break;
     case Frame::Checksum::wrong:
-      set_half(&out, 6, static_cast<uint16_t>(whole ^ 0x0101));
+      set_half(&out, 6, wrong_checksum(whole, internet_sum({}, pseudo_sum(frame))));
       break;
   }
   if (frame.flaw == Flaw::header_checksum && frame.source.size() == 16) set_half(&out, 6, 0);
