@@ -35,7 +35,7 @@ class Compiler {
       : plan_(plan_rules(spec, options)),
         protection_(protection),
         options_(options),
-        guard_{protection.repeats, options.clock, random_seed()} {}
+        guard_{protection.repeats, options.clock, options.seed != 0 ? options.seed : random_seed()} {}
 
   CompiledRules compile() {
     pack_rules();

@@ -45,6 +45,7 @@ struct CompileOptions {
   uint8_t ttl = 64;  // of answers
   uint8_t tos = 0;
   Clock clock = Clock::monotonic;
+  uint64_t seed = 0;  // of the guard's hashes, which outsiders may not foresee; 0: a random one
 };
 
 // Instructions that refer to a map by its place among the MapIds; `slot` is the first of the two of ld_imm64,

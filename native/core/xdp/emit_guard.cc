@@ -11,6 +11,8 @@ namespace {
 constexpr int64_t kToken = 1'000'000'000;
 constexpr int32_t kHeardMax = 1 << 16;  // as in exchanges.cc
 constexpr int32_t kFormerRatePart = 8;
+// Times kHeardMax and kFormerRatePart it fits 63 bits; of what is longer the lowest bits do not count.
+constexpr int64_t kHoursNs = int64_t{1} << 44;
 
 // On the stack.
 constexpr int32_t kPeerKey = -24, kNewExchange = kPeerKey - static_cast<int32_t>(sizeof(Exchange));
@@ -39,18 +41,31 @@ void move_number(Assembler& out, Register to, int64_t number) {
   out.move64(to, static_cast<uint64_t>(number));
 }
 
-// r0, with r1 in it. Uses r2.
-void emit_mix(Assembler& out) {
+void emit_xor_shifted(Assembler& out, int32_t bits) {
+  out.move(r1, r0);
+  out.alu(Alu::shift_right, r1, bits);
   out.alu(Alu::bit_xor, r0, r1);
-  out.move64(r2, 0x9e3779b97f4a7c15);
-  out.alu(Alu::mul, r0, r2);
-  out.move(r2, r0);
-  out.alu(Alu::shift_right, r2, 32);
-  out.alu(Alu::bit_xor, r0, r2);
 }
 
-// r0: a hash of the peer, and of what is at `offset` of the Scratch, of `length_field` bytes with 8 zeroes
-// behind them. Uses r1 to r5.
+void emit_multiply(Assembler& out, uint64_t factor) {
+  out.move64(r1, factor);
+  out.alu(Alu::mul, r0, r1);
+}
+
+// seeded_hash: r0 with r1 in it. Uses r2.
+void emit_mix(Assembler& out) {
+  out.alu(Alu::add, r0, r1);
+  out.move64(r2, 0x9e3779b97f4a7c15);
+  out.alu(Alu::add, r0, r2);
+  emit_xor_shifted(out, 30);
+  emit_multiply(out, 0xbf58476d1ce4e5b9);
+  emit_xor_shifted(out, 27);
+  emit_multiply(out, 0x94d049bb133111eb);
+  emit_xor_shifted(out, 31);
+}
+
+// r0: the hash of what the peer says, or is told, as Exchanges makes it: `length_field` bytes at `offset` of
+// the Scratch, with 8 zeroes behind them. Uses r1 to r5.
 void emit_hash(Assembler& out, uint64_t seed, int32_t offset, int32_t length_field) {
   out.move64(r0, seed);
   for (int32_t field : {KSOCKET_PSEUDO(source), KSOCKET_PSEUDO(source) + 8}) {
@@ -59,6 +74,7 @@ void emit_hash(Assembler& out, uint64_t seed, int32_t offset, int32_t length_fie
   }
   out.load(Size::word, r1, kScratch, KSOCKET_SCRATCH(source_port));
   emit_mix(out);
+  out.alu(Alu::bit_or, r0, 1);
   out.load(Size::word, r1, kScratch, length_field);
   emit_mix(out);
   Label done = out.label();
@@ -152,8 +168,9 @@ void emit_regain(Assembler& out, const Guard& guard) {
   set(out, KSOCKET_EXCHANGE(latest_ns), kNow);
   move_number(out, r3, full(guard));
   out.jump_if(r2, Condition::at_least, static_cast<int32_t>(Exchanges::kPauseNs), pause);
-  out.alu(Alu::mul, r2, static_cast<int32_t>(guard.repeats->rate));
   get(out, r1, KSOCKET_EXCHANGE(tokens));
+  out.jump_if(r1, Condition::signed_at_least, r3, done);  // what a trial has earned may be more
+  out.alu(Alu::mul, r2, static_cast<int32_t>(guard.repeats->rate));
   out.alu(Alu::add, r1, r2);
   Label less = out.label();
   out.jump_if(r1, Condition::signed_at_most, r3, less);
@@ -169,17 +186,21 @@ void emit_regain(Assembler& out, const Guard& guard) {
 
 // r1: the answers that the trial has earned (Exchanges::earned), in whole numbers.
 void emit_earned(Assembler& out, const Guard& guard) {
-  Label rarely = out.label(), heard = out.label(), many = out.label(), done = out.label();
+  Label hours = out.label(), rarely = out.label(), heard = out.label(), many = out.label(),
+        done = out.label();
   get(out, r2, KSOCKET_EXCHANGE(trial_ns));
   get(out, r3, KSOCKET_EXCHANGE(begin_ns));
   out.alu(Alu::sub, r2, r3);
+  get(out, r3, KSOCKET_EXCHANGE(asked));
+  out.alu(Alu::mul, r3, static_cast<int32_t>(Exchanges::kListenNs));
+  move_number(out, r4, kHoursNs);
+  out.jump_if(r2, Condition::less, r4, hours);
   out.alu(Alu::shift_right, r2, 10);
+  out.alu(Alu::shift_right, r3, 10);
+  out.bind(hours);
   get(out, r1, KSOCKET_EXCHANGE(heard));
   out.alu(Alu::mul, r2, r1);
   out.alu(Alu::mul, r2, kFormerRatePart);
-  get(out, r3, KSOCKET_EXCHANGE(asked));
-  out.alu(Alu::mul, r3, static_cast<int32_t>(Exchanges::kListenNs));
-  out.alu(Alu::shift_right, r3, 10);
   out.jump_if(r2, Condition::less, r3, rarely);
   get(out, r2, KSOCKET_EXCHANGE(level));
   out.alu(Alu::shift_left, r2, 1);

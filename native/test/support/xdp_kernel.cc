@@ -102,6 +102,10 @@ std::vector<uint64_t> XdpKernel::hits() const {
   return out;
 }
 
+bool XdpKernel::element(MapId map, const void* key, void* value) const {
+  return get_element(maps_.at(map).get(), key, value) == 0;
+}
+
 size_t XdpKernel::elements(MapId map) const {
   size_t out = 0;
   uint8_t key[64];

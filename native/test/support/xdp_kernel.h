@@ -36,6 +36,8 @@ class XdpKernel {
   xdp::KernelCounters counters() const;
   std::vector<uint64_t> hits() const;
   size_t elements(xdp::MapId map) const;
+  // Is there one of that key?
+  bool element(xdp::MapId map, const void* key, void* value) const;
 
  private:
   bool make_maps(const xdp::CompiledRules& compiled);
