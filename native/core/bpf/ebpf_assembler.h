@@ -13,7 +13,7 @@
 
 namespace ksocket::bpf {
 
-enum class Register : uint8_t { r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, fp };
+enum class Register : uint8_t { r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, fp = r10 };
 
 enum class Size : uint8_t { word = 0x00, half = 0x08, byte = 0x10, doubleword = 0x18 };
 enum class Alu : uint8_t {

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "core/xdp/listing.h"
+#include "support/address_lists.h"
 #include "support/fake_engine.h"
+#include "support/rules_random.h"
 #include "support/xdp_frames.h"
 #include "support/xdp_kernel.h"
 
@@ -74,6 +77,26 @@ TEST(XdpCompile, does_what_the_first_match_says) {
   EXPECT_EQ(talk.kernel.run(asked("d").bytes()).verdict, uint32_t{XDP_PASS});
   EXPECT_EQ(payload_of(talk.kernel.run(asked("xyz").bytes())), "?");
   EXPECT_EQ(talk.kernel.hits(), (std::vector<uint64_t>{1, 1, 1, 0, 0, 1}));
+}
+
+// For people: nothing that the disassembler does not know, and no map without a name.
+TEST(XdpCompile, what_is_compiled_can_be_read) {
+  AddressSet some = test::set_of({"10.0.0.0-10.0.0.9"});
+  Protection protection{.deny = &some,
+                        .allow = &some,
+                        .per_source = RateLimit{1, 1},
+                        .total = RateLimit{1, 1},
+                        .service_ports = {7},
+                        .repeats = RateLimit{100, 16384}};
+  test::Random random(8);
+  for (int i = 0; i < 50; i++) {
+    rules::RuleSpec spec = test::random_spec(random, 40);
+    std::string text = listing_of(compile(spec, protection, {.port = kPort}));
+    ASSERT_EQ(text.find('?'), text.npos) << text.substr(text.find('?') - 40, 80);
+    ASSERT_NE(text.find("call xdp_load_bytes"), text.npos);
+    ASSERT_NE(text.find("map ks_per_source: lru_hash, key 16 bytes, value 8 bytes, 65536 entries"),
+              text.npos);
+  }
 }
 
 }  // namespace
