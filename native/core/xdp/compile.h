@@ -78,7 +78,9 @@ struct CompiledRules {
   std::string refused;
 };
 
-// All are BPF_PROG_TYPE_XDP and need no licence that the kernel asks for.
+// All are BPF_PROG_TYPE_XDP and need no licence that the kernel asks for. Loading them takes Linux 5.18 and
+// the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: the last as they compute with offsets that are
+// known at run time only, in loops.
 CompiledRules compile(const rules::RuleSpec& spec, const Protection& protection,
                       const CompileOptions& options);
 

@@ -25,14 +25,20 @@ void emit_room(Assembler& out, int32_t bytes, Label foreign) {
   out.jump_if(r0, Condition::greater, kFrameEnd, foreign);
 }
 
-// `ip_bytes` in r1, the length that the IP header gives for itself and what follows, or for what follows
-// (`counted_from` is where that begins): all of it is in the frame, which may be padded, and UDP says the
-// same.
+void emit_own_scratch(Assembler& out, Label failed) {
+  emit_scratch(out, failed);
+  out.move(r1, kContext);
+  out.call(Helper::xdp_get_buff_len);
+  out.store(Size::word, kScratch, KSOCKET_SCRATCH(frame), r0);
+}
+
+// r1: the length that the IP header gives for itself and what follows, or for what follows (`counted_from` is
+// where that begins): all of it is in the frame, which may be padded, and UDP says the same.
 void emit_lengths(Assembler& out, int32_t counted_from, int32_t udp, Label pass) {
-  out.move(r0, kFrame);
-  out.alu(Alu::add, r0, counted_from);
-  out.alu(Alu::add, r0, r1);
-  out.jump_if(r0, Condition::greater, kFrameEnd, pass);
+  out.load(Size::word, r0, kScratch, KSOCKET_SCRATCH(frame));
+  out.move(r2, r1);
+  out.alu(Alu::add, r2, counted_from);
+  out.jump_if(r2, Condition::greater, r0, pass);
   out.alu(Alu::sub, r1, udp - counted_from);
   out.load(Size::half, r2, kFrame, udp + 4);
   out.big_endian(r2, 16);
@@ -83,7 +89,7 @@ void emit_ipv4(Assembler& out, const CompileOptions& options, const Ends& ends) 
   out.jump_if(r0, Condition::any_bit, network_half(0xbfff), ends.foreign);
   out.load(Size::half, r0, kFrame, kUdp + 2);
   out.jump_if(r0, Condition::not_equal, network_half(options.port), ends.foreign);
-  emit_scratch(out, ends.foreign);
+  emit_own_scratch(out, ends.foreign);
   out.load(Size::half, r1, kFrame, kIp + 2);
   out.big_endian(r1, 16);
   emit_lengths(out, kIp, kUdp, ends.pass);
@@ -116,7 +122,7 @@ void emit_ipv6(Assembler& out, const CompileOptions& options, const Ends& ends) 
   out.jump_if(r0, Condition::not_equal, kProtocolUdp, ends.foreign);
   out.load(Size::half, r0, kFrame, kUdp + 2);
   out.jump_if(r0, Condition::not_equal, network_half(options.port), ends.foreign);
-  emit_scratch(out, ends.foreign);
+  emit_own_scratch(out, ends.foreign);
   out.load(Size::half, r1, kFrame, kIp + 4);
   out.big_endian(r1, 16);
   emit_lengths(out, kUdp, kUdp, ends.pass);

@@ -139,9 +139,9 @@ struct Scratch {
   uint32_t counted;   // how many of counts
   uint32_t sized;     // the size of a reply as it is added up
   uint32_t rendered;  // how much of the reply is there
-  uint32_t spare;
-  uint64_t now_ns;  // since 1970
-  uint64_t number;  // how many replies the rule has made before
+  uint32_t frame;     // bytes that it had
+  uint64_t now_ns;    // since 1970
+  uint64_t number;    // how many replies the rule has made before
   uint32_t counts[kCountedMax];
   // Behind the payload 16 zeroes, for what is summed, or XORed with, in words.
   uint8_t payload[kPayloadBytesMax + 16];

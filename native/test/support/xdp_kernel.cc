@@ -1,6 +1,8 @@
 #include "support/xdp_kernel.h"
 
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "core/xdp/bpf_call.h"
 
@@ -8,10 +10,26 @@ namespace ksocket::test {
 
 using namespace xdp;
 
+namespace {
+
+// capability.h: CAP_PERFMON, or CAP_SYS_ADMIN, which includes it.
+bool may_compute_with_pointers() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("CapEff:")) continue;
+    uint64_t capabilities = std::strtoull(line.c_str() + 7, nullptr, 16);
+    return (capabilities & (uint64_t{1} << 38 | uint64_t{1} << 21)) != 0;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::string no_xdp() {
   Fd map;
   int error = create_map({BPF_MAP_TYPE_LPM_TRIE, 8, 4, 1, BPF_F_NO_PREALLOC}, "test", &map);
-  return error == 0 ? "" : std::string("this process may not use bpf(2): ") + std::strerror(-error);
+  if (error != 0) return std::string("this process may not use bpf(2): ") + std::strerror(-error);
+  return may_compute_with_pointers() ? "" : "this process has no CAP_PERFMON";
 }
 
 XdpKernel::XdpKernel(const CompiledRules& compiled)
