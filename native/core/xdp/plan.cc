@@ -82,6 +82,7 @@ void narrow(PlannedRule* rule) {
 
 // Why a rule that may match is left to the thread; empty: it is not.
 std::string obstacle(const PlannedRule& rule) {
+  if (!rule.whole) return "it has more networks or masks than fit into a program";
   switch (rule.rule->action) {
     case Action::deliver:
       return "deliver: the datagram is for JavaScript";
@@ -96,7 +97,6 @@ std::string obstacle(const PlannedRule& rule) {
     default:
       break;
   }
-  if (!rule.whole) return "it has more networks or masks than fit into a program";
   return "";
 }
 
