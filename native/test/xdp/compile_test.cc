@@ -2,10 +2,17 @@
 #include "core/xdp/compile.h"
 
 #include <gtest/gtest.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
+#include <cstring>
+
+#include "core/base/clock.h"
 #include "core/xdp/listing.h"
 #include "support/address_lists.h"
 #include "support/fake_engine.h"
+#include "support/own_network.h"
 #include "support/rules_random.h"
 #include "support/xdp_frames.h"
 #include "support/xdp_kernel.h"
@@ -77,6 +84,98 @@ TEST(XdpCompile, does_what_the_first_match_says) {
   EXPECT_EQ(talk.kernel.run(asked("d").bytes()).verdict, uint32_t{XDP_PASS});
   EXPECT_EQ(payload_of(talk.kernel.run(asked("xyz").bytes())), "?");
   EXPECT_EQ(talk.kernel.hits(), (std::vector<uint64_t>{1, 1, 1, 0, 0, 1}));
+}
+
+rules::Rule slot(rules::Part::Kind kind) {
+  rules::Rule out = rule("", Action::reply);
+  out.reply.parts = {{.kind = kind}};
+  return out;
+}
+
+uint64_t number_of(const std::string& text) {
+  uint64_t out = 0;
+  for (char byte : text) out = out << 8 | static_cast<uint8_t>(byte);
+  return out;
+}
+
+TEST(XdpCompile, tells_the_time_of_either_clock) {
+  NEEDS_XDP();
+  for (auto [clock, id] : {std::pair{CompileOptions::Clock::monotonic, CLOCK_MONOTONIC},
+                           std::pair{CompileOptions::Clock::tai, CLOCK_TAI}}) {
+    CompiledRules compiled =
+        compile({{slot(rules::Part::Kind::time_unix)}, Action::drop, 0}, {}, {.port = kPort, .clock = clock});
+    test::XdpKernel kernel(compiled);
+    ASSERT_EQ(kernel.error(), "");
+    kernel.set_address(kLocal, kAddressLocal | kAddressServed);
+    uint64_t before = clock_ns(CLOCK_REALTIME), own = clock_ns(id), between = clock_ns(CLOCK_REALTIME);
+    kernel.set_options({.clock_offset_ns = (before + between) / 2 - own});
+    uint64_t from = clock_ns(CLOCK_REALTIME);
+    uint64_t told = number_of(payload_of(kernel.run(asked("?").bytes())));
+    uint64_t to = clock_ns(CLOCK_REALTIME);
+    // The offset is as exact as what it was made of.
+    EXPECT_GE(told + (between - before), from);
+    EXPECT_LE(told, to + (between - before));
+  }
+}
+
+// How long a reply may be that the device has no room for, and one that has.
+TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_the_device_sends) {
+  NEEDS_XDP();
+  std::string why = test::in_own_network([] {
+    Fd socket(::socket(AF_INET, SOCK_DGRAM, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    request.ifr_mtu = 300;
+    ASSERT_EQ(ioctl(socket.get(), SIOCSIFMTU, &request), 0);
+    for (size_t size : {300 - 28, 300 - 28 + 1}) {
+      Talk talk({rule("", Action::reply, std::string(size, 'x'))});
+      ASSERT_EQ(talk.kernel.error(), "");
+      auto answer = talk.kernel.run(asked("?").bytes());
+      EXPECT_EQ(answer.verdict, size + 28 <= 300 ? XDP_TX : XDP_PASS);
+      if (answer.verdict == XDP_PASS) {
+        EXPECT_EQ(answer.frame, asked("?").bytes());
+      }
+      EXPECT_EQ(talk.kernel.counters().passed, size + 28 <= 300 ? 0u : 1u);
+    }
+  });
+  if (!why.empty()) GTEST_SKIP() << why;
+}
+
+TEST(XdpCompile, says_what_is_left_to_the_thread_and_why) {
+  rules::Rule other_port = rule("p", Action::drop), forward = rule("f", Action::forward),
+              long_payload = rule(std::string(2000, 'l'), Action::drop);
+  other_port.match.destination_ports = {kPort + 1};
+  CompiledRules compiled = compile({{rule("a", Action::echo), rule("d", Action::deliver), forward, other_port,
+                                     long_payload, rule("r", Action::reply, std::string(2000, 'x'))},
+                                    Action::deliver,
+                                    1},
+                                   {}, {.port = kPort});
+  std::vector<std::string> said;
+  for (const RuleFate& fate : compiled.rules) said.push_back((fate.compiled ? "+" : "-") + fate.reason);
+  said.push_back((compiled.otherwise.compiled ? "+" : "-") + compiled.otherwise.reason);
+  EXPECT_EQ(said, (std::vector<std::string>{
+                      "+", "-deliver: the datagram is for JavaScript",
+                      "-forward: a flow to a back end is the thread's",
+                      "+it never matches: the socket has another port",
+                      "+it matches only datagrams longer than 1536 bytes, which are left to the thread",
+                      "-the reply is longer than 1536 bytes", "-deliver: the datagram is for JavaScript"}));
+}
+
+TEST(XdpCompile, lists_that_are_too_long_leave_everything_to_the_thread) {
+  test::List ranges;
+  for (uint64_t i = 0; i < 2000; i++) {
+    // From an odd address to an even one before the last: 126 networks.
+    ranges.push_back({{0x2001 | i << 32, 1}, {0x2001 | i << 32, UINT64_MAX - 1}});
+  }
+  AddressSet deny = *AddressSet::decode(test::encode(ranges));
+  EXPECT_EQ(compile({}, {.deny = &deny}, {.port = kPort}).refused, "");
+  ranges.clear();
+  for (uint64_t i = 0; i < 3000; i++)
+    ranges.push_back({{0x2001 | i << 32, 1}, {0x2001 | i << 32, UINT64_MAX - 1}});
+  deny = *AddressSet::decode(test::encode(ranges));
+  CompiledRules compiled = compile({}, {.deny = &deny}, {.port = kPort});
+  EXPECT_EQ(compiled.refused, "the lists have too many networks");
+  EXPECT_TRUE(compiled.programs.empty());
 }
 
 // For people: nothing that the disassembler does not know, and no map without a name.
