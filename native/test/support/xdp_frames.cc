@@ -59,6 +59,19 @@ Bytes udp_of(const Frame& frame) {
   return out;
 }
 
+uint16_t fragment_field(Flaw flaw) {
+  switch (flaw) {
+    case Flaw::fragment:
+      return 0x2000;
+    case Flaw::later_fragment:
+      return 0x0010;
+    case Flaw::reserved_flag:
+      return 0xc000;
+    default:
+      return 0x4000;  // may not be fragmented
+  }
+}
+
 Bytes ipv4_of(const Frame& frame, size_t behind) {
   Bytes out;
   size_t options = frame.flaw == Flaw::options ? 4 : 0;
@@ -68,7 +81,7 @@ Bytes ipv4_of(const Frame& frame, size_t behind) {
   put(&out, frame.tos, 1);
   put(&out, length, 2);
   put(&out, frame.identification, 2);
-  put(&out, frame.flaw == Flaw::fragment ? 0x2000 : frame.flaw == Flaw::later_fragment ? 0x0010 : 0x4000, 2);
+  put(&out, fragment_field(frame.flaw), 2);
   put(&out, frame.ttl, 1);
   put(&out, frame.flaw == Flaw::protocol ? 6 : 17, 1);
   put(&out, 0, 2);
@@ -82,7 +95,8 @@ Bytes ipv4_of(const Frame& frame, size_t behind) {
 
 Bytes ipv6_of(const Frame& frame, size_t behind) {
   Bytes out;
-  bool fragment = frame.flaw == Flaw::fragment || frame.flaw == Flaw::later_fragment;
+  bool fragment =
+      frame.flaw == Flaw::fragment || frame.flaw == Flaw::later_fragment || frame.flaw == Flaw::reserved_flag;
   bool extension = frame.flaw == Flaw::options || fragment;
   uint32_t length = static_cast<uint32_t>(behind + (extension ? 8 : 0));
   if (frame.flaw == Flaw::packet_long) length += frame.padding + 1;

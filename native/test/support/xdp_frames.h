@@ -29,6 +29,7 @@ struct Frame {
     ip_version,       // another one
     options,          // IPv4: some; IPv6: an extension header
     fragment,         // IPv4: the first one; IPv6: a fragment header
+    reserved_flag,    // IPv4: RFC 791 has it 0; IPv6: as fragment
     later_fragment,   // IPv4: with an offset
     protocol,         // not UDP
     header_checksum,  // IPv4: wrong; IPv6: as none of UDP

@@ -16,6 +16,7 @@
 #include "support/rules_random.h"
 #include "support/xdp_frames.h"
 #include "support/xdp_kernel.h"
+#include "support/xdp_random.h"
 
 namespace ksocket::xdp {
 namespace {
@@ -139,6 +140,45 @@ TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_the_device_sends) {
     }
   });
   if (!why.empty()) GTEST_SKIP() << why;
+}
+
+TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_it_renders) {
+  NEEDS_XDP();
+  for (uint32_t size : {kPayloadBytesMax, kPayloadBytesMax + 1}) {
+    // A byte less, and one of the request: how long it is is known when it comes.
+    rules::Rule grown = rule("", Action::reply, std::string(size - 1, 'x'));
+    grown.reply.parts.push_back({.kind = rules::Part::Kind::request, .end = 1});
+    Talk talk({grown});
+    ASSERT_EQ(talk.kernel.error(), "");
+    EXPECT_EQ(talk.kernel.run(asked("?").bytes()).verdict, size == kPayloadBytesMax ? XDP_TX : XDP_PASS);
+  }
+}
+
+// RFC 768: a sum of 0 is sent as 0xffff, as 0 says that there is none.
+TEST(XdpCompile, a_checksum_of_0_is_sent_as_all_ones) {
+  NEEDS_XDP();
+  Talk talk({rule("", Action::echo)});
+  for (uint32_t i = 0; i < 65536; i++) {
+    Frame frame = asked({static_cast<char>(i >> 8), static_cast<char>(i)});
+    Bytes answer = test::answer_to(frame, frame.payload, {.port = kPort}).bytes();
+    if (answer[40] != 0xff || answer[41] != 0xff) continue;
+    EXPECT_EQ(talk.kernel.run(frame.bytes()).frame, answer);
+    return;
+  }
+  FAIL() << "there is always one";
+}
+
+TEST(XdpCompile, leaves_to_the_thread_what_comes_from_a_broadcast_address_or_goes_to_one) {
+  NEEDS_XDP();
+  Talk talk({rule("", Action::echo)});
+  uint8_t broadcast[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 255};
+  Frame from = asked("?"), to = asked("?");
+  from.source.back() = to.local.back() = 255;
+  EXPECT_EQ(talk.kernel.run(from.bytes()).verdict, uint32_t{XDP_TX});
+  talk.kernel.set_address(broadcast, kAddressBroadcast);
+  EXPECT_EQ(talk.kernel.run(from.bytes()).verdict, uint32_t{XDP_PASS});
+  talk.kernel.set_address(broadcast, kAddressBroadcast | kAddressServed);
+  EXPECT_EQ(talk.kernel.run(to.bytes()).verdict, uint32_t{XDP_PASS});
 }
 
 TEST(XdpCompile, says_what_is_left_to_the_thread_and_why) {
