@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/answer/rule_responder.h"
+#include "support/address_lists.h"
 #include "support/fake_engine.h"
 #include "support/ring_memory.h"
 #include "support/rules_interpreter.h"
@@ -101,6 +102,19 @@ Match relaxed(const Match& match) {
   return out;
 }
 
+// All that protects, so that its instructions are there, and none of it ever refuses anything.
+xdp::Protection unbounded() {
+  static const AddressSet kNobody = set_of({"203.0.113.0-203.0.113.9", "3fff::-3fff::9"});
+  static const AddressSet kEverybody = set_of({"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"});
+  constexpr RateLimit kAny{RateLimit::kMax, RateLimit::kMax};
+  return {.deny = &kNobody,
+          .allow = &kEverybody,
+          .per_source = kAny,
+          .sources = 64,
+          .total = kAny,
+          .repeats = kAny};
+}
+
 class Comparison {
  public:
   Comparison(const RuleSpec& spec, Random& random, XdpPairs* pairs)
@@ -108,7 +122,8 @@ class Comparison {
         random_(random),
         pairs_(pairs),
         options_(random_options(random)),
-        compiled_(xdp::compile(spec, {}, options_)),
+        guarded_(random.one_in(2)),
+        compiled_(xdp::compile(spec, guarded_ ? unbounded() : xdp::Protection{}, options_)),
         kernel_(compiled_),
         thread_(spec, options_.port),
         time_ns_(random.u64() >> 2),
@@ -226,6 +241,7 @@ class Comparison {
   Random& random_;
   XdpPairs* const pairs_;
   const xdp::CompileOptions options_;
+  const bool guarded_;
   const xdp::CompiledRules compiled_;
   XdpKernel kernel_;
   Thread thread_;
