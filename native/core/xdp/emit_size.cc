@@ -9,7 +9,11 @@ using rules::Part;
 // `reg` = where `at` is in a payload of r2 bytes.
 void emit_clamped(Assembler& out, Register reg, int32_t at) {
   Label inside = out.label();
-  if (at >= 0) {
+  if (at == 0) {
+    out.move(reg, 0);
+  } else if (at >= static_cast<int32_t>(kPayloadBytesMax)) {
+    out.move(reg, r2);
+  } else if (at > 0) {
     out.move(reg, at);
     out.jump_if(reg, Condition::at_most, r2, inside);
     out.move(reg, r2);
@@ -72,9 +76,10 @@ uint32_t least_reply_bytes(const rules::Template& reply) {
 
 void emit_slice(Assembler& out, int32_t begin, int32_t end) {
   Label forward = out.label();
-  out.load(Size::word, r2, kScratch, KSOCKET_SCRATCH(length));
+  out.load(Size::word, r2, kScratch, KSOCKET_SCRATCH(length));  // at most kPayloadBytesMax
   emit_clamped(out, r3, begin);
   emit_clamped(out, r4, end);
+  if (begin == 0) return;
   out.alu(Alu::sub, r4, r3);
   out.jump_if(r4, Condition::signed_at_least, 0, forward);
   out.move(r4, 0);

@@ -122,7 +122,7 @@ class Comparison {
         random_(random),
         pairs_(pairs),
         options_(random_options(random)),
-        guarded_(random.one_in(2)),
+        guarded_(random.one_in(10)),
         compiled_(xdp::compile(spec, guarded_ ? unbounded() : xdp::Protection{}, options_)),
         kernel_(compiled_),
         thread_(spec, options_.port),
