@@ -33,6 +33,7 @@ class Compiler {
  public:
   Compiler(const rules::RuleSpec& spec, const Protection& protection, const CompileOptions& options)
       : plan_(plan_rules(spec, options)),
+        forwards_(spec.forwards > 0),
         protection_(protection),
         options_(options),
         guard_{protection.repeats, options.clock, options.seed != 0 ? options.seed : random_seed()} {}
@@ -100,7 +101,7 @@ class Compiler {
     Label found = out.label();
     bool last = i + 1 == packs_.size();
     if (i == 0) {
-      emit_checks(out, options_, ends);
+      emit_checks(out, options_, forwards_, ends);
       emit_lists(out, protection_);
       emit_no_rule(out, plan_.otherwise);
     } else {
@@ -156,6 +157,7 @@ class Compiler {
   }
 
   Plan plan_;
+  const bool forwards_;
   const Protection& protection_;
   const CompileOptions options_;
   const Guard guard_;

@@ -135,6 +135,12 @@ void emit_room(Assembler& out, Label pass) {
   emit_growth(out);
   out.jump_if(r2, Condition::signed_at_most, 0, fits);
   out.move(r8, r2);
+  // What is no longer than the request the path carries, and 1280 bytes each (RFC 8200, section 5). Of what
+  // is longer only the stack knows: it hears from routers.
+  out.load(Size::word, r1, kScratch, KSOCKET_SCRATCH(headers));
+  out.load(Size::word, r3, kScratch, KSOCKET_SCRATCH(reply_bytes));
+  out.alu(Alu::add, r1, r3);
+  out.jump_if(r1, Condition::greater, static_cast<int32_t>(kPathBytesMin) + kEthernetBytes, pass);
   // bpf_check_mtu(ctx, the device, &mtu, how much more, 0): not longer than what the device sends.
   out.store(Size::word, Register::fp, kMtu, 0);
   out.move(r4, r2);

@@ -165,8 +165,9 @@ void emit_flags(Assembler& out, int32_t field) {
 }
 
 // To us, and not from us: what comes with our address from outside was forged (RFC 1812, section 5.3.8), and
-// what comes from our port, too, would be answered for ever.
-void emit_addresses(Assembler& out, const CompileOptions& options, const Ends& ends) {
+// what comes from our port, too, would be answered for ever. So may be what comes from a socket of ours to a
+// back end.
+void emit_addresses(Assembler& out, const CompileOptions& options, bool forwards, const Ends& ends) {
   Label local = out.label(), other = out.label();
   emit_flags(out, KSOCKET_PSEUDO(local));
   out.alu(Alu::bit_and, r0, static_cast<int32_t>(kAddressServed | kAddressBroadcast));
@@ -180,6 +181,7 @@ void emit_addresses(Assembler& out, const CompileOptions& options, const Ends& e
   out.load(Size::byte, r1, kScratch, KSOCKET_PSEUDO(source) + 12);
   out.jump_if(r1, Condition::not_equal, 127, other);
   out.bind(local);
+  if (forwards) out.jump(ends.pass);
   out.load(Size::word, r1, kContext, offsetof(xdp_md, ingress_ifindex));
   out.jump_if(r1, Condition::not_equal, kLoopbackIndex, ends.pass);
   out.load(Size::word, r1, kScratch, KSOCKET_SCRATCH(source_port));
@@ -229,7 +231,7 @@ void emit_checksum(Assembler& out, Label pass) {
 
 }  // namespace
 
-void emit_checks(Assembler& out, const CompileOptions& options, const Ends& ends) {
+void emit_checks(Assembler& out, const CompileOptions& options, bool forwards, const Ends& ends) {
   Label ipv6 = out.label(), both = out.label();
   out.move(kContext, r1);
   out.load(Size::word, kFrame, kContext, offsetof(xdp_md, data));
@@ -249,7 +251,7 @@ void emit_checks(Assembler& out, const CompileOptions& options, const Ends& ends
   out.bind(ipv6);
   if (options.ipv6) emit_ipv6(out, options, ends);
   out.bind(both);
-  emit_addresses(out, options, ends);
+  emit_addresses(out, options, forwards, ends);
   emit_payload(out, ends.pass);
   emit_checksum(out, ends.pass);
 }

@@ -7,6 +7,7 @@
 namespace ksocket::xdp {
 
 // From the first instruction of the first program on. Behind it kContext, kScratch and the Scratch are there.
-void emit_checks(Assembler& out, const CompileOptions& options, const Ends& ends);
+// `forwards`: the server has further sockets on this machine, of which only the thread knows.
+void emit_checks(Assembler& out, const CompileOptions& options, bool forwards, const Ends& ends);
 
 }  // namespace ksocket::xdp

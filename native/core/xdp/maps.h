@@ -108,6 +108,8 @@ struct Exchange {
 
 // What is longer is left to the thread, requests as well as replies.
 inline constexpr uint32_t kPayloadBytesMax = 1536;
+// An IP packet that is longer than this, and than the request's, is left to the thread.
+inline constexpr uint32_t kPathBytesMin = 1280;
 // Rules behind these are left to the thread: a per-CPU value holds 32 KiB.
 inline constexpr uint32_t kRulesMax = 4096;
 // How many `count` rules may match a datagram that the kernel decides.

@@ -149,7 +149,7 @@ class Comparison {
  private:
   Wanted wanted_of(const Frame& frame) {
     Wanted out;
-    if (!is_plain(frame, options_)) return out;
+    if (!is_plain(frame, options_) || (spec_.forwards > 0 && is_own(frame))) return out;
     Request request = request_of(frame, time_ns_);
     out.by = interpret(spec_, request);
     if (is_left(request, out.by)) return out;
@@ -170,6 +170,12 @@ class Comparison {
     else if (out.payload.size() <= kPayloadBytesMax)
       out.verdict = XDP_TX;
     return out;
+  }
+
+  // By any path, or by that of the request.
+  static bool is_carried(const Frame& frame, size_t reply_bytes) {
+    size_t headers = frame.source.size() == 4 ? 28 : 48;
+    return headers + reply_bytes <= 1280 || reply_bytes <= frame.payload.size() + frame.padding;
   }
 
   // A rule that is not compiled may match before one decides.

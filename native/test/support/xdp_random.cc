@@ -129,8 +129,11 @@ bool is_plain(const Frame& frame, const xdp::CompileOptions& options) {
                  (frame.checksum == Checksum::none && ipv4);
   if (!checked || frame.payload.size() > xdp::kPayloadBytesMax) return false;
   if (!is_served(frame.local) || is_odd(frame.source) || frame.source_port == 0) return false;
-  bool own = is_served(frame.source) || (ipv4 && frame.source[0] == 127);
-  return !own || frame.source_port != options.port;
+  return !is_own(frame) || frame.source_port != options.port;
+}
+
+bool is_own(const Frame& frame) {
+  return is_served(frame.source) || (frame.source.size() == 4 && frame.source[0] == 127);
 }
 
 Frame answer_to(const Frame& frame, std::vector<uint8_t> payload, const xdp::CompileOptions& options) {

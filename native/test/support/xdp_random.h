@@ -19,6 +19,8 @@ Frame random_frame(Random& random, const rules::RuleSpec& spec, uint16_t port);
 std::span<const std::array<uint8_t, 16>> served_addresses();
 // A datagram to the socket that the kernel may decide about.
 bool is_plain(const Frame& frame, const xdp::CompileOptions& options);
+// From one of this machine's own addresses.
+bool is_own(const Frame& frame);
 // The frame that answers this one.
 Frame answer_to(const Frame& frame, std::vector<uint8_t> payload, const xdp::CompileOptions& options);
 

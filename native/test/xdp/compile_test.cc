@@ -144,14 +144,39 @@ TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_the_device_sends) {
 
 TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_it_renders) {
   NEEDS_XDP();
-  for (uint32_t size : {kPayloadBytesMax, kPayloadBytesMax + 1}) {
-    // A byte less, and one of the request: how long it is is known when it comes.
-    rules::Rule grown = rule("", Action::reply, std::string(size - 1, 'x'));
-    grown.reply.parts.push_back({.kind = rules::Part::Kind::request, .end = 1});
-    Talk talk({grown});
+  rules::Rule longer = rule("", Action::reply, "x");
+  longer.reply.parts.push_back({.kind = rules::Part::Kind::request, .end = rules::Part::kToTheEnd});
+  Talk talk({longer});
+  ASSERT_EQ(talk.kernel.error(), "");
+  Frame fits = asked(std::string(kPayloadBytesMax - 1, '?')),
+        not_quite = asked(std::string(kPayloadBytesMax, '?'));
+  fits.padding = 1;  // so that the answer is no longer than the frame
+  EXPECT_EQ(talk.kernel.run(fits.bytes()).verdict, uint32_t{XDP_TX});
+  EXPECT_EQ(talk.kernel.run(not_quite.bytes()).verdict, uint32_t{XDP_PASS});
+}
+
+// Nobody has shown that the path carries it, and a router's word would not be heard.
+TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_any_path_carries_and_than_the_request) {
+  NEEDS_XDP();
+  for (size_t size : {kPathBytesMin - 28, kPathBytesMin - 27}) {
+    Talk talk({rule("", Action::reply, std::string(size, 'x'))});
     ASSERT_EQ(talk.kernel.error(), "");
-    EXPECT_EQ(talk.kernel.run(asked("?").bytes()).verdict, size == kPayloadBytesMax ? XDP_TX : XDP_PASS);
+    EXPECT_EQ(talk.kernel.run(asked("?").bytes()).verdict, size + 28 <= kPathBytesMin ? XDP_TX : XDP_PASS);
+    EXPECT_EQ(talk.kernel.run(asked(std::string(size, '?')).bytes()).verdict, uint32_t{XDP_TX});
   }
+}
+
+TEST(XdpCompile, leaves_own_addresses_to_the_thread_where_it_forwards) {
+  NEEDS_XDP();
+  std::vector<rules::Rule> given{rule("f", Action::forward), rule("", Action::echo)};
+  CompiledRules compiled = compile({given, Action::drop, 1}, {}, {.port = kPort});
+  test::XdpKernel kernel(compiled);
+  ASSERT_EQ(kernel.error(), "");
+  kernel.set_address(kLocal, kAddressLocal | kAddressServed);
+  Frame own = asked("e"), other = asked("e");
+  own.source = {127, 0, 0, 1};
+  EXPECT_EQ(kernel.run(own.bytes()).verdict, uint32_t{XDP_PASS});
+  EXPECT_EQ(kernel.run(other.bytes()).verdict, uint32_t{XDP_TX});
 }
 
 // RFC 768: a sum of 0 is sent as 0xffff, as 0 says that there is none.
