@@ -1,5 +1,10 @@
 #include "support/xdp_kernel.h"
 
+#include <linux/if_link.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -91,6 +96,29 @@ XdpKernel::Result XdpKernel::run(std::span<const uint8_t> frame, uint32_t repeat
   out.verdict = run.verdict;
   out.duration_ns = run.duration_ns;
   out.frame.resize(run.out.size());
+  return out;
+}
+
+uint32_t XdpKernel::run_on(uint32_t ifindex, std::vector<uint8_t> frame) {
+  xdp_md context{};
+  context.data_end = static_cast<uint32_t>(frame.size());
+  context.ingress_ifindex = ifindex;
+  bpf_attr attributes;
+  std::memset(&attributes, 0, sizeof attributes);
+  attributes.test.prog_fd = static_cast<uint32_t>(programs_[0].get());
+  attributes.test.data_in = reinterpret_cast<uintptr_t>(frame.data());
+  attributes.test.data_size_in = static_cast<uint32_t>(frame.size());
+  attributes.test.ctx_in = reinterpret_cast<uintptr_t>(&context);
+  attributes.test.ctx_size_in = sizeof context;
+  if (syscall(__NR_bpf, BPF_PROG_TEST_RUN, &attributes, sizeof attributes) == 0)
+    return attributes.test.retval;
+  error_ = std::string("BPF_PROG_TEST_RUN: ") + std::strerror(errno);
+  return UINT32_MAX;
+}
+
+Fd XdpKernel::attach(uint32_t ifindex) const {
+  Fd out;
+  attach_to_interface(programs_[0].get(), ifindex, XDP_FLAGS_DRV_MODE, &out);
   return out;
 }
 

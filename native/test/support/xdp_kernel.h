@@ -32,6 +32,11 @@ class XdpKernel {
     uint32_t duration_ns = 0;
   };
   Result run(std::span<const uint8_t> frame, uint32_t repeat = 1);
+  // The verdict on a frame that came by this interface, which has a program of its driver's kind. Otherwise
+  // they come by lo.
+  uint32_t run_on(uint32_t ifindex, std::vector<uint8_t> frame);
+  // On an interface, as long as the descriptor is open.
+  Fd attach(uint32_t ifindex) const;
 
   xdp::KernelCounters counters() const;
   std::vector<uint64_t> hits() const;

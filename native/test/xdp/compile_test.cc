@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "core/base/clock.h"
@@ -164,6 +165,28 @@ TEST(XdpCompile, leaves_to_the_thread_what_is_longer_than_any_path_carries_and_t
     EXPECT_EQ(talk.kernel.run(asked("?").bytes()).verdict, size + 28 <= kPathBytesMin ? XDP_TX : XDP_PASS);
     EXPECT_EQ(talk.kernel.run(asked(std::string(size, '?')).bytes()).verdict, uint32_t{XDP_TX});
   }
+}
+
+// RFC 1812, section 5.3.8: nobody but this machine has its addresses.
+TEST(XdpCompile, leaves_to_the_stack_what_comes_from_outside_with_an_address_of_this_machine) {
+  NEEDS_XDP();
+  std::string why = test::in_own_network([] {
+    if (std::system("ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up") != 0)
+      GTEST_SKIP() << "needs `ip` and veth";
+    Talk talk({rule("", Action::echo)});
+    uint32_t device = if_nametoindex("v0");
+    Fd link = talk.kernel.attach(device);
+    ASSERT_TRUE(link) << "no program on veth";
+    Frame other = asked("?"), own = asked("?"), loopback = asked("?");
+    own.source = own.local;
+    loopback.source = {127, 0, 0, 9};
+    EXPECT_EQ(talk.kernel.run_on(device, other.bytes()), uint32_t{XDP_TX}) << talk.kernel.error();
+    EXPECT_EQ(talk.kernel.run_on(device, own.bytes()), uint32_t{XDP_PASS});
+    EXPECT_EQ(talk.kernel.run_on(device, loopback.bytes()), uint32_t{XDP_PASS});
+    EXPECT_EQ(talk.kernel.run(own.bytes()).verdict, uint32_t{XDP_TX});
+    EXPECT_EQ(talk.kernel.run(loopback.bytes()).verdict, uint32_t{XDP_TX});
+  });
+  if (!why.empty()) GTEST_SKIP() << why;
 }
 
 TEST(XdpCompile, leaves_own_addresses_to_the_thread_where_it_forwards) {
