@@ -8,6 +8,13 @@
 
 namespace ksocket::xdp {
 
+namespace {
+
+// Each processor keeps some free places of such a map for itself: with few of them one may find none.
+constexpr uint32_t kLruEntriesMin = 1024;
+
+}  // namespace
+
 std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uint32_t programs) {
   auto entries_of = [](const AddressSet* list) {
     return list != nullptr ? static_cast<uint32_t>(std::max<size_t>(1, prefixes_of(*list).size())) : 1;
@@ -24,7 +31,7 @@ std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uin
       {MapId::allow, "ks_allow", BPF_MAP_TYPE_LPM_TRIE, sizeof(LpmKey), 1, entries_of(protection.allow),
        BPF_F_NO_PREALLOC},
       {MapId::per_source, "ks_per_source", BPF_MAP_TYPE_LRU_HASH, sizeof(SourceKey), sizeof(Bucket),
-       protection.sources, 0},
+       std::max(protection.sources, kLruEntriesMin), 0},
       {MapId::total, "ks_total", BPF_MAP_TYPE_ARRAY, 4, sizeof(Bucket), 1, 0},
       {MapId::exchanges, "ks_exchanges", BPF_MAP_TYPE_LRU_HASH, sizeof(PeerKey), sizeof(Exchange),
        Exchanges::kPlaces, 0},

@@ -167,7 +167,7 @@ class Comparison {
     out.refused = out.payload.size() > limit;
     if (out.refused)
       out.verdict = XDP_DROP;
-    else if (out.payload.size() <= kPayloadBytesMax)
+    else if (out.payload.size() <= kPayloadBytesMax && is_carried(frame, out.payload.size()))
       out.verdict = XDP_TX;
     return out;
   }
