@@ -9,7 +9,6 @@
 #include "support/fake_engine.h"
 #include "support/ring_memory.h"
 #include "support/rules_interpreter.h"
-#include "support/xdp_kernel.h"
 #include "support/xdp_random.h"
 
 namespace ksocket::test {
@@ -117,31 +116,31 @@ xdp::Protection unbounded() {
 
 class Comparison {
  public:
-  Comparison(const RuleSpec& spec, Random& random, XdpPairs* pairs)
+  Comparison(const RuleSpec& spec, MakeRunner make, Random& random, XdpPairs* pairs)
       : spec_(spec),
         random_(random),
         pairs_(pairs),
         options_(random_options(random)),
         guarded_(random.one_in(10)),
         compiled_(xdp::compile(spec, guarded_ ? unbounded() : xdp::Protection{}, options_)),
-        kernel_(compiled_),
+        kernel_(make(compiled_)),
         thread_(spec, options_.port),
         time_ns_(random.u64() >> 2),
         numbers_(spec.rules.size()),
         hits_(spec.rules.size()) {
-    kernel_.set_options({.clock_offset_ns = time_ns_});
+    kernel_->set_options({.clock_offset_ns = time_ns_});
     for (const auto& address : served_addresses()) {
-      kernel_.set_address(address, xdp::kAddressLocal | xdp::kAddressServed);
+      kernel_->set_address(address, xdp::kAddressLocal | xdp::kAddressServed);
     }
   }
 
   std::string run(int frames) {
-    if (!kernel_.error().empty()) return "it is not loaded: " + kernel_.error();
+    if (!kernel_->error().empty()) return "it is not loaded: " + kernel_->error();
     for (int i = 0; i < frames; i++) {
       Frame frame = random_frame(random_, spec_, options_.port);
       if (std::string wrong = compare(frame); !wrong.empty()) return wrong;
     }
-    if (kernel_.hits() != hits_) return "the kernel counts other rules";
+    if (kernel_->hits() != hits_) return "the kernel counts other rules";
     if (thread_.hits() != hits_) return "the thread counts other rules";
     return counters_disagree();
   }
@@ -200,7 +199,7 @@ class Comparison {
   }
 
   std::string counters_disagree() const {
-    xdp::KernelCounters counted = kernel_.counters();
+    xdp::KernelCounters counted = kernel_->counters();
     if (counted.answered != counters_.answered) return "another number of answers";
     if (counted.answered_bytes != counters_.answered_bytes) return "other bytes of answers";
     if (counted.requests_bytes != counters_.requests_bytes) return "other bytes of requests";
@@ -212,11 +211,11 @@ class Comparison {
   std::string compare(const Frame& frame) {
     Wanted wanted = wanted_of(frame);
     Bytes given = frame.bytes();
-    XdpKernel::Result got = kernel_.run(given);
+    XdpRunner::Result got = kernel_->run(given);
     if (got.verdict == XDP_PASS && may_be_full(frame)) wanted = {};
     if (got.verdict != wanted.verdict)
       return "the kernel says " + std::to_string(got.verdict) + ", and " + std::to_string(wanted.verdict) +
-             " is wanted " + kernel_.error();
+             " is wanted " + kernel_->error();
     if (wanted.verdict == XDP_PASS) {
       bool plain = is_plain(frame, options_);
       (plain ? pairs_->passed : pairs_->flawed)++;
@@ -249,7 +248,7 @@ class Comparison {
   const xdp::CompileOptions options_;
   const bool guarded_;
   const xdp::CompiledRules compiled_;
-  XdpKernel kernel_;
+  const std::unique_ptr<XdpRunner> kernel_;
   Thread thread_;
   const uint64_t time_ns_;
   std::vector<uint64_t> numbers_, hits_;
@@ -258,8 +257,9 @@ class Comparison {
 
 }  // namespace
 
-std::string xdp_disagreement(const RuleSpec& spec, Random& random, int frames, XdpPairs* pairs) {
-  return std::make_unique<Comparison>(spec, random, pairs)->run(frames);
+std::string xdp_disagreement(const RuleSpec& spec, MakeRunner make, Random& random, int frames,
+                             XdpPairs* pairs) {
+  return std::make_unique<Comparison>(spec, make, random, pairs)->run(frames);
 }
 
 }  // namespace ksocket::test

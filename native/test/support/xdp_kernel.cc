@@ -37,8 +37,7 @@ std::string no_xdp() {
   return may_compute_with_pointers() ? "" : "this process has no CAP_PERFMON";
 }
 
-XdpKernel::XdpKernel(const CompiledRules& compiled)
-    : rules_(static_cast<uint32_t>(compiled.rules.size())), error_(compiled.refused) {
+XdpKernel::XdpKernel(const CompiledRules& compiled) : XdpRunner(compiled) {
   if (error_.empty() && make_maps(compiled)) load(compiled);
 }
 
@@ -130,21 +129,6 @@ std::vector<uint64_t> XdpKernel::sum(MapId map, uint32_t key, size_t numbers) co
   std::vector<uint64_t> all(numbers * static_cast<size_t>(cpus));
   get_element(found->second.get(), &key, all.data());
   for (size_t i = 0; i < all.size(); i++) out[i % numbers] += all[i];
-  return out;
-}
-
-KernelCounters XdpKernel::counters() const {
-  std::vector<uint64_t> numbers = sum(MapId::counters, 0, sizeof(KernelCounters) / 8);
-  KernelCounters out;
-#define X(name, doc) out.name = numbers[offsetof(KernelCounters, name) / 8];
-  KSOCKET_KERNEL_COUNTERS(X)
-#undef X
-  return out;
-}
-
-std::vector<uint64_t> XdpKernel::hits() const {
-  std::vector<uint64_t> out;
-  for (uint32_t i = 0; i < rules_; i++) out.push_back(sum(MapId::hits, i, 1)[0]);
   return out;
 }
 

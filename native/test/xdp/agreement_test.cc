@@ -8,6 +8,7 @@
 #include "support/rules_random.h"
 #include "support/xdp_agreement.h"
 #include "support/xdp_kernel.h"
+#include "support/xdp_machine.h"
 
 namespace ksocket::xdp {
 namespace {
@@ -24,16 +25,14 @@ uint32_t seed() {
   return given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : 16;
 }
 
-TEST(XdpAgreement, the_kernel_does_what_the_rules_say_and_the_thread_does) {
-  if (std::string why = test::no_xdp(); !why.empty()) GTEST_SKIP() << why;
+// Loading a set takes as long as hundreds of frames.
+void agrees(test::MakeRunner make, uint64_t wanted) {
   test::Random random(seed());
   test::XdpPairs pairs;
-  // Loading a set takes as long as hundreds of frames.
-  uint64_t wanted = wanted_pairs();
   int frames = static_cast<int>(std::clamp<uint64_t>(wanted / 200, 100, 1000));
   for (int set = 0; pairs.all() < wanted; set++) {
     rules::RuleSpec spec = test::random_spec(random, random.one_in(10) ? 60 : 8);
-    ASSERT_EQ(test::xdp_disagreement(spec, random, frames, &pairs), "") << "set " << set;
+    ASSERT_EQ(test::xdp_disagreement(spec, make, random, frames, &pairs), "") << "set " << set;
   }
   // All of it has happened.
   EXPECT_GT(pairs.passed, wanted / 20);
@@ -41,6 +40,16 @@ TEST(XdpAgreement, the_kernel_does_what_the_rules_say_and_the_thread_does) {
   EXPECT_GT(pairs.dropped, wanted / 20);
   EXPECT_GT(pairs.answered, wanted / 20);
   EXPECT_GT(pairs.refused, wanted / 1000);
+}
+
+TEST(XdpAgreement, the_kernel_does_what_the_rules_say_and_the_thread_does) {
+  if (std::string why = test::no_xdp(); !why.empty()) GTEST_SKIP() << why;
+  agrees(test::make_runner<test::XdpKernel>, wanted_pairs());
+}
+
+// The same where nobody may load programs.
+TEST(XdpAgreement, the_instructions_do_what_the_rules_say_and_the_thread_does) {
+  agrees(test::make_runner<test::XdpMachine>, wanted_pairs());
 }
 
 // Rules as large as they may be: those that do not fit are left to the thread, and all others do what they
@@ -97,8 +106,7 @@ void enlarge(test::Random& random, rules::Rule* rule) {
   }
 }
 
-TEST(XdpAgreement, rules_that_are_too_large_are_left_to_the_thread) {
-  if (std::string why = test::no_xdp(); !why.empty()) GTEST_SKIP() << why;
+void agrees_on_large_rules(test::MakeRunner make) {
   test::Random random(seed() + 1);
   test::XdpPairs pairs;
   uint64_t wanted = wanted_pairs() / 10;
@@ -108,9 +116,18 @@ TEST(XdpAgreement, rules_that_are_too_large_are_left_to_the_thread) {
       if (rule.action != Action::forward && random.one_in(2)) enlarge(random, &rule);
       rule.amplify = rule.amplify || random.one_in(2);
     }
-    ASSERT_EQ(test::xdp_disagreement(spec, random, 100, &pairs), "") << "set " << set;
+    ASSERT_EQ(test::xdp_disagreement(spec, make, random, 100, &pairs), "") << "set " << set;
   }
   EXPECT_GT(pairs.answered, wanted / 100);
+}
+
+TEST(XdpAgreement, rules_that_are_too_large_are_left_to_the_thread) {
+  if (std::string why = test::no_xdp(); !why.empty()) GTEST_SKIP() << why;
+  agrees_on_large_rules(test::make_runner<test::XdpKernel>);
+}
+
+TEST(XdpAgreement, instructions_of_rules_that_are_too_large_leave_them_to_the_thread) {
+  agrees_on_large_rules(test::make_runner<test::XdpMachine>);
 }
 
 }  // namespace

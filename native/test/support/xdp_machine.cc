@@ -1,0 +1,412 @@
+#include "support/xdp_machine.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+namespace ksocket::test {
+
+using namespace xdp;
+
+namespace {
+
+constexpr size_t kFrameRoom = 4096, kStackBytes = 512;
+constexpr uint64_t kMapReference = uint64_t{0x6d6170} << 32, kContext = 0x637478;
+constexpr uint32_t kStepsMax = 1'000'000;
+
+bool is_array(uint32_t type) {
+  return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY || type == BPF_MAP_TYPE_PROG_ARRAY;
+}
+
+std::vector<uint8_t> bytes_of(const void* data, size_t size) {
+  const auto* bytes = static_cast<const uint8_t*>(data);
+  return {bytes, bytes + size};
+}
+
+bool has_prefix(const std::vector<uint8_t>& network, const std::vector<uint8_t>& address) {
+  uint32_t bits;
+  std::memcpy(&bits, network.data(), sizeof bits);
+  for (uint32_t i = 0; i < bits; i++) {
+    if ((network[4 + i / 8] ^ address[4 + i / 8]) >> (7 - i % 8) & 1) return false;
+  }
+  return true;
+}
+
+uint64_t read(const uint8_t* from, size_t bytes) {
+  uint64_t out = 0;
+  std::memcpy(&out, from, bytes);  // little-endian, as whatever runs these tests
+  return out;
+}
+
+size_t size_of(const bpf_insn& instruction) {
+  static constexpr size_t kSizes[] = {4, 2, 1, 8};
+  return kSizes[instruction.code >> 3 & 3];
+}
+
+}  // namespace
+
+XdpMachine::XdpMachine(const CompiledRules& compiled)
+    : XdpRunner(compiled), compiled_(compiled), stack_(kStackBytes), frame_(kFrameRoom) {
+  for (const MapSpec& spec : compiled.maps) {
+    Map& map = maps_[spec.id];
+    map.spec = spec;
+    for (uint32_t i = 0; is_array(spec.type) && i < spec.max_entries; i++) {
+      set(spec.id, bytes_of(&i, 4), Bytes(spec.value_size));
+    }
+  }
+  for (const MapEntry& entry : compiled.entries) set(entry.map, entry.key, entry.value);
+  regions_[reinterpret_cast<uintptr_t>(stack_.data())] = kStackBytes;
+}
+
+void XdpMachine::set(MapId map, Bytes key, Bytes value) {
+  auto& place = maps_[map].values[std::move(key)];
+  if (!place) {
+    place = std::make_unique<Bytes>(value.size());
+    regions_[reinterpret_cast<uintptr_t>(place->data())] = value.size();
+  }
+  std::ranges::copy(value, place->begin());
+}
+
+void XdpMachine::set_address(std::span<const uint8_t, 16> address, uint32_t flags) {
+  set(MapId::addresses, {address.begin(), address.end()}, bytes_of(&flags, 4));
+}
+
+void XdpMachine::set_options(const Options& options) {
+  uint32_t first = 0;
+  if (maps_.contains(MapId::options))
+    set(MapId::options, bytes_of(&first, 4), bytes_of(&options, sizeof options));
+}
+
+std::vector<uint64_t> XdpMachine::sum(MapId map, uint32_t key, size_t numbers) const {
+  std::vector<uint64_t> out(numbers);
+  auto found = maps_.find(map);
+  if (found != maps_.end())
+    std::memcpy(out.data(), found->second.values.at(bytes_of(&key, 4))->data(), 8 * numbers);
+  return out;
+}
+
+uint64_t XdpMachine::fail(const std::string& what) {
+  if (error_.empty())
+    error_ = what + " at " + std::to_string(place_) + " of program " + std::to_string(program_);
+  ended_ = true;
+  return 0;
+}
+
+uint8_t* XdpMachine::memory(uint64_t address, uint64_t bytes) {
+  auto region = regions_.upper_bound(address);
+  bool inside = region != regions_.begin();
+  if (inside) --region;
+  inside = inside && bytes <= region->second && address - region->first <= region->second - bytes;
+  if (inside) return reinterpret_cast<uint8_t*>(address);
+  fail("no memory of the program's");
+  return nullptr;
+}
+
+XdpMachine::Map* XdpMachine::map_of(uint64_t reference) {
+  auto found = maps_.find(static_cast<MapId>(reference & 0xff));
+  if (reference >> 32 == kMapReference >> 32 && found != maps_.end()) return &found->second;
+  fail("no map");
+  return nullptr;
+}
+
+// The most specific network in an LPM trie.
+uint8_t* XdpMachine::value_of(Map& map, const Bytes& key) {
+  if (map.spec.type != BPF_MAP_TYPE_LPM_TRIE) {
+    auto found = map.values.find(key);
+    return found != map.values.end() ? found->second->data() : nullptr;
+  }
+  uint8_t* out = nullptr;
+  uint64_t best = 0;
+  for (const auto& [network, value] : map.values) {
+    if (!has_prefix(network, key) || (out != nullptr && read(network.data(), 4) < best)) continue;
+    best = read(network.data(), 4);
+    out = value->data();
+  }
+  return out;
+}
+
+XdpRunner::Result XdpMachine::run(std::span<const uint8_t> frame, uint32_t) {
+  std::ranges::fill(frame_, 0xa5);
+  std::ranges::copy(frame, frame_.begin());
+  frame_bytes_ = frame.size();
+  regions_[reinterpret_cast<uintptr_t>(frame_.data())] = frame_bytes_;
+  registers_[1] = kContext;
+  registers_[10] = reinterpret_cast<uintptr_t>(stack_.data()) + kStackBytes;
+  program_ = place_ = 0;
+  ended_ = !error_.empty();
+  execute();
+  Result out;
+  out.verdict = error_.empty() ? static_cast<uint32_t>(registers_[0]) : UINT32_MAX;
+  out.frame.assign(frame_.begin(), frame_.begin() + static_cast<ptrdiff_t>(frame_bytes_));
+  return out;
+}
+
+void XdpMachine::execute() {
+  for (uint32_t steps = 0; !ended_; steps++) {
+    const auto& code = compiled_.programs[program_].code;
+    if (steps > kStepsMax || place_ >= code.size()) {
+      fail("it does not end");
+      return;
+    }
+    const bpf_insn& instruction = code[place_];
+    switch (instruction.code & 7) {
+      case 0:
+        load_wide();
+        continue;
+      case 1:
+        load(instruction);
+        break;
+      case 2:
+      case 3:
+        store(instruction);
+        break;
+      case 4:
+      case 7:
+        compute(instruction, (instruction.code & 7) == 7);
+        break;
+      default:
+        if (instruction.code == 0x95) {
+          ended_ = true;
+        } else if (instruction.code == 0x85) {
+          call(instruction.imm);
+          continue;
+        } else if (holds(instruction, (instruction.code & 7) == 5)) {
+          place_ += static_cast<size_t>(static_cast<ptrdiff_t>(instruction.off));
+        }
+    }
+    place_++;
+  }
+}
+
+void XdpMachine::load_wide() {
+  const Program& program = compiled_.programs[program_];
+  const bpf_insn &low = program.code[place_], &high = program.code[place_ + 1];
+  uint64_t& to = registers_[low.dst_reg];
+  to = uint64_t{static_cast<uint32_t>(high.imm)} << 32 | static_cast<uint32_t>(low.imm);
+  if (low.src_reg != 0) {
+    auto reference = std::ranges::find(program.relocations, place_, &Relocation::slot);
+    if (reference == program.relocations.end()) {
+      fail("no relocation");
+      return;
+    }
+    to = kMapReference | static_cast<uint64_t>(reference->map);
+    Map* map = map_of(to);
+    if (low.src_reg == BPF_PSEUDO_MAP_VALUE && map != nullptr) {
+      if (map->spec.max_entries != 1) fail("more than one value");
+      to = reinterpret_cast<uintptr_t>(map->values.begin()->second->data()) + static_cast<uint32_t>(high.imm);
+    }
+  }
+  place_ += 2;
+}
+
+void XdpMachine::load(const bpf_insn& instruction) {
+  uint64_t& to = registers_[instruction.dst_reg];
+  uint64_t base = registers_[instruction.src_reg];
+  if (base == kContext) {
+    uint64_t data = reinterpret_cast<uintptr_t>(frame_.data());
+    if (instruction.off == offsetof(xdp_md, data))
+      to = data;
+    else if (instruction.off == offsetof(xdp_md, data_end))
+      to = data + frame_bytes_;
+    else if (instruction.off == offsetof(xdp_md, ingress_ifindex))
+      to = 1;
+    else
+      fail("no field of the context");
+    return;
+  }
+  const uint8_t* from = memory(base + static_cast<uint64_t>(int64_t{instruction.off}), size_of(instruction));
+  if (from != nullptr) to = read(from, size_of(instruction));
+}
+
+void XdpMachine::store(const bpf_insn& instruction) {
+  if ((instruction.code & 0xe0) == 0xc0) return atomic(instruction);
+  uint64_t value = (instruction.code & 7) == 3 ? registers_[instruction.src_reg]
+                                               : static_cast<uint64_t>(int64_t{instruction.imm});
+  uint64_t address = registers_[instruction.dst_reg] + static_cast<uint64_t>(int64_t{instruction.off});
+  if (uint8_t* to = memory(address, size_of(instruction))) std::memcpy(to, &value, size_of(instruction));
+}
+
+void XdpMachine::atomic(const bpf_insn& instruction) {
+  uint64_t address = registers_[instruction.dst_reg] + static_cast<uint64_t>(int64_t{instruction.off});
+  uint64_t& from = registers_[instruction.src_reg];
+  uint8_t* to = memory(address, 8);
+  if (to == nullptr) return;
+  uint64_t before = read(to, 8), after = before + from;
+  if (instruction.imm == 0xf1) after = before == registers_[0] ? from : before;
+  std::memcpy(to, &after, 8);
+  if (instruction.imm == 0x01) from = before;
+  if (instruction.imm == 0xf1) registers_[0] = before;
+}
+
+void XdpMachine::compute(const bpf_insn& instruction, bool wide) {
+  uint64_t& to = registers_[instruction.dst_reg];
+  uint64_t by = instruction.code & 8 ? registers_[instruction.src_reg]
+                                     : static_cast<uint64_t>(int64_t{instruction.imm});
+  uint64_t left = to;
+  if (!wide) by &= UINT32_MAX, left &= UINT32_MAX;
+  uint64_t bits = by & (wide ? 63 : 31);
+  switch (instruction.code & 0xf0) {
+    case 0x00:
+      left += by;
+      break;
+    case 0x10:
+      left -= by;
+      break;
+    case 0x20:
+      left *= by;
+      break;
+    case 0x30:
+      left = by == 0 ? 0 : left / by;
+      break;
+    case 0x40:
+      left |= by;
+      break;
+    case 0x50:
+      left &= by;
+      break;
+    case 0x60:
+      left <<= bits;
+      break;
+    case 0x70:
+      left >>= bits;
+      break;
+    case 0x80:
+      left = -left;
+      break;
+    case 0x90:
+      left = by == 0 ? left : left % by;
+      break;
+    case 0xa0:
+      left ^= by;
+      break;
+    case 0xb0:
+      left = by;
+      break;
+    case 0xd0:
+      left = __builtin_bswap64(to) >> (64 - instruction.imm);
+      break;
+    default:
+      fail("an unknown operation");
+      break;
+  }
+  to = wide || (instruction.code & 0xf0) == 0xd0 ? left : left & UINT32_MAX;
+}
+
+bool XdpMachine::holds(const bpf_insn& instruction, bool wide) const {
+  uint64_t left = registers_[instruction.dst_reg];
+  uint64_t right = instruction.code & 8 ? registers_[instruction.src_reg]
+                                        : static_cast<uint64_t>(int64_t{instruction.imm});
+  auto sign = [wide](uint64_t value) {
+    return wide ? static_cast<int64_t>(value) : int64_t{static_cast<int32_t>(value)};
+  };
+  int64_t signed_left = sign(left), signed_right = sign(right);
+  if (!wide) left &= UINT32_MAX, right &= UINT32_MAX;
+  switch (instruction.code & 0xf0) {
+    case 0x00:
+      return true;
+    case 0x10:
+      return left == right;
+    case 0x20:
+      return left > right;
+    case 0x30:
+      return left >= right;
+    case 0x40:
+      return (left & right) != 0;
+    case 0x50:
+      return left != right;
+    case 0x60:
+      return signed_left > signed_right;
+    case 0x70:
+      return signed_left >= signed_right;
+    case 0xa0:
+      return left < right;
+    case 0xb0:
+      return left <= right;
+    case 0xc0:
+      return signed_left < signed_right;
+    default:
+      return signed_left <= signed_right;
+  }
+}
+
+void XdpMachine::call(int32_t helper) {
+  uint64_t* r = registers_;
+  place_++;
+  if (helper == 12) {  // tail_call
+    if (r[3] == 0 || r[3] >= compiled_.programs.size()) return;
+    program_ = r[3];
+    place_ = 0;
+    return;
+  }
+  switch (helper) {
+    case 1:
+    case 2: {
+      Map* map = map_of(r[1]);
+      const uint8_t* key = map != nullptr ? memory(r[2], map->spec.key_size) : nullptr;
+      if (key == nullptr) return;
+      Bytes name(key, key + map->spec.key_size);
+      uint8_t* found = value_of(*map, name);
+      if (helper == 1) {
+        r[0] = reinterpret_cast<uintptr_t>(found);
+      } else if (const uint8_t* value = memory(r[3], map->spec.value_size)) {
+        if (found == nullptr || r[4] == BPF_ANY)
+          set(map->spec.id, name, Bytes(value, value + map->spec.value_size));
+        r[0] = 0;
+      }
+      break;
+    }
+    case 28:
+      r[0] = r[2] == 0 ? checksum(r[3], r[4], r[5]) : fail("from somewhere");
+      break;
+    case 65:
+      r[0] = adjust_tail(static_cast<int32_t>(r[2]));
+      break;
+    case 163:
+      r[0] = 0;
+      break;  // check_mtu
+    case 188:
+      r[0] = frame_bytes_;
+      break;
+    case 189:
+    case 190:
+      r[0] = copy(helper == 190, r[2], r[3], r[4]);
+      break;
+    default:
+      fail("an unknown function");
+      break;
+  }
+  // Whatever a function leaves there.
+  for (int i = 1; i <= 5; i++) r[i] = 0xbadbadbadbadbad;
+}
+
+uint64_t XdpMachine::checksum(uint64_t address, uint64_t bytes, uint64_t seed) {
+  if (bytes % 4 != 0 || bytes > 512) return fail("a sum of " + std::to_string(bytes) + " bytes");
+  const uint8_t* from = memory(address, bytes);
+  if (from == nullptr) return 0;
+  uint64_t sum = static_cast<uint32_t>(seed);
+  for (uint64_t at = 0; at < bytes; at += 4) sum += read(from + at, 4);
+  while (sum >> 32 != 0) sum = (sum & UINT32_MAX) + (sum >> 32);
+  return sum;
+}
+
+uint64_t XdpMachine::adjust_tail(int32_t by) {
+  int64_t bytes = static_cast<int64_t>(frame_bytes_) + by;
+  if (bytes < 14 || bytes > static_cast<int64_t>(kFrameRoom)) return static_cast<uint64_t>(-EINVAL);
+  for (int64_t at = static_cast<int64_t>(frame_bytes_); at < bytes; at++) frame_[static_cast<size_t>(at)] = 0;
+  frame_bytes_ = static_cast<size_t>(bytes);
+  regions_[reinterpret_cast<uintptr_t>(frame_.data())] = frame_bytes_;
+  return 0;
+}
+
+uint64_t XdpMachine::copy(bool to_frame, uint64_t offset, uint64_t address, uint64_t bytes) {
+  uint8_t* other = memory(address, bytes);
+  if (other == nullptr) return 0;
+  if (bytes == 0 || offset > frame_bytes_ || bytes > frame_bytes_ - offset)
+    return static_cast<uint64_t>(-EINVAL);
+  uint8_t* inside = frame_.data() + offset;
+  std::memcpy(to_frame ? inside : other, to_frame ? other : inside, bytes);
+  return 0;
+}
+
+}  // namespace ksocket::test

@@ -1,0 +1,58 @@
+// eBPF without a kernel, for what has no rights to load programs, and for fuzzers: instruction by
+// instruction, on memory of which each access is looked at. The kernel's verifier proves what this one only
+// sees when it happens.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "support/xdp_runner.h"
+
+namespace ksocket::test {
+
+class XdpMachine final : public XdpRunner {
+ public:
+  explicit XdpMachine(const xdp::CompiledRules& compiled);
+
+  void set_address(std::span<const uint8_t, 16> address, uint32_t flags) override;
+  void set_options(const xdp::Options& options) override;
+  Result run(std::span<const uint8_t> frame, uint32_t repeat = 1) override;
+
+ private:
+  using Bytes = std::vector<uint8_t>;
+  struct Map {
+    xdp::MapSpec spec;
+    std::map<Bytes, std::unique_ptr<Bytes>> values;
+  };
+
+  std::vector<uint64_t> sum(xdp::MapId map, uint32_t key, size_t numbers) const override;
+  uint8_t* value_of(Map& map, const Bytes& key);
+  void set(xdp::MapId map, Bytes key, Bytes value);
+  void execute();
+  void compute(const bpf_insn& instruction, bool wide);
+  bool holds(const bpf_insn& instruction, bool wide) const;
+  void load_wide();
+  void load(const bpf_insn& instruction);
+  void store(const bpf_insn& instruction);
+  void atomic(const bpf_insn& instruction);
+  void call(int32_t helper);
+  uint64_t checksum(uint64_t address, uint64_t bytes, uint64_t seed);
+  uint64_t adjust_tail(int32_t by);
+  uint64_t copy(bool to_frame, uint64_t offset, uint64_t address, uint64_t bytes);
+  // Memory that the program may use; null, and an error, for other.
+  uint8_t* memory(uint64_t address, uint64_t bytes);
+  Map* map_of(uint64_t reference);
+  uint64_t fail(const std::string& what);
+
+  const xdp::CompiledRules& compiled_;
+  std::map<xdp::MapId, Map> maps_;
+  std::map<uintptr_t, size_t> regions_;
+  Bytes stack_, frame_;
+  size_t frame_bytes_ = 0;
+  uint64_t registers_[11] = {};
+  size_t program_ = 0, place_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace ksocket::test
