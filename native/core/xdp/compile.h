@@ -4,6 +4,10 @@
 // The kernel decides what it can decide exactly as the thread would: lists, rules in their order, limits, and
 // the guard against loops. Everything else it leaves as it is and passes up: what is not a plain datagram to
 // the socket, and what a rule that is not compiled might match.
+//
+// Generic XDP (lo, or a driver without native XDP) also sees frames in which a sender of this machine has
+// joined datagrams (UDP_SEGMENT). Nothing in a frame tells them from one datagram: whoever attaches has to
+// know that there are no such senders.
 #pragma once
 
 #include <linux/bpf.h>
