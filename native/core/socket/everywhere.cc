@@ -1,12 +1,7 @@
 #include "core/socket/everywhere.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <utility>
 
 #include "core/socket/multicast.h"
@@ -24,7 +19,7 @@ bool is_about_the_link(int error) {
 
 int Everywhere::join(uint32_t socket, int fd, const Group& group) {
   if (int error = check_group(group.group)) return error;
-  if (int error = start()) return error;
+  if (int error = follower_.start()) return error;
   std::unique_lock lock(mutex_);
   auto is_it = [&](const Membership& each) { return each.socket == socket && each.group == group; };
   if (std::any_of(memberships_.begin(), memberships_.end(), is_it)) return -EADDRINUSE;
@@ -54,7 +49,7 @@ int Everywhere::leave(uint32_t socket, const Group& group) {
 }
 
 void Everywhere::forget(uint32_t socket) {
-  if (!running_) return;
+  if (!follower_.running()) return;
   std::unique_lock lock(mutex_);
   std::erase_if(memberships_, [&](const Membership& each) { return each.socket == socket; });
   stop_if_idle(std::move(lock));
@@ -106,61 +101,24 @@ void Everywhere::abandon(Membership& membership) {
     set_membership_at(membership.fd, false, group, ifindex, source);
 }
 
-// ---- the thread
-
-int Everywhere::start() {
-  if (running_) return 0;
-  if (int error = open_link_events(&events_)) return error;
-  stop_ = Fd(eventfd(0, EFD_CLOEXEC));
-  if (!stop_) return -errno;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&thread_, nullptr, &Everywhere::entry, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  running_ = error == 0;
-  if (!running_) {
-    events_.reset();
-    stop_.reset();
-  }
-  return -error;
-}
-
 void Everywhere::stop() {
-  if (!std::exchange(running_, false)) return;
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t ignored = write(stop_.get(), &one, sizeof one);
-  pthread_join(thread_, nullptr);
-  events_.reset();
-  stop_.reset();
+  follower_.stop();
   memberships_.clear();
 }
 
-void* Everywhere::entry(void* self) {
-  pthread_setname_np(pthread_self(), "ksocket-links");
-  static_cast<Everywhere*>(self)->run();
-  return nullptr;
-}
-
-void Everywhere::run() {
+// On the thread of its own.
+int Everywhere::follow(const LinksGone& gone) {
   constexpr int kRetryMs = 1000;
-  pollfd watched[2] = {{events_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-  int wait = -1;
-  while (true) {
-    poll(watched, 2, wait);
-    if (watched[1].revents != 0) return;
-    LinksGone gone = take_link_events(events_.get());
-    std::vector<Link> links;
-    int error = list_links(&links);
-    // It takes a descriptor, and the program may have none left; nobody will tell of this change again.
-    wait = error != 0 ? kRetryMs : -1;
-    std::lock_guard lock(mutex_);
-    // All of them before any joins: the kernel counts who is in a group by the interface's index, and the old
-    // membership of one socket would end the new one of another.
-    for (Membership& each : memberships_) leave_gone(each, gone);
-    if (error != 0) continue;
-    for (Membership& each : memberships_) adjust(each, links);
-  }
+  std::vector<Link> links;
+  int error = list_links(&links);
+  std::lock_guard lock(mutex_);
+  // All of them before any joins: the kernel counts who is in a group by the interface's index, and the old
+  // membership of one socket would end the new one of another.
+  for (Membership& each : memberships_) leave_gone(each, gone);
+  // It takes a descriptor, and the program may have none left; nobody will tell of this change again.
+  if (error != 0) return kRetryMs;
+  for (Membership& each : memberships_) adjust(each, links);
+  return -1;
 }
 
 }  // namespace ksocket

@@ -1,8 +1,5 @@
-// Multicast groups that sockets are in on every interface, and the thread that follows the interfaces as they
-// come and go.
+// Multicast groups that sockets are in on every interface, also on those that come later.
 #pragma once
-
-#include <pthread.h>
 
 #include <cstdint>
 #include <mutex>
@@ -10,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/fd.h"
+#include "core/socket/link_follower.h"
 #include "core/socket/links.h"
 
 namespace ksocket {
@@ -42,9 +39,7 @@ class Everywhere {
     std::set<uint32_t> joined;  // indices of interfaces
   };
 
-  static void* entry(void* self);
-  void run();
-  int start();
+  int follow(const LinksGone& gone);
   void stop_if_idle(std::unique_lock<std::mutex> lock);
   void leave_gone(Membership& membership, const LinksGone& gone);
   int adjust(Membership& membership, const std::vector<Link>& links);
@@ -52,9 +47,8 @@ class Everywhere {
 
   std::mutex mutex_;  // of memberships_
   std::vector<Membership> memberships_;
-  Fd events_, stop_;
-  pthread_t thread_{};
-  bool running_ = false;  // of the thread that calls us
+  LinkFollower follower_{"ksocket-links",
+                         [this](const LinksGone* gone) { return follow(gone ? *gone : LinksGone{}); }};
 };
 
 }  // namespace ksocket
