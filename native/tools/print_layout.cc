@@ -70,6 +70,7 @@ int main() {
   std::printf("} as const;\n\n// Of a server that answers by rules, in the same row.\n");
   std::printf("export const serverCounterIndex = {\n");
   KSOCKET_SERVER_COUNTERS(X)
+  KSOCKET_IN_KERNEL_COUNTERS(X)
   std::printf("} as const;\n\n// In the thread's own row.\nexport const threadCounterIndex = {\n");
   KSOCKET_THREAD_COUNTERS(X)
   std::printf("} as const;\n");

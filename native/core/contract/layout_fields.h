@@ -109,6 +109,7 @@ constexpr uint32_t layout_hash() {
   KSOCKET_SERVER_COUNTERS(X)
   KSOCKET_THREAD_COUNTERS(X)
   KSOCKET_TX_COUNTERS(X)
+  KSOCKET_IN_KERNEL_COUNTERS(X)
 #undef X
 #define X(name, ...) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(SocketOption::name));
   KSOCKET_OPTIONS(X)

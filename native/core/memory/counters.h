@@ -69,6 +69,15 @@ namespace ksocket {
   X(flows_expired, "of these, closed because they were idle")                                       \
   X(flows_evicted, "of these, closed to make room for others")
 
+// Of a server that also answers in the kernel (core/xdp/), in a row of that part's own. There the names above
+// count what the kernel has done, so that a server's sums are of both; and these, how much of them that is.
+#define KSOCKET_IN_KERNEL_COUNTERS(X)                                     \
+  X(kernel_requests, "datagrams that the kernel has answered or dropped") \
+  X(kernel_request_bytes, "payload bytes of those")                       \
+  X(kernel_replies, "of the replies, those that the kernel has sent")     \
+  X(kernel_reply_bytes, "payload bytes of those")                         \
+  X(kernel_passed, "datagrams that the kernel has left to the thread")
+
 // Places in a row; the thread's row is another one than a socket's.
 enum class SocketCounterPlace : uint32_t {
 #define X(name, doc) name,
@@ -77,7 +86,7 @@ enum class SocketCounterPlace : uint32_t {
       kTxBase = 32,
   kBeforeTx = kTxBase - 1,
 #define X(name, doc) name,
-  KSOCKET_TX_COUNTERS(X)
+  KSOCKET_TX_COUNTERS(X) KSOCKET_IN_KERNEL_COUNTERS(X)
 #undef X
       kEnd
 };
@@ -92,7 +101,7 @@ enum class ThreadCounterPlace : uint32_t {
 
 enum class Counter : uint32_t {
 #define X(name, doc) name = static_cast<uint32_t>(SocketCounterPlace::name),
-  KSOCKET_RX_COUNTERS(X) KSOCKET_SERVER_COUNTERS(X) KSOCKET_TX_COUNTERS(X)
+  KSOCKET_RX_COUNTERS(X) KSOCKET_SERVER_COUNTERS(X) KSOCKET_TX_COUNTERS(X) KSOCKET_IN_KERNEL_COUNTERS(X)
 #undef X
 #define X(name, doc) name = static_cast<uint32_t>(ThreadCounterPlace::name),
       KSOCKET_THREAD_COUNTERS(X)

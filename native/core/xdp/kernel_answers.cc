@@ -1,0 +1,284 @@
+#include "core/xdp/kernel_answers.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/hash.h"
+#include "core/xdp/bpf_call.h"
+#include "core/xdp/probe.h"
+
+namespace ksocket::xdp {
+
+namespace {
+
+constexpr int kLookMs = 1000;
+// Who has an interface may be about to leave it to us, as a process that has handed its server over.
+constexpr int kQuickLookMs = 20;
+constexpr uint32_t kQuickLooks = 250;
+constexpr size_t kRetiredMax = 8;
+// What reading two clocks one behind the other may differ by.
+constexpr uint64_t kClockToleranceNs = 2000;
+
+size_t rounded(size_t bytes) {
+  return (bytes + 7) / 8 * 8;
+}
+
+// 0 where the kernel cannot say.
+uint64_t offset_to_realtime(CompileOptions::Clock clock) {
+  clockid_t id = clock == CompileOptions::Clock::tai ? CLOCK_TAI : CLOCK_MONOTONIC;
+  uint64_t before = clock_ns(CLOCK_REALTIME), now = clock_ns(id), after = clock_ns(CLOCK_REALTIME);
+  return before + (after - before) / 2 - now;
+}
+
+}  // namespace
+
+// The hashes of one set of rules are found by the next one.
+KernelAnswers::Options KernelAnswers::seeded(Options options) {
+  if (options.compile.seed == 0) options.compile.seed = random_seed();
+  return options;
+}
+
+KernelAnswers::KernelAnswers(Options options, Counters counters)
+    : options_(seeded(std::move(options))),
+      counters_(counters),
+      cpus_(possible_cpus()),
+      epoch_ns_(clock_ns(CLOCK_MONOTONIC)),
+      attachment_(options_.where),
+      addresses_(options_.where.own, options_.compile.ipv4, options_.compile.ipv6),
+      follower_("ksocket-kernel", [this](const LinksGone* gone) { return follow(gone); }) {}
+
+KernelAnswers::Failure KernelAnswers::prepare(const rules::RuleSpec& spec, std::vector<std::string> names,
+                                              const Protection& protection, bool same_lists) {
+  next_.reset();
+  if (cpus_ < 0) return {cpus_, "/sys/devices/system/cpu/possible"};
+  Probed probed = present_ ? Probed{} : probe_kernel_answers();
+  if (probed.error != 0) return {probed.error, probed.needs};
+  CompiledRules compiled = compile(spec, protection, options_.compile);
+  Set next{{},
+           std::move(names),
+           {protection.per_source, protection.total, protection.repeats, protection.sources}};
+  Kept kept;
+  if (present_) {
+    kept.from = &present_->loaded;
+    for (MapId id : {MapId::addresses, MapId::options, MapId::counters, MapId::scratch}) kept.keep(id);
+    if (same_lists) kept.keep(MapId::deny), kept.keep(MapId::allow);
+    if (next.limits == present_->limits) {
+      for (MapId id : {MapId::per_source, MapId::total, MapId::exchanges, MapId::seen}) kept.keep(id);
+    }
+    if (next.names == present_->names) kept.keep(MapId::hits), kept.keep(MapId::numbers);
+  }
+  std::string log;
+  if (int error = load(compiled, kept, &next.loaded, &log)) {
+    return {error, log.empty() ? needs_for(error) : "a verifier that takes the program; it says: " + log};
+  }
+  next_fates_ = {std::move(compiled.rules), std::move(compiled.otherwise), std::move(compiled.refused)};
+  next_ = std::move(next);
+  return {};
+}
+
+KernelAnswers::Failure KernelAnswers::commit() {
+  if (!next_) return {-EINVAL, "something that is prepared"};
+  std::unique_lock lock(mutex_);
+  Set next = std::move(*next_);
+  next_.reset();
+  fates_ = std::move(next_fates_);
+  bool same_addresses =
+      present_ && present_->loaded.map(MapId::addresses) == next.loaded.map(MapId::addresses);
+  carry_numbers(next);
+  if (present_ && present_->loaded.map(MapId::counters) != next.loaded.map(MapId::counters)) {
+    count_locked();
+    counted_ = {};
+  }
+  std::optional<Set> before = std::exchange(present_, std::move(next));
+  if (!same_addresses) addresses_.begin();
+  clock_offset_ns_ = UINT64_MAX / 2;
+  set_clock();
+  int program = present_->loaded.program();
+  if (program < 0) {
+    attachment_.detach();
+  } else if (before && before->loaded.program() >= 0) {
+    if (!same_addresses) adjust({});
+    attachment_.replace(program, before->loaded.program());
+  }
+  if (before) retire(std::move(*before));
+  // First what tells of changes, then how things are.
+  lock.unlock();
+  int error = program < 0 ? 0 : follower_.start(kQuickLookMs);
+  lock.lock();
+  if (error == 0 && program >= 0) error = adjust({});
+  if (error != 0) attachment_.detach();
+  return error == 0 ? Failure{} : Failure{error, "a netlink socket that hears of interfaces"};
+}
+
+void KernelAnswers::stop() {
+  follower_.stop();
+  std::lock_guard lock(mutex_);
+  attachment_.detach();
+  count_locked();
+  if (present_) past_ = all_hits();
+  retired_.clear();
+  present_.reset();
+  counted_ = {};
+  next_.reset();
+}
+
+std::vector<KernelAnswers::Place> KernelAnswers::places() {
+  std::lock_guard lock(mutex_);
+  std::vector<Place> out;
+  for (const Attachment::Place& place : attachment_.places())
+    out.push_back({place.name, place.mode, place.error, place.reason});
+  return out;
+}
+
+// ---- what is followed
+
+// On the thread of its own.
+int KernelAnswers::follow(const LinksGone* gone) {
+  std::lock_guard lock(mutex_);
+  set_clock();
+  count_locked();
+  forget_retired(0);
+  if (!present_ || present_->loaded.program() < 0) return kLookMs;
+  bool waits = attachment_.waits();
+  if (gone != nullptr || waits) adjust(gone ? gone->links : std::set<uint32_t>());
+  return waits && quick_looks_++ < kQuickLooks ? kQuickLookMs : kLookMs;
+}
+
+// The caller holds the lock. An address is known before datagrams to it are met, and forgotten as soon.
+int KernelAnswers::adjust(const std::set<uint32_t>& gone) {
+  std::vector<Interface> present;
+  if (int error = list_interfaces(&present)) return error;
+  if (const auto& map = present_->loaded.map(MapId::addresses)) addresses_.follow(map->fd.get(), present);
+  attachment_.follow(present, gone, present_->loaded.program());
+  return 0;
+}
+
+// Time is what the program's clock says and an offset, which changes when somebody sets the clock.
+void KernelAnswers::set_clock() {
+  if (!present_) return;
+  const auto& map = present_->loaded.map(MapId::options);
+  if (!map) return;
+  uint64_t offset = offset_to_realtime(options_.compile.clock);
+  uint64_t differs = offset > clock_offset_ns_ ? offset - clock_offset_ns_ : clock_offset_ns_ - offset;
+  if (differs <= kClockToleranceNs) return;
+  clock_offset_ns_ = offset;
+  uint32_t first = 0;
+  xdp::Options value{offset, epoch_ns_};
+  set_element(map->fd.get(), &first, &value);
+}
+
+// ---- what is counted
+
+// What the counters of replies go on with is read and written a moment before the programs are swapped.
+void KernelAnswers::carry_numbers(const Set& next) const {
+  if (!present_) return;
+  const auto &from = present_->loaded.map(MapId::numbers), &to = next.loaded.map(MapId::numbers);
+  if (!from || !to || from == to) return;
+  std::map<std::string_view, uint32_t> places;
+  for (uint32_t i = 0; i < present_->names.size(); i++) places.emplace(present_->names[i], i);
+  for (uint32_t i = 0; i < next.names.size(); i++) {
+    auto at = places.find(next.names[i]);
+    uint64_t number = 0;
+    if (at == places.end() || get_element(from->fd.get(), &at->second, &number) != 0 || number == 0) continue;
+    set_element(to->fd.get(), &i, &number);
+  }
+}
+
+void KernelAnswers::retire(Set before) {
+  const auto& hits = before.loaded.map(MapId::hits);
+  if (hits && hits != present_->loaded.map(MapId::hits)) retired_.push_back({hits, std::move(before.names)});
+  forget_retired(kRetiredMax);
+  std::erase_if(past_, [this](const auto& each) { return !is_present(each.first); });
+}
+
+bool KernelAnswers::is_present(const std::string& name) const {
+  return std::find(present_->names.begin(), present_->names.end(), name) != present_->names.end();
+}
+
+void KernelAnswers::forget_retired(size_t left) {
+  while (retired_.size() > left) {
+    const Retired& oldest = retired_.front();
+    std::vector<uint64_t> hits = read_hits(*oldest.hits, oldest.names.size());
+    for (size_t i = 0; i < hits.size(); i++) {
+      if (hits[i] > 0 && is_present(oldest.names[i])) past_[oldest.names[i]] += hits[i];
+    }
+    retired_.pop_front();
+  }
+}
+
+std::vector<uint64_t> KernelAnswers::read_hits(const Loaded::Map& map, size_t rules) const {
+  std::vector<uint64_t> out(rules), each(static_cast<size_t>(cpus_));
+  for (uint32_t i = 0; i < rules && i < map.spec.max_entries; i++) {
+    if (get_element(map.fd.get(), &i, each.data()) != 0) continue;
+    for (uint64_t hits : each) out[i] += hits;
+  }
+  return out;
+}
+
+std::vector<uint64_t> KernelAnswers::hits() {
+  std::lock_guard lock(mutex_);
+  std::vector<uint64_t> out;
+  if (!present_) return out;
+  std::map<std::string, uint64_t> all = all_hits();
+  for (const std::string& name : present_->names) out.push_back(all[name]);
+  return out;
+}
+
+// By the names of rules, also of some that there are no more.
+std::map<std::string, uint64_t> KernelAnswers::all_hits() const {
+  std::map<std::string, uint64_t> out = past_;
+  auto add = [&](const Loaded::Map& map, const std::vector<std::string>& names) {
+    std::vector<uint64_t> hits = read_hits(map, names.size());
+    for (size_t i = 0; i < hits.size(); i++) out[names[i]] += hits[i];
+  };
+  for (const Retired& retired : retired_) add(*retired.hits, retired.names);
+  if (const auto& map = present_->loaded.map(MapId::hits)) add(*map, present_->names);
+  return out;
+}
+
+void KernelAnswers::count() {
+  std::lock_guard lock(mutex_);
+  count_locked();
+}
+
+void KernelAnswers::count_locked() {
+  if (!present_) return;
+  const auto& map = present_->loaded.map(MapId::counters);
+  if (!map) return;
+  constexpr size_t kCount = sizeof(KernelCounters) / sizeof(uint64_t);
+  size_t each = rounded(map->spec.value_size) / sizeof(uint64_t);
+  std::vector<uint64_t> values(each * static_cast<size_t>(cpus_));
+  uint32_t first = 0;
+  if (each < kCount || get_element(map->fd.get(), &first, values.data()) != 0) return;
+  uint64_t sums[kCount] = {};
+  for (size_t i = 0; i < values.size(); i++) {
+    if (i % each < kCount) sums[i % each] += values[i];
+  }
+  KernelCounters now;
+  std::memcpy(&now, sums, sizeof now);
+  KernelCounters more = now;
+#define X(name, doc) more.name -= counted_.name;
+  KSOCKET_KERNEL_COUNTERS(X)
+#undef X
+  counted_ = now;
+  uint64_t drops = more.rule_drops + more.denied + more.limited + more.limited_total + more.loop_repeats +
+                   more.refused_replies;
+  counters_.add(Counter::rule_drops, more.rule_drops);
+  counters_.add(Counter::denied, more.denied);
+  counters_.add(Counter::limited, more.limited);
+  counters_.add(Counter::limited_total, more.limited_total);
+  counters_.add(Counter::loop_repeats, more.loop_repeats);
+  counters_.add(Counter::refused_replies, more.refused_replies);
+  counters_.add(Counter::replies, more.answered);
+  counters_.add(Counter::kernel_requests, more.answered + drops);
+  counters_.add(Counter::kernel_request_bytes, more.requests_bytes);
+  counters_.add(Counter::kernel_replies, more.answered);
+  counters_.add(Counter::kernel_reply_bytes, more.answered_bytes);
+  counters_.add(Counter::kernel_passed, more.passed);
+}
+
+}  // namespace ksocket::xdp
