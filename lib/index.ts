@@ -25,6 +25,8 @@ export type { Payload, SendCallback } from './base/payload.js';
 export { compileFilter } from './filter/compile.js';
 export type { BpfInstruction } from './filter/types.js';
 export type { ServerEvents } from './server/events.js';
+export type { KernelInterface, KernelState } from './server/kernel.js';
+export type { KernelOptions } from './server/kernel-options.js';
 export type { LoopOptions, RepeatLimit } from './server/loops.js';
 export type { ReplyTarget, ServerOptions } from './server/options.js';
 export type { BlockListLike, ProtectionOptions, RateLimit, SourceRateLimit } from './server/protection.js';

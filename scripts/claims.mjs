@@ -97,7 +97,7 @@ function writeTable({ head, documents }) {
 }
 
 /** The names of the tests of a file: of TypeScript as they are written, of GoogleTest as `Suite.name`, of
- * hand-written cases of test/dgram/ their keys, of a model what it is told to look at. */
+ * hand-written cases of test/dgram/ and test/kernel/ their keys, of a model what it is told to look at. */
 const names = new Map();
 function namesIn(file) {
   if (!names.has(file)) {
@@ -112,7 +112,7 @@ function namesIn(file) {
 
 function namePattern(file) {
   if (file.endsWith('.test.ts')) return /[tT]est\(\s*(?:'[^']*',\s*(?=['"`]))?(['"`])((?:\\.|(?!\1).)*)\1/g; // addonTest() says first what it needs
-  if (file.startsWith('test/dgram/cases/')) return /^ {2}\[?(['"`])((?:\\.|(?!\1).)*)\1\]?:/gm;
+  if (/^test\/(dgram\/cases|kernel)\//.test(file)) return /^ {2}\[?(['"`])((?:\\.|(?!\1).)*)\1\]?:/gm;
   if (/^scripts\/(check-model|stepping-mistakes)\.mjs$/.test(file)) return /^ {2}(')([^']+)': \[/gm;
   if (file === 'scripts/simulation-mistakes.mjs') return /^ {2}(['"])(.+?)\1: \{/gm;
   if (file === 'scripts/explore-ring.mjs') return /\[\s*(')([^']+)',/g;

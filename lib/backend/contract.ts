@@ -195,6 +195,48 @@ export interface NativeIoThread {
   unref(): void;
 }
 
+/** The part of a server that answers in the kernel: native/core/xdp/kernel_answers.h. */
+export interface NativeKernelAnswers {
+  /** Loads rules (as setRules() takes them), lists and limits (as protect() does) and a guard (as guardLoops() does): 0 or -errno,
+   * and what that needs. `sameLists`: they are those of the commit before. */
+  prepare(
+    rules: Uint8Array,
+    names: string[],
+    protection: Omit<Parameters<NativeIoThread['protect']>[1], 'before'>,
+    guard: Parameters<NativeIoThread['guardLoops']>[1] | undefined,
+    sameLists: boolean,
+  ): [errno: number, needs: string];
+  /** They are in force when this returns. */
+  commit(): [errno: number, needs: string];
+  /** Of each interface that is wanted. */
+  getPlaces(): [name: string, mode: number, errno: number, reason: string][];
+  /** Why nothing is compiled, and then what is: otherwise, and each rule. */
+  getFates(): NativeFates;
+  getHits(): number[];
+  /** The counters have everything up to now. */
+  count(): void;
+  /** Nothing is attached when this returns. */
+  stop(): void;
+}
+
+/** Of a rule. `reason`: why the thread has to decide, at all or in part. */
+export type NativeFate = [compiled: boolean, reason: string];
+
+export type NativeFates = [refused: string, otherwise: NativeFate, ...rules: NativeFate[]];
+
+export interface NativeKernelOptions {
+  /** Names; none: those that have the address. */
+  interfaces: string[];
+  /** 0: whichever there is, 1: native, 2: generic. */
+  mode: number;
+  own: NativeAddress;
+  ipv4: boolean;
+  ipv6: boolean;
+  ttl: number;
+  tos: number;
+  counters: BigUint64Array<SharedArrayBuffer>;
+}
+
 /** The calls after which everything is sent, and arrives, as before. */
 export type SteadyCall =
   | 'start'
@@ -270,6 +312,7 @@ export interface KernelFeatures {
 /** The addon's exports: native/addon.cc. Without it: lib/backend/fallback/. */
 export interface Binding {
   IoThread: new (options: NativeIoThreadOptions) => NativeIoThread;
+  KernelAnswers: new (options: NativeKernelOptions) => NativeKernelAnswers;
   parseAddress(family: number, text: string, out: Uint8Array): number;
   formatAddress(family: number, bytes: Uint8Array): string;
   /** Copies of descriptors, to be sent: their number, or -errno. */
@@ -314,5 +357,16 @@ export interface Binding {
   probeCpus(): number;
   /** The highest priority of SCHED_FIFO that a thread may be given, or -errno. */
   probePriority(): number;
+  /** 0 or -errno: may this process have the kernel answer? And what that needs. */
+  probeKernelAnswers(): [errno: number, needs: string];
+  /** What NativeKernelAnswers.prepare() would load, of a server with this port; undefined where these are no rules. The text only if
+   * it is asked for. */
+  compileRules(
+    rules: Uint8Array,
+    protection: Parameters<NativeKernelAnswers['prepare']>[2],
+    guard: Parameters<NativeKernelAnswers['prepare']>[3],
+    port: number,
+    disassemble: boolean,
+  ): [fates: NativeFates, programs: number, instructions: number, text: string] | undefined;
   layoutHash: number;
 }

@@ -1,4 +1,4 @@
-import { featureMissing } from '../base/errors.js';
+import { because, featureMissing } from '../base/errors.js';
 import type { KernelFeatures } from './contract.js';
 import { type Backend, backend, binding, engineWanted } from './load.js';
 import { type MetadataName, metadataOptions } from './metadata-options.js';
@@ -46,6 +46,8 @@ export interface OptionFeatures {
   setsockopt: boolean;
   /** The options `shards` and `steering` */
   shards: boolean;
+  /** The option `kernel` of servers (docs/kernel.md); which interfaces take it says `server.kernel`. */
+  kernel: boolean;
   /** The option `cpus` */
   cpus: boolean;
   /** The highest `priority` that may be asked for; 0: none. */
@@ -87,6 +89,7 @@ function probeOptions(missing: Missing): OptionFeatures {
   };
   const has = (name: keyof OptionFeatures, needs: string | undefined, errno: () => number) =>
     ask(name, needs, () => errno() || 1) > 0;
+  const kernel = has('kernel', undefined, () => 0) && hasKernelAnswers(missing);
   const settings = settingKinds.map(({ option, row, sample, needs }) => [
     option,
     has(option, needs, () => binding.probeOption(row, sample)),
@@ -104,9 +107,16 @@ function probeOptions(missing: Missing): OptionFeatures {
     pathMtu: has('pathMtu', undefined, () => 0),
     setsockopt: has('setsockopt', undefined, () => 0),
     shards: has('shards', 'Linux 4.5', () => binding.probeSteering()),
+    kernel,
     cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
     priorityMax: ask('priorityMax', SCHEDULE_NEEDS.priority, () => binding.probePriority()),
   };
+}
+
+function hasKernelAnswers(missing: Missing): boolean {
+  const [errno, needs] = binding.probeKernelAnswers();
+  if (errno !== 0) missing.kernel = because(errno, `needs ${needs}`);
+  return errno === 0;
 }
 
 const NEEDS_LINKS = 'a netlink socket that hears of interfaces';

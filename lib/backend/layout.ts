@@ -214,6 +214,16 @@ export const serverCounterIndex = {
   flowsExpired: 30,
   /** of these, closed to make room for others */
   flowsEvicted: 31,
+  /** datagrams that the kernel has answered or dropped */
+  kernelRequests: 42,
+  /** payload bytes of those */
+  kernelRequestBytes: 43,
+  /** of the replies, those that the kernel has sent */
+  kernelReplies: 44,
+  /** payload bytes of those */
+  kernelReplyBytes: 45,
+  /** datagrams that the kernel has left to the thread */
+  kernelPassed: 46,
 } as const;
 
 // In the thread's own row.

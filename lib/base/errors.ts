@@ -157,9 +157,14 @@ export function optionRefused(errno: number, syscall: string, what: string, reas
   return Object.assign(new Error(message), { errno, code, syscall });
 }
 
+/** `EBUSY: another program is attached` */
+export function because(errno: number, reason: string): string {
+  return `${errnoName(errno)}: ${reason}`;
+}
+
 /** `EPERM: needs CAP_NET_ADMIN` */
 export function featureMissing(errno: number, needs?: string): string {
-  return `${errnoName(errno)}: ${refusalReason(errno, needs)}`;
+  return because(errno, refusalReason(errno, needs));
 }
 
 /** The kernel, or a sandbox around the process, lacks what each engine needs. */

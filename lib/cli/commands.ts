@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { defineCompare } from './compare/command.js';
 import { defineInfo } from './info.js';
+import { defineRules } from './rules.js';
 import { defineSend } from './send.js';
 import { defineServe } from './serve.js';
 
@@ -9,5 +10,6 @@ export function defineCommands(program: Command, version: string): void {
   defineServe(program);
   defineSend(program);
   defineCompare(program);
+  defineRules(program);
   defineInfo(program, version);
 }

@@ -4,7 +4,7 @@ import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/o
 import { REPLY_BYTES_MAX } from '../server/rules/types.js';
 import { createServer, type Server } from '../server/server.js';
 import { SHARDS_MAX } from '../thread/shards.js';
-import { readConfig, type ServeConfig, textOf } from './config/file.js';
+import { readConfig, readRules, type ServeConfig, textOf } from './config/file.js';
 import { Reloading } from './config/reload.js';
 import { watchFile } from './config/watch.js';
 import { parseEndpoint, parseHost, parseListen, parsePort } from './endpoint.js';
@@ -25,6 +25,8 @@ interface ServeOptions {
   maxBytes?: number;
   shards?: number | 'cores';
   config?: string;
+  rules?: string;
+  kernel?: true | string[];
   watch?: boolean;
   upgrade?: string | boolean;
   quiet?: boolean;
@@ -38,6 +40,7 @@ Examples:
   ksocket serve --reply pong --reply-to source    answer the sender
   ksocket serve --reply-to '[::1]:9999' --quiet   answers go to one place, nothing is logged per datagram
   ksocket serve --port 53 --echo --shards cores   with a thread for each processor: docs/shards.md
+  ksocket serve --rules rules.json --kernel eth0  answers by rules, in the kernel as far as it can: docs/kernel.md
   ksocket serve --config serve.json --watch       rules, lists, limits: docs/configuration.md; SIGHUP reads it again
   ksocket serve --echo --upgrade                  the same command again takes over, and nothing is lost: docs/hand-over.md
   ksocket serve --monitor 9100                    http://127.0.0.1:9100/ shows what it does; /metrics is for Prometheus
@@ -88,6 +91,19 @@ export function defineServe(program: Command): void {
         'maxBytes',
       ]),
     )
+    .addOption(
+      new Option('--rules <file>', 'rules as JSON, an array, to answer by: docs/rules.md').conflicts([
+        'config',
+        'reply',
+        'echo',
+        'replyTo',
+        'maxBytes',
+      ]),
+    )
+    .option(
+      '-k, --kernel [interfaces...]',
+      'answer in the kernel what can be; on these interfaces, or on all that have the address',
+    )
     .option('-w, --watch', 'read the file again whenever it has changed')
     .option(
       '-u, --upgrade [path]',
@@ -99,7 +115,8 @@ export function defineServe(program: Command): void {
     .action(serve);
 }
 
-function ofArguments({ reply, echo, replyTo, maxBytes }: ServeOptions): ServeConfig {
+function ofArguments({ reply, echo, replyTo, maxBytes, rules }: ServeOptions): ServeConfig {
+  if (rules !== undefined) return { server: readRules(rules), quiet: false, monitor: undefined };
   const bytes = Buffer.byteLength(reply ?? '');
   if (bytes > REPLY_BYTES_MAX) {
     throw new Error(`--reply has ${bytes} bytes, a datagram carries ${REPLY_BYTES_MAX} at most`);
@@ -115,6 +132,8 @@ function overriding(options: ServeOptions, command: Command): (config: ServeConf
     if (isGiven) Object.assign(given, { [name]: options[name] });
   }
   if (options.shards !== undefined) given.shards = options.shards;
+  const { kernel } = options;
+  if (kernel !== undefined) given.kernel = kernel === true ? true : { interfaces: kernel };
   return ({ server, quiet, monitor }) => ({
     server: { ...server, ...given },
     quiet: options.quiet ?? quiet,

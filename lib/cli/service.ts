@@ -33,6 +33,13 @@ function logDatagram(data: Buffer): void {
   process.stdout.write(` data: ${printable(data)}\n`);
 }
 
+// Where it answers in the kernel, if it was asked to.
+function logKernel({ kernel: { state, interfaces, reason } }: Server): void {
+  if (state === 'off') return;
+  for (const { name, mode, reason } of interfaces) log(`kernel: ${name}: ${mode ?? reason}`);
+  if (interfaces.length === 0) log(`kernel: ${reason}`);
+}
+
 export class Service {
   readonly servers: readonly Server[];
   readonly #monitor: Monitor | undefined;
@@ -100,6 +107,7 @@ export class Service {
       if (this.#unloading) return;
       if (!server.running) await server.start();
       log(`${this.#tookOver ? 'took over' : 'listening on'} port ${server.address()?.port}`);
+      logKernel(server);
     }
   }
 

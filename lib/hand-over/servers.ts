@@ -82,7 +82,10 @@ export async function giveServers(servers: readonly ServerInside[], path: string
       flows.forget();
       for (const [i, part] of forwarding().entries()) if (part !== undefined) await flows.send(channel, i, part);
     },
-    pause: () => pauseAll(parts()),
+    pause() {
+      for (const { kernel } of servers) kernel.pause();
+      return pauseAll(parts());
+    },
     async settle(channel) {
       const tallies = servers.flatMap((server) => talliesOf(server));
       const sent = [channel.send(kinds.tallies, Buffer.from(JSON.stringify(tallies)))];
@@ -92,6 +95,7 @@ export async function giveServers(servers: readonly ServerInside[], path: string
     },
     goOn() {
       for (const server of servers) {
+        server.kernel.goOn(server.options());
         filterAgain(server, server.parts()); // the other one may have put in its own
         for (const { thread, id } of server.parts()) thread.native.watchAgain(id);
       }
@@ -137,10 +141,11 @@ function namesOf(answering: Answering): readonly string[] {
 function talliesOf(server: ServerInside): Tallies {
   const names = namesOf(server.options().answering);
   const past = server.pastHits();
+  const inKernel = server.kernel.hits();
   return server.parts().map(({ thread, id }, part) => {
     const counted = thread.native.getTallies(id);
-    const before = (name: string) => (part === 0 ? (past.get(name) ?? 0) : 0);
-    return Object.fromEntries(names.map((name, i) => [name, [counted[i * 2] + before(name), counted[i * 2 + 1]]]));
+    const before = (name: string, i: number) => (part === 0 ? (past.get(name) ?? 0) + (inKernel[i] ?? 0) : 0);
+    return Object.fromEntries(names.map((name, i) => [name, [counted[i * 2] + before(name, i), counted[i * 2 + 1]]]));
   });
 }
 

@@ -67,6 +67,11 @@ export const answeringCounterMetrics: Record<AnsweringCounterName, CounterMetric
   flowsOpened: metric('flows_opened', 'Clients that got a socket to a back end.'),
   flowsExpired: metric('flows_expired', 'Flows closed because they were idle.'),
   flowsEvicted: metric('flows_evicted', 'Flows closed to make room for others.'),
+  kernelRequests: metric('kernel_requests', 'Datagrams answered or dropped in the kernel.'),
+  kernelRequestBytes: metric('kernel_request_bytes', 'Payload bytes of datagrams answered or dropped in the kernel.'),
+  kernelReplies: metric('kernel_replies', 'Of the replies, those sent by the kernel.'),
+  kernelReplyBytes: metric('kernel_reply_bytes', 'Payload bytes of replies sent by the kernel.'),
+  kernelPassed: metric('kernel_passed_datagrams', 'Datagrams that the kernel has left to the thread.'),
 };
 
 export const threadCounterMetrics: Record<ThreadCounterName, CounterMetric> = {

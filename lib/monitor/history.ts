@@ -1,5 +1,5 @@
 // A sample a second for five minutes, in columns, so that a page opened late still shows what has been.
-import type { Stats } from '../thread/counters.js';
+import type { ServerStats, Stats } from '../thread/counters.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { Latencies } from './latency.js';
 import type { ObservedServer } from './observed-server.js';
@@ -14,6 +14,8 @@ export interface Sample {
   receivedBytes: number | null;
   sent: number | null;
   sentBytes: number | null;
+  /** Answered or dropped by the kernel, which the socket has not received. */
+  inKernel: number | null;
   kernelDrops: number | null;
   ringDrops: number | null;
   sendDrops: number | null;
@@ -32,6 +34,7 @@ const NOTHING: Sample = {
   receivedBytes: null,
   sent: null,
   sentBytes: null,
+  inKernel: null,
   kernelDrops: null,
   ringDrops: null,
   sendDrops: null,
@@ -45,7 +48,7 @@ const NOTHING: Sample = {
 /** What one server's counters were when they were looked at last. */
 interface Reading {
   run: number;
-  stats: Stats;
+  stats: ServerStats;
   latencies: Latencies;
   cpuSeconds: number;
 }
@@ -85,6 +88,7 @@ class ServerHistory {
       receivedBytes: rate('rxBytes'),
       sent: rate('txDatagrams'),
       sentBytes: rate('txBytes'),
+      inKernel: (now.stats.answering.kernelRequests - before.stats.answering.kernelRequests) / seconds,
       kernelDrops: rate('rxKernelDrops'),
       ringDrops: rate('rxRingDrops'),
       sendDrops: rate('txDropped'),

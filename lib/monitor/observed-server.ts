@@ -50,7 +50,12 @@ export class ObservedServer {
 
   stats(): ServerStats | null {
     const all = this.#counted();
-    return all.length === 0 ? null : sumStats(all.map(({ counters, thread }) => readServerStats(counters, thread)));
+    if (all.length === 0) return null;
+    const rows = all.map(({ counters, thread }) => readServerStats(counters, thread));
+    const kernel = this.#source.observation?.kernel;
+    return sumStats(
+      kernel === undefined ? rows : [...rows, readServerStats(kernel, new BigUint64Array(kernel.length))],
+    );
   }
 
   latencies(): Latencies | null {

@@ -1,5 +1,6 @@
 // What is behind a Server, for who hands it over (lib/hand-over/servers.ts).
 import type { Turns } from '../base/turns.js';
+import type { KernelPart } from './kernel.js';
 import type { CheckedServerOptions } from './options.js';
 import type { ServerPart } from './part.js';
 import type { Started } from './parts.js';
@@ -12,6 +13,7 @@ export interface ServerInside {
   readonly says: boolean;
   parts(): readonly ServerPart[];
   options(): CheckedServerOptions;
+  readonly kernel: KernelPart;
   /** By lists or limits? */
   guarded(): boolean;
   /** To `'datagram'`? */

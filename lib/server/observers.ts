@@ -18,10 +18,13 @@ export class Observers {
   #parts: readonly ServerPart[] = []; // while it runs
   #leaving: readonly ServerPart[] = [];
   #past: Counted | undefined; // of those that have ended
+  #kernel: BigUint64Array<SharedArrayBuffer> | undefined;
   #run = 0;
 
-  started(parts: readonly ServerPart[]): void {
+  /** `kernel`: what is counted in the kernel. */
+  started(parts: readonly ServerPart[], kernel: BigUint64Array<SharedArrayBuffer> | undefined): void {
     this.#run++;
+    this.#kernel = kernel;
     this.resized(parts, []);
   }
 
@@ -81,7 +84,7 @@ export class Observers {
       const ends = this.#leaving.includes(part);
       return { ...(this.#observed.get(part) as ObservedSocket), ends };
     });
-    return first === undefined ? null : { ...first, run: this.#run, others, past: this.#past };
+    return first === undefined ? null : { ...first, run: this.#run, others, past: this.#past, kernel: this.#kernel };
   }
 
   #measureAll(wanted: boolean): void {

@@ -15,6 +15,7 @@ import {
 import { BUSY_POLL_US_MAX, checkBusyPollIsPossible } from '../thread/options.js';
 import { checkSchedule, type ScheduleOptions } from '../thread/schedule.js';
 import { type CheckedShards, checkShards, type ShardOptions } from '../thread/shards.js';
+import { type CheckedKernel, checkKernel, type KernelOptions } from './kernel-options.js';
 import { type CheckedLoops, checkLoops, type LoopOptions } from './loops.js';
 import { type CheckedProtection, checkProtection, type ProtectionOptions } from './protection.js';
 import { type EncodedRules, encodeRules } from './rules/encode.js';
@@ -62,6 +63,10 @@ export interface ServerOptions extends ProtectionOptions, ScheduleOptions, Shard
   /** What keeps the server from answering itself, nobody, and those who only answer answers (docs/protection.md); on
    * by default. */
   loops?: LoopOptions | false;
+  /** Answers by rules in the kernel as well, before there is a packet for a socket, as far as it can, and the thread the rest
+   * (docs/kernel.md): Linux 5.9, CAP_BPF and CAP_NET_ADMIN. Where that is missing the thread answers all, and `server.kernel` says why.
+   * Not without `rules`, nor with `maxBytes`. Default false. Without the addon createServer() throws ERR_KSOCKET_NEEDS_ADDON. */
+  kernel?: boolean | KernelOptions;
   /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. Without the addon
    * createServer() throws ERR_KSOCKET_NEEDS_ADDON. */
   busyPoll?: number;
@@ -92,6 +97,7 @@ export interface CheckedServerOptions {
   loops: CheckedLoops | undefined;
   maxBytes: number;
   busyPoll: number;
+  kernel: CheckedKernel | undefined;
   schedule: ScheduleOptions;
   /** Undefined: one socket. */
   shards: CheckedShards | undefined;
@@ -109,6 +115,7 @@ const KNOWN: Record<keyof ServerOptions, true> = {
   handlerArgument: true,
   maxBytes: true,
   busyPoll: true,
+  kernel: true,
   cpus: true,
   priority: true,
   shards: true,
@@ -202,6 +209,11 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
   validateInteger(busyPoll, 'options.busyPoll', 0, BUSY_POLL_US_MAX);
   checkBusyPollIsPossible(busyPoll);
   const protection = checkProtection(options);
+  const kernel = checkKernel(options.kernel);
+  if (kernel !== undefined) {
+    checkNeeds(options, 'kernel', 'rules');
+    checkAlone(options, 'kernel', ['maxBytes']);
+  }
   return {
     address,
     port: validatePort(port, 'options.port', true),
@@ -211,6 +223,7 @@ export function checkServerOptions(options: ServerOptions): CheckedServerOptions
     loops: checkLoops(options.loops),
     maxBytes,
     busyPoll,
+    kernel,
     schedule: checkSchedule(options),
     // Who has a rate of its own has it in one shard.
     shards: checkShards(options, protection.perSource === undefined ? 'flow' : 'source'),

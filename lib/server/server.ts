@@ -13,6 +13,8 @@ import { askKernelNoMore } from './ask-kernel.js';
 import type { ServerEvents } from './events.js';
 import { handOver, hasStopped, takeOver } from './handing-over.js';
 import { inside, type ServerInside } from './inside.js';
+import { KernelPart, type KernelState } from './kernel.js';
+import { whenListenersChange } from './listeners.js';
 import { type Observer, Observers, observe } from './observers.js';
 import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
@@ -41,6 +43,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #finalStats: ServerStats[] = [zeroCounters().serverStats];
   #refd = true;
   #guarded: boolean; // by lists or limits, also empty ones
+  readonly #kernel: KernelPart;
   readonly #observers = new Observers();
   readonly #resizing = new Resizing(this.#observers, (action) => void this.#turns.run(action));
 
@@ -52,11 +55,13 @@ export class Server extends EventEmitter<ServerEvents> {
   constructor(options: ServerOptions = {}) {
     super();
     this.#options = checkServerOptions(options);
+    this.#kernel = new KernelPart(this.#options.kernel);
     this.#guarded = PROTECTION_KEYS.some((key) => options[key] !== undefined);
     const says = ANSWERING_KEYS.some((key) => options[key] !== undefined);
     this[inside] = {
       says,
       parts: () => this.#parts,
+      kernel: this.#kernel,
       options: () => this.#options,
       guarded: () => this.#guarded,
       delivers: () => this.#delivers,
@@ -68,7 +73,7 @@ export class Server extends EventEmitter<ServerEvents> {
       },
       turns: this.#turns,
       giving: undefined,
-      begin: (started, hashed) => this.#begin(started, hashed),
+      begin: (started, hashed) => this.#begin(started, false, hashed), // the other process may have its interfaces for a moment
       end: () => this.#stop(true),
     };
   }
@@ -81,11 +86,12 @@ export class Server extends EventEmitter<ServerEvents> {
   /** Resolves when the socket is bound and the thread receives. Rejects with `code`, `syscall`, `address`, `port`
    * (EADDRINUSE, EACCES, EADDRNOTAVAIL, …), or ERR_INVALID_ARG_VALUE when it would send to itself; on a descriptor that is
    * no UDP socket's with ERR_INVALID_FD_TYPE, on one that a socket of this process has with EEXIST, on one without a port with
-   * EINVAL. Then nothing is left open. A running server stays as it is. */
+   * EINVAL; where `kernel` is required and something is missing with the kernel's code (EPERM, EBUSY, …). Then nothing is left open. A
+   * running server stays as it is. */
   start(): Promise<void> {
     return this.#turns.change(async () => {
       if (this.running) return;
-      this.#begin(await startParts(this.#options, this.#guarded, () => this.#delivers));
+      this.#begin(await startParts(this.#options, this.#guarded, () => this.#delivers), true);
     });
   }
 
@@ -99,6 +105,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const parts = this.#parts;
     if (parts.length === 0) return;
     this.#parts = [];
+    this.#kernel.stop();
     if (this.#refd) for (const { thread } of parts) thread.unhold();
     this.#resizing.end();
     this.#finalStats = parts.map((part) => part.release(isAnothers).serverStats);
@@ -143,7 +150,12 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** The counters since the last start(); `answering` is what rules, handlers, lists and limits have done. */
   stats(): ServerStats {
-    return sumStats([...this.shardStats(), ...this.#resizing.stats()]);
+    return sumStats([...this.shardStats(), ...this.#resizing.stats(), ...this.#kernel.stats()]);
+  }
+
+  /** What is answered in the kernel, where, and why not (docs/kernel.md). */
+  get kernel(): KernelState {
+    return this.#kernel.state();
   }
 
   /** The same of each of its shards; a server without `shards` has one. What shards have counted that `setShards()` has ended is in
@@ -164,7 +176,9 @@ export class Server extends EventEmitter<ServerEvents> {
     const encoded = encodeRules(rules, otherwise);
     await this.#turns.change(async () => {
       const forwards = await resolveForwards(encoded);
+      const commit = this.#kernel.prepare(encoded, this.#options);
       if (this.running) this.#swapRules(encoded, forwards);
+      commit();
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
     });
   }
@@ -195,10 +209,13 @@ export class Server extends EventEmitter<ServerEvents> {
     const protection = checkProtection(options);
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
     await this.#turns.change(() => {
+      const options = { ...this.#options, protection };
+      const commit = this.#kernel.prepareProtection(options);
       this.#all.forEach((part, i) => {
         part.protect(protection, i, this.#parts.length);
       });
-      this.#options = { ...this.#options, protection };
+      commit();
+      this.#options = options;
     });
   }
 
@@ -206,8 +223,9 @@ export class Server extends EventEmitter<ServerEvents> {
   ruleHits(): Record<string, number> {
     const { answering } = this.#options;
     if (answering.by !== 'rules' || !this.running) return {};
-    const all = this.#all.map((part) => part.ruleHits());
-    const hitsOf = (name: string, i: number) => all.reduce((sum, hits) => sum + hits[i], this.#resizing.pastHits(name));
+    const all = [...this.#all.map((part) => part.ruleHits()), this.#kernel.hits()];
+    const hitsOf = (name: string, i: number) =>
+      all.reduce((sum, hits) => sum + (hits[i] ?? 0), this.#resizing.pastHits(name));
     return Object.fromEntries(answering.rules.names.map((name, i) => [name, hitsOf(name, i)]));
   }
 
@@ -269,15 +287,16 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   // They receive: what comes is this server's from now on.
-  #begin({ parts, local, target, forwards }: Started, hashed = false): void {
+  #begin({ parts, local, target, forwards }: Started, strict: boolean, hashed = false): void {
     const { answering } = this.#options;
+    this.#kernel.start(parts, this.#options, strict);
     this.#resizing.begin(local, target, answering.by === 'rules' ? answering.rules.names : [], forwards, hashed);
     for (const part of parts) {
       this.#attach(part);
       if (this.#refd) part.thread.hold();
     }
     this.#parts = parts;
-    this.#observers.started(parts);
+    this.#observers.started(parts, this.#kernel.row);
     this.emit('listening');
   }
 
@@ -288,27 +307,9 @@ export class Server extends EventEmitter<ServerEvents> {
     );
   }
 
-  // Datagrams are copied to JavaScript only while somebody listens, so every method that changes the listeners looks.
+  // Datagrams are copied to JavaScript only while somebody listens.
   static {
-    for (const name of [
-      'on',
-      'addListener',
-      'prependListener',
-      'off',
-      'removeListener',
-      'removeAllListeners',
-    ] as const) {
-      const original = EventEmitter.prototype[name] as (...args: unknown[]) => unknown;
-      Object.defineProperty(Server.prototype, name, {
-        configurable: true,
-        writable: true,
-        value(this: Server, ...args: unknown[]) {
-          const result = original.apply(this, args);
-          this.#lookForListeners();
-          return result;
-        },
-      });
-    }
+    whenListenersChange(Server.prototype, (server) => server.#lookForListeners());
   }
 
   #lookForListeners(): void {

@@ -27,6 +27,8 @@ export interface Observation extends ObservedSocket {
   run: number;
   /** The other shards of a server that has several. */
   others?: readonly ObservedSocket[];
+  /** A row that is counted in the kernel, of a server that answers there, too. */
+  kernel?: BigUint64Array<SharedArrayBuffer>;
   /** Of shards that there were in this run. */
   past?: Counted;
 }

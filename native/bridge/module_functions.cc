@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bridge/arguments.h"
+#include "bridge/xdp_calls.h"
 #include "core/base/fd.h"
 #include "core/base/room.h"
 #include "core/contract/layout_fields.h"
@@ -250,6 +251,8 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("probeSteering", Napi::Function::New<probe_socket_steering>(env));
   exports.Set("probeCpus", Napi::Function::New<probe_thread_cpus>(env));
   exports.Set("probePriority", Napi::Function::New<probe_thread_priority>(env));
+  exports.Set("probeKernelAnswers", Napi::Function::New<probe_kernel_answers_pair>(env));
+  exports.Set("compileRules", Napi::Function::New<compile_rules>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));
 }
 

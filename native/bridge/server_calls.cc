@@ -1,6 +1,7 @@
 // IoThreadObject: who answers a socket's datagrams on the thread, and what JavaScript is told of them. The
 // first argument of each call is the socket's id.
 #include "bridge/io_thread_object.h"
+#include "bridge/protection_arguments.h"
 #include "core/answer/fixed_responder.h"
 #include "core/answer/guarded_responder.h"
 #include "core/answer/handler_responder.h"
@@ -31,29 +32,6 @@ int forward_options(Reader& reader, const Napi::Value& given, Forwarder::Options
 // Null when the socket answers in another way.
 RuleResponder* rule_responder(Endpoint& endpoint) {
   return endpoint.responder ? endpoint.responder->by_rules() : nullptr;
-}
-
-// None when it is undefined.
-std::optional<RateLimit> rate_limit(Reader& reader, const Napi::Value& given) {
-  if (given.IsUndefined()) return std::nullopt;
-  return RateLimit{u32(reader.get(given, "rate")), u32(reader.get(given, "burst"))};
-}
-
-// { deny, allow?, perSource?: { rate, burst, sources }, total?: { rate, burst } }, lists as
-// AddressSet::decode takes them; 0 or -errno.
-int guard_options(Reader& reader, const Napi::Value& given, GuardedResponder::Options* out) {
-  std::optional<AddressSet> deny = AddressSet::decode(bytes(reader.get(given, "deny")));
-  if (!deny) return -EINVAL;
-  out->deny = std::move(*deny);
-  if (Napi::Value allow = reader.get(given, "allow"); !allow.IsUndefined()) {
-    out->allow = AddressSet::decode(bytes(allow));
-    if (!out->allow) return -EINVAL;
-  }
-  Napi::Value per_source = reader.get(given, "perSource");
-  out->per_source = rate_limit(reader, per_source);
-  if (out->per_source) out->sources = u32(reader.get(per_source, "sources"));
-  out->total = rate_limit(reader, reader.get(given, "total"));
-  return reader.error();
 }
 
 }  // namespace

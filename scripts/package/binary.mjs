@@ -19,7 +19,7 @@ const FLAGS = [
 ];
 /** What runs once a socket, a server or a change of rules, and not once a datagram, is compiled to be small. */
 const SELDOM =
-  /^(addon|bridge\/(?!async_context|io_thread_object|loop_watch|ring_reader|waker)|core\/(endpoint\/(endpoint_filter|peer_backlogs|watches)|thread\/(io_thread_changes|postponed|schedule|ticker)|sharing\/fresh_sockets)\.|core\/(bpf|socket)\/|core\/answer\/(handler\.|forwarder_hand_over|rule_responder_hand_over|rules\/(decode|program)|protection\/(filter|local_addresses))|engine\/(features|choose|gso_limit))/;
+  /^(addon|bridge\/(?!async_context|io_thread_object|loop_watch|ring_reader|waker)|core\/(endpoint\/(endpoint_filter|peer_backlogs|watches)|thread\/(io_thread_changes|postponed|schedule|ticker)|sharing\/fresh_sockets)\.|core\/(bpf|socket|xdp)\/|core\/answer\/(handler\.|forwarder_hand_over|rule_responder_hand_over|rules\/(decode|program)|protection\/(filter|local_addresses))|engine\/(features|choose|gso_limit))/;
 const flagsOf = (name) => (SELDOM.test(name) ? ['-Os'] : []);
 const LINKING = ['-Wl,--gc-sections', '-s'];
 const MORE = [join(import.meta.dirname, 'no_exceptions.cc')];

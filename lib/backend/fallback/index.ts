@@ -25,6 +25,7 @@ function getFdType(fd: number): string {
 
 export const binding: Binding = {
   IoThread: DgramThread,
+  KernelAnswers: undefined as never, // createServer() refuses the option
   parseAddress,
   formatAddress,
   copyRights: () => ENOTSUP,
@@ -59,5 +60,7 @@ export const binding: Binding = {
   probeSteering: () => ENOTSUP,
   probeCpus: () => ENOTSUP,
   probePriority: () => ENOTSUP,
+  probeKernelAnswers: () => [ENOTSUP, 'the addon'],
+  compileRules: () => undefined,
   layoutHash: LAYOUT_HASH,
 };

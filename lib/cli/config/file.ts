@@ -18,6 +18,8 @@ export interface ServeConfig {
 const KEYS = [...SERVER_KEYS, 'quiet', 'monitor', '$schema'];
 /** In these texts and objects stand for bytes. */
 const WITH_BYTES = ['reply', 'rules'] as const;
+/** What rules need to be answered by. */
+const ANSWERING = ['rules', 'otherwise', 'allow', 'deny', 'limits', 'loops'] as const;
 
 /** As much as lists of two million addresses take. */
 const BYTES_MAX = 256 * 1024 * 1024;
@@ -64,10 +66,24 @@ function readAll(path: string, fd: number): Uint8Array {
 /** Reads it, and checks all that can be checked without opening anything, as createServer() does. `again`: not for the first time.
  * @throws what is wrong, beginning with the file, and of an error of syntax the line and the column */
 export function readConfig(path: string, again = false): ServeConfig {
+  return readChecked(path, again, checkConfig);
+}
+
+/** Of a file that is an array of rules, or an object of options as that of `--config`: how it answers, and whom.
+ * @throws as readConfig() */
+export function readRules(path: string): ServerOptions {
+  return readChecked(path, false, (value) => {
+    const { server } = checkConfig(Array.isArray(value) ? { rules: value } : value);
+    if (server.rules === undefined) throw new Error('has no rules');
+    return Object.fromEntries(ANSWERING.map((key) => [key, server[key]]));
+  });
+}
+
+function readChecked<Checked>(path: string, again: boolean, check: (value: unknown) => Checked): Checked {
   const bytes = bytesOf(path, again);
   let problem: Error;
   try {
-    return checkConfig(parseJsonc(decode(bytes)));
+    return check(parseJsonc(decode(bytes)));
   } catch (error) {
     problem = error as Error;
   }

@@ -19,6 +19,7 @@ export const CHARTS = [
     series: [
       { label: 'received', column: 'received', colour: 'blue' },
       { label: 'sent', column: 'sent', colour: 'teal' },
+      { label: 'in the kernel', column: 'inKernel', colour: 'violet' },
     ],
   },
   {

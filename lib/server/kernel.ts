@@ -1,0 +1,207 @@
+// The part of a server that answers in the kernel, as users say it and see it: docs/kernel.md.
+import type { NativeKernelAnswers } from '../backend/contract.js';
+import { COUNTERS_PER_ROW, SocketOption } from '../backend/layout.js';
+import { binding } from '../backend/load.js';
+import * as errors from '../base/errors.js';
+import { familyOfAddress } from '../base/family.js';
+import { readServerStats, type ServerStats } from '../thread/counters.js';
+import { type CheckedKernel, MODES } from './kernel-options.js';
+import type { CheckedServerOptions } from './options.js';
+import type { ServerPart } from './part.js';
+import type { CheckedProtection } from './protection.js';
+import type { EncodedRules } from './rules/encode.js';
+
+/** One of the interfaces that a server is to answer on. */
+export interface KernelInterface {
+  name: string;
+  /** How it answers; null: it does not, and the thread answers what it receives. */
+  mode: 'native' | 'generic' | null;
+  /** Why it does not: `EBUSY: another XDP program is attached`. */
+  reason?: string;
+}
+
+/** What a server does in the kernel. */
+export interface KernelState {
+  /** `attached`: on all interfaces; `partly`: on some; `unavailable`: on none, and `reason` says why; `off`: it was not asked for, or
+   * the server does not run. */
+  state: 'off' | 'attached' | 'partly' | 'unavailable';
+  interfaces: KernelInterface[];
+  /** Where it is `unavailable`: `EPERM: needs CAP_BPF …` */
+  reason?: string;
+  /** Rules that are left to the thread, all of them or what they may match, by their names, and why. */
+  passed: Record<string, string>;
+  /** Why what no rule decides about is left to the thread. */
+  otherwise?: string;
+}
+
+interface Refused {
+  errno: number;
+  /** `needs CAP_BPF …` */
+  reason: string;
+}
+
+/** What is prepared, where it was not refused. */
+export type Commit = () => void;
+const nothing: Commit = () => {};
+
+export class KernelPart {
+  readonly #wanted: CheckedKernel | undefined;
+  #native: NativeKernelAnswers | undefined; // while the server runs
+  #refused: Refused | undefined;
+  #names: readonly string[] = [];
+  #lists: CheckedProtection | undefined; // those that are in force
+  #row: BigUint64Array<SharedArrayBuffer> | undefined; // of the latest run
+  #paused: readonly number[] | undefined; // hits, while it answers nothing
+
+  constructor(wanted: CheckedKernel | undefined) {
+    this.#wanted = wanted;
+  }
+
+  /** What it counts into, as a shard does. */
+  get row(): BigUint64Array<SharedArrayBuffer> | undefined {
+    return this.#row;
+  }
+
+  /** Of parts that receive already. `strict`: else what is required may come later.
+   * @throws what is missing of what is required: then nothing is attached, and the parts are released */
+  start(parts: readonly ServerPart[], options: CheckedServerOptions, strict: boolean): void {
+    const wanted = this.#wanted;
+    if (wanted === undefined || options.answering.by !== 'rules') return;
+    try {
+      this.#row = new BigUint64Array(new SharedArrayBuffer(COUNTERS_PER_ROW * 8));
+      this.#native = new binding.KernelAnswers({ ...wanted, ...placeOf(parts[0]), counters: this.#row });
+      this.#lists = undefined;
+      this.prepare(options.answering.rules, options, strict)();
+      if (strict) this.#check();
+    } catch (error) {
+      this.stop();
+      for (const part of [...parts].reverse()) part.release();
+      throw error;
+    }
+  }
+
+  /** Rules or protection that come next, loaded. Who calls what it returns has them in force. Where the kernel refuses them, the thread
+   * answers alone from then on.
+   * @throws where it is required and the kernel refuses: all is as before */
+  prepare(rules: EncodedRules, { protection, loops }: CheckedServerOptions, strict = true): Commit {
+    const native = this.#native;
+    if (native === undefined) return nothing;
+    const lists = { ...protection, deny: protection.deny ?? new Uint8Array(0) };
+    const same = this.#lists?.deny === protection.deny && this.#lists?.allow === protection.allow;
+    const refused = refusal(native.prepare(rules.bytes, rules.names, lists, loops, this.#lists !== undefined && same));
+    if (refused !== undefined && strict && this.#wanted?.required) throw failure('options.kernel', refused);
+    return () => {
+      this.#refused = refused;
+      this.#names = rules.names;
+      this.#lists = protection;
+      if (refused === undefined) this.#refused = refusal(native.commit());
+      if (this.#refused !== undefined) native.stop();
+    };
+  }
+
+  /** The same, by the rules that are there. */
+  prepareProtection(options: CheckedServerOptions): Commit {
+    return options.answering.by === 'rules' ? this.prepare(options.answering.rules, options) : nothing;
+  }
+
+  /** All that is required is there. */
+  #check(): void {
+    if (!this.#wanted?.required) return;
+    if (this.#refused !== undefined) throw failure('options.kernel', this.#refused);
+    const [missing] = this.#native?.getPlaces().filter(([, , errno]) => errno !== 0) ?? [];
+    if (missing !== undefined)
+      throw failure(`options.kernel: ${missing[0]}:`, { errno: missing[2], reason: missing[3] });
+    const { state, reason = '' } = this.state();
+    if (state !== 'attached') throw errors.invalidArgValue('options.kernel', this.#wanted, reason);
+  }
+
+  /** It answers nothing when this returns, and its hits stay as they are, until it goes on. */
+  pause(): void {
+    this.#paused = this.hits();
+    this.#native?.stop();
+  }
+
+  goOn(options: CheckedServerOptions): void {
+    this.#paused = undefined;
+    this.#lists = undefined;
+    if (options.answering.by === 'rules') this.prepare(options.answering.rules, options, false)();
+  }
+
+  /** It answers nothing any more when this returns. */
+  stop(): void {
+    this.#native?.stop();
+    this.#native = undefined;
+    this.#refused = undefined;
+    this.#paused = undefined;
+  }
+
+  /** Counted since the latest start; none: it was not asked for. */
+  stats(): ServerStats[] {
+    if (this.#row === undefined) return [];
+    this.#native?.count();
+    return [readServerStats(this.#row, new BigUint64Array(COUNTERS_PER_ROW))];
+  }
+
+  /** How often each rule has matched what was decided in the kernel. */
+  hits(): readonly number[] {
+    return this.#paused ?? this.#native?.getHits() ?? [];
+  }
+
+  state(): KernelState {
+    const native = this.#native;
+    if (native === undefined) return { state: 'off', interfaces: [], passed: {} };
+    if (this.#refused !== undefined) {
+      const { errno, reason } = this.#refused;
+      return { state: 'unavailable', interfaces: [], reason: errors.because(errno, reason), passed: {} };
+    }
+    const interfaces = native.getPlaces().map(([name, mode, errno, reason]): KernelInterface => {
+      if (errno !== 0) return { name, mode: null, reason: errors.because(errno, reason) };
+      return { name, mode: MODES[mode] as 'native' | 'generic' };
+    });
+    const attached = interfaces.filter(({ mode }) => mode !== null);
+    const [nowhere, otherwise, ...fates] = native.getFates();
+    const passed = Object.fromEntries(fates.flatMap(([, why], i) => (why === '' ? [] : [[this.#names[i], why]])));
+    const all = attached.length === interfaces.length && attached.length > 0;
+    return {
+      state: attached.length === 0 ? 'unavailable' : all ? 'attached' : 'partly',
+      interfaces,
+      ...(attached.length === 0 ? { reason: nowhere || whyNone(interfaces) } : {}),
+      passed,
+      ...(otherwise[1] === '' ? {} : { otherwise: otherwise[1] }),
+    };
+  }
+}
+
+function whyNone(interfaces: readonly KernelInterface[]): string {
+  const [first] = interfaces;
+  return first === undefined
+    ? 'no interface that is up has an address of the server'
+    : `${first.name}: ${first.reason}`;
+}
+
+/** Where it listens, and how its answers leave. */
+function placeOf({ thread: { native }, id }: ServerPart) {
+  const name = native.getName(id, false);
+  if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
+  const [address, port] = name;
+  const family = familyOfAddress(address).number;
+  const isIpv4 = family === 4;
+  const isMapped = /^::ffff:\d/.test(address);
+  const onlyIpv6 = !isIpv4 && native.getOption(id, SocketOption.ipv6Only) === 1;
+  const ttl = native.getOption(id, SocketOption.ttl);
+  return {
+    own: { family, address, port },
+    ipv4: isIpv4 || isMapped || (address === '::' && !onlyIpv6),
+    ipv6: !isIpv4 && !isMapped,
+    ttl: ttl > 0 ? ttl : 64,
+    tos: 0,
+  };
+}
+
+function refusal([errno, needs]: [errno: number, needs: string]): Refused | undefined {
+  return errno === 0 ? undefined : { errno, reason: needs === '' ? 'is refused' : `needs ${needs}` };
+}
+
+function failure(what: string, { errno, reason }: Refused): Error {
+  return errors.optionRefused(errno, 'bpf', what, reason);
+}

@@ -1,0 +1,36 @@
+// The JavaScript object around KernelAnswers: checks nothing (lib/ has), decides nothing.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "core/xdp/kernel_answers.h"
+
+namespace ksocket {
+
+class KernelAnswersObject : public Napi::ObjectWrap<KernelAnswersObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  explicit KernelAnswersObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value prepare(const Napi::CallbackInfo& info);
+  Napi::Value commit(const Napi::CallbackInfo& info);
+  Napi::Value get_places(const Napi::CallbackInfo& info);
+  Napi::Value get_fates(const Napi::CallbackInfo& info);
+  Napi::Value get_hits(const Napi::CallbackInfo& info);
+  Napi::Value count(const Napi::CallbackInfo& info);
+  Napi::Value stop(const Napi::CallbackInfo& info);
+
+  Napi::ObjectReference row_;  // whose memory it counts into
+  std::unique_ptr<xdp::KernelAnswers> answers_;
+};
+
+// probeKernelAnswers() → [0 or -errno, what it needs]
+Napi::Value probe_kernel_answers_pair(const Napi::CallbackInfo& info);
+// Of `ksocket rules explain`.
+Napi::Value compile_rules(const Napi::CallbackInfo& info);
+
+}  // namespace ksocket
