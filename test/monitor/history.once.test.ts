@@ -94,6 +94,7 @@ test('a sample has what was counted in a second', () => {
     receivedBytes: 2000,
     sent: 25,
     sentBytes: 150,
+    inKernel: 0,
     kernelDrops: 3,
     ringDrops: 4,
     sendDrops: 1,

@@ -26,7 +26,9 @@ const CALLS: Record<string, string[]> = {
   pthread_setschedparam: ['sched_setscheduler'],
   recv: ['recvfrom'],
   send: ['sendto'],
-  syscall: ['gettid'],
+  open: ['openat'],
+  open64: ['openat'],
+  syscall: ['gettid', 'bpf'],
 };
 /** Of memory, threads and the loader, as Node's own; and what calls no kernel. */
 const NOT_LISTED =

@@ -91,3 +91,5 @@ export async function startFlows(clients: number, rate: number): Promise<Flowing
   const [, port] = await child.line(/^port (\d+)$/);
   return new Flowing(child, Number(port));
 }
+/** Floods with datagrams, each from a source of its own: forged_flood.cc. */
+export const forgedFlood = join(bin, 'forged_flood');

@@ -22,6 +22,11 @@ def ip(arguments):
     say(done="ip")
 
 
+def run(arguments):
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+    say(done="run")
+
+
 # Packets that are not for it go on to where they are for.
 def forward():
     for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
@@ -112,7 +117,7 @@ def read_packet(packet, interface):
 say(pid=os.getpid())
 for line in sys.stdin:
     command = json.loads(line)
-    do = {"ip": ip, "forward": forward, "open": open_socket, "send": send, "receive": receive, "sniff": sniff}[command.pop("do")]
+    do = {"ip": ip, "run": run, "forward": forward, "open": open_socket, "send": send, "receive": receive, "sniff": sniff}[command.pop("do")]
     try:
         do(**command)
     except Exception as error:

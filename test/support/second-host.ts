@@ -88,6 +88,11 @@ export class SecondHost {
     return host;
   }
 
+  /** What a command stands behind to run there. */
+  get before(): string[] {
+    return ['nsenter', '-t', `${this.#child.pid}`, '-n'];
+  }
+
   ip(...args: string[]): Promise<Answer> {
     return this.do('ip', { arguments: args });
   }

@@ -1,0 +1,17 @@
+// Processes whose servers answer in the kernel, and that are stopped, killed or without rights. Each case of processes.ts in a network
+// of its own.
+import assert from 'node:assert/strict';
+import { Child } from '../support/child.js';
+import { kernelTest } from '../support/kernel.js';
+import { inNamespace } from '../support/namespace.js';
+import { cases } from './processes.js';
+
+for (const name of Object.keys(cases)) {
+  kernelTest(`in the kernel: ${name}`, async () => {
+    const [command, ...args] = [...inNamespace('true'), process.execPath, 'build-test/kernel/processes.js', name];
+    await using child = new Child(command, args, { deadlineMs: 80_000 });
+    const { code, stdout, stderr } = await child.end();
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    assert.equal(stdout, `${name}: done\n`);
+  });
+}

@@ -1,0 +1,69 @@
+# Asks a server so many times at a rate: "ask 0", "ask 1", … An answer is `k<request>k`, whatever the word k is, or the request.
+# At the end it says in JSON how many were sent, answered, answered twice, and what else came; and how many different k there were.
+#   asker.py ADDRESS PORT COUNT RATE
+import json
+import re
+import select
+import socket
+import sys
+import time
+
+address, port, count, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+PATIENCE = 1.5
+
+one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+one.connect((address, port))
+one.setblocking(False)
+form = re.compile(rb"(\w*?)ask (\d+)(?: )?(\w*)")
+answers = [0] * count
+words = {}
+wrong = []
+
+
+def take():
+    while True:
+        try:
+            data = one.recv(65536)
+        except BlockingIOError:
+            return
+        except ConnectionRefusedError:
+            continue
+        match = form.fullmatch(data)
+        if match is None or match[1] != match[3] or int(match[2]) >= count:
+            wrong.append(data.decode("latin-1"))
+            continue
+        answers[int(match[2])] += 1
+        words[match[1]] = words.get(match[1], 0) + 1
+
+
+print("asking", flush=True)
+start = time.monotonic()
+for i in range(count):
+    due = start + i / rate
+    while time.monotonic() < due:
+        take()
+        left = due - time.monotonic()
+        if left > 0.0005:
+            select.select([one], [], [], left)
+    try:
+        one.send(b"ask %d" % i)
+    except (ConnectionRefusedError, BlockingIOError):
+        pass
+end = time.monotonic() + PATIENCE
+while time.monotonic() < end and not all(answers):
+    select.select([one], [], [], 0.05)
+    take()
+take()
+print(
+    json.dumps(
+        dict(
+            sent=count,
+            answered=sum(1 for n in answers if n),
+            twice=sum(1 for n in answers if n > 1),
+            wrong=wrong[:5],
+            words={word.decode(): n for word, n in words.items()},
+        )
+    ),
+    flush=True,
+)
