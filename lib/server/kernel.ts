@@ -13,6 +13,7 @@ import type { EncodedRules } from './rules/encode.js';
 
 /** One of the interfaces that a server is to answer on. */
 export interface KernelInterface {
+  /** As `ip link` has it. */
   name: string;
   /** How it answers; null: it does not, and the thread answers what it receives. */
   mode: 'native' | 'generic' | null;
@@ -25,6 +26,7 @@ export interface KernelState {
   /** `attached`: on all interfaces; `partly`: on some; `unavailable`: on none, and `reason` says why; `off`: it was not asked for, or
    * the server does not run. */
   state: 'off' | 'attached' | 'partly' | 'unavailable';
+  /** Those that it is to answer on. */
   interfaces: KernelInterface[];
   /** Where it is `unavailable`: `EPERM: needs CAP_BPF …` */
   reason?: string;
