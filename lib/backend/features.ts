@@ -47,7 +47,7 @@ export interface OptionFeatures {
   /** The options `shards` and `steering` */
   shards: boolean;
   /** The option `kernel` of servers (docs/kernel.md); which interfaces take it says `server.kernel`. */
-  kernel: boolean;
+  kernelAnswers: boolean;
   /** The option `cpus` */
   cpus: boolean;
   /** The highest `priority` that may be asked for; 0: none. */
@@ -89,7 +89,7 @@ function probeOptions(missing: Missing): OptionFeatures {
   };
   const has = (name: keyof OptionFeatures, needs: string | undefined, errno: () => number) =>
     ask(name, needs, () => errno() || 1) > 0;
-  const kernel = has('kernel', undefined, () => 0) && hasKernelAnswers(missing);
+  const kernelAnswers = has('kernelAnswers', undefined, () => 0) && hasKernelAnswers(missing);
   const settings = settingKinds.map(({ option, row, sample, needs }) => [
     option,
     has(option, needs, () => binding.probeOption(row, sample)),
@@ -107,7 +107,7 @@ function probeOptions(missing: Missing): OptionFeatures {
     pathMtu: has('pathMtu', undefined, () => 0),
     setsockopt: has('setsockopt', undefined, () => 0),
     shards: has('shards', 'Linux 4.5', () => binding.probeSteering()),
-    kernel,
+    kernelAnswers,
     cpus: has('cpus', SCHEDULE_NEEDS.cpus, () => binding.probeCpus()),
     priorityMax: ask('priorityMax', SCHEDULE_NEEDS.priority, () => binding.probePriority()),
   };
@@ -115,7 +115,7 @@ function probeOptions(missing: Missing): OptionFeatures {
 
 function hasKernelAnswers(missing: Missing): boolean {
   const [errno, needs] = binding.probeKernelAnswers();
-  if (errno !== 0) missing.kernel = because(errno, `needs ${needs}`);
+  if (errno !== 0) missing.kernelAnswers = because(errno, `needs ${needs}`);
   return errno === 0;
 }
 

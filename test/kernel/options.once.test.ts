@@ -60,7 +60,7 @@ test('without the addon kernel is refused, and features() says so', async () => 
       try {
         createServer({ rules: [], kernel: true });
       } catch (error) {
-        console.log((error as NodeJS.ErrnoException).code, features().kernel, features().missing.kernel);
+        console.log((error as NodeJS.ErrnoException).code, features().kernelAnswers, features().missing.kernelAnswers);
       }
       console.log(createServer({ rules: [], kernel: false }).kernel.state);
     },

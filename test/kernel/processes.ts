@@ -118,8 +118,8 @@ export const cases: Record<string, () => Promise<void>> = {
       assert.ok(line.startsWith('failed EPERM bpf EPERM: options.kernel needs CAP_BPF and CAP_NET_ADMIN'), line);
       await using info = startProgram(
         async () => {
-          const { kernel, missing } = (await import('ksocket')).features();
-          console.log(`${kernel} ${missing.kernel}`);
+          const { kernelAnswers, missing } = (await import('ksocket')).features();
+          console.log(`${kernelAnswers} ${missing.kernelAnswers}`);
         },
         [],
         { under },

@@ -10,15 +10,15 @@ import { waitFor } from './wait.js';
 
 /** A test that loads programs. Where this process may not, its name says so, and it tests that a server says the same. */
 export function kernelTest(name: string, body: () => Promise<void>, limitMs?: number): void {
-  const { kernel, missing } = features();
-  if (kernel) {
+  const { kernelAnswers, missing } = features();
+  if (kernelAnswers) {
     test(name, body, limitMs);
     return;
   }
-  test(`NOT TESTED, ${missing.kernel}: ${name}`, async () => {
+  test(`NOT TESTED, ${missing.kernelAnswers}: ${name}`, async () => {
     const server = createServer({ address: '127.0.0.1', port: 0, rules: [], otherwise: 'echo', kernel: true });
     await server.start();
-    assert.deepEqual([server.kernel.state, server.kernel.reason], ['unavailable', missing.kernel]);
+    assert.deepEqual([server.kernel.state, server.kernel.reason], ['unavailable', missing.kernelAnswers]);
     await server.stop();
   });
 }
