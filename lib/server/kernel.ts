@@ -119,8 +119,8 @@ export class KernelPart {
 
   /** It answers nothing when this returns, and its hits stay as they are, until it goes on. */
   pause(): void {
-    this.#paused = this.hits();
     this.#native?.stop();
+    this.#paused = this.hits();
   }
 
   goOn(options: CheckedServerOptions): void {

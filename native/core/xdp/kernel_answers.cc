@@ -119,7 +119,10 @@ void KernelAnswers::stop() {
   std::lock_guard lock(mutex_);
   attachment_.detach();
   count_locked();
-  if (present_) past_ = all_hits();
+  if (present_) {
+    past_ = all_hits();
+    last_names_ = std::move(present_->names);
+  }
   retired_.clear();
   present_.reset();
   counted_ = {};
@@ -222,9 +225,8 @@ std::vector<uint64_t> KernelAnswers::read_hits(const Loaded::Map& map, size_t ru
 std::vector<uint64_t> KernelAnswers::hits() {
   std::lock_guard lock(mutex_);
   std::vector<uint64_t> out;
-  if (!present_) return out;
-  std::map<std::string, uint64_t> all = all_hits();
-  for (const std::string& name : present_->names) out.push_back(all[name]);
+  std::map<std::string, uint64_t> all = present_ ? all_hits() : past_;
+  for (const std::string& name : present_ ? present_->names : last_names_) out.push_back(all[name]);
   return out;
 }
 

@@ -68,7 +68,7 @@ class KernelAnswers {
 
   std::vector<Place> places();
   const Fates& fates() const { return fates_; }
-  // How often each rule has matched what the kernel has decided, in their order.
+  // How often each rule has matched what the kernel has decided, in their order; after stop() until then.
   std::vector<uint64_t> hits();
   // The row has everything up to now.
   void count();
@@ -116,6 +116,7 @@ class KernelAnswers {
   KernelCounters counted_;
   std::deque<Retired> retired_;
   std::map<std::string, uint64_t> past_;  // hits of maps that are gone, by the rules' names
+  std::vector<std::string> last_names_;   // of the rules that were in force when it stopped
   uint64_t clock_offset_ns_ = 0;          // as the map has it
   uint32_t quick_looks_ = 0;
 

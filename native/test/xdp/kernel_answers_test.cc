@@ -105,6 +105,7 @@ TEST(KernelAnswers, answer_from_commit_until_stop) {
     EXPECT_EQ(ask(), "a");
     answers.stop();
     EXPECT_EQ(ask(), "");
+    EXPECT_EQ(answers.hits(), (std::vector<uint64_t>{1})) << "up to stop()";
     EXPECT_EQ(row[Counter::kernel_replies], 1u);
     EXPECT_EQ(row[Counter::replies], 1u);
     EXPECT_EQ(row[Counter::kernel_request_bytes], 1u);
