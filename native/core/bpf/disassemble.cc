@@ -82,6 +82,7 @@ std::string helper(int32_t number) {
     X(12, tail_call)
     X(28, csum_diff)
     X(65, xdp_adjust_tail)
+    X(113, probe_read_kernel)
     X(163, check_mtu)
     X(188, xdp_get_buff_len)
     X(189, xdp_load_bytes)

@@ -53,6 +53,7 @@ enum class Helper : int32_t {
   tail_call = 12,
   csum_diff = 28,
   xdp_adjust_tail = 65,
+  probe_read_kernel = 113,
   check_mtu = 163,
   xdp_get_buff_len = 188,
   xdp_load_bytes = 189,

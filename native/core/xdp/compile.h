@@ -6,8 +6,8 @@
 // the socket, and what a rule that is not compiled might match.
 //
 // Generic XDP (lo, or a driver without native XDP) also sees frames in which a sender of this machine has
-// joined datagrams (UDP_SEGMENT). Nothing in a frame tells them from one datagram: whoever attaches has to
-// know that there are no such senders.
+// joined datagrams (UDP_SEGMENT). Nothing in a frame tells them from one datagram; on lo
+// CompileOptions::joined does.
 #pragma once
 
 #include <linux/bpf.h>
@@ -20,6 +20,7 @@
 #include "core/answer/protection/address_set.h"
 #include "core/answer/protection/token_buckets.h"
 #include "core/answer/rules/rule.h"
+#include "core/xdp/joined_frames.h"
 #include "core/xdp/maps.h"
 
 namespace ksocket::xdp {
@@ -49,6 +50,8 @@ struct CompileOptions {
   uint8_t ttl = 64;  // of answers
   uint8_t tos = 0;
   Clock clock = Clock::monotonic;
+  // Given: frames on lo that a sender of this machine has joined (UDP_SEGMENT) are left to the thread.
+  std::optional<JoinedFrames> joined;
   uint64_t seed = 0;  // of the guard's hashes, which outsiders may not foresee; 0: a random one
 };
 

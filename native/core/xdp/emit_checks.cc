@@ -189,6 +189,32 @@ void emit_addresses(Assembler& out, const CompileOptions& options, bool forwards
   out.bind(other);
 }
 
+// A frame on lo may be several datagrams that a program of this machine has sent joined. The context is the
+// kernel's struct xdp_buff, behind whose memory stands what is known of it.
+void emit_joined(Assembler& out, const JoinedFrames& joined, Label pass) {
+  constexpr int32_t kBuffer = -128, kBufferBytes = 72, kSize = -136;
+  Label single = out.label();
+  out.load(Size::word, r1, kContext, offsetof(xdp_md, ingress_ifindex));
+  out.jump_if(r1, Condition::not_equal, kLoopbackIndex, single);
+  auto read = [&](int32_t to, int32_t bytes) {  // from r3
+    out.move(r1, Register::fp);
+    out.alu(Alu::add, r1, to);
+    out.move(r2, bytes);
+    out.call(Helper::probe_read_kernel);
+    out.jump_if(r0, Condition::not_equal, 0, pass);
+  };
+  out.move(r3, kContext);
+  read(kBuffer, kBufferBytes);
+  out.load(Size::doubleword, r3, Register::fp, kBuffer + static_cast<int32_t>(joined.hard_start));
+  out.load(Size::word, r1, Register::fp, kBuffer + static_cast<int32_t>(joined.frame_bytes));
+  out.alu(Alu::add, r3, r1);
+  out.alu(Alu::sub, r3, static_cast<int32_t>(joined.from_end));
+  read(kSize, 2);
+  out.load(Size::half, r1, Register::fp, kSize);
+  out.jump_if(r1, Condition::not_equal, 0, pass);
+  out.bind(single);
+}
+
 // From here on the payload is read from the Scratch, at any offset, with zeroes behind it.
 void emit_payload(Assembler& out, Label pass) {
   Label empty = out.label();
@@ -252,6 +278,7 @@ void emit_checks(Assembler& out, const CompileOptions& options, bool forwards, c
   if (options.ipv6) emit_ipv6(out, options, ends);
   out.bind(both);
   emit_addresses(out, options, forwards, ends);
+  if (options.joined) emit_joined(out, *options.joined, ends.pass);
   emit_payload(out, ends.pass);
   emit_checksum(out, ends.pass);
 }

@@ -115,9 +115,9 @@ uint32_t XdpKernel::run_on(uint32_t ifindex, std::vector<uint8_t> frame) {
   return UINT32_MAX;
 }
 
-Fd XdpKernel::attach(uint32_t ifindex) const {
+Fd XdpKernel::attach(uint32_t ifindex, bool native) const {
   Fd out;
-  attach_to_interface(programs_[0].get(), ifindex, XDP_FLAGS_DRV_MODE, &out);
+  attach_to_interface(programs_[0].get(), ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE, &out);
   return out;
 }
 

@@ -26,7 +26,7 @@ class XdpKernel final : public XdpRunner {
   // they come by lo.
   uint32_t run_on(uint32_t ifindex, std::vector<uint8_t> frame);
   // On an interface, as long as the descriptor is open.
-  Fd attach(uint32_t ifindex) const;
+  Fd attach(uint32_t ifindex, bool native = true) const;
 
   size_t elements(xdp::MapId map) const;
   // Is there one of that key?
