@@ -36,8 +36,8 @@ export const mistakes = {
   },
   "a batch is not cut at the ring's end": {
     file: 'native/core/endpoint/rx_turn.cc',
-    from: `      wanted = places.count;`,
-    to: `      wanted = std::min(wanted, kLargeSlots);`,
+    from: `batch_->slots(places.count, `,
+    to: `batch_->slots(most, `,
     kind: 'receive',
     dies: true,
   },

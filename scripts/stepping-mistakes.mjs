@@ -183,7 +183,7 @@ export const mistakes = {
     [ring, 'std::min({found.count, wanted, memory_.slots - (head_ - tail_)})', 'std::min({found.count, wanted})'],
     [ring, 'uint32_t n = fits < free_slots ? fits : free_slots;', 'uint32_t n = fits;'],
   ],
-  'more messages than places': [[turn, '      wanted = places.count;\n', '']],
+  'more messages than places': [[turn, 'batch_->slots(places.count, ', 'batch_->slots(most, ']],
   'messages that the ring may not be able to take': [
     [turn, 'if (endpoint.keep_bytes_max >= kDatagramBytesMax) return messages;', 'return std::max(messages, 2u);'],
   ],
@@ -238,8 +238,8 @@ export const mistakes = {
   'payloads that do not lie back to back are copied as if': [
     [
       payloads,
-      'if (records.kind(at) !== KIND_DATAGRAM || records.offset(at) !== until) break;',
-      'if (records.kind(at) !== KIND_DATAGRAM) break;',
+      'if (records.kind(at) !== KIND_DATAGRAM || records.offset(at) !== until || records.inChunk(at)) break;',
+      'if (records.kind(at) !== KIND_DATAGRAM || records.inChunk(at)) break;',
     ],
   ],
   'a chunk is used beyond its end': [
