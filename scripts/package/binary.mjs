@@ -1,8 +1,9 @@
 // One binary of a release: compiled once for what it is made of, then taken from the cache.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { compile, headers } from '../../native/compile.mjs';
+import { unbind } from './unbind.mjs';
 import { installZig, ZIG_VERSION } from './zig.mjs';
 
 // Sections that nobody needs are most of a static libc++. Loops over datagrams are bound by memory and system calls, not by how
@@ -22,13 +23,14 @@ const SELDOM =
   /^(addon|bridge\/(?!async_context|io_thread_object|loop_watch|ring_reader|waker)|core\/(endpoint\/(endpoint_filter|peer_backlogs|watches)|thread\/(io_thread_changes|postponed|schedule|ticker)|sharing\/fresh_sockets)\.|core\/(bpf|socket|xdp)\/|core\/answer\/(handler\.|forwarder_hand_over|rule_responder_hand_over|rules\/(decode|program)|protection\/(filter|local_addresses))|engine\/(features|choose|gso_limit))/;
 const flagsOf = (name) => (SELDOM.test(name) ? ['-Os'] : []);
 const LINKING = ['-Wl,--gc-sections', '-s'];
-const MORE = [join(import.meta.dirname, 'no_exceptions.cc')];
+const MORE = ['no_exceptions.cc', 'either_libc.cc'].map((name) => join(import.meta.dirname, name));
 
 /** All that a binary depends on, in one number. */
 function fingerprint(root, target) {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([ZIG_VERSION, target.triple, FLAGS, `${SELDOM}`, LINKING]));
-  for (const file of [...inputs(root), ...MORE]) hash.update(`${relative(root, file)}\0`).update(readFileSync(file));
+  hash.update(JSON.stringify([ZIG_VERSION, target, FLAGS, `${SELDOM}`, LINKING]));
+  for (const file of [...inputs(root), ...MORE, join(import.meta.dirname, 'unbind.mjs')])
+    hash.update(`${relative(root, file)}\0`).update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -59,15 +61,18 @@ export async function binaryOf(root, target) {
   mkdirSync(cache, { recursive: true });
   const zig = installZig(cache);
   const started = Date.now();
+  const linked = `${out}.linked`;
   await compile({
     compiler: [zig, 'c++', '-target', target.triple],
-    out,
-    flags: FLAGS,
+    out: linked,
+    flags: [...FLAGS, ...target.flags],
     linking: LINKING,
     flagsOf,
     more: MORE,
     onStep: (done, all) => process.stdout.isTTY && process.stdout.write(`\r${target.name}: ${done} of ${all} `),
   });
+  unbind(linked);
+  renameSync(linked, out);
   console.log(
     `${process.stdout.isTTY ? '\r' : ''}${target.name}: compiled in ${Math.round((Date.now() - started) / 1000)} s`,
   );

@@ -6,6 +6,8 @@ export const ABI = { x64: 'x86_64', arm64: 'aarch64' };
 
 export const archOf = (target) => /linux-(\w+)/.exec(target.name)[1];
 
+export const muslTriple = (target) => `${ABI[archOf(target)]}-linux-musl`;
+
 export function run(command, args, options = {}) {
   return execFileSync(command, args, {
     encoding: 'utf8',

@@ -1,11 +1,11 @@
-// The binaries for musl: loaded by musl's dynamic loader everywhere, and run where the processor is this one's.
+// The binaries with musl: loaded by musl's dynamic loader everywhere, and run where the processor is this one's.
 //
 // musl comes from Debian. No Node for it is to be had from there or from npm, but Bun is; the libstdc++ that Bun wants is
 // Debian's, which is glibc's but for the few functions below.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ABI, archOf, run } from './foreign.mjs';
+import { ABI, archOf, muslTriple, run } from './foreign.mjs';
 import { installZig } from './zig.mjs';
 
 /** What glibc's libstdc++ and libgcc_s use and musl does not have. */
@@ -48,14 +48,14 @@ export function runWithBun(cache, work, target, program) {
     stands,
     `-Wl,-soname,${stands.slice(place.length + 1)}`,
   ];
-  run(installZig(cache), ['cc', '-target', target.triple, join(place, 'glibc.c'), ...linking]);
+  run(installZig(cache), ['cc', '-target', muslTriple(target), join(place, 'glibc.c'), ...linking]);
   for (const name of ['libstdc++.so.6', 'libgcc_s.so.1']) {
     copyFileSync(join(`/usr/lib/${arch}-linux-gnu`, name), join(place, name));
   }
   const env = { ...process.env, KSOCKET_ENGINE: '', LD_LIBRARY_PATH: place, LD_PRELOAD: stands };
   const output = run(muslLoader(cache, work, arch), [bunFor(cache, arch), program], { cwd: work, env });
   if (!output.startsWith(`pong ${archOf(target)} `)) throw new Error(`it printed ${output}`);
-  return 'runs on Bun';
+  return 'with musl it runs on Bun';
 }
 
 function bunFor(cache, arch) {
@@ -92,12 +92,12 @@ export function loadWithMusl(cache, work, target, file, emulator) {
   writeFileSync(main, source.join('\n'));
   const program = join(work, target.name);
   const zig = installZig(cache);
-  run(zig, ['cc', '-target', target.triple, '-dynamic', '-rdynamic', '-O1', main, '-o', program]);
+  run(zig, ['cc', '-target', muslTriple(target), '-dynamic', '-rdynamic', '-O1', main, '-o', program]);
   const loader = muslLoader(cache, work, arch);
   const [command, ...args] = [...emulator, loader, program, file];
   const output = run(command, args);
   if (output !== '8\n') throw new Error(`it printed ${output}`);
-  return `loads in musl's dynamic loader${emulator.length > 0 ? ', under qemu-user' : ''}; not run`;
+  return `musl's dynamic loader loads it${emulator.length > 0 ? ', under qemu-user' : ''}; not run`;
 }
 
 /** From Debian's package `musl` of that architecture, which is unpacked, not installed. */

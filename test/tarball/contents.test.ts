@@ -1,7 +1,8 @@
 // What is in ksocket-VERSION.tgz.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { root } from '../support/child.js';
@@ -13,12 +14,30 @@ const read = (name: string) => execFileSync('tar', ['-xzOf', tarball, `package/$
 /** What `ksocket build` compiles: paths and texts. */
 const archive = execFileSync('tar', ['-xzOf', tarball, 'package/native/sources.json.br']);
 const sources = JSON.parse(brotliDecompressSync(archive).toString()) as Record<string, string>;
-const targets = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'linux-arm64-musl'];
+const targets = ['linux-x64', 'linux-arm64'];
 
 test('it has a binary for each target, and is small', () => {
   for (const target of targets) assert.ok(files.includes(`package/prebuilds/${target}/ksocket.node`), target);
   const { size } = statSync(tarball);
   assert.ok(size <= 1_000_000, `${size} bytes`);
+});
+
+test('each binary serves glibc and musl: it names neither libraries nor versions, and wants no function that one of them lacks', async () => {
+  const { inspectBinary } = await import(join(root, 'scripts/package/inspect.mjs'));
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    for (const target of targets) {
+      const file = join(directory, `${target}.node`);
+      writeFileSync(file, execFileSync('tar', ['-xzOf', tarball, `package/prebuilds/${target}/ksocket.node`]));
+      const { needed, twofold, wanted } = inspectBinary(file);
+      assert.deepEqual({ needed, twofold }, { needed: [], twofold: [] }, target);
+      assert.ok(wanted.includes('recvmmsg'), 'what it wants is known');
+      for (const only of ['__cmsg_nxthdr', '__sched_cpualloc', '__fxstat', '__lxstat', '__tls_get_addr', 'strerror_r'])
+        assert.ok(!wanted.includes(only), `${target}: ${only}`);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('no package manager finds anything to run in it', () => {

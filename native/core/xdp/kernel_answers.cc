@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/xdp/bpf_call.h"
+#include "core/xdp/joined_frames.h"
 #include "core/xdp/probe.h"
 
 namespace ksocket::xdp {
@@ -34,6 +35,12 @@ uint64_t offset_to_realtime(CompileOptions::Clock clock) {
   return before + (after - before) / 2 - now;
 }
 
+// Read once a process: it is some megabytes.
+const std::optional<JoinedFrames>& joined_here() {
+  static const std::optional<JoinedFrames> joined = joined_frames();
+  return joined;
+}
+
 }  // namespace
 
 // The hashes of one set of rules are found by the next one.
@@ -57,7 +64,6 @@ KernelAnswers::Failure KernelAnswers::prepare(const rules::RuleSpec& spec, std::
   if (cpus_ < 0) return {cpus_, "/sys/devices/system/cpu/possible"};
   Probed probed = present_ ? Probed{} : probe_kernel_answers();
   if (probed.error != 0) return {probed.error, probed.needs};
-  CompiledRules compiled = compile(spec, protection, options_.compile);
   Set next{{},
            std::move(names),
            {protection.per_source, protection.total, protection.repeats, protection.sources}};
@@ -71,8 +77,19 @@ KernelAnswers::Failure KernelAnswers::prepare(const rules::RuleSpec& spec, std::
     }
     if (next.names == present_->names) kept.keep(MapId::hits), kept.keep(MapId::numbers);
   }
+  CompileOptions how = options_.compile;
+  how.joined = joined_here();
+  CompiledRules compiled = compile(spec, protection, how);
   std::string log;
-  if (int error = load(compiled, kept, &next.loaded, &log)) {
+  int error = load(compiled, kept, &next.loaded, &log);
+  if (error != 0 && how.joined) {
+    // A kernel that is locked down lets nobody read its memory: frames are taken as they look then.
+    how.joined.reset();
+    compiled = compile(spec, protection, how);
+    log.clear();
+    error = load(compiled, kept, &next.loaded, &log);
+  }
+  if (error != 0) {
     return {error, log.empty() ? needs_for(error) : "a verifier that takes the program; it says: " + log};
   }
   next_fates_ = {std::move(compiled.rules), std::move(compiled.otherwise), std::move(compiled.refused)};
