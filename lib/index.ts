@@ -16,7 +16,7 @@ import type * as endpoint from './thread/endpoint.js';
 import { createSocket } from './unix/create-socket.js';
 import { UnixSocket } from './unix/socket.js';
 
-export type { KernelFeatures } from './backend/contract.js';
+export type { KernelFeatures } from './backend/binding.js';
 export { type Features, features, type OptionFeatures } from './backend/features.js';
 export type { Backend } from './backend/load.js';
 export type { MtuDiscover, SettingOptions, TxTimeClock } from './backend/settings.js';

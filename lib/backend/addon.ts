@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addonFails, addonStale, addonsAreOff, noAddon, notBundled } from '../base/errors.js';
 import { getBuiltinModule } from '../base/runtime.js';
-import type { Binding } from './contract.js';
+import type { Binding } from './binding.js';
 import { LAYOUT_HASH } from './layout.js';
 import { targetHere, traced } from './targets.js';
 

@@ -1,5 +1,5 @@
 import { because, featureMissing } from '../base/errors.js';
-import type { KernelFeatures } from './contract.js';
+import type { KernelFeatures } from './binding.js';
 import { type Backend, backend, binding, engineWanted } from './load.js';
 import { type MetadataName, metadataOptions } from './metadata-options.js';
 import { SCHEDULE_NEEDS, type SettingName, settingKinds } from './settings.js';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { fallbackNotBundled } from '../base/errors.js';
 import { attempt, findAddon } from './addon.js';
-import type { Binding } from './contract.js';
+import type { Binding } from './binding.js';
 import { LAYOUT_HASH } from './layout.js';
 import { targetHere } from './targets.js';
 

@@ -1,5 +1,5 @@
 // The part of a server that answers in the kernel, as users say it and see it: docs/kernel.md.
-import type { NativeKernelAnswers } from '../backend/contract.js';
+import type { NativeKernelAnswers } from '../backend/kernel-contract.js';
 import { COUNTERS_PER_ROW, SocketOption } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';

@@ -1,6 +1,6 @@
 // The addon of addon/: the product's, on a kernel in memory, whose I/O thread takes a step when it is told to.
 import { createRequire } from 'node:module';
-import type { Binding } from '../../build-lib/backend/contract.js';
+import type { Binding } from '../../build-lib/backend/binding.js';
 
 interface Stepping {
   /** How many steps were taken: fewer when the thread waits for something, or has ended. */

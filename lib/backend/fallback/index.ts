@@ -3,7 +3,7 @@
 import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { EINVAL, ENOTSUP } from '../../base/errno.js';
-import type { Binding } from '../contract.js';
+import type { Binding } from '../binding.js';
 import { LAYOUT_HASH } from '../layout.js';
 import { formatAddress, parseAddress } from './addresses.js';
 import { ENGINE } from './engine.js';
