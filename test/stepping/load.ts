@@ -1,5 +1,6 @@
 // In place of lib/backend/load.ts: the stepped addon. The I/O thread may take steps before each call.
-import type { Binding, NativeIoThreadOptions, OnLone } from '../../build-lib/backend/binding.js';
+import type { Binding } from '../../build-lib/backend/binding.js';
+import type { NativeIoThreadOptions, OnLone } from '../../build-lib/backend/contract.js';
 import { addon } from './native.js';
 import { world } from './world.js';
 
