@@ -68,7 +68,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 3039656464;
+export const LAYOUT_HASH = 2865794811;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
