@@ -105,17 +105,20 @@ export const cases: Record<string, () => Promise<void>> = {
 
   'without the rights the thread answers, and the server says which are missing': async () => {
     await using host = await hosts();
-    for (const capability of ['bpf', 'net_admin']) {
-      const under = without(capability, 'sys_admin', 'perfmon');
+    for (const capability of ['bpf', 'net_admin', 'perfmon']) {
+      const under = without(capability, 'sys_admin');
       const { child, port, kernel } = await started({}, { under });
       await using _ = child;
-      const reason = 'EPERM: needs CAP_BPF and CAP_NET_ADMIN';
+      const reason = 'EPERM: needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN';
       assert.ok(kernel.state === 'unavailable' && kernel.reason?.startsWith(reason), JSON.stringify(kernel));
       assert.ok(answeredAll(await ask(host.before, OURS_V4, port, 50)));
       assert.equal((await now(child)).rxDatagrams, 50);
       await using strict = startProgram(serve, [{ kernel: { required: true } }, ''], { under });
       const [line] = await strict.line(/^failed .*$/);
-      assert.ok(line.startsWith('failed EPERM bpf EPERM: options.kernel needs CAP_BPF and CAP_NET_ADMIN'), line);
+      assert.ok(
+        line.startsWith('failed EPERM bpf EPERM: options.kernel needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN'),
+        line,
+      );
       await using info = startProgram(
         async () => {
           const { kernelAnswers, missing } = (await import('ksocket')).features();
@@ -124,7 +127,7 @@ export const cases: Record<string, () => Promise<void>> = {
         [],
         { under },
       );
-      assert.match((await info.end()).stdout, /^false EPERM: needs CAP_BPF and CAP_NET_ADMIN/);
+      assert.match((await info.end()).stdout, /^false EPERM: needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN/);
     }
   },
 

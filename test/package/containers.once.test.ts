@@ -28,7 +28,7 @@ const CALLS: Record<string, string[]> = {
   send: ['sendto'],
   open: ['openat'],
   open64: ['openat'],
-  syscall: ['gettid', 'bpf'],
+  syscall: ['gettid', 'bpf', 'capget'],
 };
 /** Of memory, threads and the loader, as Node's own; and what calls no kernel. */
 const NOT_LISTED =
