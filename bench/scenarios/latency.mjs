@@ -55,6 +55,21 @@ export function latency() {
       ],
     },
     {
+      // Nobody wakes up: the request is answered where the sender sends it. What that costs is the sender's.
+      id: 'echo/kernel',
+      title: 'echo from the kernel, by a rule (lo, generic XDP)',
+      kind: 'echo',
+      show: ['p50Us', 'p99Us', 'p999Us'],
+      load: { size: 64 },
+      entries: [
+        entry('ksocket', 'answer-kernel', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server, kernel'),
+        entry('ksocket', 'answer', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server'),
+        entry('c', 'echo'),
+        entry('dgram', 'echo'),
+      ],
+      goals: [atMost(0.4, 'p50Us', 'ksocket Server, kernel', 'C')],
+    },
+    {
       id: 'timers/flood',
       title: 'a 10 ms timer during a flood',
       kind: 'receive',

@@ -118,6 +118,20 @@ export const roles = {
     return { ports: [server.address().port], stats: () => server.stats() };
   },
 
+  // The same in the kernel, where this process may.
+  async 'answer-kernel'(options, tally) {
+    const kernel = { interfaces: ['lo'], required: true };
+    const server = createServer({ address: '127.0.0.1', port: 0, kernel, ...options.serverOptions });
+    await server.start().catch((error) => {
+      throw new Unavailable(error.message);
+    });
+    Object.defineProperties(tally, {
+      count: { get: () => server.stats().kernelReplies },
+      bytes: { get: () => server.stats().kernelReplyBytes },
+    });
+    return { ports: [server.address().port], stats: () => server.stats() };
+  },
+
   async forward({ target }, tally) {
     const forward = { address: '127.0.0.1', port: target };
     const server = createServer({ address: '127.0.0.1', port: 0, rules: [{ action: { forward } }] });
