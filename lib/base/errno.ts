@@ -30,6 +30,7 @@ export const ENOENT = numberOf('ENOENT');
 export const ENOMEM = numberOf('ENOMEM');
 export const ENOPROTOOPT = numberOf('ENOPROTOOPT');
 export const ENOTCONN = numberOf('ENOTCONN');
+export const ENODEV = numberOf('ENODEV');
 export const ENOTSUP = numberOf('ENOTSUP');
 export const EPERM = numberOf('EPERM');
 export const ETIMEDOUT = numberOf('ETIMEDOUT');

@@ -2,6 +2,7 @@
 import type { NativeKernelAnswers } from '../backend/kernel-contract.js';
 import { COUNTERS_PER_ROW, SocketOption } from '../backend/layout.js';
 import { binding } from '../backend/load.js';
+import { ENODEV, ENOTSUP } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import { readServerStats, type ServerStats } from '../thread/counters.js';
@@ -85,12 +86,13 @@ export class KernelPart {
   /** Rules or protection that come next, loaded. Who calls what it returns has them in force. Where the kernel refuses them, the thread
    * answers alone from then on.
    * @throws where it is required and the kernel refuses: all is as before */
-  prepare(rules: EncodedRules, { protection, loops }: CheckedServerOptions, strict = true): Commit {
+  prepare(rules: EncodedRules, { protection, loops, fd }: CheckedServerOptions, strict = true): Commit {
     const native = this.#native;
     if (native === undefined) return nothing;
     const lists = { ...protection, deny: protection.deny ?? new Uint8Array(0) };
     const same = this.#lists?.deny === protection.deny && this.#lists?.allow === protection.allow;
-    const refused = refusal(native.prepare(rules.bytes, rules.names, lists, loops, this.#lists !== undefined && same));
+    const goOn = this.#lists !== undefined && same;
+    const refused = fd === undefined ? refusal(native.prepare(rules.bytes, rules.names, lists, loops, goOn)) : given;
     if (refused !== undefined && strict && this.#wanted?.required) throw failure('options.kernel', refused);
     return () => {
       this.#refused = refused;
@@ -113,8 +115,9 @@ export class KernelPart {
     const [missing] = this.#native?.getPlaces().filter(([, , errno]) => errno !== 0) ?? [];
     if (missing !== undefined)
       throw failure(`options.kernel: ${missing[0]}:`, { errno: missing[2], reason: missing[3] });
-    const { state, reason = '' } = this.state();
-    if (state !== 'attached') throw errors.invalidArgValue('options.kernel', this.#wanted, reason);
+    const { state, interfaces, reason = '' } = this.state();
+    const errno = interfaces.length === 0 ? ENODEV : ENOTSUP;
+    if (state !== 'attached') throw failure('options.kernel:', { errno, reason });
   }
 
   /** It answers nothing when this returns, and its hits stay as they are, until it goes on. */
@@ -173,6 +176,9 @@ export class KernelPart {
     };
   }
 }
+
+/** A descriptor may be connected, bound to an interface or have a filter that stays: a program before it knows nothing of that. */
+const given: Refused = { errno: ENOTSUP, reason: 'needs a socket that the server opens itself, not options.fd' };
 
 function whyNone(interfaces: readonly KernelInterface[]): string {
   const [first] = interfaces;

@@ -69,6 +69,26 @@ test('SO_REUSEPORT: several servers on one port, among which the kernel shares',
   assert.ok(first > 0 && second > 0, counts);
 });
 
+test('a descriptor may have restrictions of its own, so the kernel leaves it to the thread', async () => {
+  await using sockets = new Sockets();
+  const program = async () => {
+    const { createServer } = await import('ksocket');
+    const server = createServer({ fd: 3, rules: [{ action: 'echo' }], kernel: true });
+    await server.start();
+    const strict = createServer({ fd: 4, rules: [{ action: 'echo' }], kernel: { required: true } });
+    const error = await strict.start().catch((error) => error);
+    console.log(server.kernel.state, error.code, server.kernel.reason);
+    process.once('SIGTERM', () => server.stop());
+  };
+  const ports = [await bound(sockets.makePeer()), await bound(sockets.makePeer())];
+  const places = ports.map((port) => ({ type: 'udp4', address: '127.0.0.2', port }) as const);
+  await using child = startProgram(program, [], { under: listening(...places) });
+  const [line] = await child.line(/^unavailable .*$/);
+  assert.equal(line, 'unavailable ENOTSUP ENOTSUP: needs a socket that the server opens itself, not options.fd');
+  assert.ok(await answers(sockets, 'udp4', '127.0.0.2', ports[0]));
+  child.kill('SIGTERM');
+});
+
 test('the descriptor stays open: what comes between stop() and start() is answered then', async () => {
   await using sockets = new Sockets();
   const client = sockets.makePeer();

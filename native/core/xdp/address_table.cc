@@ -20,9 +20,19 @@ std::array<uint8_t, 16> key_of(const Address& address) {
   return out;
 }
 
-bool is_loopback(const Address& address) {
+bool is_loopback4(const Address& address) {
   std::optional<uint32_t> ipv4 = ipv4_number(address);
   return ipv4 && *ipv4 >> 24 == 127;
+}
+
+bool is_loopback(const Address& address) {
+  Ipv6Number number = host_number(address);
+  return is_loopback4(address) || (number.high == 0 && number.low == 1);
+}
+
+// fe80::/10: another interface may have the same one, or nobody.
+bool is_link_local(const Address& address) {
+  return !ipv4_number(address) && host_number(address).high >> 54 == 0xfe80 >> 6;
 }
 
 }  // namespace
@@ -36,12 +46,14 @@ AddressTable::Flags AddressTable::wanted(const std::vector<Interface>& present) 
   Flags out;
   for (const Interface& interface : present) {
     for (const Address& address : interface.addresses) {
-      out[key_of(address)] |= kAddressLocal | (serves(address) ? kAddressServed : 0);
+      bool reachable = interface.is_up && !is_link_local(address);
+      out[key_of(address)] |= kAddressLocal | (reachable && serves(address) ? kAddressServed : 0) |
+                              (is_loopback(address) ? kAddressLoopback : 0);
     }
     for (const Address& address : interface.broadcasts) out[key_of(address)] |= kAddressBroadcast;
   }
   // Of 127.0.0.0/8, all of which is local, interfaces name one.
-  if (is_loopback(own_)) out[key_of(own_)] |= kAddressLocal | kAddressServed;
+  if (is_loopback4(own_)) out[key_of(own_)] |= kAddressLocal | kAddressServed | kAddressLoopback;
   return out;
 }
 

@@ -169,9 +169,16 @@ void emit_flags(Assembler& out, int32_t field) {
 // back end.
 void emit_addresses(Assembler& out, const CompileOptions& options, bool forwards, const Ends& ends) {
   Label local = out.label(), other = out.label();
+  Label reachable = out.label();
   emit_flags(out, KSOCKET_PSEUDO(local));
-  out.alu(Alu::bit_and, r0, static_cast<int32_t>(kAddressServed | kAddressBroadcast));
-  out.jump_if(r0, Condition::not_equal, static_cast<int32_t>(kAddressServed), ends.foreign);
+  out.move(r1, r0);
+  out.alu(Alu::bit_and, r1, static_cast<int32_t>(kAddressServed | kAddressBroadcast));
+  out.jump_if(r1, Condition::not_equal, static_cast<int32_t>(kAddressServed), ends.foreign);
+  out.alu(Alu::bit_and, r0, static_cast<int32_t>(kAddressLoopback));
+  out.jump_if(r0, Condition::equal, 0, reachable);
+  out.load(Size::word, r1, kContext, offsetof(xdp_md, ingress_ifindex));
+  out.jump_if(r1, Condition::not_equal, kLoopbackIndex, ends.foreign);
+  out.bind(reachable);
   emit_flags(out, KSOCKET_PSEUDO(source));
   out.jump_if(r0, Condition::any_bit, static_cast<int32_t>(kAddressBroadcast), ends.pass);
   out.jump_if(r0, Condition::any_bit, static_cast<int32_t>(kAddressLocal), local);

@@ -11,7 +11,8 @@ constexpr int32_t kLpmKey = -20, kSourceKey = -24, kNewBucket = -32;
 
 constexpr int32_t kUnitBits = 8;  // of Bucket::full_at
 constexpr uint64_t kUnitsPerSecond = uint64_t{1'000'000'000} << kUnitBits;
-constexpr uint64_t kWindowMax = uint64_t{1} << 62;
+constexpr uint64_t kWindowMax = uint64_t{1} << 61;
+constexpr int32_t kAheadBits = 62;  // a bucket is full no later than that
 
 void emit_drop(Assembler& out, size_t counter) {
   emit_counts(out, {{counter}});
@@ -46,14 +47,18 @@ void emit_now(Assembler& out, CompileOptions::Clock clock) {
 }
 
 // r8 points to the bucket. Each datagram moves the time at which it is full by `unit`, and passes when that
-// is no farther from now than the burst. Processors may do that at once: none takes what another one has, and
+// is no farther from now than the burst. Only differences are looked at, as the clock of buckets goes round
+// (in 834 days). Processors may do that at once: none takes what another one has, and
 // one may be refused for what another one gives back.
 void emit_take(Assembler& out, const RateLimit& limit, size_t counter) {
   uint64_t unit = (kUnitsPerSecond + limit.rate - 1) / limit.rate;
   uint64_t window = limit.burst > kWindowMax / unit ? kWindowMax : limit.burst * unit;
   Label behind = out.label(), granted = out.label();
   out.load(Size::doubleword, r0, r8, 0);
-  out.jump_if(r0, Condition::at_least, r9, behind);
+  out.move(r1, r0);
+  out.alu(Alu::sub, r1, r9);
+  out.alu(Alu::shift_right, r1, kAheadBits);
+  out.jump_if(r1, Condition::equal, 0, behind);
   out.move(r1, r9);
   out.compare_exchange(r8, 0, r1);
   out.bind(behind);
@@ -63,7 +68,8 @@ void emit_take(Assembler& out, const RateLimit& limit, size_t counter) {
   out.alu(Alu::add, r2, r1);
   out.move64(r3, window);
   out.alu(Alu::add, r3, r9);
-  out.jump_if(r2, Condition::at_most, r3, granted);
+  out.alu(Alu::sub, r2, r3);
+  out.jump_if(r2, Condition::signed_at_most, 0, granted);
   out.alu(Alu::negate, r1, 0);
   out.atomic_add(r8, 0, r1);
   emit_drop(out, counter);
@@ -91,7 +97,7 @@ void emit_source_bucket(Assembler& out, Label pass) {
   };
   look_up();
   out.jump_if(r0, Condition::not_equal, 0, found);
-  out.store(Size::doubleword, Register::fp, kNewBucket, 0);
+  out.store(Size::doubleword, Register::fp, kNewBucket, r9);
   put_map(out, r1, MapId::per_source);
   out.move(r2, Register::fp);
   out.alu(Alu::add, r2, kSourceKey);

@@ -16,6 +16,9 @@ namespace ksocket::xdp {
 
 namespace {
 
+// The program's clock may be another one than this process's (time_namespaces(7)), and a bucket that is all
+// zeroes has to be a full one.
+constexpr uint64_t kBeforeEpochNs = uint64_t{1} << 54;
 constexpr int kLookMs = 1000;
 // Who has an interface may be about to leave it to us, as a process that has handed its server over.
 constexpr int kQuickLookMs = 20;
@@ -53,7 +56,7 @@ KernelAnswers::KernelAnswers(Options options, Counters counters)
     : options_(seeded(std::move(options))),
       counters_(counters),
       cpus_(possible_cpus()),
-      epoch_ns_(clock_ns(CLOCK_MONOTONIC)),
+      epoch_ns_(clock_ns(CLOCK_MONOTONIC) - kBeforeEpochNs),
       attachment_(options_.where),
       addresses_(options_.where.own, options_.compile.ipv4, options_.compile.ipv6),
       follower_("ksocket-kernel", [this](const LinksGone* gone) { return follow(gone); }) {}

@@ -47,6 +47,7 @@ inline constexpr uint32_t kAddressesMax = 4096;
 inline constexpr uint32_t kAddressLocal = 1;      // one of this machine's, whatever the socket is bound to
 inline constexpr uint32_t kAddressServed = 2;     // datagrams to it come to the socket
 inline constexpr uint32_t kAddressBroadcast = 4;  // of a subnet: neither answered nor answered to
+inline constexpr uint32_t kAddressLoopback = 8;   // comes by lo, or is forged (RFC 1122, section 3.2.1.3)
 
 struct Options {
   // What is added to the program's clock (CompileOptions::clock) to get nanoseconds since 1970. May be

@@ -128,7 +128,7 @@ class Comparison {
         time_ns_(random.u64() >> 2),
         numbers_(spec.rules.size()),
         hits_(spec.rules.size()) {
-    kernel_->set_options({.clock_offset_ns = time_ns_});
+    kernel_->set_options({.clock_offset_ns = time_ns_, .epoch_ns = time_ns_ - (uint64_t{1} << 54)});
     for (const auto& address : served_addresses()) {
       kernel_->set_address(address, xdp::kAddressLocal | xdp::kAddressServed);
     }

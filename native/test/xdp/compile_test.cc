@@ -185,6 +185,10 @@ TEST(XdpCompile, leaves_to_the_stack_what_comes_from_outside_with_an_address_of_
     EXPECT_EQ(talk.kernel.run_on(device, loopback.bytes()), uint32_t{XDP_PASS});
     EXPECT_EQ(talk.kernel.run(own.bytes()).verdict, uint32_t{XDP_TX});
     EXPECT_EQ(talk.kernel.run(loopback.bytes()).verdict, uint32_t{XDP_TX});
+    // RFC 1122, section 3.2.1.3: nor is 127.0.0.1 asked from outside.
+    talk.kernel.set_address(kLocal, kAddressLocal | kAddressServed | kAddressLoopback);
+    EXPECT_EQ(talk.kernel.run_on(device, other.bytes()), uint32_t{XDP_PASS});
+    EXPECT_EQ(talk.kernel.run(other.bytes()).verdict, uint32_t{XDP_TX});
   });
   if (!why.empty()) GTEST_SKIP() << why;
 }

@@ -206,12 +206,21 @@ TEST(AddressTable, has_what_the_interfaces_have_and_nothing_else) {
   EXPECT_EQ(flags_of("2001:db8::1"), 0u);
   EXPECT_EQ(flags_of("::ffff:192.0.2.1"), 0u);
   EXPECT_EQ(flags_of("2001:db8::2"), kAddressLocal | kAddressServed);
+  Interface lo{2, "lo", true, true, {address(4, "127.0.0.1"), address(6, "::1")}, {}};
+  Interface down{3, "down", false, true, {address(4, "192.0.2.9")}, {}};
+  one.addresses.push_back(address(6, "fe80::1"));
+  EXPECT_EQ(any.follow(map.get(), {one, lo, down}), 0);
+  EXPECT_EQ(flags_of("::ffff:127.0.0.1"), kAddressLocal | kAddressServed | kAddressLoopback);
+  EXPECT_EQ(flags_of("::1"), kAddressLocal | kAddressServed | kAddressLoopback);
+  EXPECT_EQ(flags_of("::ffff:192.0.2.9"), kAddressLocal) << "nothing comes to an interface that is down";
+  EXPECT_EQ(flags_of("fe80::1"), kAddressLocal) << "which another interface may have as well";
   EXPECT_EQ(any.follow(map.get(), {}), 0);
   EXPECT_EQ(next_key(map.get(), nullptr, std::vector<uint8_t>(16).data()), -ENOENT);
 
   AddressTable only(address(4, "127.1.2.3"), true, false);
   EXPECT_EQ(only.follow(map.get(), {one}), 0);
-  EXPECT_EQ(flags_of("::ffff:127.1.2.3"), kAddressLocal | kAddressServed) << "all of 127.0.0.0/8 is local";
+  EXPECT_EQ(flags_of("::ffff:127.1.2.3"), kAddressLocal | kAddressServed | kAddressLoopback)
+      << "all of 127.0.0.0/8 is local";
   EXPECT_EQ(flags_of("2001:db8::2"), kAddressLocal);
 }
 

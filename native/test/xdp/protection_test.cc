@@ -40,12 +40,13 @@ struct Talk {
     kernel.set_address(kLocal6, kAddressLocal | kAddressServed);
   }
   uint32_t ask(const Frame& frame, uint64_t now_ns) {
-    if (now_ns != now_) kernel.set_options({.clock_offset_ns = now_ns});
+    if (now_ns != now_) kernel.set_options({.clock_offset_ns = now_ns, .epoch_ns = epoch_ns});
     now_ = now_ns;
     return kernel.run(frame.bytes()).verdict;
   }
   CompiledRules compiled;
   test::XdpKernel kernel;
+  uint64_t epoch_ns = 0;
 
  private:
   uint64_t now_ = 0;
@@ -121,6 +122,28 @@ TEST(XdpProtection, takes_the_tokens_that_the_thread_takes) {
     EXPECT_GT(limited_total, 10u);
     EXPECT_EQ(talk.kernel.counters().limited, limited);
     EXPECT_EQ(talk.kernel.counters().limited_total, limited_total);
+  }
+}
+
+// 64 bits of 2^-8 ns are 834 days, and 63 bits half of it.
+TEST(XdpProtection, limits_are_the_same_when_the_clock_of_buckets_goes_round) {
+  NEEDS_XDP();
+  for (int bits : {55, 56}) {
+    RateLimit limit{5, 5};
+    Talk talk({.per_source = limit, .sources = 1024});
+    ASSERT_EQ(talk.kernel.error(), "");
+    TokenBuckets sources(limit, 1024, 1);
+    uint64_t now_ns = kSecond * 1'000'000'000;
+    talk.epoch_ns = now_ns + 3 * kSecond - (uint64_t{1} << bits);
+    Address source = test::address_of("10.0.0.8", 4000);
+    uint32_t passed = 0;
+    for (int i = 0; i < 200; i++) {
+      bool passes = sources.take(source, now_ns += kSecond / 20);
+      passed += passes;
+      ASSERT_EQ(talk.ask(asked(source, {'x'}), now_ns), passes ? XDP_TX : XDP_DROP) << bits << ' ' << i;
+    }
+    EXPECT_GT(passed, 40u);
+    EXPECT_LT(passed, 80u);
   }
 }
 
