@@ -6,6 +6,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { runCompiler } from './compiler.mjs';
 
 const root = dirname(import.meta.dirname);
 const copy = join(root, 'build-native/addon-asan');
@@ -27,7 +28,7 @@ symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 const sanitize = '-fsanitize=address -fno-omit-frame-pointer -g';
 run('build-addon.mjs', [], { CFLAGS: sanitize, CXXFLAGS: sanitize, LDFLAGS: sanitize });
 run('build-ts.mjs');
-const library = execFileSync(process.env.CXX ?? 'c++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+const library = runCompiler(['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
 const without = WITHOUT.flatMap((part) => ['--without', part]);
 run('test-ts.mjs', ['--preload', library, '--engine', 'mmsg', ...without, ...filters], {
   ASAN_OPTIONS: 'detect_leaks=0',

@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { run } from 'node:test';
 import { inspect, parseArgs } from 'node:util';
+import { runCompiler } from './compiler.mjs';
 
 const root = dirname(import.meta.dirname);
 const built = join(root, 'build-test');
@@ -109,8 +110,11 @@ function build() {
     const shared = name.endsWith('_preload') ? ['-shared', '-fPIC'] : [];
     const out = join(built, 'bin', shared.length > 0 ? `${name}.so` : name);
     const args = ['-std=c++20', '-O2', '-Wall', '-Wextra', ...shared, '-o', out, join(support, source)];
-    if (spawnSync(process.env.CXX ?? 'c++', args, { stdio: 'inherit' }).status !== 0)
+    try {
+      runCompiler(args, { stdio: 'inherit' });
+    } catch {
       fail(`${source} does not compile`);
+    }
   }
 }
 

@@ -1,11 +1,12 @@
 // Node on a kernel, or in a sandbox, without recvmmsg(2) and sendmmsg(2).
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ChildOptions, root, runCli, runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
+
+const { runCompiler } = await import(join(root, 'scripts/compiler.mjs'));
 
 /** The program of the native tests that takes the calls away; where they have not been built, built here. */
 class Sandbox {
@@ -19,7 +20,7 @@ class Sandbox {
     const support = join(root, 'native/test/support');
     const sources = ['without_mmsg.cc', 'seccomp.cc'].map((file) => join(support, file));
     const args = ['-std=c++20', '-I', join(root, 'native/test'), '-o', this.command, ...sources];
-    execFileSync(process.env.CXX ?? 'c++', args, { stdio: 'inherit' });
+    runCompiler(args, { stdio: 'inherit' });
   }
 
   options(error: string, engine?: string, ...more: string[]): ChildOptions {
