@@ -1,0 +1,31 @@
+// A network interface by its name: the properties of it that can be set (netdevice(7), rtnetlink(7)). What
+// can be refused returns 0 or -errno.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/fd.h"
+#include "core/socket/address.h"
+
+namespace ksocket {
+
+class Interface {
+ public:
+  int open(const std::string& name);
+
+  int get_mtu(uint32_t* out) const;
+  int set_mtu(uint32_t mtu) const;
+  int set_queue_length(uint32_t packets) const;
+  int bring_up() const;
+  // -EEXIST: it has that one.
+  int add_address(const Address& address, uint8_t prefix_bits) const;
+
+ private:
+  int get_index(int* out) const;
+
+  std::string name_;
+  Fd fd_;  // which the kernel is asked by
+};
+
+}  // namespace ksocket
