@@ -13,7 +13,7 @@ const CORE = [
   ['control', 'bpf'],
   ['socket'],
   ['contract'], // lays out for JavaScript what memory and socket have
-  ['datapath'],
+  ['datapath', 'tunnel'],
   ['answer'],
   ['xdp'], // answers in the kernel by what answer has decoded
   ['endpoint'],
