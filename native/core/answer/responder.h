@@ -23,6 +23,7 @@ struct ResponderTools {
 
 class RuleResponder;
 class GuardedResponder;
+class Tunnel;
 
 // Called by the I/O thread only, and destroyed when it cannot be called any more.
 class Responder {
@@ -45,6 +46,8 @@ class Responder {
   virtual RuleResponder* by_rules() { return nullptr; }
   // The one that stands before all others, if it is that.
   virtual GuardedResponder* guard() { return nullptr; }
+  // The one behind which is a network, if it is that.
+  virtual Tunnel* tunnel() { return nullptr; }
 };
 
 // Tokens of descriptors that belong to a responder: the endpoint's id, and a key of the responder's own.

@@ -34,6 +34,31 @@ bool same(const uint8_t* a, const uint8_t* b, uint32_t from, uint32_t end) {
 
 }  // namespace
 
+// Then the sum of the pseudo header is where the checksum goes. Of a frame that is damaged by chance one in
+// 65536 looks so.
+bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout) {
+  if (layout.transport == 0) return false;
+  uint16_t stored, sum = folded(pseudo_header_sum(frame.data(), layout, layout.end - layout.transport));
+  uint32_t at = layout.transport + (layout.protocol == kTcp ? tcp::kChecksum : udp::kChecksum);
+  std::memcpy(&stored, frame.data() + at, sizeof stored);
+  return stored == sum;
+}
+
+// What its sender's kernel left to others this one does.
+void Joiner::leave_to_kernel(Item& item, uint32_t mtu) {
+  const FrameLayout& layout = item.layout;
+  item.header.flags = kNeedsChecksum;
+  item.header.checksum_start = layout.transport;
+  item.header.checksum_offset =
+      static_cast<uint16_t>(layout.protocol == kTcp ? tcp::kChecksum : udp::kChecksum);
+  if (layout.protocol != kTcp || layout.end - layout.ip <= mtu) return;
+  uint32_t headers = layout.transport + tcp_header_bytes(item.first.data() + layout.transport);
+  if (headers - layout.ip >= mtu) return;
+  item.header.gso_type = layout.version == 4 ? kGsoTcpV4 : kGsoTcpV6;
+  item.header.header_bytes = static_cast<uint16_t>(headers);
+  item.header.gso_size = static_cast<uint16_t>(mtu - (headers - layout.ip));
+}
+
 // By itself: data, and nothing that has to be said of one frame alone.
 bool Joiner::may_join(std::span<const uint8_t> frame, const FrameLayout& layout) {
   if (layout.protocol != kTcp || !layout.plain || layout.end != frame.size()) return false;
@@ -87,16 +112,18 @@ Joiner::Item& Joiner::new_item(std::span<const uint8_t> frame, const FrameLayout
   return item;
 }
 
-void Joiner::add(std::span<const uint8_t> frame) {
+void Joiner::add(std::span<const uint8_t> frame, uint32_t mtu) {
   FrameLayout layout = layout_of(frame);
   if (layout.fragment) generation_++;  // of any connection: what comes later is not to overtake it
+  bool unfinished = is_unfinished(frame, layout);
   if (layout.transport == 0 || layout.protocol != kTcp) {
-    new_item(frame, layout);
+    Item& item = new_item(frame, layout);
+    if (unfinished) leave_to_kernel(item, mtu);
     return;
   }
   Place& place = places_[place_of(frame.data(), layout, kPlaces)];
   Item* latest = item_at(place);
-  bool data = may_join(frame, layout);
+  bool data = !unfinished && may_join(frame, layout);
   uint32_t header_bytes = layout.transport + tcp_header_bytes(frame.data() + layout.transport);
   if (data && latest != nullptr && latest->open && follows(*latest, frame, layout, header_bytes)) {
     if (!latest->verified) latest->verified = is_checksum_right(latest->first, latest->layout);
@@ -109,6 +136,7 @@ void Joiner::add(std::span<const uint8_t> frame) {
   // What comes of the connection is written behind it, so nothing may join what is before.
   place = {generation_, used_};
   Item& item = new_item(frame, layout);
+  if (unfinished) leave_to_kernel(item, mtu);
   if (!data) return;
   item.header_bytes = header_bytes;
   item.payload_bytes = item.each = layout.end - header_bytes;

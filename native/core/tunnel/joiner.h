@@ -18,6 +18,11 @@
 
 namespace ksocket {
 
+// Is the checksum still to be made? Of a machine whose kernel has put the frame into a datagram itself (its
+// vxlan device) and from which it came through no network card, but between two namespaces (veth): then it
+// may even be one of up to 64 KiB that was left to be divided.
+bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout);
+
 class Joiner {
  public:
   // Then they have to be taken.
@@ -30,7 +35,8 @@ class Joiner {
     uint64_t bytes;  // of these
   };
 
-  void add(std::span<const uint8_t> frame);
+  // `mtu`: the device's.
+  void add(std::span<const uint8_t> frame, uint32_t mtu);
   bool full() const { return used_ == kWritesMax; }
 
   // Calls `each(Write)` for all of them, in order; they are gone afterwards.
@@ -67,6 +73,7 @@ class Joiner {
     uint32_t item = 0;
   };
 
+  static void leave_to_kernel(Item& item, uint32_t mtu);
   Item& new_item(std::span<const uint8_t> frame, const FrameLayout& layout);
   Item* item_at(const Place& place) {
     return place.generation == generation_ ? &items_[place.item] : nullptr;

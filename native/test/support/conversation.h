@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/answer/protection/loop_guard.h"
 #include "core/answer/responder.h"
 #include "support/fake_engine.h"
 #include "support/ring_memory.h"

@@ -39,7 +39,7 @@ std::vector<Written> take(Joiner* joiner) {
 
 std::vector<Written> write(const std::vector<Frame>& frames) {
   Joiner joiner;
-  for (const Frame& frame : frames) joiner.add(frame);
+  for (const Frame& frame : frames) joiner.add(frame, 1500);
   return take(&joiner);
 }
 
@@ -181,15 +181,39 @@ TEST(Joiner, a_write_has_no_more_than_a_packet_may_have) {
   EXPECT_EQ(split(writes), frames);
 }
 
+TEST(Joiner, what_was_left_to_a_network_card_is_left_to_the_kernel) {
+  for (uint8_t protocol : {kTcp, kUdp}) {
+    FrameOptions o{.protocol = protocol};
+    Frame finished = make_frame(o), frame = finished;
+    test::set16(&frame, test::transport_checksum_at(o), test::plain_transport_sum(frame, o, false));
+    std::vector<Written> writes = write({frame, frame});
+    ASSERT_EQ(counts(writes), (Counts{1, 1}));
+    EXPECT_EQ(split(writes), (std::vector<Frame>{finished, finished}));
+    EXPECT_EQ(writes[0].header.gso_type, kGsoNone);
+  }
+  for (int version : {4, 6}) {
+    FrameOptions o{.version = version, .payload_bytes = 60000};
+    Frame frame = make_frame(o);
+    test::set16(&frame, test::transport_checksum_at(o), test::plain_transport_sum(frame, o, false));
+    std::vector<Written> writes = write({frame});
+    ASSERT_EQ(counts(writes), Counts{1});
+    std::vector<Frame> frames = split(writes);
+    EXPECT_EQ(frames[0].size(), 14u + 1500u);
+    size_t payload_bytes = 0;
+    for (const Frame& each : frames) payload_bytes += each.size() - test::places_of(o).payload;
+    EXPECT_EQ(payload_bytes, o.payload_bytes);
+  }
+}
+
 TEST(Joiner, takes_up_its_work_anew_once_all_is_taken) {
   Joiner joiner;
   std::vector<Frame> frames = run({}, 4);
-  joiner.add(frames[0]);
-  joiner.add(frames[1]);
+  joiner.add(frames[0], 1500);
+  joiner.add(frames[1], 1500);
   EXPECT_EQ(counts(take(&joiner)), Counts{2});
   EXPECT_TRUE(take(&joiner).empty());
-  joiner.add(frames[2]);
-  joiner.add(frames[3]);
+  joiner.add(frames[2], 1500);
+  joiner.add(frames[3], 1500);
   EXPECT_EQ(counts(take(&joiner)), Counts{2});
 }
 

@@ -1,0 +1,300 @@
+#include "core/answer/tunnel.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <map>
+
+#include "support/conversation.h"
+#include "support/frames.h"
+
+namespace ksocket {
+namespace {
+
+using test::Frame;
+using test::make_frame;
+using test::Outgoing;
+
+Address remote(int number, uint16_t port = 4789) {
+  return test::address_of(("127.0.0." + std::to_string(number)).c_str(), port);
+}
+
+Frame with_ends(Frame frame, uint8_t to, uint8_t from) {
+  frame[5] = to, frame[11] = from;
+  return frame;
+}
+
+// A tunnel whose device is one end of a pair of sockets: it keeps a read's and a write's bounds, too.
+struct Rig {
+  explicit Rig(Tunnel::Options options) : Rig(std::move(options), pair()) {}
+
+  // As the kernel hands it over.
+  void device_sends(const Frame& frame, VnetHeader header = {}) {
+    Frame all(sizeof header);
+    std::memcpy(all.data(), &header, sizeof header);
+    all.insert(all.end(), frame.begin(), frame.end());
+    ASSERT_EQ(::send(machine.get(), all.data(), all.size(), MSG_DONTWAIT), static_cast<ssize_t>(all.size()));
+  }
+  void device_is_readable() { talk.responder.ready(tools(), 0); }
+  // "4789/size: bytes" by destination's last byte, of each message that left.
+  std::vector<Outgoing> left() {
+    device_is_readable();
+    return talk.engine.take_sent();
+  }
+  // What the device was given, without its header.
+  std::vector<Frame> device_got() {
+    std::vector<Frame> out;
+    Frame buffer(70000);
+    for (ssize_t bytes; (bytes = recv(machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;)
+      out.emplace_back(buffer.begin() + sizeof(VnetHeader), buffer.begin() + bytes);
+    return out;
+  }
+  void hear(const Address& from, const Frame& frame, uint32_t vni = 7) {
+    Frame datagram(8);
+    write_vxlan(vni, datagram.data());
+    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    hear_bytes(from, datagram);
+  }
+  void hear_bytes(const Address& from, const Frame& datagram, uint16_t segment_size = 0) {
+    talk.hear(from, std::string(datagram.begin(), datagram.end()), segment_size);
+    talk.answers();
+  }
+  uint64_t count(TunnelCounter counter) { return talk.responder.counters().get(counter); }
+  ResponderTools tools() { return {talk.engine, talk.flush, talk.batch, talk.round}; }
+  // Which keys are watched for what.
+  std::map<uint32_t, uint32_t> watched() {
+    std::map<uint32_t, uint32_t> out;
+    for (const auto& [fd, what] : watches) out.emplace(what);
+    return out;
+  }
+
+  std::map<int, std::pair<uint32_t, uint32_t>> watches;  // before `talk`, which takes them back
+  Fd machine;
+  test::Conversation<Tunnel> talk;
+
+ private:
+  static std::pair<Fd, Fd> pair() {
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds) != 0)
+      throw std::runtime_error("socketpair");
+    int bytes = 4 << 20;
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    return {Fd(fds[0]), Fd(fds[1])};
+  }
+  Rig(Tunnel::Options options, std::pair<Fd, Fd> ends)
+      : machine(std::move(ends.first)),
+        talk(std::move(options), Tap{std::move(ends.second), "none", 1500, true}, 0, uint8_t{4},
+             Tunnel::Host{[this](int fd, uint32_t key, uint32_t interest) {
+                            watches[fd] = {key, interest};
+                            return 0;
+                          },
+                          [this](int fd) { watches.erase(fd); }},
+             true) {
+    talk.responder.start();
+  }
+};
+
+Tunnel::Options to(std::vector<Address> remotes) {
+  Tunnel::Options out;
+  out.vni = 7;
+  out.remotes = std::move(remotes);
+  // No device of this name can be made.
+  out.device.name = "longer-than-sixteen-bytes";
+  return out;
+}
+
+Frame bytes_of(const std::string& data) {
+  return {data.begin(), data.end()};
+}
+
+TEST(Tunnel, a_frame_leaves_behind_the_header_of_its_network) {
+  Rig rig(to({remote(2)}));
+  Frame frame = make_frame({});
+  rig.device_sends(frame);
+  std::vector<Outgoing> left = rig.left();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].to, remote(2));
+  Frame datagram = bytes_of(left[0].data);
+  EXPECT_EQ(Frame(datagram.begin(), datagram.begin() + 8), (Frame{8, 0, 0, 0, 0, 0, 7, 0}));
+  EXPECT_EQ(Frame(datagram.begin() + 8, datagram.end()), frame);
+  EXPECT_EQ(rig.count(TunnelCounter::frames_sent), 1u);
+  EXPECT_EQ(rig.count(TunnelCounter::bytes_sent), frame.size());
+}
+
+TEST(Tunnel, bare_frames_are_all_of_their_datagram) {
+  Tunnel::Options options = to({remote(2)});
+  options.vxlan = false;
+  Rig rig(std::move(options));
+  Frame frame = make_frame({});
+  rig.device_sends(frame);
+  std::vector<Outgoing> left = rig.left();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(bytes_of(left[0].data), frame);
+  rig.hear_bytes(remote(2), frame);
+  EXPECT_EQ(rig.device_got(), std::vector<Frame>{frame});
+  rig.hear_bytes(remote(2, 4790), frame);  // of bare ones the port counts
+  EXPECT_EQ(rig.count(TunnelCounter::unknown_remote_drops), 1u);
+}
+
+TEST(Tunnel, a_frame_of_64_kib_leaves_as_joined_datagrams) {
+  Rig rig(to({remote(2)}));
+  test::FrameOptions o{.payload_bytes = 60000};
+  VnetHeader header{kNeedsChecksum, kGsoTcpV4, 66, 1400, 34, 16};
+  rig.device_sends(make_frame(o), header);
+  std::vector<Outgoing> left = rig.left();
+  size_t datagrams = 0;
+  for (const Outgoing& message : left) {
+    EXPECT_LE(message.data.size(), kJoinedBytesMax);
+    datagrams += (message.data.size() + 1473) / 1474;
+  }
+  EXPECT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].segment_size, 8 + 66 + 1400);
+  EXPECT_EQ(datagrams, 43u);
+  EXPECT_EQ(rig.count(TunnelCounter::frames_sent), 43u);
+  EXPECT_EQ(rig.count(TunnelCounter::device_reads), 1u);
+}
+
+TEST(Tunnel, no_message_is_longer_than_the_kernel_takes) {
+  Rig rig(to({remote(2)}));
+  for (uint16_t gso_size : {uint16_t{100}, uint16_t{1448}, uint16_t{8900}}) {
+    test::FrameOptions o{.payload_bytes = 65000};
+    rig.device_sends(make_frame(o), {kNeedsChecksum, kGsoTcpV4, 66, gso_size, 34, 16});
+    for (const Outgoing& message : rig.left()) {
+      EXPECT_LE(message.data.size(), kJoinedBytesMax);
+      size_t each = message.segment_size != 0 ? message.segment_size : message.data.size();
+      EXPECT_LE(message.data.size(), each * kGsoSegmentsMin);
+    }
+  }
+}
+
+TEST(Tunnel, frames_of_a_train_are_written_to_the_device_as_one) {
+  Rig rig(to({remote(2)}));
+  Frame train;
+  test::FrameOptions o;
+  for (int i = 0; i < 5; i++) {
+    Frame header(8);
+    write_vxlan(7, header.data());
+    train.insert(train.end(), header.begin(), header.end());
+    Frame frame = make_frame(o);
+    train.insert(train.end(), frame.begin(), frame.end());
+    o.id++, o.sequence += 100;
+  }
+  rig.hear_bytes(remote(2, 50000), train, static_cast<uint16_t>(train.size() / 5));  // any port
+  std::vector<Frame> got = rig.device_got();
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0].size(), make_frame({.payload_bytes = 500}).size());
+  EXPECT_EQ(rig.count(TunnelCounter::frames_received), 5u);
+  EXPECT_EQ(rig.count(TunnelCounter::device_writes), 1u);
+  EXPECT_TRUE(rig.talk.delivered.empty()) << "nothing is JavaScript's";
+}
+
+TEST(Tunnel, what_is_no_frame_of_its_network_is_dropped_and_counted) {
+  Rig rig(to({remote(2)}));
+  Frame frame = make_frame({});
+  rig.hear(remote(3), frame);
+  EXPECT_EQ(rig.count(TunnelCounter::unknown_remote_drops), 1u);
+  rig.hear(remote(2), frame, 8);
+  EXPECT_EQ(rig.count(TunnelCounter::other_vni_drops), 1u);
+  rig.hear(remote(2), Frame(frame.begin(), frame.begin() + 13));
+  rig.hear_bytes(remote(2), {8, 0, 0});
+  rig.hear_bytes(remote(2), {});
+  rig.hear_bytes(remote(2), Frame(100, 0));
+  EXPECT_EQ(rig.count(TunnelCounter::malformed_drops), 4u);
+  rig.hear(remote(2), make_frame({.payload_bytes = 1500}));
+  EXPECT_EQ(rig.count(TunnelCounter::too_long_drops), 1u);
+  Frame of_group = frame;
+  of_group[6] |= 1;
+  rig.hear(remote(2), of_group);
+  EXPECT_EQ(rig.count(TunnelCounter::refused_source_drops), 1u);
+  EXPECT_TRUE(rig.device_got().empty());
+}
+
+TEST(Tunnel, frames_go_where_their_address_was_heard_of_and_others_to_all) {
+  Rig rig(to({remote(2), remote(3), remote(4)}));
+  auto destinations = [&](const Frame& frame) {
+    rig.device_sends(frame);
+    std::vector<Address> out;
+    for (const Outgoing& message : rig.left()) out.push_back(message.to);
+    return out;
+  };
+  Frame frame = with_ends(make_frame({}), 9, 1);
+  EXPECT_EQ(destinations(frame), (std::vector<Address>{remote(2), remote(3), remote(4)}));
+  EXPECT_EQ(rig.count(TunnelCounter::frames_flooded), 1u);
+  rig.hear(remote(3), with_ends(make_frame({}), 1, 9));
+  EXPECT_TRUE(rig.talk.engine.take_sent().empty()) << "what comes from a remote goes to no other";
+  EXPECT_EQ(destinations(frame), std::vector<Address>{remote(3)});
+  rig.hear(remote(4), with_ends(make_frame({}), 1, 9));
+  EXPECT_EQ(rig.count(TunnelCounter::addresses_moved), 1u);
+  EXPECT_EQ(destinations(frame), std::vector<Address>{remote(4)});
+  Frame broadcast = frame;
+  std::fill(broadcast.begin(), broadcast.begin() + 6, uint8_t{255});
+  EXPECT_EQ(destinations(broadcast).size(), 3u);
+}
+
+TEST(Tunnel, addresses_that_were_told_are_nobody_elses) {
+  Tunnel::Options options = to({remote(2), remote(3)});
+  Frame frame = with_ends(make_frame({}), 9, 1);
+  options.addresses = {{ForwardingTable::mac_of(frame.data()), 1}};
+  options.flood = false;
+  Rig rig(std::move(options));
+  rig.device_sends(frame);
+  std::vector<Outgoing> left = rig.left();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].to, remote(3));
+  rig.hear(remote(2), with_ends(make_frame({}), 1, 9));
+  EXPECT_EQ(rig.count(TunnelCounter::refused_source_drops), 1u);
+  rig.device_sends(with_ends(frame, 10, 1));
+  EXPECT_TRUE(rig.left().empty());
+  EXPECT_EQ(rig.count(TunnelCounter::unknown_destination_drops), 1u);
+}
+
+TEST(Tunnel, where_the_socket_is_full_the_device_is_not_read_until_it_has_room) {
+  Rig rig(to({remote(2)}));
+  bool full = true;
+  rig.talk.engine.on_send([&](const Outgoing&) { return full ? EAGAIN : 0; });
+  EXPECT_EQ(rig.watched(), (std::map<uint32_t, uint32_t>{{0, kReadable}}));
+  rig.device_sends(make_frame({.id = 1}));
+  EXPECT_TRUE(rig.left().empty());
+  EXPECT_EQ(rig.watched(), (std::map<uint32_t, uint32_t>{{1, kWritable}}));
+  rig.device_sends(make_frame({.id = 2}));
+  EXPECT_TRUE(rig.left().empty());
+  EXPECT_EQ(rig.count(TunnelCounter::device_reads), 1u);
+  full = false;
+  rig.talk.responder.ready(rig.tools(), 1);
+  EXPECT_EQ(rig.talk.engine.take_sent().size(), 1u);
+  EXPECT_EQ(rig.watched(), (std::map<uint32_t, uint32_t>{{0, kReadable}}));
+  EXPECT_EQ(rig.left().size(), 1u);
+  EXPECT_EQ(rig.count(TunnelCounter::send_drops), 0u);
+}
+
+TEST(Tunnel, what_the_kernel_has_no_memory_for_is_dropped_and_counted) {
+  Rig rig(to({remote(2)}));
+  rig.talk.engine.on_send([](const Outgoing&) { return ENOBUFS; });
+  rig.device_sends(make_frame({}));
+  EXPECT_TRUE(rig.left().empty());
+  EXPECT_EQ(rig.count(TunnelCounter::send_drops), 1u);
+  EXPECT_EQ(rig.watched(), (std::map<uint32_t, uint32_t>{{0, kReadable}}));
+}
+
+TEST(Tunnel, what_the_device_hands_over_and_is_no_frame_is_counted) {
+  Rig rig(to({remote(2)}));
+  rig.device_sends(Frame(13));
+  rig.device_sends(make_frame({}), {kNeedsChecksum, kGsoTcpV6, 66, 100, 34, 16});
+  EXPECT_TRUE(rig.left().empty());
+  EXPECT_EQ(rig.count(TunnelCounter::unsendable_drops), 2u);
+}
+
+TEST(Tunnel, goes_on_without_a_device_that_does_not_take_frames) {
+  Rig rig(to({remote(2)}));
+  rig.machine.reset();
+  rig.hear(remote(2), make_frame({}));
+  EXPECT_EQ(rig.count(TunnelCounter::device_drops), 1u);
+  rig.talk.responder.tick();
+  rig.hear(remote(2), make_frame({}));
+  EXPECT_EQ(rig.count(TunnelCounter::device_drops), 2u);
+}
+
+}  // namespace
+}  // namespace ksocket
