@@ -94,9 +94,17 @@ int Interface::set_mtu(uint32_t mtu) const {
 
 // Not by SIOCSIFTXQLEN, which only the first namespace's root may use.
 int Interface::set_queue_length(uint32_t packets) const {
+  return set_number(IFLA_TXQLEN, packets);
+}
+
+int Interface::set_joined_max(uint32_t frames) const {
+  return set_number(IFLA_GSO_MAX_SEGS, frames);
+}
+
+int Interface::set_number(uint16_t attribute, uint32_t value) const {
   Request<ifinfomsg> request(RTM_NEWLINK, 0);
   if (int error = get_index(&request.message.ifi_index); error != 0) return error;
-  request.append(IFLA_TXQLEN, &packets, sizeof packets);
+  request.append(attribute, &value, sizeof value);
   return ask(request);
 }
 

@@ -17,12 +17,15 @@ class Interface {
   int get_mtu(uint32_t* out) const;
   int set_mtu(uint32_t mtu) const;
   int set_queue_length(uint32_t packets) const;
+  // Of how many frames it is handed over at most joined (GSO).
+  int set_joined_max(uint32_t frames) const;
   int bring_up() const;
   // -EEXIST: it has that one.
   int add_address(const Address& address, uint8_t prefix_bits) const;
 
  private:
   int get_index(int* out) const;
+  int set_number(uint16_t attribute, uint32_t value) const;
 
   std::string name_;
   Fd fd_;  // which the kernel is asked by

@@ -5,11 +5,13 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "core/base/or_errno.h"
+#include "core/base/udp_limits.h"
 #include "core/socket/interface.h"
 
 namespace ksocket {
@@ -59,6 +61,11 @@ TapFailure set_up(const TapOptions& options, Tap* tap) {
     if (int error = interface.bring_up(); error != 0) return {error, "SIOCSIFFLAGS"};
   }
   if (int error = interface.get_mtu(&tap->mtu); error != 0) return {error, "SIOCGIFMTU"};
+  // An optimisation only.
+  if (options.overhead_bytes != 0) {
+    uint32_t fit = kJoinedBytesMax / (tap->mtu + options.overhead_bytes);
+    interface.set_joined_max(std::clamp(fit, 1u, kGsoSegmentsMin));
+  }
   return {};
 }
 

@@ -22,6 +22,9 @@ struct TapOptions {
   bool multi_queue = false;   // others may attach, too, and the kernel divides flows among them
   uint32_t mtu = 0;           // 0: as it is
   uint32_t queue_frames = 0;  // how many frames wait for a reader; 0: as it is
+  // What is before the packet in the datagrams that its frames leave in; not 0: no more are joined than fit a
+  // super-datagram, or each would leave as a large one and a small one.
+  uint32_t overhead_bytes = 0;
   bool up = true;
   std::vector<Network> networks;  // addresses that it gets
 };
