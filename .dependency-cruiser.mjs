@@ -15,6 +15,7 @@ const below = {
   socket: ['filter', 'thread', 'dgram', 'backend', 'base'],
   unix: ['socket', 'thread', 'backend', 'base'],
   server: ['socket', 'thread', 'backend', 'base'],
+  tunnel: ['socket', 'thread', 'backend', 'base'],
   systemd: ['unix', 'socket', 'backend', 'base'],
   'hand-over': ['server', 'unix', 'socket', 'thread', 'backend', 'base'],
   'index.ts': ['server', 'unix', 'socket', 'filter', 'thread', 'backend', 'base'],

@@ -19,6 +19,7 @@ const ENTRIES = {
   'unix-dgram': 'build-lib/unix-dgram.js',
   'monitor/index': 'build-lib/monitor/index.js',
   'systemd/index': 'build-lib/systemd/index.js',
+  'tunnel/index': 'build-lib/tunnel/index.js',
   'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',
 };

@@ -54,6 +54,26 @@ export type SharedPlace = { address: string; port: number } | { fd: number };
 /** The socket is to close, and then to call back. */
 export type AskedBack = (closed?: () => void) => void;
 
+/** A tunnel's device and remotes: native/core/answer/tunnel.h. */
+export interface NativeTunnel {
+  device: {
+    /** Empty: the kernel chooses one. */
+    name: string;
+    persistent: boolean;
+    mtu: number;
+    queueFrames: number;
+    /** The port has the bits of the prefix. */
+    networks: NativeAddress[];
+  };
+  vxlan: boolean;
+  vni: number;
+  remotes: NativeAddress[];
+  addresses: { mac: Uint8Array; remote: number }[];
+  addressesMax: number;
+  ageMs: number;
+  flood: boolean;
+}
+
 /** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
   /** `onWake` reads the ring. `resource` stands for the thread in async_hooks. */
@@ -124,6 +144,11 @@ export interface NativeIoThread {
       before?: Uint8Array;
     },
   ): number;
+  /** Makes a device whose frames go through the socket, after bind() and before watch(). '', or the call that was refused, a
+   * colon and -errno. */
+  openTunnel(id: number, tunnel: NativeTunnel): string;
+  /** What it has moved and dropped, and the device's name, empty when it is gone; undefined: there is no tunnel. */
+  getTunnelStats(id: number): Record<string, number | string> | undefined;
   watch(id: number, keepBytesMax: number): number;
   unwatch(id: number): void;
   /** Takes that, and stopDrops(), back. */
@@ -232,6 +257,8 @@ export type SteadyCall =
   | 'respond'
   | 'setRules'
   | 'loadHandler'
+  | 'openTunnel'
+  | 'getTunnelStats'
   | 'deliver'
   | 'measureLatency'
   | 'send'

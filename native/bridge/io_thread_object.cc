@@ -65,6 +65,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
       InstanceMethod<&Self::unref>("unref"),
   };
   for (const PropertyDescriptor& method : hand_over_methods()) methods.push_back(method);
+  for (const PropertyDescriptor& method : tunnel_methods()) methods.push_back(method);
   return DefineClass(env, "IoThread", methods);
 }
 

@@ -109,6 +109,11 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value stop_drops(const Napi::CallbackInfo& info);
   Napi::Value tell_drops(const Napi::CallbackInfo& info);
 
+  // tunnel_calls.cc: a network behind a socket.
+  static std::vector<PropertyDescriptor> tunnel_methods();
+  Napi::Value open_tunnel(const Napi::CallbackInfo& info);
+  Napi::Value get_tunnel_stats(const Napi::CallbackInfo& info);
+
   static void on_environment_end(void* self);
   void tear_down();
   uint32_t send_records(uint32_t count, std::span<const uint8_t> payloads);

@@ -71,6 +71,7 @@ test('where a platform has no addon it is node:dgram, with one warning', async (
 test('what needs the addon says so', async () => {
   const program = async () => {
     const { createServer, createSocket } = await import('ksocket');
+    const { createTunnel } = await import('ksocket/tunnel');
     const codeOf = async (call: () => unknown) => {
       try {
         await call();
@@ -108,13 +109,14 @@ test('what needs the addon says so', async () => {
       await codeOf(() => createSocket({ type: 'udp4', shards: 'cores', steering: 'cpu' })),
       await codeOf(() => createServer({ rules: [{ match: { ttl: 1 }, action: 'drop' }] })),
       await codeOf(() => createServer({ rules: [{ action: { reply: { slot: 'ecn' } } }] })),
+      await codeOf(() => createTunnel({ vni: 1, remotes: [{ address: '127.0.0.1' }] })),
     ];
     process.env.KSOCKET_ENGINE = 'mmsg'; // read once
     console.log(codes.join());
   };
   const { stdout } = await runProgram(program, [], env('dgram'));
   const refused = 'ERR_KSOCKET_NEEDS_ADDON';
-  assert.equal(stdout, `${[refused, 'none', 'none', 'none', ...Array(22).fill(refused)].join()}\n`);
+  assert.equal(stdout, `${[refused, 'none', 'none', 'none', ...Array(23).fill(refused)].join()}\n`);
   const engine = await runProgram(
     async () => {
       const { createSocket } = await import('ksocket');

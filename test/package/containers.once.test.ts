@@ -21,6 +21,7 @@ const CALLS: Record<string, string[]> = {
   lstat: ['newfstatat'],
   lstat64: ['newfstatat'],
   nanosleep: ['clock_nanosleep'],
+  open64: ['openat'],
   pthread_getaffinity_np: ['sched_getaffinity'],
   pthread_setaffinity_np: ['sched_setaffinity'],
   pthread_setschedparam: ['sched_setscheduler'],

@@ -26,6 +26,7 @@ test('dist/ has a file for each entry, one for what they share, one for who has 
     'register.js',
     'unix-dgram.js',
     'systemd/index.js',
+    'tunnel/index.js',
   ];
   const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs', 'shared/language/index.cjs'];
   assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());

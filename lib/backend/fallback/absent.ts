@@ -48,6 +48,12 @@ export class AbsentCalls {
     return ENOTSUP;
   }
 
+  openTunnel(): string {
+    return `open:${ENOTSUP}`;
+  }
+
+  getTunnelStats(): undefined {}
+
   watchAgain(): number {
     return ENOTSUP;
   }

@@ -1,0 +1,217 @@
+// A tunnel's life: its thread, its socket and its device come and go together.
+import dns from 'node:dns';
+import { EventEmitter } from 'node:events';
+import type { NativeAddress } from '../backend/contract.js';
+import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
+import * as errors from '../base/errors.js';
+import { type Family, familyOfAddress, familyOfText } from '../base/family.js';
+import type { AddressInfo } from '../socket/types.js';
+import type { Stats } from '../thread/counters.js';
+import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
+import { defaultThreadOptions } from '../thread/options.js';
+import { type CheckedTunnelOptions, checkTunnelOptions, type TunnelOptions } from './options.js';
+import type { TunnelEvents, TunnelStats } from './types.js';
+
+const DATAGRAM_BYTES_MAX = 65_535;
+const ETHERNET_MTU = 1500;
+const UDP_BYTES = 8;
+const VXLAN_BYTES = 8;
+const ETHERNET_BYTES = 14;
+
+/** What the device's frames have room for, behind the headers of the outer packet and their own. */
+function mtuWithin(path: number, family: Family, vxlan: boolean): number {
+  const ip = family.number === 4 ? 20 : 40;
+  return path - ip - UDP_BYTES - (vxlan ? VXLAN_BYTES : 0) - ETHERNET_BYTES;
+}
+
+/** `TUNSETIFF EPERM: the device tap0 needs CAP_NET_ADMIN` */
+function deviceRefused(failure: string, name: string): Error {
+  const [syscall, number] = failure.split(':');
+  const errno = Number(number);
+  const { code } = errors.errnoException(errno, syscall);
+  if (syscall === 'open') {
+    const missing = code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO';
+    const reason = missing
+      ? "is missing: load the kernel's module tun, or pass the device into the container"
+      : errors.refusalReason(errno, 'to be readable and writable by this user');
+    return Object.assign(errors.optionRefused(errno, syscall, '/dev/net/tun', reason), { path: '/dev/net/tun' });
+  }
+  const what = name === '' ? 'a new TAP device' : `the device ${name}`;
+  if (code === 'EBUSY') return errors.optionRefused(errno, syscall, what, 'is in use by another program');
+  if (code === 'EINVAL' && syscall === 'TUNSETIFF') {
+    return errors.optionRefused(errno, syscall, what, 'is there and is no TAP device, or one of another kind');
+  }
+  return errors.optionRefused(errno, syscall, what, errors.refusalReason(errno, 'CAP_NET_ADMIN'));
+}
+
+async function resolve(host: string, family: Family | undefined): Promise<string> {
+  if (familyOfText(host) !== undefined) return host;
+  return (await dns.promises.lookup(host, { family: family?.number ?? 0 })).address;
+}
+
+function emptyStats(): Omit<TunnelStats, 'socket'> {
+  const none = { framesSent: 0, bytesSent: 0, framesReceived: 0, bytesReceived: 0, deviceReads: 0, deviceWrites: 0 };
+  const drops = { unknownRemoteDrops: 0, malformedDrops: 0, otherVniDrops: 0, tooLongDrops: 0, refusedSourceDrops: 0 };
+  const more = { unknownDestinationDrops: 0, deviceDrops: 0, unsendableDrops: 0, sendDrops: 0, deviceLosses: 0 };
+  const table = { framesFlooded: 0, addressesNotLearned: 0, addressesMoved: 0, knownAddresses: 0 };
+  return { device: '', mtu: 0, ...none, ...drops, ...more, ...table };
+}
+
+/**
+ * A layer-2 tunnel: a TAP device of this machine whose Ethernet frames go to others in UDP datagrams, moved by a native
+ * thread alone, so also while JavaScript is busy. Frames travel in the clear, and whoever can forge a remote's address can
+ * send frames: docs/tunnel.md shows it over an encrypted link.
+ *
+ * Events: `'listening'`, `'error'`, `'close'`.
+ */
+export class Tunnel extends EventEmitter<TunnelEvents> {
+  readonly #options: CheckedTunnelOptions;
+  #running: { thread: IoThread; id: number } | undefined;
+  #latest: Promise<unknown> = Promise.resolve();
+  #finalStats: TunnelStats | undefined;
+  #refd = true;
+
+  /** As {@link createTunnel}. */
+  constructor(options: TunnelOptions) {
+    super();
+    this.#options = checkTunnelOptions(options);
+  }
+
+  /** Are frames moved? */
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Resolves when the device is up and its frames are moved. Rejects, and leaves nothing behind, with `code` and `syscall`:
+   * ENOENT or EACCES of `open` for /dev/net/tun; EPERM of `TUNSETIFF` without CAP_NET_ADMIN; EBUSY where another program has the
+   * device, EINVAL where it is no TAP device; EADDRINUSE, EADDRNOTAVAIL, EACCES of `bind`, with `address` and `port`; as dns.lookup()
+   * for the name of a remote; ERR_INVALID_ARG_VALUE for a remote of another family, or one that is there twice. */
+  start(): Promise<void> {
+    return this.#afterwards(async () => {
+      if (this.running) return;
+      const remotes = await this.#resolveRemotes();
+      const thread = dedicatedThread({ ...defaultThreadOptions, rxUsecs: 0 });
+      const id = thread.reserve();
+      try {
+        this.#open(thread, id, remotes);
+      } catch (error) {
+        thread.release(id);
+        throw error;
+      }
+      if (this.#refd) thread.hold();
+      this.#running = { thread, id };
+      this.emit('listening');
+    });
+  }
+
+  /** Resolves when the thread has ended and the device is closed: gone, unless it is persistent. */
+  stop(): Promise<void> {
+    return this.#afterwards(() => {
+      if (this.#running === undefined) return;
+      const { thread, id } = this.#running;
+      this.#finalStats = { ...this.stats(), device: '', mtu: 0 };
+      this.#running = undefined;
+      if (this.#refd) thread.unhold();
+      thread.release(id);
+      this.emit('close');
+    });
+  }
+
+  /** Where datagrams come in, or null when it does not run. */
+  address(): AddressInfo | null {
+    if (this.#running === undefined) return null;
+    const name = this.#running.thread.native.getName(this.#running.id, false);
+    if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
+    return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
+  }
+
+  /** What it has moved and dropped since the last start(). */
+  stats(): TunnelStats {
+    if (this.#running === undefined) return this.#finalStats ?? { ...emptyStats(), socket: undefined };
+    const { thread, id } = this.#running;
+    const moved = thread.native.getTunnelStats(id) as Omit<TunnelStats, 'socket'> | undefined;
+    return { ...emptyStats(), ...moved, socket: thread.stats(id) as Stats };
+  }
+
+  /** Lets the tunnel keep the event loop running (the default). */
+  ref(): this {
+    if (!this.#refd) this.#running?.thread.hold();
+    this.#refd = true;
+    return this;
+  }
+
+  /** Lets the program end though the tunnel runs. */
+  unref(): this {
+    if (this.#refd) this.#running?.thread.unhold();
+    this.#refd = false;
+    return this;
+  }
+
+  #afterwards(action: () => void | Promise<void>): Promise<void> {
+    const done = this.#latest.then(action);
+    this.#latest = done.catch(() => {}); // the caller has the rejected promise
+    return done;
+  }
+
+  async #resolveRemotes(): Promise<NativeAddress[]> {
+    const { local, remotes, vxlan } = this.#options;
+    let family = local.address === undefined ? undefined : familyOfText(local.address);
+    const known = new Set<string>();
+    const out: NativeAddress[] = [];
+    for (const [i, { address: host, port }] of remotes.entries()) {
+      const name = `options.remotes[${i}].address`;
+      const address = await resolve(host, family);
+      family ??= familyOfAddress(address);
+      if (familyOfAddress(address) !== family) {
+        throw errors.invalidArgValue(name, host, `must be an ${family.name} address, as the tunnel's own`);
+      }
+      const key = vxlan ? address : `${address} ${port}`;
+      if (known.has(key)) throw errors.invalidArgValue(name, host, 'is the address of another remote, too');
+      known.add(key);
+      out.push({ family: family.number, address, port });
+    }
+    return out;
+  }
+
+  #open(thread: IoThread, id: number, remotes: NativeAddress[]): void {
+    const { device, networks, local, vxlan, vni, addressesMax, ageMs, flood } = this.#options;
+    const family = familyOfAddress(remotes[0].address);
+    const address = local.address ?? family.any;
+    const native = thread.changing();
+    const check = (errno: number, syscall: string) => {
+      if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, local.port);
+    };
+    check(native.open(id, family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL), 'socket');
+    check(native.bind(id, address, local.port), 'bind');
+    native.deliver(id, false);
+    const paths = remotes.map((remote) => native.getPathMtu(id, remote.address)).filter((path) => path > 0);
+    const path = paths.length > 0 ? Math.min(...paths) : ETHERNET_MTU;
+    const failure = native.openTunnel(id, {
+      device: { ...device, mtu: device.mtu ?? mtuWithin(path, family, vxlan), networks },
+      vxlan,
+      vni,
+      remotes,
+      addresses: this.#options.remotes.flatMap(({ macs }, remote) => macs.map((mac) => ({ mac, remote }))),
+      addressesMax,
+      ageMs,
+      flood,
+    });
+    if (failure !== '') throw deviceRefused(failure, device.name);
+    check(native.watch(id, DATAGRAM_BYTES_MAX), 'epoll_ctl');
+    thread.attach({
+      id,
+      pooled: true,
+      onDatagram: () => {},
+      onReceiveError: (errno) => void this.emit('error', errors.errnoException(errno, 'recvmsg')),
+    });
+  }
+}
+
+/**
+ * Makes a tunnel; `start()` starts it.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_SOCKET_BAD_PORT; without the addon
+ * ERR_KSOCKET_NEEDS_ADDON
+ */
+export function createTunnel(options: TunnelOptions): Tunnel {
+  return new Tunnel(options);
+}
