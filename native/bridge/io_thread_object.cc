@@ -64,8 +64,8 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
       InstanceMethod<&Self::ref>("ref"),
       InstanceMethod<&Self::unref>("unref"),
   };
-  for (const PropertyDescriptor& method : hand_over_methods()) methods.push_back(method);
-  for (const PropertyDescriptor& method : tunnel_methods()) methods.push_back(method);
+  for (const auto& more : {hand_over_methods(), tunnel_methods()})
+    methods.insert(methods.end(), more.begin(), more.end());
   return DefineClass(env, "IoThread", methods);
 }
 
