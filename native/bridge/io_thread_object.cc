@@ -43,15 +43,6 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
       InstanceMethod<&Self::steer>("steer"),
       InstanceMethod<&Self::change_membership>("changeMembership"),
       InstanceMethod<&Self::set_multicast_interface>("setMulticastInterface"),
-      InstanceMethod<&Self::guard_loops>("guardLoops"),
-      InstanceMethod<&Self::find_own>("findOwn"),
-      InstanceMethod<&Self::respond>("respond"),
-      InstanceMethod<&Self::set_rules>("setRules"),
-      InstanceMethod<&Self::get_rule_hits>("getRuleHits"),
-      InstanceMethod<&Self::load_handler>("loadHandler"),
-      InstanceMethod<&Self::protect>("protect"),
-      InstanceMethod<&Self::deliver>("deliver"),
-      InstanceMethod<&Self::measure_latency>("measureLatency"),
       InstanceMethod<&Self::send>("send"),
       InstanceMethod<&Self::send_from>("sendFrom"),
       InstanceMethod<&Self::send_now>("sendNow"),
@@ -64,7 +55,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
       InstanceMethod<&Self::ref>("ref"),
       InstanceMethod<&Self::unref>("unref"),
   };
-  for (const auto& more : {hand_over_methods(), tunnel_methods()})
+  for (const auto& more : {server_methods(), hand_over_methods(), tunnel_methods()})
     methods.insert(methods.end(), more.begin(), more.end());
   return DefineClass(env, "IoThread", methods);
 }

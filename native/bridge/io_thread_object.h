@@ -85,6 +85,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value notify_writable(const Napi::CallbackInfo& info);
 
   // server_calls.cc: who answers on the thread, and what JavaScript is told of it.
+  static std::vector<PropertyDescriptor> server_methods();
   Napi::Value guard_loops(const Napi::CallbackInfo& info);
   Napi::Value find_own(const Napi::CallbackInfo& info);
   Napi::Value respond(const Napi::CallbackInfo& info);

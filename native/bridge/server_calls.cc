@@ -36,6 +36,19 @@ RuleResponder* rule_responder(Endpoint& endpoint) {
 
 }  // namespace
 
+std::vector<IoThreadObject::PropertyDescriptor> IoThreadObject::server_methods() {
+  using Self = IoThreadObject;
+  return {InstanceMethod<&Self::guard_loops>("guardLoops"),
+          InstanceMethod<&Self::find_own>("findOwn"),
+          InstanceMethod<&Self::respond>("respond"),
+          InstanceMethod<&Self::set_rules>("setRules"),
+          InstanceMethod<&Self::get_rule_hits>("getRuleHits"),
+          InstanceMethod<&Self::load_handler>("loadHandler"),
+          InstanceMethod<&Self::protect>("protect"),
+          InstanceMethod<&Self::deliver>("deliver"),
+          InstanceMethod<&Self::measure_latency>("measureLatency")};
+}
+
 // guardLoops(id, { servicePorts: number[], servicesGetReplies, repeats?: { rate, burst } }): after bind(),
 // before it is set who answers.
 Napi::Value IoThreadObject::guard_loops(const Napi::CallbackInfo& info) {

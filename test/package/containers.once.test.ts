@@ -28,7 +28,6 @@ const CALLS: Record<string, string[]> = {
   recv: ['recvfrom'],
   send: ['sendto'],
   open: ['openat'],
-  open64: ['openat'],
   syscall: ['gettid', 'bpf', 'capget'],
 };
 /** Of memory, threads and the loader, as Node's own; and what calls no kernel. */
