@@ -21,8 +21,8 @@ const below = {
   'index.ts': ['server', 'unix', 'socket', 'filter', 'thread', 'backend', 'base'],
   'unix-dgram.ts': ['unix', 'socket', 'thread', 'backend', 'base'],
   'register.ts': ['socket', 'dgram'],
-  monitor: ['server', 'socket', 'thread', 'backend', 'base'],
-  cli: ['monitor', 'systemd', 'server', 'socket', 'thread', 'backend', 'base'],
+  monitor: ['server', 'tunnel', 'socket', 'thread', 'backend', 'base'],
+  cli: ['monitor', 'tunnel', 'systemd', 'server', 'socket', 'thread', 'backend', 'base'],
 };
 const rooms = Object.keys(below);
 

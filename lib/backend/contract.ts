@@ -145,10 +145,10 @@ export interface NativeIoThread {
     },
   ): number;
   /** Makes a device whose frames go through the socket, after bind() and before watch(). '', or the call that was refused, a
-   * colon and -errno. */
-  openTunnel(id: number, tunnel: NativeTunnel): string;
-  /** What it has moved and dropped, and the device's name, empty when it is gone; undefined: there is no tunnel. */
-  getTunnelStats(id: number): Record<string, number | string> | undefined;
+   * colon and -errno. `cells`: where it counts. */
+  openTunnel(id: number, tunnel: NativeTunnel, cells: BigUint64Array): string;
+  /** The device's name; empty while it is not there. */
+  getTunnelDevice(id: number): string;
   watch(id: number, keepBytesMax: number): number;
   unwatch(id: number): void;
   /** Takes that, and stopDrops(), back. */
@@ -258,7 +258,7 @@ export type SteadyCall =
   | 'setRules'
   | 'loadHandler'
   | 'openTunnel'
-  | 'getTunnelStats'
+  | 'getTunnelDevice'
   | 'deliver'
   | 'measureLatency'
   | 'send'

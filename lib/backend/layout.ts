@@ -68,7 +68,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 2865794811;
+export const LAYOUT_HASH = 130777776;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -238,4 +238,54 @@ export const threadCounterIndex = {
   moderations: 3,
   /** times the event loop received by itself */
   loopRounds: 4,
+} as const;
+
+// In the row of a tunnel.
+export const tunnelCounterIndex = {
+  /** frames of the device that left, of each that went to several remotes one */
+  framesSent: 0,
+  /** their bytes, without the tunnel's own headers */
+  bytesSent: 1,
+  /** frames of remotes that the device took */
+  framesReceived: 2,
+  /** their bytes */
+  bytesReceived: 3,
+  /** reads that brought a frame, or many of one connection joined */
+  deviceReads: 4,
+  /** writes that the device took, of one frame or many joined */
+  deviceWrites: 5,
+  /** frames that went to all remotes */
+  framesFlooded: 6,
+  /** datagrams from addresses that are no remote's */
+  unknownRemoteDrops: 7,
+  /** datagrams that are cut, or say what they are not */
+  malformedDrops: 8,
+  /** datagrams of another VXLAN network */
+  otherVniDrops: 9,
+  /** frames of remotes that are longer than the device's MTU allows */
+  tooLongDrops: 10,
+  /** frames from addresses that are a group's, or elsewhere */
+  refusedSourceDrops: 11,
+  /** frames to whom nobody knows, without flooding */
+  unknownDestinationDrops: 12,
+  /** frames of remotes that the device did not take */
+  deviceDrops: 13,
+  /** frames of the device that could not be divided */
+  unsendableDrops: 14,
+  /** datagrams that the kernel had no memory for */
+  sendDrops: 15,
+  /** frames from addresses for which the table had no room */
+  addressesNotLearned: 16,
+  /** times that an address was heard of from another remote than before */
+  addressesMoved: 17,
+  /** times that the device was gone */
+  deviceLosses: 18,
+} as const;
+
+// In the same row.
+export const tunnelGaugeIndex = {
+  /** Ethernet addresses that are known */
+  knownAddresses: 19,
+  /** bytes; 0 while the device is not there */
+  mtu: 20,
 } as const;

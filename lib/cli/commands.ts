@@ -5,10 +5,12 @@ import { defineInfo } from './info.js';
 import { defineRules } from './rules.js';
 import { defineSend } from './send.js';
 import { defineServe } from './serve.js';
+import { defineTunnel } from './tunnel.js';
 
 export function defineCommands(program: Command, version: string): void {
   defineServe(program);
   defineSend(program);
+  defineTunnel(program);
   defineCompare(program);
   defineRules(program);
   defineInfo(program, version);

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Monitor } from '../monitor/index.js';
 import { handOver } from '../server/handing-over.js';
 import type { Server } from '../server/server.js';
+import type { AddressInfo } from '../socket/types.js';
 import { printable } from './endpoint.js';
 import { complain, fail } from './fail.js';
 import { keepTelling, tell } from './under-systemd.js';
@@ -18,6 +19,11 @@ const PASSING_PAUSE_MS = 50;
 
 export function log(line: string): void {
   process.stdout.write(`ksocket: ${line}\n`);
+}
+
+export function nameOfMonitor(monitor: Monitor): string {
+  const { address, family, port } = monitor.address() as AddressInfo;
+  return `monitor on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`;
 }
 
 // The line that the original has for what failed.
@@ -156,10 +162,8 @@ export class Service {
       complain(`no monitor: ${(error as Error).message}`);
       return true;
     }
-    const listening = monitor.address();
-    if (listening === null) return false; // stopped meanwhile
-    const { address, family, port } = listening;
-    log(`monitor on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`);
+    if (monitor.address() === null) return false; // stopped meanwhile
+    log(nameOfMonitor(monitor));
     monitor.on('error', giveUp);
     return true;
   }

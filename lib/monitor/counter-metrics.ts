@@ -1,5 +1,5 @@
 // What each counter is called in Prometheus. A counter without a line here does not compile.
-import type { AnsweringCounterName, CounterName, ThreadCounterName } from '../thread/counters.js';
+import type { AnsweringCounterName, CounterName, ThreadCounterName, TunnelCounterName } from '../thread/counters.js';
 
 export interface CounterMetric {
   name: string;
@@ -80,4 +80,32 @@ export const threadCounterMetrics: Record<ThreadCounterName, CounterMetric> = {
   peerEvictions: metric('peer_evictions', 'Addresses that lost their place in the peer table.'),
   moderations: metric('thread_moderations', 'Times the I/O thread waited for a fuller batch.'),
   loopRounds: metric('event_loop_receives', 'Times the event loop received by itself.'),
+};
+
+const droppedFrames = (reason: string, text: string): CounterMetric => ({
+  ...metric('tunnel_dropped_frames', 'Frames of a tunnel that were dropped, by reason.'),
+  labels: { reason },
+  text,
+});
+
+export const tunnelCounterMetrics: Record<TunnelCounterName, CounterMetric> = {
+  framesSent: metric('tunnel_sent_frames', 'Frames of the device that left.'),
+  bytesSent: metric('tunnel_sent_bytes', 'Their bytes, without the tunnel’s headers.'),
+  framesReceived: metric('tunnel_received_frames', 'Frames of remotes that the device took.'),
+  bytesReceived: metric('tunnel_received_bytes', 'Their bytes, without the tunnel’s headers.'),
+  deviceReads: metric('tunnel_device_reads', 'Reads of the device, of one frame or many of a connection.'),
+  deviceWrites: metric('tunnel_device_writes', 'Writes that the device took, of one frame or many joined.'),
+  framesFlooded: metric('tunnel_flooded_frames', 'Frames that went to all remotes.'),
+  unknownRemoteDrops: droppedFrames('unknown_remote', 'From an address that is no remote’s.'),
+  malformedDrops: droppedFrames('malformed', 'Cut, or no frame of this encapsulation.'),
+  otherVniDrops: droppedFrames('other_vni', 'Of another VXLAN network.'),
+  tooLongDrops: droppedFrames('too_long', 'From a remote, longer than the device’s MTU.'),
+  refusedSourceDrops: droppedFrames('refused_source', 'From a group’s Ethernet address, or another remote’s.'),
+  unknownDestinationDrops: droppedFrames('unknown_destination', 'To an address that nobody knows, without flooding.'),
+  deviceDrops: droppedFrames('device', 'From a remote; the device did not take it.'),
+  unsendableDrops: droppedFrames('unsendable', 'Of the device, and could not be divided.'),
+  sendDrops: droppedFrames('no_memory', 'The kernel had no memory to send it.'),
+  addressesNotLearned: metric('tunnel_addresses_not_learned', 'Frames from addresses that the table had no room for.'),
+  addressesMoved: metric('tunnel_addresses_moved', 'Times an address was heard of from another remote than before.'),
+  deviceLosses: metric('tunnel_device_losses', 'Times that the device was gone.'),
 };

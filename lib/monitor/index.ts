@@ -1,5 +1,5 @@
 /**
- * A web server about ksocket servers, on a thread of its own: a live page, Prometheus metrics, a health check. It reads
+ * A web server about ksocket servers and tunnels, on a thread of its own: a live page, Prometheus metrics, a health check. It reads
  * shared memory only, so it answers while the event loop is blocked.
  *
  * @module ksocket/monitor
@@ -10,10 +10,11 @@ import { Worker } from 'node:worker_threads';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { validateHost, validateInteger, validateObject, validatePort } from '../base/validate.js';
-import { observe } from '../server/observers.js';
 import type { Server } from '../server/server.js';
 import type { AddressInfo } from '../socket/types.js';
 import type { Observation } from '../thread/observation.js';
+import { observe } from '../thread/observers.js';
+import type { Tunnel } from '../tunnel/tunnel.js';
 import { Heartbeat } from './heartbeat.js';
 import type { ServerSource } from './observed-server.js';
 import type { FromWorker, MonitorWorkerData, ToWorker } from './protocol.js';
@@ -25,8 +26,8 @@ export interface MonitorOptions {
   host?: string;
   /** Default 0: any free port. */
   port?: number;
-  /** What to show, at least one. They may be started and stopped before or after. */
-  servers: readonly Server[];
+  /** What to show, at least one server or tunnel. They may be started and stopped before or after. */
+  servers: readonly (Server | Tunnel)[];
   /** Milliseconds (1 to 3 600 000) that the event loop may be late before /healthz says 503; 1000 by default. */
   maxLagMs?: number;
 }
@@ -45,12 +46,12 @@ const LAG_MS_MAX = 3_600_000;
 /** Its whole state is five minutes of samples. */
 const HEAP_MB_MAX = 64;
 
-function checkServers(servers: unknown): readonly Server[] {
+function checkServers(servers: unknown): readonly (Server | Tunnel)[] {
   if (!Array.isArray(servers)) throw errors.invalidArgType('options.servers', 'an instance of Array', servers);
   if (servers.length === 0) throw errors.invalidArgValue('options.servers', servers, 'must have a server');
   return Array.from(servers, (server, i) => {
     if (typeof server?.[observe] === 'function') return server;
-    throw errors.invalidArgType(`options.servers[${i}]`, 'an instance of Server', server);
+    throw errors.invalidArgType(`options.servers[${i}]`, 'an instance of Server or Tunnel', server);
   });
 }
 
@@ -167,10 +168,16 @@ export class Monitor extends EventEmitter<MonitorEvents> {
   /** Observes the servers: how they are now is returned, what changes is told to the worker. */
   #follow(): ServerSource[] {
     return this.#options.servers.map((server, index) => {
-      let source: ServerSource = { name: `server ${index + 1}`, running: false, observation: null };
+      let source: ServerSource = {
+        name: `server ${index + 1}`,
+        tunnel: !('update' in server), // rules, which it has none of
+        running: false,
+        observation: null,
+      };
       const observer = (observation: Observation | null) => {
         const address = observation && server.address();
         source = {
+          ...source,
           name: address ? nameOf(address) : source.name,
           running: observation !== null,
           observation: observation ?? source.observation,

@@ -1,11 +1,12 @@
 // /metrics: the shared counters in Prometheus' text format. Nothing is kept here; each scrape reads.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { AnsweringCounterName, CounterName, ServerStats, ThreadCounterName } from '../thread/counters.js';
+import type { ServerStats, TunnelCounterName } from '../thread/counters.js';
 import {
   answeringCounterMetrics,
   type CounterMetric,
   counterMetrics,
   threadCounterMetrics,
+  tunnelCounterMetrics,
 } from './counter-metrics.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { History } from './history.js';
@@ -59,23 +60,44 @@ class SharedHistogram extends Histogram<'server' | 'le'> {
   }
 }
 
+interface Part {
+  metric: CounterMetric;
+  /** Undefined: it does not have that. */
+  read: (server: ObservedServer) => number | undefined;
+}
+
 /** All counters that one metric is made of. */
-function grouped(): Map<string, { metric: CounterMetric; read: (stats: ServerStats) => number }[]> {
-  const out = new Map<string, { metric: CounterMetric; read: (stats: ServerStats) => number }[]>();
-  const add = (metric: CounterMetric, read: (stats: ServerStats) => number) => {
-    out.set(metric.name, [...(out.get(metric.name) ?? []), { metric, read }]);
+function grouped(hasTunnel: boolean): Map<string, Part[]> {
+  const out = new Map<string, Part[]>();
+  const add = (metrics: Record<string, CounterMetric>, read: (server: ObservedServer, name: string) => unknown) => {
+    for (const [name, metric] of Object.entries(metrics)) {
+      const part = { metric, read: (server: ObservedServer) => read(server, name) as number | undefined };
+      out.set(metric.name, [...(out.get(metric.name) ?? []), part]);
+    }
   };
-  for (const [name, metric] of Object.entries(counterMetrics)) add(metric, (stats) => stats[name as CounterName]);
-  for (const [name, metric] of Object.entries(answeringCounterMetrics))
-    add(metric, ({ answering }) => answering[name as AnsweringCounterName]);
-  for (const [name, metric] of Object.entries(threadCounterMetrics))
-    add(metric, ({ thread }) => thread[name as ThreadCounterName]);
+  const ofStats = (pick: (stats: ServerStats) => object) => (server: ObservedServer, name: string) => {
+    const stats = server.stats();
+    return stats === null ? undefined : (pick(stats) as Record<string, number>)[name];
+  };
+  add(
+    counterMetrics,
+    ofStats((stats) => stats),
+  );
+  add(
+    answeringCounterMetrics,
+    ofStats(({ answering }) => answering),
+  );
+  add(
+    threadCounterMetrics,
+    ofStats(({ thread }) => thread),
+  );
+  if (hasTunnel) add(tunnelCounterMetrics, (server, name) => server.tunnel()?.[name as TunnelCounterName]);
   return out;
 }
 
 /** Each counter of the servers and their threads. */
 function addCounters(registers: Registry[], servers: readonly ObservedServer[]): void {
-  for (const [name, parts] of grouped()) {
+  for (const [name, parts] of grouped(servers.some(({ isTunnel }) => isTunnel))) {
     new Counter({
       name,
       help: parts[0].metric.help,
@@ -84,9 +106,10 @@ function addCounters(registers: Registry[], servers: readonly ObservedServer[]):
       collect() {
         this.reset();
         for (const server of servers) {
-          const stats = server.stats();
-          if (stats === null) continue;
-          for (const { metric, read } of parts) this.inc({ server: server.name, ...metric.labels }, read(stats));
+          for (const { metric, read } of parts) {
+            const value = read(server);
+            if (value !== undefined) this.inc({ server: server.name, ...metric.labels }, value);
+          }
         }
       },
     });
@@ -113,6 +136,14 @@ function addGauges(registers: Registry[], servers: readonly ObservedServer[]): v
   gauge('server_up', '1 while the server runs and its I/O thread lives, else 0.', (server) =>
     server.running && server.thread().alive ? 1 : 0,
   );
+  if (servers.some(({ isTunnel }) => isTunnel)) {
+    gauge(
+      'tunnel_known_addresses',
+      'Ethernet addresses that the tunnel knows.',
+      (server) => server.tunnel()?.knownAddresses,
+    );
+    gauge('tunnel_mtu_bytes', 'MTU of the tunnel’s device; 0 while it is not there.', (server) => server.tunnel()?.mtu);
+  }
   gauge('ring_records', 'Records that wait in the receive ring for JavaScript.', (server) => server.ring()?.records);
   gauge('ring_capacity_records', 'Records that the receive ring can hold.', (server) => server.ring()?.capacity);
 }

@@ -1,7 +1,13 @@
 // One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
 import { readFileSync } from 'node:fs';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../backend/layout.js';
-import { readServerStats, type ServerStats, sumStats } from '../thread/counters.js';
+import {
+  readServerStats,
+  readTunnelCounters,
+  type ServerStats,
+  sumStats,
+  type TunnelCounters,
+} from '../thread/counters.js';
 import type { Counted, Observation, ObservedSocket } from '../thread/observation.js';
 import { Latencies } from './latency.js';
 
@@ -9,6 +15,8 @@ import { Latencies } from './latency.js';
 export interface ServerSource {
   /** `127.0.0.1:2325` */
   name: string;
+  /** Is it one, and no server? */
+  tunnel?: boolean;
   running: boolean;
   /** Of the latest run; null before the first. */
   observation: Observation | null;
@@ -36,6 +44,16 @@ export class ObservedServer {
 
   get engine(): string | null {
     return this.#source.observation?.engine ?? null;
+  }
+
+  get isTunnel(): boolean {
+    return this.#source.tunnel === true;
+  }
+
+  /** What a tunnel counts beside what its socket does; null: it is none, or was not started yet. */
+  tunnel(): TunnelCounters | null {
+    const cells = this.#source.observation?.tunnel;
+    return cells === undefined ? null : readTunnelCounters(cells);
   }
 
   /** Has it been started, and not stopped? */

@@ -8,6 +8,7 @@ import {
   type CounterMetric,
   counterMetrics,
   threadCounterMetrics,
+  tunnelCounterMetrics,
 } from './counter-metrics.js';
 import { type Health, healthOf } from './health.js';
 import type { HeartbeatReader } from './heartbeat.js';
@@ -61,6 +62,8 @@ export interface MonitorStats {
     engine: string | null;
     /** As `server.stats()`. */
     stats: object | null;
+    /** What a tunnel counts beside; null: it is a server. */
+    tunnel: object | null;
     ring: { records: number; capacity: number } | null;
     /** Of all datagrams since the start or since the monitor was there. Buckets begin at a number of microseconds. */
     latency: { count: number; sumNs: number; buckets: [startUs: number, count: number][] } | null;
@@ -87,6 +90,7 @@ function monitorStats({ servers, heartbeat, history, maxLagMs, version }: Source
         running: server.running,
         engine: server.engine,
         stats: server.stats(),
+        tunnel: server.tunnel(),
         ring: server.ring(),
         latency: latencies && { count: latencies.count, sumNs: latencies.sumNs, buckets: latencies.filled },
         sample: history.latest(i),
@@ -96,13 +100,14 @@ function monitorStats({ servers, heartbeat, history, maxLagMs, version }: Source
 }
 
 /** /counters.json: what the counters in `stats` are called in words and in Prometheus. */
-function namedCounters(): object[] {
-  const rows = (of: 'socket' | 'answering' | 'thread', metrics: Record<string, CounterMetric>) =>
+function namedCounters(hasTunnel: boolean): object[] {
+  const rows = (of: 'socket' | 'answering' | 'thread' | 'tunnel', metrics: Record<string, CounterMetric>) =>
     Object.entries(metrics).map(([name, { name: metric, help, text = help }]) => ({ name, metric, text, of }));
   return [
     ...rows('socket', counterMetrics),
     ...rows('answering', answeringCounterMetrics),
     ...rows('thread', threadCounterMetrics),
+    ...(hasTunnel ? rows('tunnel', tunnelCounterMetrics) : []),
   ];
 }
 
@@ -118,7 +123,7 @@ export function routesFor(sources: Sources): Routes {
   }
   routes.set('/metrics', async () => ({ type: registry.contentType, body: await registry.metrics() }));
   routes.set('/stats.json', () => json(monitorStats(sources)));
-  routes.set('/counters.json', () => json(namedCounters()));
+  routes.set('/counters.json', () => json(namedCounters(servers.some(({ isTunnel }) => isTunnel))));
   routes.set('/history.json', () => json(history));
   routes.set('/healthz', () => {
     const health = healthOf(servers, heartbeat, maxLagMs);

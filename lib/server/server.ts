@@ -8,6 +8,7 @@ import { Turns } from '../base/turns.js';
 import { validateObject } from '../base/validate.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
+import { type Observer, Observers, observe } from '../thread/observers.js';
 import { checkShardCount } from '../thread/shards.js';
 import { askKernelNoMore } from './ask-kernel.js';
 import type { ServerEvents } from './events.js';
@@ -15,7 +16,6 @@ import { handOver, hasStopped, takeOver } from './handing-over.js';
 import { inside, type ServerInside } from './inside.js';
 import { KernelPart, type KernelState } from './kernel.js';
 import { whenListenersChange } from './listeners.js';
-import { type Observer, Observers, observe } from './observers.js';
 import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import type { ServerPart } from './part.js';
@@ -296,7 +296,7 @@ export class Server extends EventEmitter<ServerEvents> {
       if (this.#refd) part.thread.hold();
     }
     this.#parts = parts;
-    this.#observers.started(parts, this.#kernel.row);
+    this.#observers.started(parts, { kernel: this.#kernel.row });
     this.emit('listening');
   }
 

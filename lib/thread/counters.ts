@@ -5,6 +5,8 @@ import {
   counterIndex,
   serverCounterIndex,
   threadCounterIndex,
+  tunnelCounterIndex,
+  tunnelGaugeIndex,
 } from '../backend/layout.js';
 import { sharedBuffer } from './memory.js';
 
@@ -45,6 +47,17 @@ function readStats(socket: BigUint64Array, thread: BigUint64Array): Stats {
 
 export function readServerStats(socket: BigUint64Array, thread: BigUint64Array): ServerStats {
   return { ...readStats(socket, thread), answering: named(socket, serverCounterIndex) };
+}
+
+/** The name of a counter of a tunnel's. */
+export type TunnelCounterName = keyof typeof tunnelCounterIndex;
+/** What a tunnel has counted, and how it is now. */
+export type TunnelCounters = Counted<typeof tunnelCounterIndex & typeof tunnelGaugeIndex>;
+
+export const TUNNEL_CELLS = Math.max(...Object.values(tunnelGaugeIndex)) + 1;
+
+export function readTunnelCounters(row: BigUint64Array): TunnelCounters {
+  return { ...named(row, tunnelCounterIndex), ...named(row, tunnelGaugeIndex) };
 }
 
 const THREAD_COUNTERS = Math.max(...Object.values(threadCounterIndex)) + 1;

@@ -6,8 +6,9 @@ import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress, familyOfText } from '../base/family.js';
 import type { AddressInfo } from '../socket/types.js';
-import type { Stats } from '../thread/counters.js';
+import { readTunnelCounters, type Stats, TUNNEL_CELLS } from '../thread/counters.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
+import { type Observer, Observers, observe } from '../thread/observers.js';
 import { defaultThreadOptions } from '../thread/options.js';
 import { type CheckedTunnelOptions, checkTunnelOptions, type TunnelOptions } from './options.js';
 import type { TunnelEvents, TunnelStats } from './types.js';
@@ -49,14 +50,6 @@ async function resolve(host: string, family: Family | undefined): Promise<string
   return (await dns.promises.lookup(host, { family: family?.number ?? 0 })).address;
 }
 
-function emptyStats(): Omit<TunnelStats, 'socket'> {
-  const none = { framesSent: 0, bytesSent: 0, framesReceived: 0, bytesReceived: 0, deviceReads: 0, deviceWrites: 0 };
-  const drops = { unknownRemoteDrops: 0, malformedDrops: 0, otherVniDrops: 0, tooLongDrops: 0, refusedSourceDrops: 0 };
-  const more = { unknownDestinationDrops: 0, deviceDrops: 0, unsendableDrops: 0, sendDrops: 0, deviceLosses: 0 };
-  const table = { framesFlooded: 0, addressesNotLearned: 0, addressesMoved: 0, knownAddresses: 0 };
-  return { device: '', mtu: 0, ...none, ...drops, ...more, ...table };
-}
-
 /**
  * A layer-2 tunnel: a TAP device of this machine whose Ethernet frames go to others in UDP datagrams, moved by a native
  * thread alone, so also while JavaScript is busy. Frames travel in the clear, and whoever can forge a remote's address can
@@ -66,9 +59,11 @@ function emptyStats(): Omit<TunnelStats, 'socket'> {
  */
 export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly #options: CheckedTunnelOptions;
+  readonly #observers = new Observers();
   #running: { thread: IoThread; id: number } | undefined;
+  #cells: BigUint64Array = new BigUint64Array(TUNNEL_CELLS); // of the latest run
   #latest: Promise<unknown> = Promise.resolve();
-  #finalStats: TunnelStats | undefined;
+  #finalSocketStats: Stats | undefined;
   #refd = true;
 
   /** As {@link createTunnel}. */
@@ -92,14 +87,17 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
       const remotes = await this.#resolveRemotes();
       const thread = dedicatedThread({ ...defaultThreadOptions, rxUsecs: 0 });
       const id = thread.reserve();
+      const cells = new BigUint64Array(new SharedArrayBuffer(TUNNEL_CELLS * 8));
       try {
-        this.#open(thread, id, remotes);
+        this.#open(thread, id, remotes, cells);
       } catch (error) {
         thread.release(id);
         throw error;
       }
       if (this.#refd) thread.hold();
       this.#running = { thread, id };
+      this.#cells = cells;
+      this.#observers.started([this.#running], { tunnel: cells });
       this.emit('listening');
     });
   }
@@ -109,8 +107,9 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     return this.#afterwards(() => {
       if (this.#running === undefined) return;
       const { thread, id } = this.#running;
-      this.#finalStats = { ...this.stats(), device: '', mtu: 0 };
+      this.#finalSocketStats = thread.stats(id);
       this.#running = undefined;
+      this.#observers.stopped();
       if (this.#refd) thread.unhold();
       thread.release(id);
       this.emit('close');
@@ -127,10 +126,10 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
 
   /** What it has moved and dropped since the last start(). */
   stats(): TunnelStats {
-    if (this.#running === undefined) return this.#finalStats ?? { ...emptyStats(), socket: undefined };
+    const counted = readTunnelCounters(this.#cells);
+    if (this.#running === undefined) return { ...counted, device: '', mtu: 0, socket: this.#finalSocketStats };
     const { thread, id } = this.#running;
-    const moved = thread.native.getTunnelStats(id) as Omit<TunnelStats, 'socket'> | undefined;
-    return { ...emptyStats(), ...moved, socket: thread.stats(id) as Stats };
+    return { ...counted, device: thread.native.getTunnelDevice(id), socket: thread.stats(id) };
   }
 
   /** Lets the tunnel keep the event loop running (the default). */
@@ -145,6 +144,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     if (this.#refd) this.#running?.thread.unhold();
     this.#refd = false;
     return this;
+  }
+
+  /** @internal */
+  [observe](observer: Observer): () => void {
+    return this.#observers.add(observer);
   }
 
   #afterwards(action: () => void | Promise<void>): Promise<void> {
@@ -173,7 +177,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     return out;
   }
 
-  #open(thread: IoThread, id: number, remotes: NativeAddress[]): void {
+  #open(thread: IoThread, id: number, remotes: NativeAddress[], cells: BigUint64Array): void {
     const { device, networks, local, vxlan, vni, addressesMax, ageMs, flood } = this.#options;
     const family = familyOfAddress(remotes[0].address);
     const address = local.address ?? family.any;
@@ -186,7 +190,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     native.deliver(id, false);
     const paths = remotes.map((remote) => native.getPathMtu(id, remote.address)).filter((path) => path > 0);
     const path = paths.length > 0 ? Math.min(...paths) : ETHERNET_MTU;
-    const failure = native.openTunnel(id, {
+    const tunnel = {
       device: { ...device, mtu: device.mtu ?? mtuWithin(path, family, vxlan), networks },
       vxlan,
       vni,
@@ -195,7 +199,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
       addressesMax,
       ageMs,
       flood,
-    });
+    };
+    const failure = native.openTunnel(id, tunnel, cells);
     if (failure !== '') throw deviceRefused(failure, device.name);
     check(native.watch(id, DATAGRAM_BYTES_MAX), 'epoll_ctl');
     thread.attach({

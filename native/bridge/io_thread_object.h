@@ -113,7 +113,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   // tunnel_calls.cc: a network behind a socket.
   static std::vector<PropertyDescriptor> tunnel_methods();
   Napi::Value open_tunnel(const Napi::CallbackInfo& info);
-  Napi::Value get_tunnel_stats(const Napi::CallbackInfo& info);
+  Napi::Value get_tunnel_device(const Napi::CallbackInfo& info);
 
   static void on_environment_end(void* self);
   void tear_down();

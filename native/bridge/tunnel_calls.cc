@@ -69,11 +69,12 @@ Tunnel* tunnel_of(Endpoint* endpoint) {
 std::vector<IoThreadObject::PropertyDescriptor> IoThreadObject::tunnel_methods() {
   using Self = IoThreadObject;
   return {InstanceMethod<&Self::open_tunnel>("openTunnel"),
-          InstanceMethod<&Self::get_tunnel_stats>("getTunnelStats")};
+          InstanceMethod<&Self::get_tunnel_device>("getTunnelDevice")};
 }
 
-// openTunnel(id, options): makes the device, and moves frames once the socket is watched; after bind() and
-// before watch(). "": it has; or the call that was refused, a colon and -errno.
+// openTunnel(id, options, cells: BigUint64Array of kTunnelCounters): makes the device, and moves frames once
+// the socket is watched; after bind() and before watch(). "": it has; or the call that was refused, a colon
+// and -errno.
 Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
   auto answer = [&](const char* syscall, int error) {
     return Napi::String::New(info.Env(),
@@ -84,6 +85,9 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
   Reader reader(env_);
   Tunnel::Options options;
   if (int error = tunnel_options(reader, info[1], &options)) return answer("tunnel", error);
+  size_t cells = 0;
+  auto* counters = reinterpret_cast<uint64_t*>(pin(info[2], &cells));
+  if (cells < kTunnelCounters) return answer("tunnel", -EINVAL);
   options.device.overhead_bytes = kEthernetBytes + (options.vxlan ? kVxlanBytes : 0);
   Tap tap;
   if (TapFailure failure = open_tap(options.device, &tap)) return answer(failure.syscall, failure.error);
@@ -95,8 +99,9 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
                       return engine.watch(fd, responder_token(id, key), interest);
                     },
                     [&engine](int fd) { engine.unwatch(fd); }};
-  auto tunnel = std::make_unique<Tunnel>(std::move(options), std::move(tap), endpoint->fd.get(),
-                                         endpoint->family, std::move(host), offloads(), endpoint->counters);
+  auto tunnel =
+      std::make_unique<Tunnel>(std::move(options), std::move(tap), endpoint->fd.get(), endpoint->family,
+                               std::move(host), offloads(), TunnelCounters(counters), endpoint->counters);
   Tunnel& made = *tunnel;
   // The thread may be told of the device as soon as it is watched.
   std::lock_guard lock(endpoint->rx_mutex);
@@ -104,23 +109,14 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
   return answer("epoll_ctl", made.start());
 }
 
-// getTunnelStats(id) → its counters by their names, knownAddresses, and device and mtu of the device if it is
-// there; undefined when there is no tunnel
-Napi::Value IoThreadObject::get_tunnel_stats(const Napi::CallbackInfo& info) {
+// getTunnelDevice(id) → its name; empty while it is not there
+Napi::Value IoThreadObject::get_tunnel_device(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
   Tunnel* tunnel = tunnel_of(endpoint.get());
-  if (tunnel == nullptr) return info.Env().Undefined();
-  Napi::Object out = Napi::Object::New(info.Env());
-#define X(name, js_name, ...) \
-  out.Set(js_name, number(info.Env(), tunnel->counters().get(TunnelCounter::name)));
-  KSOCKET_TUNNEL_COUNTERS(X)
-#undef X
+  if (tunnel == nullptr) return Napi::String::New(info.Env(), "");
   std::lock_guard lock(endpoint->rx_mutex);
-  out.Set("knownAddresses", number(info.Env(), uint64_t{tunnel->known_addresses()}));
   const Tap* device = tunnel->device();
-  out.Set("device", Napi::String::New(info.Env(), device != nullptr ? device->name : ""));
-  out.Set("mtu", number(info.Env(), uint64_t{device != nullptr ? device->mtu : 0}));
-  return out;
+  return Napi::String::New(info.Env(), device != nullptr ? device->name : "");
 }
 
 }  // namespace ksocket

@@ -75,5 +75,14 @@ int main() {
   KSOCKET_THREAD_COUNTERS(X)
   std::printf("} as const;\n");
 #undef X
+#define X(name, doc)                 \
+  std::printf("  /** %s */\n", doc); \
+  std::printf("  %s: %u,\n", camel(#name).c_str(), static_cast<unsigned>(TunnelCounter::name));
+  std::printf("\n// In the row of a tunnel.\nexport const tunnelCounterIndex = {\n");
+  KSOCKET_TUNNEL_COUNTERS(X)
+  std::printf("} as const;\n\n// In the same row.\nexport const tunnelGaugeIndex = {\n");
+  KSOCKET_TUNNEL_GAUGES(X)
+  std::printf("} as const;\n");
+#undef X
   return 0;
 }

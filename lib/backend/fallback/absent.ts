@@ -52,7 +52,9 @@ export class AbsentCalls {
     return `open:${ENOTSUP}`;
   }
 
-  getTunnelStats(): undefined {}
+  getTunnelDevice(): string {
+    return '';
+  }
 
   watchAgain(): number {
     return ENOTSUP;

@@ -10,6 +10,7 @@ const GROUPS = [
   ['Send', ({ name, of }) => of === 'socket' && !name.startsWith('rx') && !ALARMS.has(name)],
   ['Rules and protection', ({ of }) => of === 'answering'],
   ['I/O thread', ({ of }) => of === 'thread'],
+  ['Tunnel', ({ of }) => of === 'tunnel'],
 ];
 
 const total = (value, word) => `${format.exact(value)} ${word}`;
@@ -65,8 +66,10 @@ export class Figures {
       tilesParent.append(parts.box);
     }
     for (const [title, belongs] of GROUPS) {
+      const own = counters.filter(belongs);
+      if (own.length === 0) continue; // nobody has them
       const body = element('tbody');
-      for (const counter of counters.filter(belongs)) body.append(this.#row(counter));
+      for (const counter of own) body.append(this.#row(counter));
       tablesParent.append(element('table', {}, element('caption', {}, title), body));
     }
   }
@@ -86,7 +89,7 @@ export class Figures {
       parts.note.textContent = note;
       parts.box.classList.toggle('alarm', alarm);
     });
-    const counted = { ...server.stats, ...server.stats?.thread, ...server.stats?.answering };
+    const counted = { ...server.stats, ...server.stats?.thread, ...server.stats?.answering, ...server.tunnel };
     for (const [name, cell] of this.#cells) {
       const value = counted[name] ?? 0;
       cell.textContent = format.exact(value);

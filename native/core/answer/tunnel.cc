@@ -27,13 +27,15 @@ uint32_t frame_bytes_max(uint32_t mtu) {
 
 }  // namespace
 
-Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool offloads, Counters counters)
+Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool offloads,
+               TunnelCounters cells, Counters counters)
     : options_(std::move(options)),
       host_(std::move(host)),
       prefix_bytes_(options_.vxlan ? kVxlanBytes : 0),
       tap_(std::move(tap)),
       socket_(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
       tx_(fd, family, counters),
+      counters_(cells),
       table_(options_.addresses_max, options_.age_ns),
       remotes_(0, AddressHash{random_seed()}),
       read_(new uint8_t[kReadBytes]),
@@ -48,6 +50,7 @@ Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool
     remotes_.emplace(from, i);
   }
   for (const auto& [mac, remote] : options_.addresses) table_.set(mac, remote);
+  tell_device();
 }
 
 Tunnel::~Tunnel() {
@@ -69,16 +72,22 @@ void Tunnel::tick() {
   if (tap_.fd) {
     Interface interface;
     if (interface.open(tap_.name) == 0) interface.get_mtu(&tap_.mtu);
-    return;
+  } else if (!open_tap(options_.device, &tap_) && !waits_ && watch_device() != 0) {
+    tap_.fd.reset();  // and again with the next tick
   }
-  if (open_tap(options_.device, &tap_) || waits_) return;
-  if (watch_device() != 0) tap_.fd.reset();  // and again with the next tick
+  tell_device();
+}
+
+void Tunnel::tell_device() {
+  counters_.set(TunnelCounter::mtu, tap_.fd ? tap_.mtu : 0);
+  counters_.set(TunnelCounter::known_addresses, table_.size());
 }
 
 void Tunnel::lose_device() {
   if (!waits_) host_.unwatch(tap_.fd.get());
   tap_.fd.reset();
   counters_.add(TunnelCounter::device_losses, 1);
+  tell_device();
 }
 
 // ---- from the device to the remotes
@@ -246,6 +255,9 @@ bool Tunnel::takes(std::span<const uint8_t> frame, uint32_t remote, uint64_t now
   switch (table_.learn(ForwardingTable::mac_of(source), remote, now_ns)) {
     case Learned::refused:
       return drop(TunnelCounter::refused_source_drops);
+    case Learned::added:
+      counters_.set(TunnelCounter::known_addresses, table_.size());
+      return true;
     case Learned::full:
       counters_.add(TunnelCounter::addresses_not_learned, 1);
       return true;

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "core/answer/responder.h"
-#include "core/answer/tunnel_counters.h"
+#include "core/memory/tunnel_counters.h"
 #include "core/socket/tap.h"
 #include "core/tunnel/forwarding_table.h"
 #include "core/tunnel/joiner.h"
@@ -48,7 +48,8 @@ class Tunnel : public Responder {
   };
 
   // `fd`: the socket's, of this family; it is copied.
-  Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool offloads, Counters counters);
+  Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool offloads, TunnelCounters cells,
+         Counters counters);
   ~Tunnel() override;
 
   // The device is read from now on. 0 or -errno.
@@ -58,7 +59,6 @@ class Tunnel : public Responder {
   const TunnelCounters& counters() const { return counters_; }
   // Under the endpoint's rx_mutex. None while it is gone.
   const Tap* device() const { return tap_.fd ? &tap_ : nullptr; }
-  size_t known_addresses() const { return table_.size(); }
 
   std::span<const Incoming> answer(const ResponderTools& tools, const uint8_t* base,
                                    std::span<const Incoming> batch) override;
@@ -94,6 +94,7 @@ class Tunnel : public Responder {
   void receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_t now_ns);
   void write_device();
 
+  void tell_device();
   int watch_device() { return host_.watch(tap_.fd.get(), kDevice, kReadable); }
   void lose_device();
 

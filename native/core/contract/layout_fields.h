@@ -10,6 +10,7 @@
 #include "core/memory/counters.h"
 #include "core/memory/latency_histogram.h"
 #include "core/memory/layout.h"
+#include "core/memory/tunnel_counters.h"
 #include "core/socket/options.h"
 
 namespace ksocket {
@@ -110,6 +111,10 @@ constexpr uint32_t layout_hash() {
   KSOCKET_THREAD_COUNTERS(X)
   KSOCKET_TX_COUNTERS(X)
   KSOCKET_IN_KERNEL_COUNTERS(X)
+#undef X
+#define X(name, doc) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(TunnelCounter::name));
+  KSOCKET_TUNNEL_COUNTERS(X)
+  KSOCKET_TUNNEL_GAUGES(X)
 #undef X
 #define X(name, ...) hash = fnv1a(fnv1a(hash, #name), static_cast<uint64_t>(SocketOption::name));
   KSOCKET_OPTIONS(X)

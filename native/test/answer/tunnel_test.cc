@@ -71,6 +71,7 @@ struct Rig {
 
   std::map<int, std::pair<uint32_t, uint32_t>> watches;  // before `talk`, which takes them back
   Fd machine;
+  uint64_t cells[kTunnelCounters] = {};
   test::Conversation<Tunnel> talk;
 
  private:
@@ -91,7 +92,7 @@ struct Rig {
                             return 0;
                           },
                           [this](int fd) { watches.erase(fd); }},
-             true) {
+             true, TunnelCounters(cells)) {
     talk.responder.start();
   }
 };

@@ -1,35 +1,40 @@
-// Who watches a server: each is told what to read while it runs.
+// Who watches a server or a tunnel: each is told what to read while it runs.
 import { LATENCY_CELLS } from '../backend/layout.js';
-import type { Counted, Observation, ObservedSocket } from '../thread/observation.js';
-import type { ServerPart } from './part.js';
+import type { IoThread } from './io-thread.js';
+import type { Counted, Observation, ObservedSocket } from './observation.js';
 
-/** Is told what to read when the server starts, when it has other shards, and null when it has stopped. */
+/** One of its sockets. */
+interface Part {
+  readonly id: number;
+  readonly thread: IoThread;
+}
+
+/** Is told what to read when it starts, when it has other shards, and null when it has stopped. */
 export type Observer = (observation: Observation | null) => void;
 
-/** Servers have a method of this name: it adds an observer, tells it how things are, and returns what removes it. */
+/** Servers and tunnels have a method of this name: it adds an observer, tells it how things are, and returns what removes it. */
 export const observe: unique symbol = Symbol('ksocket.observe');
 
 const sum = (one: BigUint64Array, other: BigUint64Array) => one.map((count, i) => count + other[i]);
 
-/** The observers of one server. Latencies are measured while there is one. */
+/** The observers of one of them. Latencies are measured while there is one. */
 export class Observers {
   readonly #all = new Set<Observer>();
-  readonly #observed = new Map<ServerPart, ObservedSocket>();
-  #parts: readonly ServerPart[] = []; // while it runs
-  #leaving: readonly ServerPart[] = [];
+  readonly #observed = new Map<Part, ObservedSocket>();
+  #parts: readonly Part[] = []; // while it runs
+  #leaving: readonly Part[] = [];
   #past: Counted | undefined; // of those that have ended
-  #kernel: BigUint64Array<SharedArrayBuffer> | undefined;
+  #more: Pick<Observation, 'kernel' | 'tunnel'> = {};
   #run = 0;
 
-  /** `kernel`: what is counted in the kernel. */
-  started(parts: readonly ServerPart[], kernel: BigUint64Array<SharedArrayBuffer> | undefined): void {
+  started(parts: readonly Part[], more: Pick<Observation, 'kernel' | 'tunnel'>): void {
     this.#run++;
-    this.#kernel = kernel;
+    this.#more = more;
     this.resized(parts, []);
   }
 
   /** `leaving`: shards that go. */
-  resized(parts: readonly ServerPart[], leaving: readonly ServerPart[]): void {
+  resized(parts: readonly Part[], leaving: readonly Part[]): void {
     this.#parts = parts;
     this.#leaving = leaving;
     for (const part of parts) {
@@ -42,7 +47,7 @@ export class Observers {
   }
 
   /** A shard that goes is gone. */
-  ended(part: ServerPart): void {
+  ended(part: Part): void {
     const own = this.#observed.get(part);
     if (own === undefined) return;
     this.#observed.delete(part);
@@ -84,7 +89,7 @@ export class Observers {
       const ends = this.#leaving.includes(part);
       return { ...(this.#observed.get(part) as ObservedSocket), ends };
     });
-    return first === undefined ? null : { ...first, run: this.#run, others, past: this.#past, kernel: this.#kernel };
+    return first === undefined ? null : { ...first, run: this.#run, others, past: this.#past, ...this.#more };
   }
 
   #measureAll(wanted: boolean): void {
@@ -92,7 +97,7 @@ export class Observers {
   }
 
   // Where the kernel refuses SO_TIMESTAMPNS, the histogram stays empty.
-  #measure(part: ServerPart, wanted: boolean): void {
+  #measure(part: Part, wanted: boolean): void {
     part.thread.native.measureLatency(part.id, wanted ? (this.#observed.get(part)?.latency ?? null) : null);
   }
 }
