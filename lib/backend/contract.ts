@@ -71,6 +71,9 @@ export interface NativeTunnel {
   addresses: { mac: Uint8Array; remote: number }[];
   addressesMax: number;
   ageMs: number;
+  clampMss: boolean;
+  /** By which the device's MTU is less than the path's, which it follows; 0: it stays. */
+  pathOverhead: number;
   flood: boolean;
 }
 

@@ -68,7 +68,7 @@ export const LATENCY_SUB_BUCKET_BITS = 3;
 export const LATENCY_BUCKETS = 177;
 export const LATENCY_SUM = 177;
 export const LATENCY_CELLS = 178;
-export const LAYOUT_HASH = 130777776;
+export const LAYOUT_HASH = 605172189;
 
 // What the kernel said beside a received datagram.
 export const D_RECEIVED_NS = 48;
@@ -278,14 +278,16 @@ export const tunnelCounterIndex = {
   addressesNotLearned: 16,
   /** times that an address was heard of from another remote than before */
   addressesMoved: 17,
+  /** times that the device's MTU followed that of the path */
+  mtuChanges: 18,
   /** times that the device was gone */
-  deviceLosses: 18,
+  deviceLosses: 19,
 } as const;
 
 // In the same row.
 export const tunnelGaugeIndex = {
   /** Ethernet addresses that are known */
-  knownAddresses: 19,
+  knownAddresses: 20,
   /** bytes; 0 while the device is not there */
-  mtu: 20,
+  mtu: 21,
 } as const;

@@ -20,6 +20,7 @@ interface TunnelArguments {
   address?: string[];
   mtu?: number;
   persistent?: boolean;
+  clampMss?: boolean;
   flood: boolean;
   monitor?: { host?: string; port: number };
 }
@@ -68,15 +69,27 @@ export function defineTunnel(program: Command): void {
     .option('-a, --address <address/bits>', 'an IP address that the device gets; once for each', each(parseHost))
     .option('--mtu <bytes>', 'of the device (default: what the path to the remotes has room for)', parseCount)
     .option('--persistent', 'the device stays when the command ends')
+    .option('--clamp-mss', 'TCP connections get no larger segments than fit the device')
     .option('--no-flood', 'frames to an address that nobody knows are dropped')
     .option('-m, --monitor <[host:]port>', 'serve a live page and metrics, on 127.0.0.1 unless told', parseListen)
     .addHelpText('after', examples)
     .action(tunnel);
 }
 
-function optionsOf({ dev, remote, local, raw, vni, address, mtu, persistent, flood }: TunnelArguments): TunnelOptions {
+function optionsOf({
+  dev,
+  remote,
+  local,
+  raw,
+  vni,
+  address,
+  mtu,
+  persistent,
+  clampMss,
+  flood,
+}: TunnelArguments): TunnelOptions {
   const network = raw ? { encapsulation: 'raw' as const } : { vni };
-  return { device: dev, remotes: remote, local, addresses: address, mtu, persistent, flood, ...network };
+  return { device: dev, remotes: remote, local, addresses: address, mtu, persistent, clampMss, flood, ...network };
 }
 
 async function tunnel(given: TunnelArguments): Promise<void> {

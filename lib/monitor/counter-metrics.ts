@@ -107,5 +107,6 @@ export const tunnelCounterMetrics: Record<TunnelCounterName, CounterMetric> = {
   sendDrops: droppedFrames('no_memory', 'The kernel had no memory to send it.'),
   addressesNotLearned: metric('tunnel_addresses_not_learned', 'Frames from addresses that the table had no room for.'),
   addressesMoved: metric('tunnel_addresses_moved', 'Times an address was heard of from another remote than before.'),
+  mtuChanges: metric('tunnel_mtu_changes', 'Times that the device’s MTU followed the path’s.'),
   deviceLosses: metric('tunnel_device_losses', 'Times that the device was gone.'),
 };

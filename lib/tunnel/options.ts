@@ -33,8 +33,8 @@ export interface TunnelOptions {
   persistent?: boolean;
   /** IP addresses that the device gets, each with the bits of its prefix: `10.9.0.1/24`, `fd09::1/64`. */
   addresses?: readonly string[];
-  /** The device's MTU in bytes, 68 to 65 521. Default: what the path to the remotes has room for, as the kernel knows it when the
-   * tunnel starts (1450 behind VXLAN over IPv4 and Ethernet). */
+  /** The device's MTU in bytes, 68 to 65 521. Default: what the path to the remotes has room for, as the kernel knows it (1450
+   * behind VXLAN over IPv4 and Ethernet): it follows when that changes. */
   mtu?: number;
   /** How many frames wait for the thread, up to 64 KiB each, 1 to 65 535. Default 1000. */
   queueFrames?: number;
@@ -56,6 +56,9 @@ export interface TunnelOptions {
   learnedMax?: number;
   /** After so many seconds an address that was not heard of is forgotten, 1 to 1 000 000. Default 300. */
   ageSeconds?: number;
+  /** Are the ends of TCP connections told of no larger segments than fit the device (MSS clamping)? For devices behind which are others,
+   * as in a bridge. Default false. */
+  clampMss?: boolean;
   /** Do frames to an address that nobody knows go to all remotes? Default true. Those to groups and to everybody always do. */
   flood?: boolean;
 }
@@ -70,6 +73,7 @@ export interface CheckedTunnelOptions {
   vni: number;
   addressesMax: number;
   ageMs: number;
+  clampMss: boolean;
   flood: boolean;
 }
 
@@ -88,6 +92,7 @@ const KEYS = [
   'vni',
   'learnedMax',
   'ageSeconds',
+  'clampMss',
   'flood',
 ] as const;
 
@@ -186,6 +191,7 @@ export function checkTunnelOptions(options: TunnelOptions): CheckedTunnelOptions
     vni: vxlan ? integer(vni, 'vni', 0, 2 ** 24 - 1) : 0,
     addressesMax: integer(options.learnedMax ?? 4096, 'learnedMax', 0, 2 ** 20),
     ageMs: integer(options.ageSeconds ?? 300, 'ageSeconds', 1, 1_000_000) * 1000,
+    clampMss: flag(options.clampMss ?? false, 'clampMss'),
     flood: flag(options.flood ?? true, 'flood'),
   };
   if (backend === 'dgram') throw errors.needsAddon('createTunnel()');

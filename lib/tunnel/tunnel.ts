@@ -19,10 +19,10 @@ const UDP_BYTES = 8;
 const VXLAN_BYTES = 8;
 const ETHERNET_BYTES = 14;
 
-/** What the device's frames have room for, behind the headers of the outer packet and their own. */
-function mtuWithin(path: number, family: Family, vxlan: boolean): number {
+/** What is before the packet in a frame: the headers of the outer packet and the frame's own. */
+function overhead(family: Family, vxlan: boolean): number {
   const ip = family.number === 4 ? 20 : 40;
-  return path - ip - UDP_BYTES - (vxlan ? VXLAN_BYTES : 0) - ETHERNET_BYTES;
+  return ip + UDP_BYTES + (vxlan ? VXLAN_BYTES : 0) + ETHERNET_BYTES;
 }
 
 /** `TUNSETIFF EPERM: the device tap0 needs CAP_NET_ADMIN` */
@@ -178,7 +178,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   }
 
   #open(thread: IoThread, id: number, remotes: NativeAddress[], cells: BigUint64Array): void {
-    const { device, networks, local, vxlan, vni, addressesMax, ageMs, flood } = this.#options;
+    const { device, networks, local, vxlan, vni, addressesMax, ageMs, clampMss, flood } = this.#options;
     const family = familyOfAddress(remotes[0].address);
     const address = local.address ?? family.any;
     const native = thread.changing();
@@ -191,13 +191,15 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const paths = remotes.map((remote) => native.getPathMtu(id, remote.address)).filter((path) => path > 0);
     const path = paths.length > 0 ? Math.min(...paths) : ETHERNET_MTU;
     const tunnel = {
-      device: { ...device, mtu: device.mtu ?? mtuWithin(path, family, vxlan), networks },
+      device: { ...device, mtu: device.mtu ?? path - overhead(family, vxlan), networks },
       vxlan,
       vni,
       remotes,
       addresses: this.#options.remotes.flatMap(({ macs }, remote) => macs.map((mac) => ({ mac, remote }))),
       addressesMax,
       ageMs,
+      clampMss,
+      pathOverhead: device.mtu === undefined ? overhead(family, vxlan) : 0,
       flood,
     };
     const failure = native.openTunnel(id, tunnel, cells);

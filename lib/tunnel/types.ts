@@ -55,6 +55,8 @@ export interface TunnelStats {
   addressesMoved: number;
   /** Ethernet addresses that are known now. */
   knownAddresses: number;
+  /** Times that the device's MTU followed the path's. */
+  mtuChanges: number;
   /** Times that the device was gone. It is made again within a second or so. */
   deviceLosses: number;
   /** The counters of its socket; undefined before the first start. */

@@ -38,7 +38,7 @@ int device_options(Reader& reader, const Napi::Value& given, TapOptions* out) {
 }
 
 // { device, vxlan, vni, remotes: { family, address, port }[], addresses: { mac: Uint8Array, remote }[],
-// addressesMax, ageMs, flood }
+// addressesMax, ageMs, clampMss, pathOverhead, flood }
 int tunnel_options(Reader& reader, const Napi::Value& given, Tunnel::Options* out) {
   if (int error = device_options(reader, reader.get(given, "device"), &out->device)) return error;
   out->vxlan = boolean(reader.get(given, "vxlan"));
@@ -55,6 +55,8 @@ int tunnel_options(Reader& reader, const Napi::Value& given, Tunnel::Options* ou
   }
   out->addresses_max = u32(reader.get(given, "addressesMax"));
   out->age_ns = uint64_t{u32(reader.get(given, "ageMs"))} * 1'000'000;
+  out->clamp_mss = boolean(reader.get(given, "clampMss"));
+  out->path_overhead_bytes = u32(reader.get(given, "pathOverhead"));
   out->flood = boolean(reader.get(given, "flood"));
   if (reader.error() != 0) return reader.error();
   return out->remotes.empty() ? -EINVAL : 0;

@@ -65,7 +65,7 @@ test('Prometheus, /stats.json and /counters.json have its counters, also after i
     '0',
     'false 200',
     'true true null',
-    '19',
+    '20',
     'false true',
   ]);
 });

@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 #include "core/base/clock.h"
 #include "core/socket/interface.h"
+#include "core/socket/path_mtu.h"
+#include "core/tunnel/mss.h"
 
 namespace ksocket {
 
@@ -38,6 +41,8 @@ Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool
       counters_(cells),
       table_(options_.addresses_max, options_.age_ns),
       remotes_(0, AddressHash{random_seed()}),
+      family_(family),
+      path_mtu_(options_.path_overhead_bytes + tap_.mtu),
       read_(new uint8_t[kReadBytes]),
       out_(new uint8_t[kOutBytes]) {
   write_vxlan(options_.vni, prefix_);
@@ -72,6 +77,7 @@ void Tunnel::tick() {
   if (tap_.fd) {
     Interface interface;
     if (interface.open(tap_.name) == 0) interface.get_mtu(&tap_.mtu);
+    follow_path();
   } else if (!open_tap(options_.device, &tap_) && !waits_ && watch_device() != 0) {
     tap_.fd.reset();  // and again with the next tick
   }
@@ -81,6 +87,29 @@ void Tunnel::tick() {
 void Tunnel::tell_device() {
   counters_.set(TunnelCounter::mtu, tap_.fd ? tap_.mtu : 0);
   counters_.set(TunnelCounter::known_addresses, table_.size());
+}
+
+// What is told of a path is kept for ten minutes (net.ipv4.route.mtu_expires): it becomes longer again, too.
+// Somebody's own change stays until then.
+void Tunnel::follow_path() {
+  if (options_.path_overhead_bytes == 0) return;
+  path_is_too_short_ = false;
+  uint32_t mtu = path_mtu_to_all();
+  if (mtu == 0 || mtu == path_mtu_ || mtu <= options_.path_overhead_bytes) return;
+  path_mtu_ = mtu;
+  options_.device.mtu = mtu - options_.path_overhead_bytes;
+  if (set_up_tap(options_.device, &tap_)) return;  // shorter than the kernel allows
+  counters_.add(TunnelCounter::mtu_changes, 1);
+}
+
+// Of the path that has the least; 0: none is known.
+uint32_t Tunnel::path_mtu_to_all() {
+  int least = INT_MAX;
+  for (const Address& remote : options_.remotes) {
+    int mtu = path_mtu(tx_.fd, family_, remote);
+    if (mtu > 0) least = std::min(least, mtu);
+  }
+  return least == INT_MAX ? 0 : static_cast<uint32_t>(least);
 }
 
 void Tunnel::lose_device() {
@@ -118,6 +147,7 @@ void Tunnel::send(const ResponderTools& tools, const VnetHeader& header, std::sp
   auto segmentation = Segmentation::of(header, frame);
   if (!segmentation || segmentation->bytes(prefix_bytes_) > kOutBytes - out_bytes_)
     return counters_.add(TunnelCounter::unsendable_drops, 1);
+  if (options_.clamp_mss) clamp_mss(frame, tap_.mtu);
   uint32_t remote = 0;
   if (options_.remotes.size() > 1) {
     bool group = ForwardingTable::is_group(frame.data());
@@ -157,6 +187,11 @@ void Tunnel::add(const Descriptor& descriptor, const Address& to) {
 void Tunnel::flush(const ResponderTools& tools) {
   if (leaving_.empty()) return;
   bool settled = tools.flush.send(tools.engine, tx_, out_.get(), leaving_);
+  auto too_long = [](const Descriptor& each) { return each.result == -EMSGSIZE; };
+  if (!path_is_too_short_ && std::any_of(leaving_.begin(), leaving_.end(), too_long)) {
+    follow_path();  // now, and if that was not it, with the next tick
+    path_is_too_short_ = true;
+  }
   if (settled) {
     leaving_.clear();
   } else {
@@ -210,6 +245,9 @@ std::span<const Incoming> Tunnel::answer(const ResponderTools& tools, const uint
       counters_.add(TunnelCounter::unknown_remote_drops, datagrams);
       continue;
     }
+    if (receive_joined_inside({base + incoming.offset, incoming.length}, incoming.segment_size, remote,
+                              now_ns))
+      continue;
     for_each_datagram(incoming, [&](uint32_t offset, uint32_t length) {
       receive({base + offset, length}, remote, now_ns);
     });
@@ -228,6 +266,22 @@ uint32_t Tunnel::remote_of(const Address& from) {
   return latest_remote_;
 }
 
+// The kernel's vxlan device, where no network card is between (veth), leaves many datagrams of UDP inside in
+// one frame; then what its message says of a segment's size is that of the payloads inside.
+bool Tunnel::receive_joined_inside(std::span<const uint8_t> datagram, uint16_t segment_size, uint32_t remote,
+                                   uint64_t now_ns) {
+  if (segment_size == 0 || !options_.vxlan || check_vxlan(datagram, options_.vni) != Vxlan::valid)
+    return false;
+  std::span<const uint8_t> frame = datagram.subspan(kVxlanBytes);
+  FrameLayout layout = layout_of(frame);
+  if (layout.protocol != kUdp || layout.end != frame.size() || !is_unfinished(frame, layout)) return false;
+  uint32_t payload_bytes = layout.end - layout.transport - udp::kBytes;
+  if (!takes(frame, remote, now_ns)) return true;
+  joiner_.add(frame, tap_.mtu, payload_bytes > segment_size ? segment_size : uint16_t{0});
+  if (joiner_.full()) write_device();
+  return true;
+}
+
 void Tunnel::receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_t now_ns) {
   if (options_.vxlan) {
     Vxlan is = check_vxlan(datagram, options_.vni);
@@ -236,6 +290,8 @@ void Tunnel::receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_
     datagram = datagram.subspan(kVxlanBytes);
   }
   if (!takes(datagram, remote, now_ns)) return;
+  // The memory that was received into is the thread's own.
+  if (options_.clamp_mss) clamp_mss({const_cast<uint8_t*>(datagram.data()), datagram.size()}, tap_.mtu);
   joiner_.add(datagram, tap_.mtu);
   if (joiner_.full()) write_device();
 }

@@ -37,6 +37,9 @@ class Tunnel : public Responder {
     std::vector<std::pair<ForwardingTable::Mac, uint32_t>> addresses;  // that are known, and of which remote
     uint32_t addresses_max = 4096;                                     // that are learned
     uint64_t age_ns = 300'000'000'000;
+    bool clamp_mss = false;  // of TCP, to what fits the device
+    // What the path's MTU has more than the device's, which follows it; 0: it stays.
+    uint32_t path_overhead_bytes = 0;
     bool flood = true;  // frames to an address that nobody knows; those to groups always are
   };
 
@@ -91,14 +94,18 @@ class Tunnel : public Responder {
 
   uint32_t remote_of(const Address& from);
   bool takes(std::span<const uint8_t> frame, uint32_t remote, uint64_t now_ns);
+  bool receive_joined_inside(std::span<const uint8_t> datagram, uint16_t segment_size, uint32_t remote,
+                             uint64_t now_ns);
   void receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_t now_ns);
   void write_device();
 
   void tell_device();
   int watch_device() { return host_.watch(tap_.fd.get(), kDevice, kReadable); }
   void lose_device();
+  void follow_path();
+  uint32_t path_mtu_to_all();
 
-  const Options options_;
+  Options options_;  // the device's MTU follows the path
   const Host host_;
   const uint32_t prefix_bytes_;
   uint8_t prefix_[kVxlanBytes];
@@ -111,6 +118,9 @@ class Tunnel : public Responder {
   Address latest_from_;
   uint32_t latest_remote_ = ForwardingTable::kUnknown;
   Joiner joiner_;
+  const uint8_t family_;
+  uint32_t path_mtu_ = 0;           // as the device follows it
+  bool path_is_too_short_ = false;  // the kernel has refused a datagram
 
   std::unique_ptr<uint8_t[]> read_;  // left uninitialised, as is the next one
   std::unique_ptr<uint8_t[]> out_;

@@ -26,6 +26,7 @@ namespace ksocket {
   X(send_drops, "datagrams that the kernel had no memory for")                               \
   X(addresses_not_learned, "frames from addresses for which the table had no room")          \
   X(addresses_moved, "times that an address was heard of from another remote than before")   \
+  X(mtu_changes, "times that the device's MTU followed that of the path")                    \
   X(device_losses, "times that the device was gone")
 
 // How things are now.

@@ -43,7 +43,9 @@ TapFailure ask_for_offloads(int fd, bool* joins_udp) {
   return {};
 }
 
-TapFailure set_up(const TapOptions& options, Tap* tap) {
+}  // namespace
+
+TapFailure set_up_tap(const TapOptions& options, Tap* tap) {
   Interface interface;
   if (int error = interface.open(tap->name); error != 0) return {error, "socket"};
   if (options.mtu != 0) {
@@ -69,8 +71,6 @@ TapFailure set_up(const TapOptions& options, Tap* tap) {
   return {};
 }
 
-}  // namespace
-
 TapFailure open_tap(const TapOptions& options, Tap* out) {
   if (options.name.size() >= IFNAMSIZ) return {-EINVAL, "TUNSETIFF"};
   Tap tap;
@@ -78,7 +78,7 @@ TapFailure open_tap(const TapOptions& options, Tap* out) {
   if (!tap.fd) return {-errno, "open"};
   if (TapFailure failure = attach(tap.fd.get(), options, &tap.name)) return failure;
   if (TapFailure failure = ask_for_offloads(tap.fd.get(), &tap.joins_udp)) return failure;
-  if (TapFailure failure = set_up(options, &tap)) return failure;
+  if (TapFailure failure = set_up_tap(options, &tap)) return failure;
   // Last: one that could not be set up is not to stay.
   if (options.persistent) {
     if (int error = or_errno(ioctl(tap.fd.get(), TUNSETPERSIST, 1)); error < 0)

@@ -43,6 +43,9 @@ struct TapFailure {
   explicit operator bool() const { return error != 0; }
 };
 
+// What the options say of a device that is there: MTU, queue, addresses, up.
+TapFailure set_up_tap(const TapOptions& options, Tap* tap);
+
 // Makes the device, or attaches to the one that has this name, and sets it up. What is not told stays.
 TapFailure open_tap(const TapOptions& options, Tap* out);
 

@@ -45,12 +45,18 @@ bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout) {
 }
 
 // What its sender's kernel left to others this one does.
-void Joiner::leave_to_kernel(Item& item, uint32_t mtu) {
+void Joiner::leave_to_kernel(Item& item, uint32_t mtu, uint16_t udp_bytes) {
   const FrameLayout& layout = item.layout;
   item.header.flags = kNeedsChecksum;
   item.header.checksum_start = layout.transport;
   item.header.checksum_offset =
       static_cast<uint16_t>(layout.protocol == kTcp ? tcp::kChecksum : udp::kChecksum);
+  if (layout.protocol == kUdp && udp_bytes != 0) {
+    item.header.gso_type = kGsoUdp;
+    item.header.header_bytes = static_cast<uint16_t>(layout.transport + udp::kBytes);
+    item.header.gso_size = udp_bytes;
+    return;
+  }
   if (layout.protocol != kTcp || layout.end - layout.ip <= mtu) return;
   uint32_t headers = layout.transport + tcp_header_bytes(item.first.data() + layout.transport);
   if (headers - layout.ip >= mtu) return;
@@ -112,13 +118,13 @@ Joiner::Item& Joiner::new_item(std::span<const uint8_t> frame, const FrameLayout
   return item;
 }
 
-void Joiner::add(std::span<const uint8_t> frame, uint32_t mtu) {
+void Joiner::add(std::span<const uint8_t> frame, uint32_t mtu, uint16_t udp_bytes) {
   FrameLayout layout = layout_of(frame);
   if (layout.fragment) generation_++;  // of any connection: what comes later is not to overtake it
   bool unfinished = is_unfinished(frame, layout);
   if (layout.transport == 0 || layout.protocol != kTcp) {
     Item& item = new_item(frame, layout);
-    if (unfinished) leave_to_kernel(item, mtu);
+    if (unfinished) leave_to_kernel(item, mtu, udp_bytes);
     return;
   }
   Place& place = places_[place_of(frame.data(), layout, kPlaces)];
@@ -136,7 +142,7 @@ void Joiner::add(std::span<const uint8_t> frame, uint32_t mtu) {
   // What comes of the connection is written behind it, so nothing may join what is before.
   place = {generation_, used_};
   Item& item = new_item(frame, layout);
-  if (unfinished) leave_to_kernel(item, mtu);
+  if (unfinished) leave_to_kernel(item, mtu, 0);
   if (!data) return;
   item.header_bytes = header_bytes;
   item.payload_bytes = item.each = layout.end - header_bytes;

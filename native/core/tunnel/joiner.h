@@ -35,8 +35,9 @@ class Joiner {
     uint64_t bytes;  // of these
   };
 
-  // `mtu`: the device's.
-  void add(std::span<const uint8_t> frame, uint32_t mtu);
+  // `mtu`: the device's. `udp_bytes`: of an unfinished frame of several UDP datagrams, the payload of each
+  // but the last.
+  void add(std::span<const uint8_t> frame, uint32_t mtu, uint16_t udp_bytes = 0);
   bool full() const { return used_ == kWritesMax; }
 
   // Calls `each(Write)` for all of them, in order; they are gone afterwards.
@@ -73,7 +74,7 @@ class Joiner {
     uint32_t item = 0;
   };
 
-  static void leave_to_kernel(Item& item, uint32_t mtu);
+  static void leave_to_kernel(Item& item, uint32_t mtu, uint16_t udp_bytes);
   Item& new_item(std::span<const uint8_t> frame, const FrameLayout& layout);
   Item* item_at(const Place& place) {
     return place.generation == generation_ ? &items_[place.item] : nullptr;

@@ -191,6 +191,46 @@ TEST(Tunnel, frames_of_a_train_are_written_to_the_device_as_one) {
   EXPECT_TRUE(rig.talk.delivered.empty()) << "nothing is JavaScript's";
 }
 
+TEST(Tunnel, datagrams_of_udp_that_a_kernel_has_left_joined_inside_stay_so) {
+  Rig rig(to({remote(2)}));
+  test::FrameOptions o{.protocol = 17, .payload_bytes = 2500};
+  Frame frame = make_frame(o);
+  uint32_t sum = test::plain_transport_sum(frame, o, false);
+  test::set16(&frame, test::transport_checksum_at(o), sum);
+  Frame datagram(8);
+  write_vxlan(7, datagram.data());
+  datagram.insert(datagram.end(), frame.begin(), frame.end());
+  rig.hear_bytes(remote(2), datagram, 1000);
+  Frame buffer(70000);
+  ssize_t bytes = recv(rig.machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  ASSERT_EQ(bytes, static_cast<ssize_t>(sizeof(VnetHeader) + frame.size()));
+  VnetHeader header;
+  std::memcpy(&header, buffer.data(), sizeof header);
+  EXPECT_EQ(header.gso_type, kGsoUdp);
+  EXPECT_EQ(header.gso_size, 1000);
+  EXPECT_EQ(header.header_bytes, 42);
+  EXPECT_EQ(header.flags, kNeedsChecksum);
+}
+
+TEST(Tunnel, tcp_is_told_of_no_more_than_fits_the_device_if_asked) {
+  for (bool wanted : {false, true}) {
+    Tunnel::Options options = to({remote(2)});
+    options.clamp_mss = wanted;
+    Rig rig(std::move(options));
+    test::FrameOptions o{.flags = 2, .option_bytes = 4, .payload_bytes = 0};
+    Frame frame = make_frame(o);
+    size_t at = test::places_of(o).transport + 20;
+    std::copy_n(Frame{2, 4, 0x23, 0}.begin(), 4, frame.begin() + static_cast<long>(at));
+    test::set_checksums(&frame, o);
+    rig.device_sends(frame);
+    std::vector<Outgoing> left = rig.left();
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(test::get16(bytes_of(left[0].data), 8 + at + 2), wanted ? 1460u : 0x2300u);
+    rig.hear(remote(2), frame);
+    EXPECT_EQ(test::get16(rig.device_got().at(0), at + 2), wanted ? 1460u : 0x2300u);
+  }
+}
+
 TEST(Tunnel, what_is_no_frame_of_its_network_is_dropped_and_counted) {
   Rig rig(to({remote(2)}));
   Frame frame = make_frame({});
