@@ -18,11 +18,13 @@ const below = {
   tunnel: ['socket', 'thread', 'backend', 'base'],
   systemd: ['unix', 'socket', 'backend', 'base'],
   'hand-over': ['server', 'unix', 'socket', 'thread', 'backend', 'base'],
+  collect: ['socket', 'thread', 'backend', 'base'],
+  consume: ['collect', 'base'],
   'index.ts': ['server', 'unix', 'socket', 'filter', 'thread', 'backend', 'base'],
   'unix-dgram.ts': ['unix', 'socket', 'thread', 'backend', 'base'],
   'register.ts': ['socket', 'dgram'],
-  monitor: ['server', 'tunnel', 'socket', 'thread', 'backend', 'base'],
-  cli: ['monitor', 'tunnel', 'systemd', 'server', 'socket', 'thread', 'backend', 'base'],
+  monitor: ['collect', 'server', 'tunnel', 'socket', 'thread', 'backend', 'base'],
+  cli: ['monitor', 'tunnel', 'systemd', 'consume', 'collect', 'server', 'socket', 'thread', 'backend', 'base'],
 };
 const rooms = Object.keys(below);
 

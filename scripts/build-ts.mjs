@@ -9,7 +9,7 @@ import { rollup } from 'rollup';
 import { dts } from 'rollup-plugin-dts';
 
 const root = dirname(import.meta.dirname);
-const { dependencies, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { dependencies, peerDependencies, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** Of one process: they share their modules, and so threads, sockets and what was captured of the runtime. What a module finds by
  * `import.meta`, its bundle has to find as well: so it stands as deep in dist/ as the module in lib/. */
@@ -20,10 +20,15 @@ const ENTRIES = {
   'monitor/index': 'build-lib/monitor/index.js',
   'systemd/index': 'build-lib/systemd/index.js',
   'tunnel/index': 'build-lib/tunnel/index.js',
+  'collect/index': 'build-lib/collect/index.js',
+  'consume/index': 'build-lib/consume/index.js',
   'cli/commands': 'build-lib/cli/commands.js',
   'cli/peer': 'build-lib/cli/compare/peer.js',
 };
 const SHARED = /\/build-lib\/(?:base|filter|backend|thread|dgram|socket|server|unix|hand-over)\//;
+
+/** What collectors and consumers have in common; nobody else loads it. */
+const COLLECT = /\/build-lib\/collect\/(?!index\.js)/;
 
 /** What stands in for the addon: loaded while the others are, so that it shares no module with them; and by require(), for
  * which it is CommonJS: Node 20 warns of modules there, Jest has them from Node 24.9 on. Its places are where
@@ -45,7 +50,10 @@ const tsc = spawnSync('tsc', ['-p', 'tsconfig.json'], {
   env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
 });
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-await bundle(ENTRIES, [{ name: 'ksocket', test: SHARED }]);
+await bundle(ENTRIES, [
+  { name: 'ksocket', test: SHARED },
+  { name: 'collect', test: COLLECT },
+]);
 for (const place of FALLBACK_PLACES) await bundle({ index: FALLBACK }, [], { dir: dirname(place), format: 'cjs' });
 for (const place of LANGUAGE_PLACES) await bundle({ index: LANGUAGE }, [], { dir: dirname(place), format: 'cjs' });
 for (const name of ALONE) await bundle({ [name]: `build-lib/${name}.js` }, []);
@@ -62,7 +70,7 @@ async function bundleTypes() {
   );
   const types = await rollup({
     input: Object.fromEntries(names.map((name) => [name, join(root, 'build-lib', `${name}.d.ts`)])),
-    external: [/^node:/],
+    external: [/^node:/, ...Object.keys(peerDependencies)],
     plugins: [
       dts(),
       { name: 'ksocket', renderChunk: (code, { facadeModuleId }) => withTypesAsTypes(code, facadeModuleId) },
@@ -110,7 +118,7 @@ async function bundle(input, groups, { dir = 'dist', format = 'esm' } = {}) {
     cwd: root,
     input,
     platform: 'node',
-    external: [/^node:/, ...Object.keys(dependencies)],
+    external: [/^node:/, ...Object.keys({ ...dependencies, ...peerDependencies })],
     plugins: [
       {
         name: 'ksocket',

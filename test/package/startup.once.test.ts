@@ -14,12 +14,14 @@ function scripts(folder: string): string[] {
   return all.filter((file) => /\.c?js$/.test(file)).sort();
 }
 
-test('dist/ has a file for each entry, one for what they share, one for who has no addon, one for who has a filter, and the monitor’s page', () => {
+test('dist/ has a file for each entry, two for what they share, one for who has no addon, one for who has a filter, and the monitor’s page', () => {
   const page = scripts('lib/monitor/page').map((file) => `monitor/page/${file}`);
   const bundles = [
     'cli/commands.js',
     'cli/main.js',
     'cli/peer.js',
+    'collect/index.js',
+    'consume/index.js',
     'index.js',
     'monitor/index.js',
     'monitor/worker.js',
@@ -28,7 +30,7 @@ test('dist/ has a file for each entry, one for what they share, one for who has 
     'systemd/index.js',
     'tunnel/index.js',
   ];
-  const shared = ['shared/ksocket.js', 'shared/fallback/index.cjs', 'shared/language/index.cjs'];
+  const shared = ['shared/ksocket.js', 'shared/collect.js', 'shared/fallback/index.cjs', 'shared/language/index.cjs'];
   assert.deepEqual(scripts('dist'), [...bundles, ...page, ...shared].sort());
 });
 

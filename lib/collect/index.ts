@@ -1,0 +1,9 @@
+/**
+ * Collectors: datagrams are received at many machines, packed into batches and handed to an engine that stores, replicates and
+ * divides them.
+ *
+ * @module ksocket/collect
+ */
+export type { FrameError } from './frame.js';
+export { type Sink, SinkError, type SinkOpening, type Subject, type WriteResult } from './sink.js';
+export type { CollectedDatagram, CollectedFlow, PackedBatch } from './types.js';
