@@ -21,6 +21,9 @@ export const environment = (): NodeJS.ProcessEnv => process.env;
 /** The effective user id, as it is now. */
 export const userId = (): number | undefined => process.geteuid?.();
 
+/** Node makes it when it is asked for it. */
+export const standardOutput = (): NodeJS.WriteStream => process.stdout;
+
 /** What has gone wrong, and stops nothing. */
 export const warn = (warning: Error): void => process.emitWarning(warning);
 
@@ -96,6 +99,7 @@ export const now: () => number = performance.now.bind(performance);
 /** Nanoseconds, monotonic. */
 export const { bigint: nowNs } = process.hrtime;
 
+const Calendar = Date;
 const { now: dateNow } = Date;
 const NS_PER_MS = 1_000_000n;
 let epochNs = 0n; // of the monotonic clock
@@ -106,6 +110,10 @@ export function wallClockNs(): bigint {
   if (ns / NS_PER_MS === ms) return ns;
   epochNs += ms * NS_PER_MS - ns;
   return ms * NS_PER_MS;
+}
+/** `2026-11-27T18:47:13.123Z`, of milliseconds since 1970. */
+export function isoTime(ms: number): string {
+  return new Calendar(ms).toISOString();
 }
 /** Leaves `memory` detached, whoever has views of it. */
 export function detach(memory: ArrayBuffer): void {

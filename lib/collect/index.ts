@@ -5,5 +5,7 @@
  * @module ksocket/collect
  */
 export type { FrameError } from './frame.js';
+export { type LinesOptions, lines } from './lines.js';
+export { type PcapngOptions, type PcapngRotation, pcapng } from './pcapng/sink.js';
 export { type Sink, SinkError, type SinkOpening, type Subject, type WriteResult } from './sink.js';
 export type { CollectedDatagram, CollectedFlow, PackedBatch } from './types.js';
