@@ -296,6 +296,11 @@ interface OwnSocket extends Socket {
   readonly [kCore]: SocketCore;
 }
 
+/** @internal For rooms above. */
+export function coreOf(socket: Socket): SocketCore {
+  return (socket as OwnSocket)[kCore];
+}
+
 const stateProperty: PropertyDescriptor & ThisType<OwnSocket> = {
   configurable: true,
   get() {

@@ -40,6 +40,15 @@ export interface BatchDatagram extends Metadata {
   fullSize?: number;
 }
 
+/** What a batch is made of: of each datagram the first word of its record, and where in the arena its payload is. */
+export interface BatchParts {
+  readonly records: ReceivedRecords;
+  readonly arena: Uint8Array;
+  readonly ats: Uint32Array;
+  readonly offsets: Uint32Array;
+  readonly sizes: Uint32Array;
+}
+
 /** Who answers for a batch: its socket. */
 export interface Replier {
   /** Of a local socket that takes them: the descriptors of this bundle. */
@@ -71,6 +80,7 @@ export class Batch implements Iterable<BatchDatagram> {
   readonly #views: (Buffer | undefined)[] = new Array(VIEWS_MAX);
   #length = 0;
   #replier: Replier | undefined; // undefined: the batch has been released
+  #parts: BatchParts | undefined;
   #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
 
   /** @internal */
@@ -220,6 +230,19 @@ export class Batch implements Iterable<BatchDatagram> {
       if (datagram.truncated !== undefined) datagram.fullSize = this.fullSize(i);
       yield datagram;
     }
+  }
+
+  /** @internal By datagram; the memory is the same for all batches of a thread. For who packs them (lib/collect). */
+  parts(): BatchParts {
+    this.#check(0);
+    this.#parts ??= {
+      records: this.#records,
+      arena: this.#arena,
+      ats: this.#ats,
+      offsets: this.#offsets,
+      sizes: this.#sizes,
+    };
+    return this.#parts;
   }
 
   /** @internal Adds the record whose first word is `at`; false when it has no place. Segments already consumed are

@@ -14,7 +14,8 @@ import { allocateThreadMemory, sharedBuffer } from './memory.js';
 import type { ObservedSocket } from './observation.js';
 import { defaultThreadOptions, type IoThreadOptions } from './options.js';
 import { PacketInfos, packetInfoBytes } from './packet-info.js';
-import { Receiver, type ReceiverTools } from './receiver.js';
+import { Receiver } from './receiver.js';
+import type { ReceiverTools } from './receiver-tools.js';
 import { isScheduled, schedule } from './schedule.js';
 import { Sender } from './sender.js';
 import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, Staging } from './staging.js';
@@ -190,6 +191,16 @@ export class IoThread {
       else setImmediate(look);
     };
     look();
+  }
+
+  /** Hands out no more batches, or goes on: `Receiver.pause`. Of a thread with one socket. */
+  pause(on: boolean): void {
+    this.#receiver.pause(on);
+  }
+
+  /** Datagrams of this socket in the ring. */
+  waiting(id: number): number {
+    return this.#receiver.waiting(id);
   }
 
   /** Keeps the event loop running until as many calls of `unhold`. */

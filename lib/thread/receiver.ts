@@ -1,5 +1,5 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other).
-import type { NativeIoThread, OnLone, ThreadMemory } from '../backend/contract.js';
+import type { OnLone, ThreadMemory } from '../backend/contract.js';
 import { C_BASE, C_CROWDING, C_HEAD, C_WAKE_PENDING, KIND_DATAGRAM, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
 import { Batch } from './batch.js';
@@ -8,24 +8,13 @@ import { type Lane, Lanes } from './lanes.js';
 import { describe } from './metadata.js';
 import { notify } from './notices.js';
 import { OwnedPayloads } from './payloads.js';
+import type { ReceiverTools } from './receiver-tools.js';
 import { ReceivedRecords } from './records.js';
 import { ReturnedRecords } from './returned-records.js';
 import { runTicks } from './run-ticks.js';
 import { budget, forget, goOnLater, type Waiter } from './turns.js';
 
 const SLOT_MASK = (1 << SOCKET_SLOT_BITS) - 1;
-
-/** What a receiver needs of its thread. */
-export interface ReceiverTools extends Pick<NativeIoThread, 'giveChunk'> {
-  /** What listeners have sent: flushed behind the last of a drain. */
-  answers: { flush(): void };
-  /** Tells the native thread that the ring has room. */
-  resume(): void;
-  /** Has the thread no other socket? */
-  alone(): boolean;
-  /** Does one of its sockets keep the process running? */
-  held(): boolean;
-}
 
 export class Receiver implements Waiter {
   readonly #control: Int32Array;
@@ -42,6 +31,7 @@ export class Receiver implements Waiter {
   #lanes: Lanes | undefined; // while records wait that there was no time for
 
   #draining = false;
+  #paused = false;
   /** Goes on later; while anything is left of a drain, it is set. */
   waits = false;
 
@@ -104,6 +94,15 @@ export class Receiver implements Waiter {
     forget(this);
   }
 
+  /** Whoever takes batches gets none behind the present one until it is off again: the ring fills, and then `onFull` says what
+   * happens. */
+  pause(on: boolean): void {
+    if (on) forget(this);
+    else if (this.#paused) goOnLater(this);
+    this.#paused = on;
+    if (on) this.waits = true;
+  }
+
   /** Datagrams of this socket that were not handed out yet. */
   waiting(id: number): number {
     const records = this.records;
@@ -152,7 +151,7 @@ export class Receiver implements Waiter {
       this.#tools.answers.flush();
       budget.end();
       // Also when all is read, but the time is up: what comes next in this turn has to wait.
-      if (budget.spent || !ended) goOnLater(this);
+      if (!this.#paused && (budget.spent || !ended)) goOnLater(this);
       if (budget.spent && !ended && !this.#tools.alone()) this.#lanes ??= new Lanes(this.#tail);
     }
   }
@@ -203,7 +202,7 @@ export class Receiver implements Waiter {
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#next(this.#fill(batch, endpoint.id, head, base));
-      this.#lend(endpoint, batch);
+      return this.#lend(endpoint, batch);
     } else {
       return this.#deliver(endpoint, n, head, base, undefined);
     }
@@ -260,7 +259,7 @@ export class Receiver implements Waiter {
     } else if (wantsBatches(endpoint)) {
       const batch = this.#open(endpoint);
       this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
-      this.#lend(endpoint, batch);
+      return this.#lend(endpoint, batch);
     } else {
       return this.#deliver(endpoint, n, head, base, lane);
     }
@@ -342,11 +341,13 @@ export class Receiver implements Waiter {
     }
   }
 
-  #lend(endpoint: TakesBatches, batch: Batch): void {
+  // False: no more for now.
+  #lend(endpoint: TakesBatches, batch: Batch): boolean {
     try {
       endpoint.onBatch(batch);
     } finally {
       batch.release();
     }
+    return !this.#paused;
   }
 }

@@ -1,0 +1,79 @@
+// What batches are sorted by: a template or a function becomes a function that says a valid subject, or throws.
+import * as errors from '../base/errors.js';
+import type { Subject } from './sink.js';
+import type { CollectedFlow } from './types.js';
+
+const HASH_MAX = 1024;
+const SUBJECT_MAX = 255;
+const EXAMPLE: CollectedFlow = { address: '192.0.2.1', port: 1, local: '192.0.2.2', localPort: 1 };
+
+/** Tokens with a `.` between them, as https://docs.nats.io/nats-concepts/subjects has it. No wildcards. */
+const VALID = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/;
+
+/** FNV-1a, of the text: the same at each collector. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return (value ^ (value >>> 15)) >>> 0;
+}
+
+/** Into which of `lanes` sequences a source belongs: one host's datagrams stay in order, whichever port they come from. */
+export function laneOf({ address }: CollectedFlow, lanes: number): number {
+  return lanes === 1 ? 0 : hash(address) % lanes;
+}
+
+/** An address is one token. */
+function token(address: string | undefined): string {
+  return address === undefined ? 'unknown' : address.replaceAll('.', '_');
+}
+
+type Part = (flow: CollectedFlow) => string;
+
+const named: Record<string, Part> = {
+  source: ({ address }) => token(address),
+  port: ({ port }) => String(port),
+  local: ({ local }) => token(local),
+  localPort: ({ localPort }) => String(localPort),
+};
+
+function partOf(text: string, template: string): Part {
+  const [, name, digits] = /^(\w+)(?::(\d{1,4}))?$/.exec(text) ?? [];
+  const count = Number(digits);
+  if (digits !== undefined && count >= 1 && count <= HASH_MAX) {
+    if (name === 'hash') return ({ address }) => String(hash(address) % count);
+    if (name === 'flow') return ({ address, port }) => String(hash(`${address} ${port}`) % count);
+  } else if (digits === undefined && Object.hasOwn(named, name ?? '')) {
+    return named[name];
+  }
+  const known = [...Object.keys(named), 'hash:N', 'flow:N'].map((each) => `{${each}}`).join(', ');
+  const reason = `has {${text}}, and what is known is ${known}, with N from 1 to ${HASH_MAX}`;
+  throw errors.invalidArgValue('options.subject', template, reason);
+}
+
+/** @throws ERR_INVALID_ARG_VALUE */
+function checked(subject: unknown): string {
+  if (typeof subject === 'string' && subject.length <= SUBJECT_MAX && VALID.test(subject)) return subject;
+  const reason = `must be tokens with a '.' between them, without spaces and wildcards, of ${SUBJECT_MAX} characters at most`;
+  throw errors.invalidArgValue('options.subject', subject, reason);
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. So does the function, of what the program's function says. */
+export function subjectOf(subject: Subject): (flow: CollectedFlow) => string {
+  if (typeof subject === 'function') return (flow) => checked(subject(flow));
+  if (typeof subject !== 'string')
+    throw errors.invalidArgType('options.subject', 'of type string or function', subject);
+  const parts: (string | Part)[] = [];
+  subject.split(/\{([^{}]*)\}/).forEach((text, i) => {
+    parts.push(i % 2 === 0 ? text : partOf(text, subject));
+  });
+  const make = (flow: CollectedFlow) => parts.map((part) => (typeof part === 'string' ? part : part(flow))).join('');
+  checked(make(EXAMPLE));
+  return (flow) => checked(make(flow));
+}
+
+/** The subjects that a template can say, as a subject with wildcards; undefined: a function says them. */
+export function patternOf(subject: Subject): string | undefined {
+  if (typeof subject === 'function') return undefined;
+  const tokens = subject.replaceAll(/\{[^{}]*\}/g, '*').split('.');
+  return tokens.map((each) => (each.includes('*') ? '*' : each)).join('.');
+}
