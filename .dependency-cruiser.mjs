@@ -68,7 +68,19 @@ export default {
       'no-third-party',
       "import 'ksocket' loads Node's modules and its own",
       { path: filesOf(...rooms.filter((room) => room !== 'monitor' && room !== 'cli')) },
-      { path: 'node_modules/' },
+      { path: 'node_modules/', pathNot: 'node_modules/@nats-io/' },
+    ),
+    rule(
+      'no-nats-elsewhere',
+      'the clients of NATS are loaded for who collects or consumes, when they are needed',
+      { path: '^lib/', pathNot: filesOf('collect', 'consume') },
+      { path: 'node_modules/@nats-io/' },
+    ),
+    rule(
+      'no-nats-before',
+      'they are optional: what is a value of theirs is imported when it is needed',
+      { path: filesOf('collect', 'consume') },
+      { path: 'node_modules/@nats-io/', dependencyTypesNot: ['type-only', 'dynamic-import'] },
     ),
     ...rooms.map((room) =>
       rule(

@@ -71,9 +71,32 @@ export function subjectOf(subject: Subject): (flow: CollectedFlow) => string {
   return (flow) => checked(make(flow));
 }
 
-/** The subjects that a template can say, as a subject with wildcards; undefined: a function says them. */
-export function patternOf(subject: Subject): string | undefined {
-  if (typeof subject === 'function') return undefined;
-  const tokens = subject.replaceAll(/\{[^{}]*\}/g, '*').split('.');
-  return tokens.map((each) => (each.includes('*') ? '*' : each)).join('.');
+/** What a template can say: numbers of a hash one by one, if they are few, and a wildcard for all else. Of a function nothing is
+ * known. */
+export function examplesOf(subject: Subject): string[] {
+  if (typeof subject === 'function') return [];
+  let texts = [''];
+  subject.split(/\{([^{}]*)\}/).forEach((text, i) => {
+    const count = Number(/:(\d+)$/.exec(text)?.[1] ?? 0);
+    const each =
+      i % 2 === 0 ? [text] : count * texts.length > HASH_MAX || count === 0 ? ['*'] : [...Array(count).keys()];
+    texts = texts.flatMap((before) => each.map((part) => before + part));
+  });
+  return texts.map((text) =>
+    text
+      .split('.')
+      .map((token) => (token.includes('*') ? '*' : token))
+      .join('.'),
+  );
+}
+
+/** Is each subject that `pattern` stands for one that `wider` stands for? */
+export function covers(wider: string, pattern: string): boolean {
+  const [outer, inner] = [wider.split('.'), pattern.split('.')];
+  for (let i = 0; i < outer.length; i++) {
+    if (outer[i] === '>') return inner.length > i;
+    if (i >= inner.length || inner[i] === '>') return false;
+    if (outer[i] !== '*' && outer[i] !== inner[i]) return false;
+  }
+  return outer.length === inner.length;
 }

@@ -1,0 +1,221 @@
+// The clients of NATS, which are packages of their own: loaded when somebody uses them, and what they say in our words.
+import { readFile } from 'node:fs/promises';
+import type * as streams from '@nats-io/jetstream';
+import type * as transport from '@nats-io/transport-node';
+import * as errors from '../base/errors.js';
+import { refuseUnknown } from '../base/known-keys.js';
+import { now, wallClockNs } from '../base/runtime.js';
+import { validateInteger, validateObject, validateString } from '../base/validate.js';
+import { SinkError } from './sink.js';
+
+/** Where a server of NATS is, and how one gets in. */
+export interface NatsOptions {
+  /** Addresses of servers of one cluster: `nats://192.0.2.1:4222`, `tls://…`; 4222 is the usual port. */
+  servers: string | readonly string[];
+  /** A user, and */
+  user?: string;
+  /** its password; or */
+  pass?: string;
+  /** a token; or */
+  token?: string;
+  /** the path of a file of credentials (`.creds`). */
+  credentials?: string;
+  /** TLS: paths of the authorities' certificates, and of the client's own with its key. `{}`: those that Node knows. */
+  tls?: NatsTls;
+  /** What the server calls this connection; `ksocket` by default. */
+  name?: string;
+  /** Milliseconds, 100 to 600 000, after which a server that does not answer has failed; 3000 by default. */
+  timeoutMs?: number;
+}
+
+/** Paths of PEM files. */
+export interface NatsTls {
+  /** Certificates of authorities. */
+  caFile?: string;
+  /** The client's certificate. */
+  certFile?: string;
+  /** Its key. */
+  keyFile?: string;
+}
+
+export const NATS_KEYS = ['servers', 'user', 'pass', 'token', 'credentials', 'tls', 'name', 'timeoutMs'] as const;
+const TIMEOUT_MS = 3000;
+const TIMEOUT_MS_MAX = 600_000;
+
+export interface CheckedNats {
+  readonly servers: string[];
+  readonly given: NatsOptions;
+  readonly timeoutMs: number;
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+export function checkNats(options: NatsOptions): CheckedNats {
+  const { timeoutMs = TIMEOUT_MS, tls } = options;
+  const servers = typeof options.servers === 'string' ? options.servers.split(',') : options.servers;
+  if (!Array.isArray(servers)) throw errors.invalidArgType('options.servers', 'of type string or an Array', servers);
+  if (servers.length === 0) throw errors.invalidArgValue('options.servers', servers, 'must not be empty');
+  for (const server of servers) {
+    validateString(server, 'options.servers');
+    if (server.trim() === '') throw errors.invalidArgValue('options.servers', server, 'must not be empty');
+  }
+  for (const name of ['user', 'pass', 'token', 'credentials', 'name'] as const)
+    if (options[name] !== undefined) validateString(options[name], `options.${name}`);
+  if (tls !== undefined) {
+    validateObject(tls, 'options.tls');
+    refuseUnknown(tls, 'options.tls', ['caFile', 'certFile', 'keyFile']);
+  }
+  validateInteger(timeoutMs, 'options.timeoutMs', 100, TIMEOUT_MS_MAX);
+  return { servers: servers.map((server) => server.trim()), given: { ...options }, timeoutMs };
+}
+
+export type Clients = Omit<typeof transport & typeof streams, 'default'>;
+let clients: Clients | undefined;
+
+/** @throws ERR_KSOCKET_NATS_MISSING */
+async function load(): Promise<Clients> {
+  if (clients !== undefined) return clients;
+  try {
+    const [core, more] = await Promise.all([import('@nats-io/transport-node'), import('@nats-io/jetstream')]);
+    const all: Clients = { ...core, ...more };
+    clients = all;
+    return all;
+  } catch (error) {
+    const message =
+      'NATS needs two packages that are not installed with ksocket: npm install @nats-io/transport-node @nats-io/jetstream';
+    throw new SinkError('ERR_KSOCKET_NATS_MISSING', message, false, error);
+  }
+}
+
+/** A connection to one of the servers, which is made anew when it breaks, for as long as that takes. */
+export class Nats {
+  readonly clients: Clients;
+  readonly connection: transport.NatsConnection;
+  readonly timeoutMs: number;
+  readonly where: string;
+  /** How often it was made anew. */
+  reconnects = 0;
+  #latest: { error: Error; at: number } | undefined;
+
+  private constructor(clients: Clients, connection: transport.NatsConnection, { servers, timeoutMs }: CheckedNats) {
+    this.clients = clients;
+    this.connection = connection;
+    this.timeoutMs = timeoutMs;
+    this.where = servers.join(', ');
+    void this.#watch(connection.status());
+  }
+
+  /** Rejects with a SinkError whose code and message say what is wrong and where. */
+  static async connect(checked: CheckedNats): Promise<Nats> {
+    const loaded = await load();
+    const { servers, given, timeoutMs } = checked;
+    const options: transport.NodeConnectionOptions = {
+      servers,
+      name: given.name ?? 'ksocket',
+      timeout: timeoutMs,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      ignoreAuthErrorAbort: true, // it may be let in again
+      pingInterval: Math.max(1000, timeoutMs),
+      maxPingOut: 2,
+      ...(given.user === undefined ? {} : { user: given.user }),
+      ...(given.pass === undefined ? {} : { pass: given.pass }),
+      ...(given.token === undefined ? {} : { token: given.token }),
+      ...(given.tls === undefined ? {} : { tls: given.tls }),
+    };
+    if (given.credentials !== undefined) {
+      const text = await readFile(given.credentials);
+      refuseExpired(given.credentials, text.toString('latin1'));
+      options.authenticator = loaded.credsAuthenticator(new Uint8Array(text));
+    }
+    try {
+      return new Nats(loaded, await loaded.connect(options), checked);
+    } catch (error) {
+      throw inOurWords(loaded, error, `connect to ${servers.join(', ')}`);
+    }
+  }
+
+  async #watch(status: AsyncIterable<transport.Status>): Promise<void> {
+    for await (const each of status) {
+      if (each.type === 'error') this.#latest = { error: each.error, at: now() };
+      else if (each.type === 'reconnect') this.reconnects++;
+    }
+  }
+
+  /** `what` has failed. Where the server has just said why, that is it. */
+  failed(error: unknown, what: string): SinkError {
+    const { TimeoutError } = this.clients.errors;
+    const late = error instanceof TimeoutError && this.#latest !== undefined;
+    const recent = late && now() - this.#latest!.at < 2 * this.timeoutMs ? this.#latest!.error : error;
+    return inOurWords(this.clients, recent, `${what} at ${this.where}`);
+  }
+
+  /** Of what the server knows of a stream.
+   * @throws ERR_KSOCKET_STREAM_NOT_FOUND, ERR_KSOCKET_NATS_PERMISSION, ERR_KSOCKET_NO_JETSTREAM, ETIMEDOUT */
+  async stream(name: string) {
+    const what = `the stream ${name}`;
+    try {
+      const manager = await this.clients.jetstreamManager(this.connection, {
+        checkAPI: false,
+        timeout: this.timeoutMs,
+      });
+      return { manager, info: await manager.streams.info(name) };
+    } catch (error) {
+      throw this.failed(error, `look at ${what}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.connection.isClosed()) await this.connection.close();
+  }
+}
+
+/** A file of credentials has a token, whose middle says until when it is good. */
+function refuseExpired(path: string, text: string): void {
+  const [, body] = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(text) ?? [];
+  if (body === undefined)
+    throw new SinkError('ERR_KSOCKET_NATS_CREDENTIALS', `The file ${path} has no credentials of NATS`, false);
+  let until: unknown;
+  try {
+    until = (JSON.parse(Buffer.from(body, 'base64url').toString()) as { exp?: unknown }).exp;
+  } catch (error) {
+    throw new SinkError('ERR_KSOCKET_NATS_CREDENTIALS', `The credentials in ${path} are not readable`, false, error);
+  }
+  if (typeof until !== 'number' || until === 0 || BigInt(Math.ceil(until)) * 1_000_000_000n > wallClockNs()) return;
+  const said = new Intl.DateTimeFormat('sv', { dateStyle: 'short', timeStyle: 'medium', timeZone: 'UTC' });
+  const message = `The credentials in ${path} have expired, at ${said.format(until * 1000)} UTC`;
+  throw new SinkError('ERR_KSOCKET_NATS_EXPIRED', message, false);
+}
+
+// What the server says of what it does not do: https://github.com/nats-io/nats-server/blob/main/server/errors.json
+const apiCodes: Record<number, [code: string, retry: boolean]> = {
+  10059: ['ERR_KSOCKET_STREAM_NOT_FOUND', true],
+  10060: ['ERR_KSOCKET_STREAM_SUBJECT', false], // the subject is another stream's
+  10054: ['ERR_KSOCKET_BATCH_BYTES', false],
+  10077: ['ERR_KSOCKET_STREAM_FULL', true],
+  10047: ['ERR_KSOCKET_STREAM_FULL', true], // no resources
+  10039: ['ERR_KSOCKET_NO_JETSTREAM', true],
+  10076: ['ERR_KSOCKET_NO_JETSTREAM', true],
+};
+
+function inOurWords(clients: Clients, error: unknown, what: string): SinkError {
+  if (error instanceof SinkError) return error;
+  const { errors: known, JetStreamApiError } = clients;
+  const { cause, message } = error as Error;
+  const say = (code: string, why: string, retry = true) => new SinkError(code, `Cannot ${what}: ${why}`, retry, error);
+  if (error instanceof JetStreamApiError) {
+    const [code, retry] = apiCodes[error.code] ?? ['ERR_KSOCKET_JETSTREAM', true];
+    return say(code, message, retry);
+  }
+  for (const each of [error, cause]) {
+    if (each instanceof known.PermissionViolationError) return say('ERR_KSOCKET_NATS_PERMISSION', each.message);
+    if (each instanceof known.UserAuthenticationExpiredError) return say('ERR_KSOCKET_NATS_EXPIRED', each.message);
+    if (each instanceof known.AuthorizationError) return say('ERR_KSOCKET_NATS_AUTH', each.message);
+    if (each instanceof known.InvalidArgumentError) return say('ERR_KSOCKET_BATCH_BYTES', each.message, false);
+  }
+  if ([error, cause].some((each) => each instanceof known.RequestError && each.isNoResponders()))
+    return say('ERR_KSOCKET_NO_STREAM', 'no stream takes it, or JetStream is not enabled there');
+  if (error instanceof known.TimeoutError) return say('ETIMEDOUT', 'the server does not answer');
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? (error as NodeJS.ErrnoException).code;
+  const reason = cause instanceof Error ? `${message} (${cause.message})` : message;
+  return say(typeof code === 'string' ? code : 'ERR_KSOCKET_NATS', reason);
+}
