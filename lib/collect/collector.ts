@@ -8,6 +8,7 @@ import { validateInteger, validateObject } from '../base/validate.js';
 import type { Socket } from '../socket/socket.js';
 import type { AddressInfo } from '../socket/types.js';
 import { type Stats, zeroStats } from '../thread/counters.js';
+import { figures, type Observer, Observers, observe } from '../thread/observers.js';
 import { type CheckedCollectorOptions, type CollectorOptions, checkCollectorOptions } from './options.js';
 import type { Pack } from './pack.js';
 import { Packer } from './packer.js';
@@ -66,6 +67,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
   #finalStats: Stats = zeroStats();
   #opening = new AbortController();
   #stopped: Promise<StopResult> | undefined;
+  readonly #observers = new Observers();
 
   /** As {@link createCollector}. */
   constructor(options: CollectorOptions) {
@@ -153,6 +155,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
     receiving.socket.on('error', (error) => this.emit('error', error));
     receiving.begin((batch) => packer.take(batch));
     this.#state = 'running';
+    this.#observers.started(receiving.parts, {});
     this.emit('listening');
   }
 
@@ -213,6 +216,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
     await within(deadline - now(), window.drained());
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#observers.stopped();
     const before = receiving.socket.stats().rxCloseDrops;
     await receiving.close();
     this.#finalStats = receiving.socket.stats();
@@ -225,6 +229,17 @@ export class Collector extends EventEmitter<CollectorEvents> {
     this.emit('close');
     const abandonedDatagrams = this.#pauses.abandoned + unread;
     return { drained: abandonedDatagrams === 0, abandonedDatagrams };
+  }
+
+  /** For monitors. @internal */
+  [observe](observer: Observer): () => void {
+    return this.#observers.add(observer);
+  }
+
+  /** For monitors, as it does not change while the event loop is stuck. @internal */
+  [figures](): Omit<CollectorStats, 'socket'> {
+    const { socket: _, ...rest } = this.stats();
+    return rest;
   }
 
   /** `await using`: as stop(). */

@@ -5,6 +5,7 @@ import { clearTimeout, now, setTimeout } from '../base/runtime.js';
 import type { Place } from '../socket/place.js';
 import { coreOf, Socket } from '../socket/socket.js';
 import type { Batch } from '../thread/batch.js';
+import type { ObservedPart } from '../thread/observers.js';
 import { untilEmpty } from '../thread/shards.js';
 import { dropAll } from '../thread/steering.js';
 import type { CheckedCollectorOptions } from './options.js';
@@ -41,8 +42,9 @@ export class Receiving {
     const { thread } = coreOf(socket).options;
     if (thread !== undefined) thread.sharded = true;
     try {
+      const listening = once(socket, 'listening'); // of a descriptor it comes before bind() returns
       socket.bind(options.bind);
-      await once(socket, 'listening');
+      await listening;
     } catch (error) {
       await socket[Symbol.asyncDispose]();
       throw error;
@@ -57,6 +59,11 @@ export class Receiving {
   #places(): readonly Place[] {
     const core = coreOf(this.socket);
     return core.closed ? [] : [core, ...(core.shards?.others ?? [])];
+  }
+
+  /** Its sockets, for who watches them. */
+  get parts(): ObservedPart[] {
+    return this.#places().flatMap(({ thread, id }) => (thread === undefined ? [] : [{ thread, id }]));
   }
 
   pause(on: boolean): void {

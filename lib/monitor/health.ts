@@ -21,6 +21,7 @@ export function healthOf(servers: readonly ObservedServer[], heartbeat: Heartbea
     const threadAlive = running && server.thread().alive;
     if (!running) reasons.push(`${name} is not running`);
     else if (!threadAlive) reasons.push(`the I/O thread of ${name} has ended`);
+    else if (server.figures?.failing) reasons.push(`nothing is written of what ${name} receives`);
     return { name, running, threadAlive };
   });
   return { status: reasons.length === 0 ? 'ok' : 'unhealthy', reasons, eventLoopLagMs, maxLagMs, servers: states };

@@ -1,5 +1,6 @@
 // A sample a second for five minutes, in columns, so that a page opened late still shows what has been.
 import type { ServerStats, Stats } from '../thread/counters.js';
+import type { CollectorFigures } from './collector-metrics.js';
 import type { HeartbeatReader } from './heartbeat.js';
 import type { Latencies } from './latency.js';
 import type { ObservedServer } from './observed-server.js';
@@ -19,6 +20,9 @@ export interface Sample {
   kernelDrops: number | null;
   ringDrops: number | null;
   sendDrops: number | null;
+  /** Of a collector: datagrams that became durable, and those that are not yet at the interval's end. */
+  delivered: number | null;
+  undelivered: number | null;
   /** Datagrams of a receive call that returned some. */
   batch: number | null;
   /** Records waiting in the receive ring at the interval's end. */
@@ -38,6 +42,8 @@ const NOTHING: Sample = {
   kernelDrops: null,
   ringDrops: null,
   sendDrops: null,
+  delivered: null,
+  undelivered: null,
   batch: null,
   ringRecords: null,
   latencyP50Us: null,
@@ -51,6 +57,7 @@ interface Reading {
   stats: ServerStats;
   latencies: Latencies;
   cpuSeconds: number;
+  figures: CollectorFigures | undefined;
 }
 
 class ServerHistory {
@@ -76,13 +83,15 @@ class ServerHistory {
     const stats = this.server.stats();
     const latencies = this.server.latencies();
     if (!running || run === null || stats === null || latencies === null) return undefined;
-    return { run, stats, latencies, cpuSeconds: this.server.thread().cpuSeconds };
+    return { run, stats, latencies, cpuSeconds: this.server.thread().cpuSeconds, figures: this.server.figures };
   }
 
   #compare(before: Reading, now: Reading, seconds: number): Sample {
     const more = (name: Exclude<keyof Stats, 'thread'>) => now.stats[name] - before.stats[name];
     const rate = (name: Exclude<keyof Stats, 'thread'>) => more(name) / seconds;
     const latencies = now.latencies.since(before.latencies);
+    const { figures } = now;
+    const delivered = (figures?.acknowledgedDatagrams ?? 0) - (before.figures?.acknowledgedDatagrams ?? 0);
     return {
       received: rate('rxDatagrams'),
       receivedBytes: rate('rxBytes'),
@@ -92,6 +101,8 @@ class ServerHistory {
       kernelDrops: rate('rxKernelDrops'),
       ringDrops: rate('rxRingDrops'),
       sendDrops: rate('txDropped'),
+      delivered: figures === undefined ? null : Math.max(0, delivered) / seconds,
+      undelivered: figures === undefined ? null : figures.openDatagrams + figures.inFlightDatagrams,
       batch: more('rxBatches') > 0 ? more('rxDatagrams') / more('rxBatches') : null,
       ringRecords: this.server.ring()?.records ?? null,
       latencyP50Us: latencies.quantileUs(0.5),

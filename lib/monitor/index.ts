@@ -1,6 +1,6 @@
 /**
- * A web server about ksocket servers and tunnels, on a thread of its own: a live page, Prometheus metrics, a health check. It reads
- * shared memory only, so it answers while the event loop is blocked.
+ * A web server about ksocket servers, tunnels and collectors, on a thread of its own: a live page, Prometheus metrics, a health
+ * check. It reads shared memory only, so it answers while the event loop is blocked.
  *
  * @module ksocket/monitor
  */
@@ -9,11 +9,13 @@ import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
+import { clearInterval, setInterval } from '../base/runtime.js';
 import { validateHost, validateInteger, validateObject, validatePort } from '../base/validate.js';
+import type { Collector } from '../collect/collector.js';
 import type { Server } from '../server/server.js';
 import type { AddressInfo } from '../socket/types.js';
 import type { Observation } from '../thread/observation.js';
-import { observe } from '../thread/observers.js';
+import { figures, observe } from '../thread/observers.js';
 import type { Tunnel } from '../tunnel/tunnel.js';
 import { Heartbeat } from './heartbeat.js';
 import type { ServerSource } from './observed-server.js';
@@ -26,8 +28,8 @@ export interface MonitorOptions {
   host?: string;
   /** Default 0: any free port. */
   port?: number;
-  /** What to show, at least one server or tunnel. They may be started and stopped before or after. */
-  servers: readonly (Server | Tunnel)[];
+  /** What to show, at least one: servers, tunnels and collectors. They may be started and stopped before or after. */
+  servers: readonly (Server | Tunnel | Collector)[];
   /** Milliseconds (1 to 3 600 000) that the event loop may be late before /healthz says 503; 1000 by default. */
   maxLagMs?: number;
 }
@@ -46,12 +48,15 @@ const LAG_MS_MAX = 3_600_000;
 /** Its whole state is five minutes of samples. */
 const HEAP_MB_MAX = 64;
 
-function checkServers(servers: unknown): readonly (Server | Tunnel)[] {
+/** How often a collector says its figures, which only the event loop changes. */
+const FIGURES_MS = 200;
+
+function checkServers(servers: unknown): readonly (Server | Tunnel | Collector)[] {
   if (!Array.isArray(servers)) throw errors.invalidArgType('options.servers', 'an instance of Array', servers);
   if (servers.length === 0) throw errors.invalidArgValue('options.servers', servers, 'must have a server');
   return Array.from(servers, (server, i) => {
     if (typeof server?.[observe] === 'function') return server;
-    throw errors.invalidArgType(`options.servers[${i}]`, 'an instance of Server or Tunnel', server);
+    throw errors.invalidArgType(`options.servers[${i}]`, 'an instance of Server, Tunnel or Collector', server);
   });
 }
 
@@ -170,9 +175,10 @@ export class Monitor extends EventEmitter<MonitorEvents> {
     return this.#options.servers.map((server, index) => {
       let source: ServerSource = {
         name: `server ${index + 1}`,
-        tunnel: !('update' in server), // rules, which it has none of
+        tunnel: !('update' in server || figures in server), // it has neither rules nor figures
         running: false,
         observation: null,
+        figures: undefined,
       };
       const observer = (observation: Observation | null) => {
         const address = observation && server.address();
@@ -181,12 +187,21 @@ export class Monitor extends EventEmitter<MonitorEvents> {
           name: address ? nameOf(address) : source.name,
           running: observation !== null,
           observation: observation ?? source.observation,
+          figures: figures in server ? server[figures]() : undefined,
         };
         this.#worker?.postMessage({ index, source } satisfies ToWorker);
       };
       this.#release.push(server[observe](observer));
+      if (figures in server) {
+        this.#repeat(() => this.#worker?.postMessage({ index, figures: server[figures]() } satisfies ToWorker));
+      }
       return source;
     });
+  }
+
+  #repeat(tell: () => void): void {
+    const timer = setInterval(tell, FIGURES_MS).unref();
+    this.#release.push(() => clearInterval(timer));
   }
 
   #fail(worker: Worker, error: Error): void {

@@ -1,6 +1,7 @@
 // /metrics: the shared counters in Prometheus' text format. Nothing is kept here; each scrape reads.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ServerStats, TunnelCounterName } from '../thread/counters.js';
+import { type FigureName, figureMetrics, figureOf } from './collector-metrics.js';
 import {
   answeringCounterMetrics,
   type CounterMetric,
@@ -66,8 +67,10 @@ interface Part {
   read: (server: ObservedServer) => number | undefined;
 }
 
+const figureNames = Object.keys(figureMetrics) as FigureName[];
+
 /** All counters that one metric is made of. */
-function grouped(hasTunnel: boolean): Map<string, Part[]> {
+function grouped(hasTunnel: boolean, hasCollector: boolean): Map<string, Part[]> {
   const out = new Map<string, Part[]>();
   const add = (metrics: Record<string, CounterMetric>, read: (server: ObservedServer, name: string) => unknown) => {
     for (const [name, metric] of Object.entries(metrics)) {
@@ -92,12 +95,18 @@ function grouped(hasTunnel: boolean): Map<string, Part[]> {
     ofStats(({ thread }) => thread),
   );
   if (hasTunnel) add(tunnelCounterMetrics, (server, name) => server.tunnel()?.[name as TunnelCounterName]);
+  const counted = figureNames.filter((name) => hasCollector && figureMetrics[name].kind === 'counter');
+  add(
+    Object.fromEntries(counted.map((name) => [name, figureMetrics[name]])),
+    ({ figures }, name) => figures && figureOf(figures, name as FigureName),
+  );
   return out;
 }
 
-/** Each counter of the servers and their threads. */
+/** Each counter of the servers, of collectors, and of their threads. */
 function addCounters(registers: Registry[], servers: readonly ObservedServer[]): void {
-  for (const [name, parts] of grouped(servers.some(({ isTunnel }) => isTunnel))) {
+  const hasTunnel = servers.some(({ isTunnel }) => isTunnel);
+  for (const [name, parts] of grouped(hasTunnel, servers.some(isCollector))) {
     new Counter({
       name,
       help: parts[0].metric.help,
@@ -115,6 +124,8 @@ function addCounters(registers: Registry[], servers: readonly ObservedServer[]):
     });
   }
 }
+
+const isCollector = ({ figures }: ObservedServer) => figures !== undefined;
 
 /** How each server is at this moment. */
 function addGauges(registers: Registry[], servers: readonly ObservedServer[]): void {
@@ -146,6 +157,28 @@ function addGauges(registers: Registry[], servers: readonly ObservedServer[]): v
   }
   gauge('ring_records', 'Records that wait in the receive ring for JavaScript.', (server) => server.ring()?.records);
   gauge('ring_capacity_records', 'Records that the receive ring can hold.', (server) => server.ring()?.capacity);
+  if (!servers.some(isCollector)) return;
+  for (const name of figureNames) {
+    const { kind, name: metric, help } = figureMetrics[name];
+    if (kind === 'gauge')
+      gauge(metric.slice('ksocket_'.length), help, ({ figures }) => figures && figureOf(figures, name));
+  }
+}
+
+/** What each sink counts. Its names are its own, and so they are labels. */
+function addSinks(registers: Registry[], servers: readonly ObservedServer[]): void {
+  new Counter({
+    name: 'ksocket_collector_sink_total',
+    help: "What the collector's sink has counted, by its own names.",
+    labelNames: ['server', 'counter'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, figures } of servers) {
+        for (const [counter, value] of Object.entries(figures?.sink ?? {})) this.inc({ server: name, counter }, value);
+      }
+    },
+  });
 }
 
 function addThreadTimes(registry: Registry, servers: readonly ObservedServer[]): void {
@@ -198,6 +231,7 @@ export function createRegistry(
   const registers = [registry];
   addCounters(registers, servers);
   addGauges(registers, servers);
+  if (servers.some(isCollector)) addSinks(registers, servers);
   addThreadTimes(registry, servers);
   addEventLoop(registers, heartbeat, history);
   new Gauge({ name: 'ksocket_build_info', help: 'The version, as a label.', labelNames: ['version'], registers }).set(

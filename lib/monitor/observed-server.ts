@@ -1,4 +1,4 @@
-// One server, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
+// One server or collector, as the monitor's thread sees it. The memory of its latest run stays readable after it has stopped.
 import { readFileSync } from 'node:fs';
 import { C_HEAD, C_TAIL, C_THREAD_ID } from '../backend/layout.js';
 import {
@@ -9,6 +9,7 @@ import {
   type TunnelCounters,
 } from '../thread/counters.js';
 import type { Counted, Observation, ObservedSocket } from '../thread/observation.js';
+import type { CollectorFigures } from './collector-metrics.js';
 import { Latencies } from './latency.js';
 
 /** What the monitor's thread is told of a server. */
@@ -20,6 +21,8 @@ export interface ServerSource {
   running: boolean;
   /** Of the latest run; null before the first. */
   observation: Observation | null;
+  /** Of a collector: what it counts beside its socket, as it was a moment ago. */
+  figures?: CollectorFigures;
 }
 
 /** proc(5) counts processor time in hundredths of a second, whatever the kernel's own clock does. */
@@ -59,6 +62,15 @@ export class ObservedServer {
   /** Has it been started, and not stopped? */
   get running(): boolean {
     return this.#source.running;
+  }
+
+  set figures(figures: CollectorFigures | undefined) {
+    this.#source = { ...this.#source, figures };
+  }
+
+  /** Undefined of a server. */
+  get figures(): CollectorFigures | undefined {
+    return this.#source.figures;
   }
 
   /** A number for the run: what was counted in another run cannot be compared. */

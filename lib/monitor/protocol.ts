@@ -1,4 +1,5 @@
 // What the monitor's two threads say to each other.
+import type { CollectorFigures } from './collector-metrics.js';
 import type { HeartbeatCells } from './heartbeat.js';
 import type { ServerSource } from './observed-server.js';
 
@@ -12,11 +13,8 @@ export interface MonitorWorkerData {
   servers: ServerSource[];
 }
 
-/** To the worker: a server has started or stopped. */
-export interface ToWorker {
-  index: number;
-  source: ServerSource;
-}
+/** To the worker: a server has started or stopped, or a collector's figures are others. */
+export type ToWorker = { index: number } & ({ source: ServerSource } | { figures: CollectorFigures });
 
 /** From the worker: where it listens, or what failed. */
 export type FromWorker =

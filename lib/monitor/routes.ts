@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
+import { figureMetrics } from './collector-metrics.js';
 import {
   answeringCounterMetrics,
   type CounterMetric,
@@ -64,6 +65,8 @@ export interface MonitorStats {
     stats: object | null;
     /** What a tunnel counts beside; null: it is a server. */
     tunnel: object | null;
+    /** Of a collector: the rest of `collector.stats()`; null of a server. */
+    collector: object | null;
     ring: { records: number; capacity: number } | null;
     /** Of all datagrams since the start or since the monitor was there. Buckets begin at a number of microseconds. */
     latency: { count: number; sumNs: number; buckets: [startUs: number, count: number][] } | null;
@@ -91,6 +94,7 @@ function monitorStats({ servers, heartbeat, history, maxLagMs, version }: Source
         engine: server.engine,
         stats: server.stats(),
         tunnel: server.tunnel(),
+        collector: server.figures ?? null,
         ring: server.ring(),
         latency: latencies && { count: latencies.count, sumNs: latencies.sumNs, buckets: latencies.filled },
         sample: history.latest(i),
@@ -100,14 +104,17 @@ function monitorStats({ servers, heartbeat, history, maxLagMs, version }: Source
 }
 
 /** /counters.json: what the counters in `stats` are called in words and in Prometheus. */
-function namedCounters(hasTunnel: boolean): object[] {
-  const rows = (of: 'socket' | 'answering' | 'thread' | 'tunnel', metrics: Record<string, CounterMetric>) =>
-    Object.entries(metrics).map(([name, { name: metric, help, text = help }]) => ({ name, metric, text, of }));
+function namedCounters(servers: readonly ObservedServer[]): object[] {
+  const rows = (
+    of: 'socket' | 'answering' | 'thread' | 'tunnel' | 'collector',
+    metrics: Record<string, CounterMetric>,
+  ) => Object.entries(metrics).map(([name, { name: metric, help, text = help }]) => ({ name, metric, text, of }));
   return [
     ...rows('socket', counterMetrics),
     ...rows('answering', answeringCounterMetrics),
     ...rows('thread', threadCounterMetrics),
-    ...(hasTunnel ? rows('tunnel', tunnelCounterMetrics) : []),
+    ...(servers.some(({ isTunnel }) => isTunnel) ? rows('tunnel', tunnelCounterMetrics) : []),
+    ...(servers.some(({ figures }) => figures !== undefined) ? rows('collector', figureMetrics) : []),
   ];
 }
 
@@ -123,7 +130,7 @@ export function routesFor(sources: Sources): Routes {
   }
   routes.set('/metrics', async () => ({ type: registry.contentType, body: await registry.metrics() }));
   routes.set('/stats.json', () => json(monitorStats(sources)));
-  routes.set('/counters.json', () => json(namedCounters(servers.some(({ isTunnel }) => isTunnel))));
+  routes.set('/counters.json', () => json(namedCounters(servers)));
   routes.set('/history.json', () => json(history));
   routes.set('/healthz', () => {
     const health = healthOf(servers, heartbeat, maxLagMs);

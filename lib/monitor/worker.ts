@@ -17,8 +17,10 @@ const servers = sources.map((source) => new ObservedServer(source));
 const history = new History(servers, heartbeat);
 const registry = createRegistry(servers, heartbeat, history, version);
 
-parentPort?.on('message', ({ index, source }: ToWorker) => {
-  servers[index].source = source;
+parentPort?.on('message', (message: ToWorker) => {
+  const server = servers[message.index];
+  if ('source' in message) server.source = message.source;
+  else server.figures = message.figures;
 });
 history.take(); // what the next one is compared with
 setInterval(() => history.take(), SAMPLE_MS);

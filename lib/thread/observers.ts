@@ -1,40 +1,44 @@
-// Who watches a server or a tunnel: each is told what to read while it runs.
+// Who watches a server, a tunnel or a collector: each is told what to read while it runs.
 import { LATENCY_CELLS } from '../backend/layout.js';
 import type { IoThread } from './io-thread.js';
 import type { Counted, Observation, ObservedSocket } from './observation.js';
 
-/** One of its sockets. */
-interface Part {
-  readonly id: number;
+/** One of its sockets: a place on a thread. */
+export interface ObservedPart {
   readonly thread: IoThread;
+  readonly id: number;
 }
 
 /** Is told what to read when it starts, when it has other shards, and null when it has stopped. */
 export type Observer = (observation: Observation | null) => void;
 
-/** Servers and tunnels have a method of this name: it adds an observer, tells it how things are, and returns what removes it. */
+/** Servers, tunnels and collectors have a method of this name: it adds an observer, tells it how things are, and returns what removes
+ * it. */
 export const observe: unique symbol = Symbol('ksocket.observe');
+
+/** Who counts more than its sockets do (collectors) has a method of this name that says it. */
+export const figures: unique symbol = Symbol('ksocket.figures');
 
 const sum = (one: BigUint64Array, other: BigUint64Array) => one.map((count, i) => count + other[i]);
 
 /** The observers of one of them. Latencies are measured while there is one. */
 export class Observers {
   readonly #all = new Set<Observer>();
-  readonly #observed = new Map<Part, ObservedSocket>();
-  #parts: readonly Part[] = []; // while it runs
-  #leaving: readonly Part[] = [];
+  readonly #observed = new Map<ObservedPart, ObservedSocket>();
+  #parts: readonly ObservedPart[] = []; // while it runs
+  #leaving: readonly ObservedPart[] = [];
   #past: Counted | undefined; // of those that have ended
   #more: Pick<Observation, 'kernel' | 'tunnel'> = {};
   #run = 0;
 
-  started(parts: readonly Part[], more: Pick<Observation, 'kernel' | 'tunnel'>): void {
+  started(parts: readonly ObservedPart[], more: Pick<Observation, 'kernel' | 'tunnel'>): void {
     this.#run++;
     this.#more = more;
     this.resized(parts, []);
   }
 
   /** `leaving`: shards that go. */
-  resized(parts: readonly Part[], leaving: readonly Part[]): void {
+  resized(parts: readonly ObservedPart[], leaving: readonly ObservedPart[]): void {
     this.#parts = parts;
     this.#leaving = leaving;
     for (const part of parts) {
@@ -47,7 +51,7 @@ export class Observers {
   }
 
   /** A shard that goes is gone. */
-  ended(part: Part): void {
+  ended(part: ObservedPart): void {
     const own = this.#observed.get(part);
     if (own === undefined) return;
     this.#observed.delete(part);
@@ -97,7 +101,7 @@ export class Observers {
   }
 
   // Where the kernel refuses SO_TIMESTAMPNS, the histogram stays empty.
-  #measure(part: Part, wanted: boolean): void {
+  #measure(part: ObservedPart, wanted: boolean): void {
     part.thread.native.measureLatency(part.id, wanted ? (this.#observed.get(part)?.latency ?? null) : null);
   }
 }

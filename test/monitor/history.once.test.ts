@@ -98,6 +98,8 @@ test('a sample has what was counted in a second', () => {
     kernelDrops: 3,
     ringDrops: 4,
     sendDrops: 1,
+    delivered: null,
+    undelivered: null,
     batch: 5,
     ringRecords: 5,
     latencyP50Us: 6,

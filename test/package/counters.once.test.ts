@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, createSocket } from 'ksocket';
+import { createCollector, lines } from 'ksocket/collect';
+import { figureMetrics } from '../../build-lib/monitor/collector-metrics.js';
 import {
   answeringCounterMetrics,
   counterMetrics,
@@ -41,7 +43,9 @@ const rows = rowsOf(document('troubleshooting.md'));
 function counters(): string[] {
   const { thread, answering, ...own } = createServer().stats();
   assert.deepEqual(Object.keys(createSocket('udp4').stats()).sort(), [...Object.keys(own), 'thread'].sort());
-  return [...Object.keys(own), ...Object.keys(thread), ...Object.keys(answering)];
+  const { socket, sink, ...collected } = createCollector({ sink: lines() }).stats();
+  assert.deepEqual([Object.keys(socket), Object.keys(sink)], [[...Object.keys(own), 'thread'], ['lines']]);
+  return [own, thread, answering, collected].flatMap((stats) => Object.keys(stats));
 }
 
 test('the page has a row for every counter, and none for what is no counter', () => {
@@ -59,7 +63,7 @@ test('each row says what its counter counts', () => {
 });
 
 test('what is lost has the reason in its row that the monitor gives it, in the monitor’s page, too', () => {
-  const metrics = { ...counterMetrics, ...answeringCounterMetrics, ...threadCounterMetrics };
+  const metrics = { ...counterMetrics, ...answeringCounterMetrics, ...threadCounterMetrics, ...figureMetrics };
   const reasons = Object.entries(metrics).map(([name, { labels }]) => [name, labels?.reason] as const);
   const lost = reasons.filter(([, reason]) => reason !== undefined).sort();
   assert.ok(lost.length > 5);

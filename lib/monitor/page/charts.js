@@ -78,6 +78,22 @@ export const CHARTS = [
   },
 ];
 
+/** Where one of the servers is a collector. */
+export const COLLECTOR_CHARTS = [
+  {
+    title: 'Delivered',
+    text: perSecond,
+    least: 10,
+    series: [{ label: 'durable', column: 'delivered', colour: 'teal' }],
+  },
+  {
+    title: 'On the way to the sink',
+    text: plain,
+    least: 10,
+    series: [{ label: 'datagrams', column: 'undelivered', colour: 'violet' }],
+  },
+];
+
 const isPowerOfTen = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
 
 const style = getComputedStyle(document.documentElement);

@@ -2,12 +2,22 @@
 import { element } from '/charts.js';
 import * as format from '/format.js';
 
-const LOST = ['rxKernelDrops', 'rxRingDrops', 'rxQueueDrops', 'rxCloseDrops', 'txDropped'];
+const LOST = [
+  'rxKernelDrops',
+  'rxRingDrops',
+  'rxQueueDrops',
+  'rxCloseDrops',
+  'txDropped',
+  'refusedDatagrams',
+  'unsortedDatagrams',
+  'abandonedDatagrams',
+];
 const ALARMS = new Set([...LOST, 'rxErrors', 'txErrors']);
 const GROUPS = [
   ['Receive', ({ name, of }) => of === 'socket' && name.startsWith('rx') && !ALARMS.has(name)],
-  ['Lost or failed', ({ name, of }) => of === 'socket' && ALARMS.has(name)],
+  ['Lost or failed', ({ name }) => ALARMS.has(name)],
   ['Send', ({ name, of }) => of === 'socket' && !name.startsWith('rx') && !ALARMS.has(name)],
+  ['Collector', ({ name, of }) => of === 'collector' && !ALARMS.has(name)],
   ['Rules and protection', ({ of }) => of === 'answering'],
   ['I/O thread', ({ of }) => of === 'thread'],
   ['Tunnel', ({ of }) => of === 'tunnel'],
@@ -15,17 +25,25 @@ const GROUPS = [
 
 const total = (value, word) => `${format.exact(value)} ${word}`;
 
+/** What became of what was received: answered, or of a collector written. */
+function outcome({ sample, collector, stats }) {
+  if (collector === null) return ['Sent', format.count(sample.sent, '/s'), total(stats?.txDatagrams ?? 0, 'in all')];
+  const note = collector.failing > 0 ? 'nothing is written' : total(sample.undelivered ?? 0, 'on the way');
+  return ['Delivered', format.count(sample.delivered, '/s'), note, collector.failing > 0];
+}
+
 /** Title, what is large, what is small, and whether it is bad. */
 function tiles({ server, stats }) {
   const { sample, running, engine } = server;
   const counted = server.stats;
-  const lost = counted === null ? 0 : LOST.reduce((sum, name) => sum + counted[name], 0);
+  const all = { ...counted, ...server.collector };
+  const lost = LOST.reduce((sum, name) => sum + (all[name] ?? 0), 0);
   const losing = ['kernelDrops', 'ringDrops', 'sendDrops'].reduce((sum, name) => sum + (sample[name] ?? 0), 0);
   const { eventLoopLagMs, maxLagMs } = stats.health;
   const lag = Math.max(eventLoopLagMs, stats.sample.lagMs ?? 0);
   return [
     ['Received', format.count(sample.received, '/s'), total(counted?.rxDatagrams ?? 0, 'in all')],
-    ['Sent', format.count(sample.sent, '/s'), total(counted?.txDatagrams ?? 0, 'in all')],
+    outcome(server),
     [
       'Lost',
       format.count(lost),
@@ -89,7 +107,8 @@ export class Figures {
       parts.note.textContent = note;
       parts.box.classList.toggle('alarm', alarm);
     });
-    const counted = { ...server.stats, ...server.stats?.thread, ...server.stats?.answering, ...server.tunnel };
+    const own = server.stats;
+    const counted = { ...own, ...own?.thread, ...own?.answering, ...server.tunnel, ...server.collector };
     for (const [name, cell] of this.#cells) {
       const value = counted[name] ?? 0;
       cell.textContent = format.exact(value);

@@ -1,5 +1,5 @@
 // Puts the page together: what is chosen, what is shown, and what is said when the monitor does not answer.
-import { CHARTS, TimeChart } from '/charts.js';
+import { CHARTS, COLLECTOR_CHARTS, TimeChart } from '/charts.js';
 import { Figures } from '/figures.js';
 import * as format from '/format.js';
 import { LatencyChart } from '/latency.js';
@@ -29,6 +29,9 @@ function onNews() {
 function show() {
   const { stats, history } = source;
   if (stats === undefined) return;
+  if (figures === undefined && stats.servers.some(({ collector }) => collector !== null)) {
+    for (const chart of COLLECTOR_CHARTS) charts.push(new TimeChart(chart, $('charts')));
+  }
   figures ??= new Figures($('tiles'), $('tables'), source.counters);
   const server = stats.servers[chosen];
   figures.update(server, stats);
