@@ -1,5 +1,6 @@
 // The commands that need the addon. `ksocket build`, which makes it, does not load them.
 import type { Command } from 'commander';
+import { defineCollect } from './collect.js';
 import { defineCompare } from './compare/command.js';
 import { defineInfo } from './info.js';
 import { defineRules } from './rules.js';
@@ -9,6 +10,7 @@ import { defineTunnel } from './tunnel.js';
 
 export function defineCommands(program: Command, version: string): void {
   defineServe(program);
+  defineCollect(program);
   defineSend(program);
   defineTunnel(program);
   defineCompare(program);

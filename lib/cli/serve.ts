@@ -3,12 +3,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { MAX_BYTES_MAX, type ReplyTarget, type ServerOptions } from '../server/options.js';
 import { REPLY_BYTES_MAX } from '../server/rules/types.js';
 import { createServer, type Server } from '../server/server.js';
-import { SHARDS_MAX } from '../thread/shards.js';
 import { readConfig, readRules, type ServeConfig, textOf } from './config/file.js';
 import { Reloading } from './config/reload.js';
 import { watchFile } from './config/watch.js';
 import { parseEndpoint, parseHost, parseListen, parsePort } from './endpoint.js';
 import { complain } from './fail.js';
+import { parseShards } from './numbers.js';
 import { Service } from './service.js';
 import { inheritedSockets } from './under-systemd.js';
 import { upgradePath } from './upgrade.js';
@@ -52,14 +52,6 @@ function parseMaxBytes(text: string): number {
   if (!Number.isInteger(bytes) || bytes < 1 || bytes > MAX_BYTES_MAX)
     throw new InvalidArgumentError(`a number from 1 to ${MAX_BYTES_MAX}.`);
   return bytes;
-}
-
-function parseShards(text: string): number | 'cores' {
-  if (text === 'cores') return text;
-  const shards = Number(text);
-  if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX)
-    throw new InvalidArgumentError(`a number from 1 to ${SHARDS_MAX}, or cores.`);
-  return shards;
 }
 
 export function defineServe(program: Command): void {
@@ -174,7 +166,7 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   const override = overriding(options, command);
   const known = options.watch && path !== undefined ? textOf(path) : undefined; // what comes later is a change
   const config = override(path === undefined ? ofArguments(options) : readConfig(path));
-  const inherited = await inheritedSockets();
+  const inherited = (await inheritedSockets()).map(({ fd }) => fd);
   const servers = serversOf(config, inherited, options, command);
   const monitor = config.monitor && (await import('../monitor/index.js')).createMonitor({ ...config.monitor, servers });
   const service = new Service(servers, monitor, upgradePath(options.upgrade, config.server));

@@ -1,4 +1,5 @@
 // `ksocket serve` as a service of systemd's: its sockets, and what it is told. Nothing of this does anything elsewhere.
+import type { SocketType } from '../base/family.js';
 import type { SystemdState } from '../systemd/index.js';
 import { complain } from './fail.js';
 
@@ -7,10 +8,10 @@ const systemd = () => import('../systemd/index.js');
 
 /** The descriptors of the UDP sockets that systemd has opened for this process.
  * @throws where it has opened others, too: nobody would answer there */
-export async function inheritedSockets(): Promise<number[]> {
+export async function inheritedSockets(): Promise<{ fd: number; type: SocketType }[]> {
   const { systemdSockets } = await systemd();
   return systemdSockets({ unset: true }).map(({ fd, name, type }) => {
-    if (type === 'udp4' || type === 'udp6') return fd;
+    if (type === 'udp4' || type === 'udp6') return { fd, type };
     throw new Error(`systemd has opened a socket of type ${type} (descriptor ${fd}, ${name}), and this serves UDP`);
   });
 }

@@ -18,6 +18,7 @@ test('help of the program names its commands', async () => {
 test('every command’s help has its options and examples', async () => {
   const options: Record<string, string[]> = {
     serve: ['--port', '--address', '--reply', '--echo', '--reply-to', '--max-bytes', '--shards', '--quiet'],
+    collect: ['--port', '--to', '--stream', '--subject', '--rotate-bytes', '--drain', '--monitor'],
     send: ['--to', '--wait'],
     info: ['--json'],
   };
@@ -80,6 +81,29 @@ const wrong: [string[], RegExp][] = [
   [['send', 'x', 'y', '--to', '127.0.0.1:9'], /too many arguments/],
   [['send', 'x', '--to', '127.0.0.1:9', '--wait', '99999999999'], /--wait/],
   [['info', '--nonsense'], /--nonsense/],
+  [['collect'], /--to/],
+  [['collect', '--to', '/tmp'], /^ksocket: --port is needed$/m],
+  [['collect', '--to', ''], /--to.*expected nats:\/\/HOST, a directory, or -/s],
+  [['collect', '--port', '1', '--to', 'nats://'], /--to.*expected nats:\/\/HOST:PORT/s],
+  [['collect', '--port', '1', '--to', 'http://127.0.0.1'], /--to.*expected nats:\/\/HOST:PORT/s],
+  [['collect', '--port', '1', '--to', 'nats://a,http://b'], /--to/],
+  [['collect', '--port', '1', '--to', 'nats://user:secret@a'], /--to.*NATS_PASSWORD/s],
+  [['collect', '--port', '1', '--to', 'nats://a'], /^ksocket: --to nats:\/\/HOST needs --stream$/m],
+  [['collect', '--port', '1', '--to', 'nats://a', '--stream', 'S'], /needs --subject$/m],
+  [
+    ['collect', '--port', '1', '--to', '/tmp', '--stream', 'S'],
+    /--stream needs --to nats:\/\/HOST, and it is a directory/,
+  ],
+  [
+    ['collect', '--port', '1', '--to', '-', '--rotate-bytes', '70000'],
+    /--rotate-bytes needs --to a directory, and it is -/,
+  ],
+  [['collect', '--port', '1', '--to', '-', '--tls-ca', 'x'], /--tls-ca needs --to nats/],
+  [['collect', '--port', '1', '--to', '-', '--batch-ms', '0'], /--batch-ms/],
+  [['collect', '--port', '1', '--to', '-', '--in-flight', '1e3'], /--in-flight/],
+  [['collect', '--port', '1', '--to', '-', '--on-full', 'wait'], /--on-full.*block, drop/s],
+  [['collect', '--port', '1', '--to', '/tmp', '--fsync', 'yes'], /--fsync.*file, write/s],
+  [['collect', '--port', '70000', '--to', '-'], /--port/],
   [['compare', '--rounds', '0'], /--rounds/],
   [['compare', '--rounds', '101'], /--rounds/],
   [['compare', '--rounds', '1.5'], /--rounds/],
