@@ -12,8 +12,9 @@ import { figures, type Observer, Observers, observe } from '../thread/observers.
 import { type CheckedCollectorOptions, type CollectorOptions, checkCollectorOptions } from './options.js';
 import type { Pack } from './pack.js';
 import { Packer } from './packer.js';
-import { Receiving, within } from './receiving.js';
+import { Receiving } from './receiving.js';
 import { type CollectorStats, statsOf } from './stats.js';
+import { within } from './time.js';
 import { Window } from './window.js';
 
 const STOP_MS = 10_000;

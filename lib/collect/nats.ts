@@ -7,6 +7,7 @@ import { refuseUnknown } from '../base/known-keys.js';
 import { now, wallClockNs } from '../base/runtime.js';
 import { validateInteger, validateObject, validateString } from '../base/validate.js';
 import { SinkError } from './sink.js';
+import { within } from './time.js';
 
 /** Where a server of NATS is, and how one gets in. */
 export interface NatsOptions {
@@ -164,8 +165,14 @@ export class Nats {
     }
   }
 
+  /** What was sent before has left, if the server is there. */
   async close(): Promise<void> {
-    if (!this.connection.isClosed()) await this.connection.close();
+    if (this.connection.isClosed()) return;
+    await within(
+      this.timeoutMs,
+      this.connection.flush().catch(() => {}),
+    );
+    await this.connection.close();
   }
 }
 

@@ -1,7 +1,7 @@
 // The socket of a collector: bound, paused while there is no place for what it has, and read to its end.
 import { once } from 'node:events';
 import { backend } from '../backend/load.js';
-import { clearTimeout, now, setTimeout } from '../base/runtime.js';
+import { now } from '../base/runtime.js';
 import type { Place } from '../socket/place.js';
 import { coreOf, Socket } from '../socket/socket.js';
 import type { Batch } from '../thread/batch.js';
@@ -9,24 +9,9 @@ import type { ObservedPart } from '../thread/observers.js';
 import { untilEmpty } from '../thread/shards.js';
 import { dropAll } from '../thread/steering.js';
 import type { CheckedCollectorOptions } from './options.js';
+import { sleep, within } from './time.js';
 
 const LOOK_MS = 2;
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-}
-
-/** Resolves when it is done, or after so many milliseconds. */
-export async function within(ms: number, done: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.max(0, ms));
-  });
-  await Promise.race([done, late]);
-  clearTimeout(timer);
-}
 
 export class Receiving {
   readonly socket: Socket;

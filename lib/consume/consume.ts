@@ -1,0 +1,277 @@
+// A loop over what collectors have published: messages are pulled from consumers that the stream keeps, and each is acknowledged when
+// the loop asks for what is behind it.
+import type { ConsumerMessages, JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import * as errors from '../base/errors.js';
+import { clearInterval, setInterval } from '../base/runtime.js';
+import { expandFrame, FrameError, readFrame } from '../collect/frame.js';
+import { Nats } from '../collect/nats.js';
+import { SinkError } from '../collect/sink.js';
+import type { CollectedDatagram, PackedBatch } from '../collect/types.js';
+import { type CheckedConsume, type ConsumeOptions, checkConsumeOptions, type Source } from './options.js';
+
+/** Of a pull, in ms: after so long it is made anew, and who hears nothing for twice the other looks what is wrong. */
+const PULL_MS = 10_000;
+const HEARTBEAT_MS = 1000;
+const PREFETCHED = 16;
+const NS_PER_MS = 1_000_000;
+
+/** A batch, with what the stream says of it. */
+export interface ConsumedBatch extends PackedBatch {
+  /** Its number in the stream. */
+  readonly sequence: number;
+  /** How often it has been delivered, this time included: more than 1, and somebody may have worked on it before. */
+  readonly deliveries: number;
+}
+
+/** What a {@link Consumption} has counted. */
+export interface ConsumptionStats {
+  /** Batches that were worked on and acknowledged. */
+  batches: number;
+  /** The datagrams in them. */
+  datagrams: number;
+  /** Of their payloads. */
+  bytes: number;
+  /** Batches that came again. */
+  redelivered: number;
+  /** Messages that are none of a collector's. */
+  bad: number;
+  /** How often the connection was made anew. */
+  reconnects: number;
+}
+
+interface Held {
+  readonly message: JsMsg;
+  readonly batch: ConsumedBatch;
+  /** It has been worked on, or given back. */
+  release(): void;
+}
+
+/** What collectors have published, to be looped over, once: by datagram, or by batch. Made by {@link consume}. */
+export class Consumption implements AsyncIterable<CollectedDatagram> {
+  readonly #options: CheckedConsume;
+  #nats: Nats | undefined;
+  readonly #messages: ConsumerMessages[] = [];
+  readonly #ready: Held[] = [];
+  #wake: (() => void) | undefined;
+  #failure: unknown;
+  #begun = false;
+  #closed = false;
+  readonly #stats = { batches: 0, datagrams: 0, bytes: 0, redelivered: 0, bad: 0, reconnects: 0 };
+
+  /** @internal */
+  constructor(options: ConsumeOptions) {
+    this.#options = checkConsumeOptions(options);
+  }
+
+  /** Connects, and makes the consumers that are not there; the loop does it otherwise. Rejects with what is wrong and where, as
+   * `jetstream()` does, or ERR_KSOCKET_CONSUMER: a consumer of that name is another one. Then nothing is open. */
+  async open(): Promise<void> {
+    if (this.#nats !== undefined) return;
+    if (this.#closed) throw errors.invalidState('The consumption is closed');
+    const { nats: checked, stream, sources, signal } = this.#options;
+    signal?.throwIfAborted();
+    const nats = await Nats.connect(checked);
+    try {
+      const { manager } = await nats.stream(stream);
+      for (const source of sources) await this.#provide(nats, manager, source);
+      signal?.throwIfAborted();
+    } catch (error) {
+      await nats.close();
+      throw error;
+    }
+    this.#nats = nats;
+    signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  #abort = (): void => {
+    this.#fail(this.#options.signal?.reason);
+  };
+
+  // The consumer, if it is not there, and of one that is, whether it is the one that is meant.
+  async #provide(nats: Nats, manager: JetStreamManager, { durable, filter }: Source): Promise<void> {
+    const { stream, ordered, from, ackWaitMs, maxPending } = this.#options;
+    const { AckPolicy, DeliverPolicy, JetStreamApiError, JetStreamApiCodes } = nats.clients;
+    const pending = ordered ? 1 : maxPending;
+    try {
+      const { config } = await manager.consumers.info(stream, durable);
+      const wrong =
+        (config.filter_subject ?? '') !== (filter ?? '')
+          ? `its subject is ${config.filter_subject ?? 'any'}`
+          : config.ack_policy !== AckPolicy.Explicit
+            ? `its acknowledgements are ${config.ack_policy}`
+            : config.max_ack_pending !== pending
+              ? `${config.max_ack_pending} messages may be under way, and ${pending} are wanted (ordered, maxPending)`
+              : undefined;
+      if (wrong === undefined) return;
+      const message = `The consumer ${durable} of the stream ${stream} at ${nats.where} is another one: ${wrong}`;
+      throw new SinkError('ERR_KSOCKET_CONSUMER', message, false);
+    } catch (error) {
+      const missing = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound;
+      if (!missing) throw nats.failed(error, `look at the consumer ${durable} of the stream ${stream}`);
+    }
+    try {
+      await manager.consumers.add(stream, {
+        durable_name: durable,
+        ack_policy: AckPolicy.Explicit,
+        deliver_policy: from === 'first' ? DeliverPolicy.All : DeliverPolicy.New,
+        ack_wait: ackWaitMs * NS_PER_MS,
+        max_ack_pending: pending,
+        ...(filter === undefined ? {} : { filter_subject: filter }),
+      });
+    } catch (error) {
+      throw nats.failed(error, `make the consumer ${durable} of the stream ${stream}`);
+    }
+  }
+
+  async #pump(nats: Nats, { durable }: Source): Promise<void> {
+    const { stream, ordered } = this.#options;
+    try {
+      const client = nats.clients.jetstream(nats.connection, { timeout: nats.timeoutMs });
+      const consumer = await client.consumers.get(stream, durable);
+      const messages = await consumer.consume({
+        max_messages: ordered ? 2 : PREFETCHED,
+        expires: PULL_MS,
+        idle_heartbeat: HEARTBEAT_MS,
+        abort_on_missing_resource: true,
+      });
+      this.#messages.push(messages);
+      for await (const message of messages) {
+        if (this.#closed) return;
+        await this.#hold(message);
+      }
+      if (!this.#closed) throw errors.invalidState(`The consumer ${durable} has ended`);
+    } catch (error) {
+      if (!this.#closed) this.#fail(nats.failed(error, `consume ${durable} of the stream ${stream}`));
+    }
+  }
+
+  // Resolves when the loop has worked on it.
+  async #hold(message: JsMsg): Promise<void> {
+    const { ackWaitMs } = this.#options;
+    const alive = setInterval(() => message.working(), ackWaitMs / 3);
+    try {
+      const frame = readFrame(await expandFrame(message.data), message.subject);
+      const batch = Object.assign(frame, { sequence: message.seq, deliveries: message.info.deliveryCount });
+      if (batch.deliveries > 1) this.#stats.redelivered++;
+      await new Promise<void>((release) => {
+        this.#ready.push({ message, batch, release });
+        this.#wake?.();
+      });
+    } catch (error) {
+      this.#bad(message, error);
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  #bad(message: JsMsg, error: unknown): void {
+    const { onBad } = this.#options;
+    if (!(error instanceof FrameError) || error.code === 'ERR_KSOCKET_NO_ZSTD' || onBad === undefined) {
+      message.nak();
+      if (error instanceof Error) errors.withContext(error, `${message.subject}, message ${message.seq}`);
+      this.#fail(error);
+      return;
+    }
+    this.#stats.bad++;
+    onBad(error, { sequence: message.seq, subject: message.subject });
+    message.term();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error ?? errors.invalidState('The consumption was aborted');
+    this.#wake?.();
+  }
+
+  // Undefined: it is closed.
+  async #next(): Promise<Held | undefined> {
+    for (;;) {
+      if (this.#closed) return undefined;
+      if (this.#failure !== undefined) throw this.#failure;
+      const held = this.#ready.shift();
+      if (held !== undefined) return held;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #done({ message, batch, release }: Held): void {
+    message.ack();
+    this.#stats.batches++;
+    this.#stats.datagrams += batch.count;
+    this.#stats.bytes += batch.payloadBytes;
+    release();
+  }
+
+  /**
+   * The loop by batch. A batch is acknowledged when the loop asks for the next one; leaving the loop gives the present one back, and
+   * it comes again, here or elsewhere. Once: ERR_INVALID_STATE.
+   */
+  async *batches(): AsyncIterableIterator<ConsumedBatch> {
+    if (this.#begun) throw errors.invalidState('There is a loop already');
+    this.#begun = true;
+    let held: Held | undefined;
+    try {
+      await this.open();
+      for (const source of this.#options.sources) void this.#pump(this.#nats as Nats, source);
+      for (;;) {
+        held = await this.#next();
+        if (held === undefined) return;
+        yield held.batch;
+        if (this.#closed) return;
+        this.#done(held);
+        held = undefined;
+      }
+    } finally {
+      if (held !== undefined && this.#nats !== undefined) this.#giveBack(held);
+      await this.close();
+    }
+  }
+
+  #giveBack({ message, release }: Held): void {
+    message.nak();
+    release();
+  }
+
+  /** The loop by datagram, over the same: a batch is acknowledged when the loop asks for the datagram behind its last. */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<CollectedDatagram> {
+    for await (const batch of this.batches()) yield* batch.datagrams();
+  }
+
+  /** What it has counted. */
+  stats(): ConsumptionStats {
+    return { ...this.#stats, reconnects: this.#stats.reconnects + (this.#nats?.reconnects ?? 0) };
+  }
+
+  /** Ends the loop, gives back what it has not worked on, and closes the connection. The consumers stay. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    const nats = this.#nats;
+    if (nats === undefined) return;
+    for (const held of this.#ready.splice(0)) this.#giveBack(held);
+    for (const messages of this.#messages) void messages.close();
+    this.#stats.reconnects = nats.reconnects;
+    this.#nats = undefined;
+    this.#wake?.();
+    await nats.close(); // what was acknowledged has left
+  }
+
+  /** `await using`: as close(). */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * What collectors have published to a stream of NATS JetStream, as an async iterable of datagrams; `batches()` is the loop by batch.
+ * Takes the packages `@nats-io/transport-node` and `@nats-io/jetstream`, or it rejects with ERR_KSOCKET_NATS_MISSING.
+ *
+ * Each batch comes at least once. It comes again when nobody has acknowledged it: who worked on it has ended or hung, or its
+ * acknowledgement was lost. Whoever must not work on a datagram twice looks at `batch.id`, and `batch.deliveries`.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ */
+export function consume(options: ConsumeOptions): Consumption {
+  return new Consumption(options);
+}
