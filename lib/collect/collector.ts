@@ -224,7 +224,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
     this.#receiving = undefined;
     this.#pauses.abandoned = window.datagrams + packer.waiting;
     const unread = this.#finalStats.rxCloseDrops - before;
-    await within(ABORT_MS, window.giveUp());
+    await window.giveUp(ABORT_MS);
     await this.#options.sink.close();
     this.#state = 'stopped';
     this.emit('close');

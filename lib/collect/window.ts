@@ -1,11 +1,13 @@
 // What is on its way to the sink: closed batches, a sequence's one at a time, until each is durable or given up.
-import { clearTimeout, setTimeout } from '../base/runtime.js';
+import { clearTimeout, now, setTimeout } from '../base/runtime.js';
 import type { Pack } from './pack.js';
 import type { Lane } from './packer.js';
 import { type Sink, SinkError } from './sink.js';
+import { sleep } from './time.js';
 
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2000;
+const LOOK_MS = 5;
 
 export interface WindowOptions {
   sink: Sink;
@@ -73,12 +75,13 @@ export class Window {
     });
   }
 
-  /** Gives up what is left of it. Resolves when no write() is under way. */
-  async giveUp(): Promise<void> {
+  /** Gives up what is left of it. Resolves when no write() is under way, or after `ms`. */
+  async giveUp(ms: number): Promise<void> {
     this.#abort.abort();
     for (const wake of [...this.#sleeping]) wake();
     this.#onDrained?.();
-    while (this.#busy.size > 0) await new Promise((resolve) => setTimeout(() => resolve(undefined), 5));
+    const deadline = now() + ms;
+    while (this.#busy.size > 0 && now() < deadline) await sleep(LOOK_MS);
   }
 
   async #run(lane: Lane): Promise<void> {
