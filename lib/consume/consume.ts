@@ -6,6 +6,7 @@ import { clearInterval, setInterval } from '../base/runtime.js';
 import { expandFrame, FrameError, readFrame } from '../collect/frame.js';
 import { Nats } from '../collect/nats.js';
 import { SinkError } from '../collect/sink.js';
+import { within } from '../collect/time.js';
 import type { CollectedDatagram, PackedBatch } from '../collect/types.js';
 import { type CheckedConsume, type ConsumeOptions, checkConsumeOptions, type Source } from './options.js';
 
@@ -52,6 +53,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   #nats: Nats | undefined;
   readonly #messages: ConsumerMessages[] = [];
   readonly #ready: Held[] = [];
+  #held: Held | undefined; // by the loop
   #wake: (() => void) | undefined;
   #failure: unknown;
   #begun = false;
@@ -210,27 +212,21 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   async *batches(): AsyncIterableIterator<ConsumedBatch> {
     if (this.#begun) throw errors.invalidState('There is a loop already');
     this.#begun = true;
-    let held: Held | undefined;
     try {
       await this.open();
       for (const source of this.#options.sources) void this.#pump(this.#nats as Nats, source);
       for (;;) {
-        held = await this.#next();
+        const held = await this.#next();
         if (held === undefined) return;
+        this.#held = held;
         yield held.batch;
         if (this.#closed) return;
+        this.#held = undefined;
         this.#done(held);
-        held = undefined;
       }
     } finally {
-      if (held !== undefined && this.#nats !== undefined) this.#giveBack(held);
       await this.close();
     }
-  }
-
-  #giveBack({ message, release }: Held): void {
-    message.nak();
-    release();
   }
 
   /** The loop by datagram, over the same: a batch is acknowledged when the loop asks for the datagram behind its last. */
@@ -248,13 +244,20 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
     if (this.#closed) return;
     this.#closed = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);
+    this.#wake?.();
     const nats = this.#nats;
     if (nats === undefined) return;
-    for (const held of this.#ready.splice(0)) this.#giveBack(held);
-    for (const messages of this.#messages) void messages.close();
     this.#stats.reconnects = nats.reconnects;
     this.#nats = undefined;
-    this.#wake?.();
+    // Nothing is pulled any more before anything is given back: it would come here.
+    const all = this.#held === undefined ? this.#ready.splice(0) : [this.#held, ...this.#ready.splice(0)];
+    for (const { release } of all) release();
+    await within(nats.timeoutMs, Promise.all(this.#messages.map((messages) => messages.close())));
+    await within(
+      nats.timeoutMs,
+      nats.connection.flush().catch(() => {}),
+    );
+    for (const { message } of all) message.nak();
     await nats.close(); // what was acknowledged has left
   }
 
