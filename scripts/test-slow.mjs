@@ -12,8 +12,13 @@ const steps = {
   'fuzz-mistakes': ['test-fuzz.mjs', '--mistakes'],
   'simulate-mistakes': ['test-simulate.mjs', '--mistakes'],
   fuzz: ['test-fuzz.mjs', '--runs', '10000000'],
+  // Collectors and consumers of which some are killed, at 50 000 datagrams a second.
+  collect: ['test-ts.mjs', '--engine', 'mmsg', 'collect/cluster'],
   simulate: ['test-simulate.mjs', '--seconds', '600', '--seed', '1000000'],
 };
+
+/** What a step finds in its environment. */
+const settings = { KSOCKET_TEST_COLLECT_RATE: '50000', KSOCKET_TEST_COLLECT_SECONDS: '60' };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(steps);
 const total = { passed: 0, failed: 0 };
@@ -31,6 +36,7 @@ function run([script, ...args]) {
   console.log(`== ${script} ${args.join(' ')}`);
   const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...settings },
   });
   let latest = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -39,6 +39,7 @@ export const peers = {
   deno: { label: 'Deno listenDatagram', runtime: 'deno', driver: 'deno' },
   'deno-dgram': { label: 'Deno node:dgram', runtime: 'deno', driver: 'dgram' },
   'ksocket-unix-dgram': { label: 'ksocket/unix-dgram', runtime: 'node', driver: 'ksocket-unix-dgram' },
+  'ksocket-collect': { label: 'ksocket/collect', runtime: 'node', driver: 'ksocket-collect' },
   'unix-dgram': { label: 'unix-dgram', runtime: 'node', driver: 'unix-dgram' },
   udx: { label: 'udx-native', runtime: 'node', driver: 'udx' },
   nginx: { label: 'nginx, stream module', runtime: 'nginx', driver: 'nginx' },

@@ -1,5 +1,6 @@
 // Every row of the table of goals, as data. How a kind is measured stands in ../harness/kinds/.
 import { answering } from './answering.mjs';
+import { collecting } from './collecting.mjs';
 import { forwarding } from './forwarding.mjs';
 import { latency } from './latency.mjs';
 import { local } from './local.mjs';
@@ -19,6 +20,7 @@ export const scenarios = [
   ...latency(),
   ...answering(),
   ...forwarding(),
+  ...collecting(),
   ...manySockets(),
   ...local(),
   ...series,

@@ -1,0 +1,41 @@
+import { atLeast, atMost } from '../harness/goals.mjs';
+import { entry } from './entry.mjs';
+
+const collector = 'collector';
+const each = 'a message a datagram';
+const alone = "'batch' alone";
+
+/** From the socket to the acknowledgement of a stream on the same machine. @returns {import('./entry.mjs').Scenario[]} */
+export function collecting() {
+  const row = (id, title, load) => ({
+    id,
+    title,
+    kind: 'receive',
+    show: ['rate', 'cpuNs', 'cores', 'offered'],
+    load,
+    entries: [
+      entry('ksocket-collect', 'collect', {}, collector),
+      entry('ksocket-collect', 'collect-each', {}, each),
+      entry('ksocket-collect', 'batch-alone', {}, alone),
+    ],
+    goals: [
+      atLeast(300_000, 'rate', collector),
+      atLeast(10, 'rate', collector, each),
+      atMost(2, 'cpuNs', collector, alone),
+    ],
+  });
+  return [
+    row('collect/300000', '300 000 datagrams/s of 100 B, one by one, to a stream', {
+      command: 'paced',
+      rate: 300_000,
+      size: 100,
+    }),
+    row('collect/flood', 'flood of 100 B to a stream', { command: 'flood', size: 100, connect: true }),
+    row('collect/flood-gso', 'the same, joined by the sender', {
+      command: 'flood',
+      size: 100,
+      gso: 64,
+      connect: true,
+    }),
+  ];
+}
