@@ -90,6 +90,7 @@ export class Collecting {
       this.#say(`received ${receivedDatagrams}, delivered ${acknowledgedDatagrams}, dropped ${droppedOf(stats)}`);
     }
     await told;
+    if (abandonedDatagrams > 0 && this.#options.outputIsData) process.exit(); // what nobody reads would keep the process
   }
 
   #endNow(): void {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { defineCollect } from './collect.js';
 import { defineCompare } from './compare/command.js';
+import { defineConsume } from './consume.js';
 import { defineInfo } from './info.js';
 import { defineRules } from './rules.js';
 import { defineSend } from './send.js';
@@ -11,6 +12,7 @@ import { defineTunnel } from './tunnel.js';
 export function defineCommands(program: Command, version: string): void {
   defineServe(program);
   defineCollect(program);
+  defineConsume(program);
   defineSend(program);
   defineTunnel(program);
   defineCompare(program);

@@ -58,6 +58,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   #failure: unknown;
   #begun = false;
   #closed = false;
+  #ending = false;
   readonly #stats = { batches: 0, datagrams: 0, bytes: 0, redelivered: 0, bad: 0, reconnects: 0 };
 
   /** @internal */
@@ -187,7 +188,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   // Undefined: it is closed.
   async #next(): Promise<Held | undefined> {
     for (;;) {
-      if (this.#closed) return undefined;
+      if (this.#closed || this.#ending) return undefined;
       if (this.#failure !== undefined) throw this.#failure;
       const held = this.#ready.shift();
       if (held !== undefined) return held;
@@ -237,6 +238,12 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   /** What it has counted. */
   stats(): ConsumptionStats {
     return { ...this.#stats, reconnects: this.#stats.reconnects + (this.#nats?.reconnects ?? 0) };
+  }
+
+  /** Ends the loop when it asks for more: what it has worked on is acknowledged, and the rest given back. */
+  end(): void {
+    this.#ending = true;
+    this.#wake?.();
   }
 
   /** Ends the loop, gives back what it has not worked on, and closes the connection. The consumers stay. */

@@ -19,6 +19,7 @@ test('every command’s help has its options and examples', async () => {
   const options: Record<string, string[]> = {
     serve: ['--port', '--address', '--reply', '--echo', '--reply-to', '--max-bytes', '--shards', '--quiet'],
     collect: ['--port', '--to', '--stream', '--subject', '--rotate-bytes', '--drain', '--monitor'],
+    consume: ['--from', '--stream', '--durable', '--subject', '--credentials'],
     send: ['--to', '--wait'],
     info: ['--json'],
   };
@@ -81,6 +82,11 @@ const wrong: [string[], RegExp][] = [
   [['send', 'x', 'y', '--to', '127.0.0.1:9'], /too many arguments/],
   [['send', 'x', '--to', '127.0.0.1:9', '--wait', '99999999999'], /--wait/],
   [['info', '--nonsense'], /--nonsense/],
+  [['consume'], /--from/],
+  [['consume', '--from', 'nats://a', '--durable', 'x'], /--stream/],
+  [['consume', '--from', 'nats://a', '--stream', 'S'], /--durable/],
+  [['consume', '--from', '/tmp', '--stream', 'S', '--durable', 'x'], /--from.*expected nats:\/\/HOST:PORT/s],
+  [['consume', '--from', 'nats://a', '--stream', 'S', '--durable', 'x', '--ack-wait', '0'], /--ack-wait/],
   [['collect'], /--to/],
   [['collect', '--to', '/tmp'], /^ksocket: --port is needed$/m],
   [['collect', '--to', ''], /--to.*expected nats:\/\/HOST, a directory, or -/s],

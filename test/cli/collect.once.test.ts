@@ -1,11 +1,12 @@
 // `ksocket collect` into files and to standard output: what it says, how it ends, and what it refuses.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listening } from '../support/activated.js';
 import { Folder, readWithTshark } from '../support/captures.js';
-import { Child, runCli, startCli } from '../support/child.js';
+import { Child, type ChildResult, runCli, startCli } from '../support/child.js';
 import { ask, askJson } from '../support/monitor.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -102,14 +103,20 @@ async function stuck(...args: string[]): Promise<Child> {
   return child;
 }
 
+/** Its end, which does not wait for anybody to read. */
+async function ended(child: Child): Promise<ChildResult> {
+  await once(child.process, 'exit');
+  child.process.stdout?.resume();
+  return child.end();
+}
+
 test('who does not read: a signal waits for as long as --drain says, and says what was not delivered', async () => {
   await using child = await stuck('--drain', '1');
   const started = performance.now();
   child.kill('SIGTERM');
   await waitFor(() => child.stderr.includes('not delivered'), 'the line');
   assert.ok(performance.now() - started > 900);
-  child.process.stdout?.resume();
-  const { code, stderr } = await child.end();
+  const { code, stderr } = await ended(child);
   assert.equal(code, 1);
   const [, lost] = /\nksocket: (\d+) datagrams were not delivered\n/.exec(stderr) ?? [];
   const [, received, delivered] = /\nksocket: received (\d+), delivered (\d+), dropped \d+\n$/.exec(stderr) ?? [];
@@ -126,8 +133,7 @@ test('a second signal ends it at once, and says what was not delivered', async (
   assert.doesNotMatch(child.stderr, /not delivered/);
   child.kill('SIGTERM');
   await waitFor(() => child.stderr.includes('not delivered'), 'the line', 5000);
-  child.process.stdout?.resume();
-  const { code, signal, stderr } = await child.end();
+  const { code, signal, stderr } = await ended(child);
   assert.deepEqual([code, signal], [1, null]);
   assert.match(stderr, /\nksocket: [1-9]\d* datagrams were not delivered\n$/);
 });
