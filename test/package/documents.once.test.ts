@@ -18,6 +18,27 @@ const ends = `data:text/javascript,${encodeURIComponent(`setTimeout(() => proces
 /** The addresses that they name. */
 const network = 'ip link set lo up && ip address add 192.0.2.1/24 dev lo';
 
+/** Before a program that wants a server of NATS: one that ends with it, and the stream of docs/collect.md. */
+const nats = `
+import { spawn } from 'node:child_process';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+const server = spawn('nats-server', ['-a', '127.0.0.1', '-js', '-sd', 'nats'], { stdio: 'ignore' });
+server.unref();
+process.on('exit', () => server.kill('SIGKILL'));
+for (;;) {
+  try {
+    const connection = await connect({ servers: '127.0.0.1:4222', timeout: 1000 });
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: 'LOGS', subjects: ['syslog.>'], num_replicas: 1, max_bytes: 10e9 });
+    await connection.close();
+    break;
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+`;
+
 interface Block {
   document: string;
   line: number;
@@ -47,8 +68,14 @@ for (const { document, line, code } of blocks) {
       symlinkSync(root, join(directory, 'node_modules/ksocket'));
       for (const name of readdirSync(examples)) symlinkSync(join(examples, name), join(directory, name));
       writeFileSync(join(directory, 'program.mjs'), code);
+      const preloads = ['--import', ends];
+      if (code.includes('nats://')) {
+        symlinkSync(join(root, 'node_modules/@nats-io'), join(directory, 'node_modules/@nats-io'));
+        writeFileSync(join(directory, 'nats.mjs'), nats);
+        preloads.unshift('--import', './nats.mjs');
+      }
       const [command, ...before] = inNamespace(network);
-      const args = [...before, process.execPath, '--import', ends, 'program.mjs'];
+      const args = [...before, process.execPath, ...preloads, 'program.mjs'];
       await using child = new Child(command, args, { cwd: directory, env: { KSOCKET_ENGINE: undefined } });
       const { code: status, stderr } = await child.end();
       assert.deepEqual([status, stderr], [0, '']);
