@@ -344,6 +344,24 @@ test('--watch: a link that is turned, as in a volume of Kubernetes', async () =>
   await serving.ends();
 });
 
+test('--watch: its directory is gone for a while, and what is said of that is true', async () => {
+  await using serving = new Serving();
+  const folder = join(serving.directory, 'folder');
+  const path = join(folder, 'serve.json');
+  mkdirSync(folder);
+  writeFileSync(path, pings('one'));
+  await bound(serving.client);
+  serving.child = startCli(['serve', '--config', path, '--watch']);
+  serving.port = Number((await serving.child.line(/^ksocket: listening on port (\d+)$/))[1]);
+  rmSync(folder, { recursive: true });
+  await serving.complains(/ENOENT/);
+  mkdirSync(folder);
+  writeFileSync(path, pings('two'));
+  await serving.untilAnswerIs('two');
+  assert.doesNotMatch(serving.child.stderr, /not watched/);
+  await serving.ends();
+});
+
 test('--watch: what changes beside the file is nothing to it', async () => {
   await using serving = await new Serving().start(pings('one'), '--watch');
   writeFileSync(join(serving.directory, 'other.json'), '{');

@@ -8,8 +8,8 @@ import { textOf } from './file.js';
 const SETTLED_MS = 100;
 /** As the kernel follows, path_resolution(7). */
 const LINKS_MAX = 40;
-/** Of directories that are only passed through. */
-const IGNORED = ['EACCES', 'ENOENT', 'ENOTDIR'];
+/** Of a directory that is gone: the one that it was in says when it is there again. */
+const GONE = ['ENOENT', 'ENOTDIR'];
 
 /** A directory, and which of its names lead to the file. */
 interface Way {
@@ -103,7 +103,8 @@ function watchOne(directory: string, { names, needed }: Way, soon: () => void): 
   try {
     return watch(directory, { persistent: false }, onEvent);
   } catch (error) {
-    if (!needed && IGNORED.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (GONE.includes(code) || (code === 'EACCES' && !needed)) return undefined; // or it is only passed through
     throw error;
   }
 }
