@@ -169,7 +169,9 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   const inherited = (await inheritedSockets()).map(({ fd }) => fd);
   const servers = serversOf(config, inherited, options, command);
   const monitor = config.monitor && (await import('../monitor/index.js')).createMonitor({ ...config.monitor, servers });
-  const service = new Service(servers, monitor, upgradePath(options.upgrade, config.server));
+  const hasOwnPort = inherited.length === 0 && config.server.fd === undefined;
+  const shards = hasOwnPort ? (config.server.shards ?? 1) : undefined;
+  const service = new Service(servers, monitor, upgradePath(options.upgrade, config.server), shards);
   service.quiet = config.quiet;
 
   const unload = () => service.unload();
@@ -178,7 +180,6 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   }
   process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
   if (path !== undefined) {
-    const hasOwnPort = inherited.length === 0 && config.server.fd === undefined;
     const { request } = new Reloading(path, service, config, override, hasOwnPort);
     reload = request;
     if (options.watch)

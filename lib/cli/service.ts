@@ -50,17 +50,20 @@ export class Service {
   readonly servers: readonly Server[];
   readonly #monitor: Monitor | undefined;
   readonly #upgrade: string | undefined;
+  readonly #shards: number | 'cores' | undefined;
   readonly #offers = new AbortController();
   #tookOver = false;
   #started: Promise<boolean> = Promise.resolve(false);
   #unloading = false;
   #quiet = true;
 
-  /** `upgrade`: where the servers are taken over from another process, if one hands them over there, and handed over to the next. */
-  constructor(servers: readonly Server[], monitor: Monitor | undefined, upgrade?: string) {
+  /** `upgrade`: where the servers are taken over from another process, if one hands them over there, and handed over to the next.
+   * `shards`: as many are wanted, however many the other process had; undefined: these are left. */
+  constructor(servers: readonly Server[], monitor: Monitor | undefined, upgrade?: string, shards?: number | 'cores') {
     this.servers = servers;
     this.#monitor = monitor;
     this.#upgrade = upgrade;
+    this.#shards = shards;
     for (const server of servers) {
       server.on('error', (error: NodeJS.ErrnoException) => {
         log(`error getting datagram, ${error.syscall} error = ${Math.abs(error.errno ?? 0)}`);
@@ -111,10 +114,17 @@ export class Service {
     if (this.#upgrade !== undefined) this.#tookOver = await this.#takeOver(this.#upgrade);
     for (const server of this.servers) {
       if (this.#unloading) return;
+      if (this.#tookOver) await this.#reshard(server);
       if (!server.running) await server.start();
       log(`${this.#tookOver ? 'took over' : 'listening on'} port ${server.address()?.port}`);
       logKernel(server);
     }
+  }
+
+  // The process that it comes from has ended: what is refused is no reason to end, too.
+  async #reshard(server: Server): Promise<void> {
+    if (this.#shards === undefined) return;
+    await server.setShards(this.#shards).catch(({ message }: Error) => complain(`shards are as before: ${message}`));
   }
 
   // Of several that come at once the first takes over, and each other one from the one before. False: nobody hands over.

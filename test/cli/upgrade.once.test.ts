@@ -1,7 +1,7 @@
 // `ksocket serve --upgrade`: the same command again takes over.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +71,34 @@ test('three times in a row under requests, with a monitor: each is answered', as
   running.kill('SIGTERM');
   assert.equal((await running.end()).code, 0);
   assert.equal(existsSync(join(upgrades.directory, `ksocket-serve-${port}.sock`)), false);
+});
+
+function socketsAt(port: number): number {
+  const name = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return readFileSync('/proc/net/udp', 'utf8').split(name).length - 1;
+}
+
+test('there are as many shards as the new process is told, however many the old one had', async () => {
+  await using sockets = new Sockets();
+  await using upgrades = new Upgrades();
+  const port = await unusedPort();
+  const client = sockets.makePeer();
+  const inbox = new Inbox(client);
+  await bound(client);
+  let running = upgrades.start('--port', `${port}`, '--upgrade');
+  await running.line(/^ksocket: listening on /);
+  for (const shards of [3, 2, 1]) {
+    await waitFor(() => existsSync(join(upgrades.directory, `ksocket-serve-${port}.sock`)));
+    const next = upgrades.start('--port', `${port}`, '--upgrade', ...(shards === 1 ? [] : ['--shards', `${shards}`]));
+    await next.line(new RegExp(`^ksocket: took over port ${port}$`));
+    assert.equal((await running.end()).code, 0);
+    assert.equal(socketsAt(port), shards);
+    client.send(`${shards}`, port, '127.0.0.1');
+    await inbox.take(inbox.all.length + 1);
+    assert.equal(next.stderr, '');
+    running = next;
+  }
+  assert.deepEqual(inbox.texts, ['3', '2', '1']);
 });
 
 test('a path of its own, and one that cannot be', async () => {
