@@ -52,6 +52,8 @@ export interface Binding {
   socketPair(stream: boolean): Int32Array | number;
   /** A descriptor of a file in memory with these bytes, or -errno. */
   memoryFile(bytes: Uint8Array): number;
+  /** As closeSync(), of what others have opened: of each such one node:fs warns in a worker. */
+  closeFd(fd: number): void;
   /** Keeps the descriptor from child processes, and says what it is: native/core/socket/inherited.h. Or -errno. */
   claimInherited(fd: number): [type: string, name: string, port: number] | number;
   /** The best one first. */

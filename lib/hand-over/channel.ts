@@ -1,6 +1,6 @@
 // What the two processes of a hand-over say to each other, with descriptors: a pair of connected local sockets that nobody else
 // has, and a pair of streams beside it, which ends when the other process does.
-import { closeSync, fstatSync, readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { binding } from '../backend/load.js';
 import { ECONNRESET, EMFILE, ETIMEDOUT } from '../base/errno.js';
@@ -58,7 +58,7 @@ function isTrusted(uid: number | undefined): boolean {
 }
 
 export function closeAll(fds: readonly number[]): void {
-  for (const fd of fds) closeSync(fd);
+  for (const fd of fds) binding.closeFd(fd);
 }
 
 /** UDP sockets of one family: `expected`, if that is said, else of the first one's. Whatever the other process says of them.
@@ -163,7 +163,7 @@ export class Channel {
         try {
           parts.push(contentOf(file));
         } finally {
-          closeSync(file);
+          binding.closeFd(file);
         }
       } else parts.push(data.subarray(HEADER_BYTES));
     } catch (error) {
@@ -225,7 +225,7 @@ export class Channel {
         else this.#socket.send(parts, { descriptors }, done);
       });
     } finally {
-      if (file !== undefined) closeSync(file);
+      if (file !== undefined) binding.closeFd(file);
     }
   }
 

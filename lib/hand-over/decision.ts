@@ -1,6 +1,6 @@
 // Who of the two has it. Each of them may hang or end at any moment, and what it has said may come late: so they do not only tell
 // each other, they write into one file in memory that both have open, with one position for both. Who has written first has it.
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 
@@ -47,6 +47,6 @@ export class Decision {
   }
 
   close(): void {
-    closeSync(this.fd);
+    binding.closeFd(this.fd);
   }
 }

@@ -1,9 +1,8 @@
 // Where a giver waits for takers: a local socket at a path that both know, to which a taker sends its ends of a channel.
-import { closeSync } from 'node:fs';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import { UnixSocket } from '../unix/socket.js';
-import { Channel, isKnock } from './channel.js';
+import { Channel, closeAll, isKnock } from './channel.js';
 
 /** Of those who may send to the path, only this process's user may send. */
 const MODE = 0o600;
@@ -37,7 +36,7 @@ export class Door {
     socket.on('error', (error) => this.fail(error));
     socket.on('message', (data, rinfo) => {
       if (data.toString() === KNOCK && isKnock(rinfo)) this.#knocks.push(rinfo.descriptors as number[]);
-      else for (const fd of rinfo.descriptors ?? []) closeSync(fd);
+      else closeAll(rinfo.descriptors ?? []);
       this.#wake?.();
     });
     socket.unref(); // what is given keeps the program running, or does not
@@ -69,7 +68,7 @@ export class Door {
 
   /** Another process may wait there from now on. */
   close(): void {
-    for (const knock of this.#knocks.splice(0)) for (const fd of knock) closeSync(fd);
+    for (const knock of this.#knocks.splice(0)) closeAll(knock);
     this.#socket?.close();
     this.#socket = undefined;
   }
@@ -89,7 +88,7 @@ export async function knock(path: string): Promise<Channel> {
   try {
     stream = pair(true);
   } catch (error) {
-    for (const fd of datagrams) closeSync(fd);
+    closeAll([...datagrams]);
     throw error;
   }
   const channel = new Channel(datagrams[0], stream[0]);
@@ -105,7 +104,6 @@ export async function knock(path: string): Promise<Channel> {
     throw error;
   } finally {
     socket.close();
-    closeSync(datagrams[1]);
-    closeSync(stream[1]);
+    closeAll([datagrams[1], stream[1]]);
   }
 }

@@ -1,10 +1,9 @@
 // Flows of a server's forwarding rules on their way: the rows of native/core/answer/flow_row.h, of which the first fields are
 // read here.
-import { closeSync } from 'node:fs';
 import { EMFILE } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { ServerPart } from '../server/part.js';
-import { type Channel, kinds } from './channel.js';
+import { type Channel, closeAll, kinds } from './channel.js';
 
 /** Two doubles before the rows. Of getFlows() the first says where to go on; in a message it is the part's number. The second is
  * the bytes of a row. */
@@ -114,7 +113,7 @@ export class GivenFlows {
       rows.first = index;
       await channel.send(kind, rows.bytes, fds);
     } finally {
-      for (const fd of fds) closeSync(fd);
+      closeAll(fds);
     }
     for (const key of rows.keys) known.push(key);
     return next;
@@ -126,10 +125,10 @@ export function takeFlows(parts: readonly ServerPart[], bytes: Uint8Array, fds: 
   const rows = new Rows(bytes);
   let taken = 0;
   const ofRows = rows.fds.map((fd) => (fd < 0 || taken === fds.length ? -1 : fds[taken++]));
-  for (const fd of fds.slice(taken)) closeSync(fd);
+  closeAll(fds.slice(taken));
   const part: ServerPart | undefined = parts[rows.first];
   if (part === undefined) {
-    for (const fd of fds.slice(0, taken)) closeSync(fd);
+    closeAll(fds.slice(0, taken));
     return;
   }
   part.thread.native.takeFlows(part.id, rows.bytes.subarray(HEADER_BYTES), Int32Array.from(ofRows), all);

@@ -1,8 +1,7 @@
 // What sockets and servers have in common when they are handed over: places on threads.
-import { closeSync } from 'node:fs';
 import * as errors from '../base/errors.js';
 import type { IoThread } from '../thread/io-thread.js';
-import { type Channel, kinds } from './channel.js';
+import { type Channel, closeAll, kinds } from './channel.js';
 
 export interface Given {
   readonly thread: IoThread;
@@ -20,7 +19,7 @@ export async function offerState(channel: Channel, all: readonly Given[], state:
     }
     await channel.send(kinds.state, state, fds);
   } finally {
-    for (const fd of fds) closeSync(fd);
+    closeAll(fds);
   }
 }
 

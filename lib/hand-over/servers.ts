@@ -1,6 +1,5 @@
 // A server goes to another process, or comes from one: its sockets, what it answers by, what its rules have counted, and the
 // flows of those that forward.
-import { closeSync } from 'node:fs';
 import { binding } from '../backend/load.js';
 import * as errors from '../base/errors.js';
 import type { ServerInside } from '../server/inside.js';
@@ -9,7 +8,7 @@ import type { ServerPart } from '../server/part.js';
 import { openTaken, type Started } from '../server/parts.js';
 import type { CheckedShards } from '../thread/shards.js';
 import { growBuffer } from './buffer.js';
-import { checkDescriptors, kinds } from './channel.js';
+import { checkDescriptors, closeAll, kinds } from './channel.js';
 import { GivenFlows, takeFlows } from './flows.js';
 import { type Giver, give } from './give.js';
 import { allRead, offerState, pauseAll, tellDrops } from './offering.js';
@@ -221,7 +220,7 @@ export async function takeServers(servers: readonly ServerInside[], path: string
           from += state.parts;
         }
       } finally {
-        for (const fd of fds) closeSync(fd);
+        closeAll(fds);
       }
     },
     flows: (bytes, fds) => takeFlows(isSame ? parts() : [], bytes, fds, false),

@@ -1,5 +1,4 @@
 // A UDP socket goes to another process, or comes from one.
-import { closeSync } from 'node:fs';
 import * as errors from '../base/errors.js';
 import { setTimeout } from '../base/runtime.js';
 import { receive, setUp, takeDescriptor } from '../socket/binding.js';
@@ -107,7 +106,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
         if (refused !== undefined) throw refused;
         tellDrops(givenOf(core));
       } finally {
-        for (const fd of fds) closeSync(fd); // the socket has copies
+        closeAll(fds); // the socket has copies
       }
     },
     flows: (_bytes, fds) => closeAll(fds), // a socket has none

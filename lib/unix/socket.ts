@@ -1,6 +1,6 @@
 // The public local socket. What is behind it is what is behind UDP's: lib/socket/core.ts.
 import { EventEmitter } from 'node:events';
-import { closeSync } from 'node:fs';
+import { binding } from '../backend/load.js';
 import { ENOTCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import type { Payload, SendCallback } from '../base/payload.js';
@@ -315,7 +315,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   [Symbol.asyncIterator](): AsyncIterableIterator<UnixDatagram, undefined> {
     const core = this.#core;
     const onDrop = (datagram: object) => {
-      for (const fd of (datagram as UnixDatagram).descriptors ?? []) closeSync(fd);
+      for (const fd of (datagram as UnixDatagram).descriptors ?? []) binding.closeFd(fd);
       core.countLost('rxQueueDrops', 1);
     };
     const messages = iterateMessages(this as never, core.closed, onDrop);

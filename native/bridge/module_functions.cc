@@ -145,6 +145,11 @@ Napi::Value memory_file(const Napi::CallbackInfo& info) {
   return number(info.Env(), file.release());
 }
 
+// closeFd(fd). node:fs warns of each that a worker closes and has not opened.
+void close_fd(const Napi::CallbackInfo& info) {
+  close(i32(info[0]));
+}
+
 // claimInherited(fd) → [type, name, port] as of claim_inherited(), or -errno
 Napi::Value claim_inherited_fd(const Napi::CallbackInfo& info) {
   InheritedSocket socket;
@@ -239,6 +244,7 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("threadBytes", number(env, uint64_t{IoThread::kBytes}));
   exports.Set("socketPair", Napi::Function::New<socket_pair>(env, "socketPair"));
   exports.Set("memoryFile", Napi::Function::New<memory_file>(env, "memoryFile"));
+  exports.Set("closeFd", Napi::Function::New<close_fd>(env));
   exports.Set("claimInherited", Napi::Function::New<claim_inherited_fd>(env));
   exports.Set("engineNames", texts(env, engine_names()));
   exports.Set("engineNeeds", texts(env, engine_needs()));

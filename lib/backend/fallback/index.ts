@@ -37,6 +37,7 @@ export const binding: Binding = {
   threadBytes: 0,
   socketPair: () => ENOTSUP,
   memoryFile: () => ENOTSUP,
+  closeFd() {}, // none of it comes from another process
   claimInherited: () => ENOTSUP,
   engineNames: [ENGINE],
   engineNeeds: ['node:dgram'],
