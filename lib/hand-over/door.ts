@@ -1,8 +1,11 @@
 // Where a giver waits for takers: a local socket at a path that both know, to which a taker sends its ends of a channel.
+import { statSync } from 'node:fs';
 import { binding } from '../backend/load.js';
+import { EACCES } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { pathError } from '../unix/options.js';
 import { UnixSocket } from '../unix/socket.js';
-import { Channel, closeAll, isKnock } from './channel.js';
+import { Channel, closeAll, isKnock, isTrusted } from './channel.js';
 
 /** Of those who may send to the path, only this process's user may send. */
 const MODE = 0o600;
@@ -81,8 +84,11 @@ function pair(stream: boolean): Int32Array {
 }
 
 /** A taker's: the channel to whoever waits at the path.
- * Rejects as send(): ENOENT, ECONNREFUSED (nobody waits there), EACCES. */
+ * Rejects as send(): ENOENT, ECONNREFUSED (nobody waits there), EACCES, also of what is another user's. */
 export async function knock(path: string): Promise<Channel> {
+  // What somebody else says there would not be heard, and waited for.
+  const there = path.startsWith('\0') ? undefined : statSync(path, { throwIfNoEntry: false });
+  if (there !== undefined && !isTrusted(there.uid)) throw pathError(EACCES, 'send', path);
   const datagrams = pair(false);
   let stream: Int32Array;
   try {

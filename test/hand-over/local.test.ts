@@ -1,7 +1,10 @@
-// A local socket goes from one process to another.
+// A local socket goes from one process to another: what becomes of its file, and of calls meanwhile.
 import assert from 'node:assert/strict';
+import { chownSync, existsSync } from 'node:fs';
 import { runProgram } from '../support/child.js';
+import { LocalSockets } from '../support/local.js';
 import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
 
 test('a worker takes over and hands over, and Node has nothing to warn of', async () => {
   const result = await runProgram(async () => {
@@ -30,4 +33,18 @@ test('a worker takes over and hands over, and Node has nothing to warn of', asyn
   }, []);
   assert.equal(result.stderr, '');
   assert.equal(result.stdout, '-name');
+});
+
+test('who takes over does not wait for what another user has at the path', async () => {
+  await using locals = new LocalSockets();
+  const [door, old, taker] = [locals.path('door'), locals.bound('name'), locals.make()];
+  const given = old.handOver(door);
+  await waitFor(() => existsSync(door));
+  if (process.getuid?.() === 0) {
+    chownSync(door, 1234, 1234);
+    await assert.rejects(taker.takeOver(door), { code: 'EACCES', syscall: 'send', address: door });
+    chownSync(door, 0, 0);
+  }
+  await taker.takeOver(door);
+  await given;
 });
