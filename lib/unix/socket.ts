@@ -87,7 +87,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   #bind(where: string | UnixBindOptions): Error | undefined {
     const core = this.#core;
     core.checkRunning();
-    if (this.#isNamed) throw errors.alreadyBound();
+    if (this.#isNamed || core.bindState === 'binding') throw errors.alreadyBound();
     const checked = checkBind(where);
     if ('fd' in checked) {
       if (core.bindState === 'bound') throw errors.alreadyBound(); // it has a descriptor, which something may wait in
@@ -115,6 +115,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
     const core = this.#core;
     core.checkRunning();
     if (core.bindState === 'bound') return;
+    if (core.bindState === 'binding') throw errors.invalidState('The socket is being taken over');
     if (netIsDenied()) throw errors.accessDenied('connect', '');
     const errno = core.open();
     if (errno !== 0) throw errors.errnoException(errno, 'socket');
@@ -269,7 +270,7 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
     await giveSocket(this.#core, path, signal);
   }
 
-  /** As UDP's sockets have it, in the place of `bind()`. Rejects as there. */
+  /** As UDP's sockets have it, in the place of `bind()`. Until it is done nothing can be sent (ERR_INVALID_STATE). Rejects as there. */
   async takeOver(path: string): Promise<void> {
     checkHandOver(path);
     this.#core.checkRunning();

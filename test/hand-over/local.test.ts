@@ -6,6 +6,22 @@ import { LocalSockets } from '../support/local.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
+test('a socket that takes over is neither bound nor sends meanwhile', async () => {
+  await using locals = new LocalSockets();
+  const [old, taker] = [locals.bound('name'), locals.make()];
+  const [path, door] = [locals.path('name'), locals.path('door')];
+  const given = old.handOver(door);
+  const taken = taker.takeOver(door);
+  assert.throws(() => taker.bindSync(locals.path('other')), { code: 'ERR_SOCKET_ALREADY_BOUND' });
+  assert.throws(() => taker.send('x', path), { code: 'ERR_INVALID_STATE' });
+  assert.throws(() => taker.sendMany(['x'], path), { code: 'ERR_INVALID_STATE' });
+  assert.throws(() => taker.connectSync(path), { code: 'ERR_INVALID_STATE' });
+  await taken;
+  await given;
+  assert.deepEqual(taker.address(), { path, family: 'unix' });
+  assert.throws(() => taker.remoteAddress(), { code: 'ERR_SOCKET_DGRAM_NOT_CONNECTED' });
+});
+
 test('a worker takes over and hands over, and Node has nothing to warn of', async () => {
   const result = await runProgram(async () => {
     const { once } = await import('node:events');
