@@ -129,6 +129,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       if (core.closed) return;
       core.abandon();
       core.bindState = again ? 'binding' : 'unbound';
+      if (!again) core.closeIfDeferred();
     },
   };
   await take(path, taker);

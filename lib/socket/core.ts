@@ -66,6 +66,7 @@ export class SocketCore
   #refd = true;
   #alone = 0; // datagrams that came alone while the thread did not know our async context
   #answersAsAsked = false;
+  #deferredClose: (() => void) | undefined;
   #stopped = false; // nothing is emitted any more
   #state: SocketState | undefined; // made when somebody asks
 
@@ -308,8 +309,17 @@ export class SocketCore
 
   /** True when the close has to wait for what waits for the bind. */
   deferClose(close: () => void): boolean {
-    this.queue?.push(close);
-    return this.queue !== undefined;
+    if (this.queue === undefined) return false;
+    this.queue.push(close);
+    this.#deferredClose = close;
+    return true;
+  }
+
+  /** It will not be bound: what waits for that is dropped where somebody waits for the close, who hears of no error. */
+  closeIfDeferred(): void {
+    if (this.#deferredClose === undefined || this.closed) return;
+    this.queue = undefined;
+    this.#deferredClose();
   }
 
   closeOnAbort(signal: AbortSignal): void {

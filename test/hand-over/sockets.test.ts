@@ -287,6 +287,18 @@ test('a taker whose settings are refused has nothing, and the giver goes on', as
   await given;
 });
 
+test('a socket that was to close behind what it has sent closes, too, where nobody hands over', async () => {
+  using paths = new Paths();
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const taken = socket.takeOver(paths.door);
+  socket.send('x', 9, '127.0.0.1');
+  const closed = once(socket, 'close');
+  socket.close();
+  await assert.rejects(taken, { code: 'ENOENT' });
+  await closed;
+});
+
 test('an offer keeps no program running', async () => {
   using paths = new Paths();
   const { code, stdout } = await runProgram(
