@@ -165,7 +165,7 @@ export interface NativeIoThread {
   /** It does not. */
   keepFile(id: number): void;
   /** It does, as another process had done. */
-  takeFile(id: number, path: string, file: string): void;
+  takeFile(id: number, file: string): void;
   /** The flows of a server's forwarding rules: 16 bytes, two doubles (where to go on, Infinity: nowhere; or -errno; and the bytes of
    * a row), and rows (native/core/answer/flow_row.h) whose descriptors are copies, but of those that `known` has: rule, serial, …. */
   getFlows(id: number, from: number, rowsMax: number, known: Float64Array): Uint8Array<ArrayBuffer>;

@@ -123,7 +123,7 @@ export async function takeSocket(core: SocketCore, path: string): Promise<void> 
       const refused = receive(core, '', 0);
       if (refused !== undefined) throw refused;
       core.shards?.startReceiving();
-      if (file !== '') core.running().native.takeFile(core.id, core.name(false).address, file);
+      if (file !== '') core.running().native.takeFile(core.id, file);
     },
     abandon(again) {
       if (core.closed) return;

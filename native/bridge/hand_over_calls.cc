@@ -141,10 +141,10 @@ Napi::Value IoThreadObject::keep_file(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// takeFile(id, path, file): it goes when the socket closes
+// takeFile(id, file): it goes when the socket closes
 Napi::Value IoThreadObject::take_file(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
-  if (endpoint && endpoint->local) endpoint->local->bound_path = path_of(text(info[1]), text(info[2]));
+  if (endpoint && endpoint->local) endpoint->local->bound_path = path_of(text(info[1]));
   return info.Env().Undefined();
 }
 

@@ -1,10 +1,35 @@
 // A local socket goes from one process to another: what becomes of its file, and of calls meanwhile.
 import assert from 'node:assert/strict';
 import { chownSync, existsSync } from 'node:fs';
-import { runProgram } from '../support/child.js';
+import { runProgram, startProgram } from '../support/child.js';
 import { LocalSockets } from '../support/local.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
+
+test('a relative path: its file goes from whatever directory the process is in', async () => {
+  const [own, theirs] = [`ksocket-own-${process.pid}`, `ksocket-theirs-${process.pid}`];
+  await using sockets = new LocalSockets();
+  const program = async (name: string, other: string, path: string) => {
+    const { createSocket } = await import('ksocket');
+    const [socket, given] = [createSocket('unix_dgram'), createSocket('unix_dgram')];
+    process.chdir(path);
+    socket.bindSync(name);
+    given.bindSync(other);
+    const gone = given.handOver(`${path}/door`);
+    process.chdir('/');
+    socket.close();
+    await gone;
+  };
+  await using child = startProgram(program, [own, theirs, sockets.directory]);
+  const taker = sockets.make();
+  await waitFor(() => existsSync(sockets.path('door')));
+  await taker.takeOver(sockets.path('door'));
+  assert.equal((await child.end()).stderr, '');
+  assert.equal(existsSync(sockets.path(own)), false);
+  assert.ok(existsSync(sockets.path(theirs)));
+  await taker[Symbol.asyncDispose]();
+  assert.equal(existsSync(sockets.path(theirs)), false);
+});
 
 test('a socket that takes over is neither bound nor sends meanwhile', async () => {
   await using locals = new LocalSockets();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -36,17 +37,24 @@ bool take_stale(const std::string& path, const Address& name) {
   return is_stale;
 }
 
+std::string from_root(const std::string& path) {
+  char directory[PATH_MAX];
+  if (path[0] == '/' || getcwd(directory, sizeof directory) == nullptr) return path;
+  return std::string(directory) + "/" + path;
+}
+
 }  // namespace
 
 BoundPath::~BoundPath() {
   if (!kept_ && is_file(path_, device_, inode_)) unlink(path_.c_str());
 }
 
-std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file) {
+std::unique_ptr<BoundPath> path_of(const std::string& file) {
   unsigned long long device = 0, inode = 0;
-  if (path.empty() || path[0] == '\0' || std::sscanf(file.c_str(), "%llu %llu", &device, &inode) != 2)
+  int end = 0;
+  if (std::sscanf(file.c_str(), "%llu %llu %n", &device, &inode, &end) != 2 || file[end] != '/')
     return nullptr;
-  return std::make_unique<BoundPath>(std::move(path), static_cast<dev_t>(device), static_cast<ino_t>(inode));
+  return std::make_unique<BoundPath>(file.substr(end), static_cast<dev_t>(device), static_cast<ino_t>(inode));
 }
 
 int bind_to_path(int fd, const Address& name, const PathOptions& options, std::unique_ptr<BoundPath>* out) {
@@ -66,7 +74,7 @@ int bind_to_path(int fd, const Address& name, const PathOptions& options, std::u
   struct stat status;
   std::unique_ptr<BoundPath> file;
   if (lstat(path.c_str(), &status) == 0)
-    file = std::make_unique<BoundPath>(path, status.st_dev, status.st_ino);
+    file = std::make_unique<BoundPath>(from_root(path), status.st_dev, status.st_ino);
   if (has_mode && chmod(path.c_str(), mode) < 0) return -errno;  // and the file goes
   if (file && options.keep) {
     file->keep();

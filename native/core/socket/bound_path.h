@@ -17,7 +17,8 @@ struct PathOptions {
   bool keep = false;           // the file stays
 };
 
-// Takes the file away when it ends, if it is still that of its socket.
+// Takes the file away when it ends, if it is still that of its socket. Its path begins at the root: the
+// process may go to another directory meanwhile, or hand the socket to one that is in another.
 class BoundPath {
  public:
   BoundPath(std::string path, dev_t device, ino_t inode)
@@ -25,8 +26,8 @@ class BoundPath {
   BoundPath(const BoundPath&) = delete;
   ~BoundPath();
 
-  // Which file it is, for another process that is to take it away.
-  std::string file() const { return std::to_string(device_) + " " + std::to_string(inode_); }
+  // Which file it is, and where, for another process that is to take it away.
+  std::string file() const { return std::to_string(device_) + " " + std::to_string(inode_) + " " + path_; }
   // The file stays.
   void keep() { kept_ = true; }
 
@@ -37,9 +38,8 @@ class BoundPath {
   bool kept_ = false;
 };
 
-// Of a socket that another process has bound to this path; null where `file` is not as BoundPath::file()
-// says.
-std::unique_ptr<BoundPath> path_of(std::string path, const std::string& file);
+// Of a socket that another process has bound; null where `file` is not as BoundPath::file() says.
+std::unique_ptr<BoundPath> path_of(const std::string& file);
 
 // bind(2). 0, or -errno: then there is no file. `out`: what there is to take away later; null for an abstract
 // name.
