@@ -50,13 +50,21 @@ function placesOf(core: SocketCore): Place[] {
 }
 
 function giverOf(core: SocketCore): Giver {
+  let file = '';
   return {
     exclusively: (action) => core.shards?.turns.offer(action) ?? action(),
     offer: (channel) => offer(core, channel),
-    pause: () => pauseAll(givenOf(core)),
+    pause() {
+      if (core.closed) return [];
+      const { native } = core.running();
+      file = native.getFile(core.id);
+      native.keepFile(core.id); // from now on also a program that closes this socket would take it from the other one
+      return pauseAll(givenOf(core));
+    },
     settle: async () => {},
     goOn() {
       for (const place of placesOf(core)) place.running().changing().watchAgain(place.id);
+      if (file !== '' && !core.closed) core.running().native.takeFile(core.id, file);
     },
     finish: () => finish(core),
   };
@@ -84,7 +92,6 @@ async function finish(core: SocketCore): Promise<void> {
   while (!core.closed && backlog(core)[0] > 0) await new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS));
   await allRead(givenOf(core).slice(1)); // and of the first one as it closes
   if (core.closed) return;
-  core.running().native.keepFile(core.id);
   await new Promise<void>((resolve) => {
     core.face.once('close', resolve);
     core.closeWhenRead(undefined);

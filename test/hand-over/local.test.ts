@@ -1,10 +1,37 @@
 // A local socket goes from one process to another: what becomes of its file, and of calls meanwhile.
 import assert from 'node:assert/strict';
 import { chownSync, existsSync } from 'node:fs';
-import { runProgram, startProgram } from '../support/child.js';
-import { LocalSockets } from '../support/local.js';
+import { Child, runProgram, startProgram } from '../support/child.js';
+import { LocalInbox, LocalSockets } from '../support/local.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
+
+const deaf = `import signal, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print('bound', flush=True)
+signal.pause()`;
+
+test('the file stays, though the old process closes its socket while something waits to be sent', async () => {
+  await using locals = new LocalSockets();
+  const [old, taker, peer] = [locals.bound('name'), locals.make(), locals.make()];
+  const [path, door] = [locals.path('name'), locals.path('door')];
+  const inbox = new LocalInbox(taker);
+  await using stuck = new Child('python3', ['-c', deaf, locals.path('stuck')]);
+  await stuck.line(/^bound$/);
+  for (let i = 0; i < 500; i++) old.send('waits', locals.path('stuck'));
+  await waitFor(() => old.getSendQueueCount() > 0);
+  const given = old.handOver(door);
+  await waitFor(() => existsSync(door));
+  await taker.takeOver(door);
+  await old[Symbol.asyncDispose]();
+  await given;
+  assert.ok(existsSync(path));
+  peer.send('for the new one', path);
+  await inbox.take(1);
+  await taker[Symbol.asyncDispose]();
+  assert.equal(existsSync(path), false);
+});
 
 test('a relative path: its file goes from whatever directory the process is in', async () => {
   const [own, theirs] = [`ksocket-own-${process.pid}`, `ksocket-theirs-${process.pid}`];
