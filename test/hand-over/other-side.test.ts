@@ -173,10 +173,12 @@ for (const silent of ['mute', 'deaf']) {
       () => server.setShards(2),
     ]) {
       await other.isOffered();
-      await other.start('taker', silent).line(/^(mute|deaf)$/);
+      const taker = other.start('taker', silent);
+      await taker.line(/^(mute|deaf)$/);
       const asked = performance.now();
       await change();
       assert.ok(performance.now() - asked < AT_ONCE_MS);
+      await taker[Symbol.asyncDispose](); // the change may have come before it was heard: then it is waited for
     }
     const next = createServer();
     sockets.onEnd(() => next.stop());
@@ -197,10 +199,12 @@ for (const silent of ['mute', 'deaf']) {
     await bound(socket);
     const given = socket.handOver(other.door);
     await other.isOffered();
-    await other.start('taker', silent).line(/^(mute|deaf)$/);
+    const taker = other.start('taker', silent);
+    await taker.line(/^(mute|deaf)$/);
     const asked = performance.now();
     await socket.setShards(2);
     assert.ok(performance.now() - asked < AT_ONCE_MS);
+    await taker[Symbol.asyncDispose]();
     const next = sockets.make({ type: 'udp4', shards: 1 });
     await next.takeOver(other.door);
     await given;
