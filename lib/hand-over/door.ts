@@ -99,10 +99,11 @@ export async function knock(path: string): Promise<Channel> {
   }
   const channel = new Channel(datagrams[0], stream[0]);
   const socket = new UnixSocket({ type: 'unix_dgram' });
+  const descriptors = [datagrams[1], stream[1]];
   try {
-    const descriptors = [datagrams[1], stream[1]];
     await new Promise<void>((resolve, reject) => {
       socket.send(KNOCK, { path, descriptors }, (error) => (error ? reject(error) : resolve()));
+      closeAll(descriptors.splice(0)); // it has copies; a worker may be ended while it waits
     });
     return channel;
   } catch (error) {
@@ -110,6 +111,6 @@ export async function knock(path: string): Promise<Channel> {
     throw error;
   } finally {
     socket.close();
-    closeAll([datagrams[1], stream[1]]);
+    closeAll(descriptors);
   }
 }

@@ -17,7 +17,9 @@ export async function offerState(channel: Channel, all: readonly Given[], state:
       if (fd < 0) throw errors.errnoException(fd, 'dup');
       fds.push(fd);
     }
-    await channel.send(kinds.state, state, fds);
+    const sent = channel.send(kinds.state, state, fds);
+    closeAll(fds.splice(0)); // it has copies; a worker may be ended while it waits
+    await sent;
   } finally {
     closeAll(fds);
   }
