@@ -10,6 +10,9 @@
 //                │                                             └─────────────────────────────────────── ┘ │
 //                └──────────────────────── relaxed rounds, or none filled for a while ────────────────────┘
 //
+//   Large datagrams stay with the loop, or come back to it: filled rounds of them lead from loop to
+//   loop_saturated.
+//
 //   Vigil, of the thread while the loop owns: what it does when the kernel tells it of a shared socket, that
 //   is, when the loop was not asleep
 //
@@ -51,19 +54,22 @@ class Arbiter {
   void after_loop_round(const RxRound& round, uint64_t gap_ns, uint64_t now_ns) {
     uint32_t weight = limits_->mean_rounds;
     uint32_t datagrams = std::min(round.datagrams, limits_->mean_datagrams_max);
-    if (round.large || round.short_queue) datagrams *= limits_->large_weight;
+    if (round.short_queue) datagrams *= limits_->short_queue_weight;
     mean_ += datagrams * kMeanUnit / weight - mean_ / weight;
     relaxed_rounds_ = round.filled ? 0 : relaxed_rounds_ + 1;
     if (round.filled) filled_at_ns_ = now_ns;
     bool relaxed = relaxed_rounds_ >= limits_->relaxed_rounds || now_ns > saturated_until_ns();
     if (owner_ == Owner::loop_saturated && relaxed) owner_ = Owner::loop;
+    eager_rounds_ = round.large && round.filled ? eager_rounds_ + 1 : 0;
+    if (eager_rounds_ >= limits_->eager_rounds) owner_ = Owner::loop_saturated;
     bool efficient = mean_ >= limits_->efficient_datagrams * kMeanUnit;
-    if (is_fast(round.datagrams, gap_ns) && !efficient) owner_ = Owner::thread;
+    if (is_fast(round, gap_ns) && !efficient) owner_ = Owner::thread;
   }
 
   // The thread received in the loop's place, as the loop was busy.
   void after_stand_in(const RxRound& round, uint64_t gap_ns) {
-    if (is_fast(round.datagrams, gap_ns)) owner_ = Owner::thread;
+    eager_rounds_ = 0;
+    if (is_fast(round, gap_ns)) owner_ = Owner::thread;
   }
 
   // The thread received as the owner.
@@ -82,7 +88,7 @@ class Arbiter {
     if (!round.filled) eager_rounds_ = full_rings_ = 0;
     if (round.filled && !round.waited && round.caught_up) eager_rounds_++;
     bool saturated = eager_rounds_ >= limits_->eager_rounds || full_rings_ >= limits_->full_rings;
-    if (!round.futile && gap_ns <= limits_->return_gap_ns && !saturated) return;
+    if (!round.futile && gap_ns <= limits_->return_gap_ns && !saturated && !round.large) return;
     since_return_ = eager_rounds_ = full_rings_ = 0;
     mean_ = limits_->efficient_datagrams * kMeanUnit * (saturated ? limits_->saturated_mean : 1);
     filled_at_ns_ = now_ns;
@@ -125,9 +131,11 @@ class Arbiter {
  private:
   static constexpr uint32_t kMeanUnit = 16;
 
-  bool is_fast(uint32_t datagrams, uint64_t gap_ns) {
-    since_return_ += datagrams;
-    return gap_ns <= limits_->leave_gap_ns && since_return_ >= patience_;
+  // Large datagrams never come too fast for the loop: a wake-up costs less than to bring them from the
+  // thread's core to the loop's, which copies them, or has received them into memory that the listener keeps.
+  bool is_fast(const RxRound& round, uint64_t gap_ns) {
+    since_return_ += round.datagrams;
+    return gap_ns <= limits_->leave_gap_ns && since_return_ >= patience_ && !round.large;
   }
 
   const Limits* limits_;
@@ -137,8 +145,9 @@ class Arbiter {
   uint32_t relaxed_rounds_ = 0;  // of the loop in a row that left nothing in the kernel
   uint32_t mean_ = 0;            // datagrams a round of the loop, lately, times kMeanUnit
   uint32_t since_return_ = 0;    // datagrams since the loop got the sockets
-  uint32_t eager_rounds_ = 0;    // filled rounds of the thread, read as fast as they came
-  uint32_t full_rings_ = 0;      // since the kernel was last read empty
+  // Filled rounds in a row: of the thread, read as fast as they came, or of the loop, of large datagrams.
+  uint32_t eager_rounds_ = 0;
+  uint32_t full_rings_ = 0;  // since the kernel was last read empty
 
   Vigil vigil_ = Vigil::asleep;
   uint64_t grace_ns_;

@@ -53,8 +53,8 @@ struct Limits {
   // A round of the loop (a wake-up, two system calls) costs as much as some datagrams: with so many each it
   // is as efficient as the thread.
   uint32_t efficient_datagrams = 16;
-  // A large datagram counts for so many, as a round takes no more than that part of a batch of them.
-  uint32_t large_weight = 8;
+  // A datagram of a queue that holds ten or so counts for so many: a round cannot bring a batch of them.
+  uint32_t short_queue_weight = 8;
   // The weight of the latest round in the mean: 1/8, so that it follows a change within some ten rounds.
   uint32_t mean_rounds = 8;
   // A single round counts for at most so many datagrams in the mean: one burst decides nothing.

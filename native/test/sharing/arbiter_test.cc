@@ -216,13 +216,45 @@ TEST(Arbiter, gives_a_saturated_loop_more_rounds_before_it_judges_it) {
   EXPECT_LT(rounds_until_the_thread_owns(loop_saturated()), judged_after + 4 * kLimits.mean_rounds);
 }
 
-// Of large datagrams eight are all that a round takes.
-TEST(Arbiter, does_not_take_rounds_of_large_datagrams_for_small_ones) {
-  Arbiter large = loop_saturated(), small = loop_saturated();
+// Large ones cost more on their way to another core than a wake-up does.
+TEST(Arbiter, leaves_large_datagrams_to_the_loop_however_fast_they_come) {
+  constexpr RxRound kLarge{.datagrams = 1, .large = true};
+  for (Arbiter arbiter : {loop_owns(), loop_saturated()}) {
+    for (int i = 0; i < 100'000; i++) {
+      arbiter.after_loop_round(kLarge, kFastGapNs, 0);
+      arbiter.after_stand_in(kLarge, kFastGapNs);
+      ASSERT_TRUE(arbiter.loop_owns()) << i;
+    }
+  }
+  Arbiter arbiter = thread_owns();
+  arbiter.after_thread_round({{8, true, true}, false, false, false}, kFastGapNs, 0);
+  EXPECT_EQ(arbiter.owner(), Owner::loop);
+}
+
+// … and a flood of them is as good a reason as any other to give the loop more time before the thread stands
+// in.
+TEST(Arbiter, saturates_a_loop_that_fills_rounds_of_large_datagrams) {
+  constexpr RxRound kFilledLarge{.datagrams = 8, .filled = true, .large = true};
+  Arbiter arbiter = loop_owns();
+  auto round = [&](const RxRound& each) { arbiter.after_loop_round(each, kFastGapNs, 0); };
   for (int i = 0; i < 1000; i++) {
-    large.after_loop_round({8, true, true}, kFastGapNs, 0);
-    small.after_loop_round({8, true, false}, kFastGapNs, 0);
-    ASSERT_EQ(large.owner(), Owner::loop_saturated) << i;
+    for (uint32_t n = 1; n < kLimits.eager_rounds; n++) round(kFilledLarge);
+    ASSERT_EQ(arbiter.owner(), Owner::loop) << i;
+    round({.datagrams = 7, .large = true});  // a backlog ends
+  }
+  for (uint32_t n = 0; n < kLimits.eager_rounds; n++) round(kFilledLarge);
+  EXPECT_EQ(arbiter.owner(), Owner::loop_saturated);
+  for (uint32_t n = 0; n < kLimits.relaxed_rounds; n++) round({.datagrams = 7, .large = true});
+  EXPECT_EQ(arbiter.owner(), Owner::loop);
+}
+
+// Of a local socket's queue ten are all that a round can bring.
+TEST(Arbiter, does_not_take_rounds_of_a_short_queue_for_small_ones) {
+  Arbiter queue = loop_saturated(), small = loop_saturated();
+  for (int i = 0; i < 1000; i++) {
+    queue.after_loop_round({.datagrams = 8, .filled = true, .short_queue = true}, kFastGapNs, 0);
+    small.after_loop_round({.datagrams = 8, .filled = true}, kFastGapNs, 0);
+    ASSERT_EQ(queue.owner(), Owner::loop_saturated) << i;
   }
   EXPECT_EQ(small.owner(), Owner::thread);
 }
