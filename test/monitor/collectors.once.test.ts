@@ -234,7 +234,7 @@ test('what is neither is refused', () => {
   for (const bad of [{}, { stats() {} }, null]) {
     assert.throws(() => createMonitor({ servers: [bad as unknown as Collector] }), {
       code: 'ERR_INVALID_ARG_TYPE',
-      message: /options\.servers\[0\].*an instance of Server or Collector/,
+      message: /options\.servers\[0\].*an instance of Server, Tunnel or Collector/,
     });
   }
 });
