@@ -64,6 +64,7 @@ test('whatever is in a payload, a line is one line of plain JSON that has all of
   const data = fc.oneof(
     fc.array(nasty, { maxLength: 20 }).map((parts) => Buffer.from(parts.join(''))),
     fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+    fc.string({ unit: 'grapheme-ascii', maxLength: 40 }).map((text) => Buffer.from(text)),
   );
   const [payloads] = fc.sample(fc.array(data, { minLength: 500, maxLength: 500 }), { numRuns: 1, seed: 3 });
   const text = await textOf(...payloads.map((data) => datagram(data)));
@@ -76,6 +77,25 @@ test('whatever is in a payload, a line is one line of plain JSON that has all of
     assert.ok((text === undefined) !== (base64 === undefined));
     assert.deepEqual(Buffer.from(text ?? base64, text === undefined ? 'base64' : 'utf8'), payloads[i]);
   });
+});
+
+test('what sources there are is told of each line', async () => {
+  const flows = [
+    { address: '192.0.2.1', port: 1 },
+    { address: '192.0.2.1', port: 2 },
+    { address: '192.0.2.2', port: 2, local: undefined },
+    { address: '192.0.2.2', port: 2, local: '192.0.2.9', localPort: 515 },
+    { address: '192.0.2.1', port: 1 },
+  ];
+  const text = await textOf(...flows.map((flow) => datagram('x', flow)));
+  assert.deepEqual(
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line))
+      .map(({ address, port, local, localPort }) => ({ address, port, local, localPort })),
+    flows.map((flow) => ({ local: '192.0.2.9', localPort: 514, ...flow })),
+  );
 });
 
 test('times are exact on both sides of a second', async () => {
