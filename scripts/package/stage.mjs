@@ -72,7 +72,7 @@ function packSources(root, directory) {
 function withoutSources(dist) {
   for (const name of readdirSync(dist, { recursive: true }).filter((file) => /\.c?js\.map$/.test(file))) {
     const script = join(dist, name.slice(0, -'.map'.length));
-    if (/^(cli|monitor|shared\/\w+)\//.test(name)) {
+    if (/^(cli|monitor|collect|consume|shared\/\w+)\/|^shared\/collect\./.test(name)) {
       rmSync(join(dist, name));
       writeFileSync(script, readFileSync(script, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'));
       continue;

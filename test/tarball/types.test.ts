@@ -19,7 +19,7 @@ test('every way to resolve a module of ours finds its types: node16 and bundlers
   const args = [attw, tarball, '--profile', 'esm-only', '--no-emoji', '--format', 'table-flipped'];
   const { code, stdout, stderr } = await consumer.run(process.execPath, args);
   assert.equal(code, 0, stdout + stderr);
-  for (const entry of ['monitor', 'systemd']) {
+  for (const entry of ['monitor', 'systemd', 'collect', 'consume']) {
     assert.match(stdout, new RegExp(`"ksocket/${entry}".* OK \\(ESM\\)`));
   }
 });
@@ -29,6 +29,8 @@ import { type Batch, createServer, createSocket, features, slot, type Socket } f
 import { createMonitor } from 'ksocket/monitor';
 import unix, { type UnixDgramSocket } from 'ksocket/unix-dgram';
 import { sdNotify, systemdSockets } from 'ksocket/systemd';
+import { type CollectedDatagram, createCollector, jetstream, type Sink } from 'ksocket/collect';
+import { consume } from 'ksocket/consume';
 import 'ksocket/register';
 const socket: Socket = createSocket({ type: 'udp4', receiveTtl: true }, (message: Buffer, { address, ttl }) => {
   socket.send(message, 9, address);
@@ -44,6 +46,10 @@ features().gro satisfies boolean;
 const local: UnixDgramSocket = unix.createSocket('unix_dgram', (_: Buffer, { path }) => void (path satisfies string | null));
 local.send(Buffer.alloc(1), (error) => void (error?.code satisfies number | undefined));
 unix.createSocket('udp4').unref() satisfies Socket;
+const sink: Sink = jetstream({ servers: 'nats://127.0.0.1', stream: 'S', subject: ({ port }) => String(port) });
+createCollector({ port: 0, sink, shards: 2, batch: { ms: 5 } }).stats().socket.rxKernelDrops satisfies number;
+const consumed: AsyncIterable<CollectedDatagram> = consume({ servers: ['a'], stream: 'S', durable: 'd' });
+void consumed;
 `;
 
 for (const [moduleResolution, module] of [
