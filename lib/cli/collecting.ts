@@ -31,6 +31,7 @@ export class Collecting {
   readonly #collector: Collector;
   readonly #options: CollectingOptions;
   #progress: Progress | undefined;
+  #started = false;
   #stoppingSince: number | undefined;
   #ended: Promise<void> | undefined;
   #refused = { at: Number.NEGATIVE_INFINITY, datagrams: 0 };
@@ -50,9 +51,10 @@ export class Collecting {
     try {
       await this.#collector.start();
     } catch (error) {
-      if (this.#stoppingSince === undefined) await this.#fail((error as Error).message);
-      return;
+      await this.#fail((error as Error).message);
+      process.exit(); // the client of NATS leaves its socket to a server open that does not answer
     }
+    this.#started = true;
     const { address, port } = this.#collector.address();
     const status = `collecting on ${address.includes(':') ? `[${address}]` : address}:${port}, ${name}`;
     if (monitor !== undefined && !(await this.#watch(monitor))) return;
@@ -65,6 +67,7 @@ export class Collecting {
   /** The first has all written that was received; another one ends it at once. */
   onSignal(): void {
     const now = performance.now();
+    if (!this.#started) process.exit(); // nothing has been received
     if (this.#stoppingSince === undefined) void this.end(this.#options.drainMs);
     else if (now - this.#stoppingSince > SAME_SIGNAL_MS) this.#endNow();
   }

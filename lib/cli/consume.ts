@@ -72,6 +72,7 @@ class Printing {
   readonly #sink: Sink;
   readonly #drainMs: number;
   readonly #late = new AbortController();
+  #opened = false;
   #stoppingSince: number | undefined;
   #present: PackedBatch | undefined;
 
@@ -85,7 +86,13 @@ class Printing {
   async run(what: string): Promise<void> {
     const { signal } = this.#late;
     await this.#sink.open({ signal, batchBytes: 0, inFlight: 1 });
-    await this.#consumption.open();
+    try {
+      await this.#consumption.open();
+    } catch (error) {
+      complain((error as Error).message);
+      process.exit(1); // the client of NATS leaves its socket to a server open that does not answer
+    }
+    this.#opened = true;
     complain(what);
     try {
       for await (const batch of this.#consumption.batches()) {
@@ -103,6 +110,7 @@ class Printing {
 
   onSignal(): void {
     const now = performance.now();
+    if (!this.#opened) process.exit(); // nothing has come
     if (this.#stoppingSince === undefined) {
       this.#stoppingSince = now;
       this.#consumption.end();

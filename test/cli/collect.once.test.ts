@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listening } from '../support/activated.js';
@@ -239,6 +240,18 @@ test('--monitor shows it, as it shows a server', async () => {
   assert.ok(body.includes(`ksocket_collector_acknowledged_datagrams_total{${label}} 10\n`), body);
   child.kill('SIGTERM');
   assert.equal((await child.end()).code, 0);
+});
+
+test('a monitor that cannot listen ends it', async () => {
+  using folder = new Folder();
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as { port: number };
+  const { code, stdout, stderr } = await runCli([...collect, '--to', folder.path, '--monitor', `${port}`]);
+  assert.deepEqual([code, stdout], [1, 'ksocket: received 0, delivered 0, dropped 0\n']);
+  assert.match(stderr, /^ksocket: no monitor: listen EADDRINUSE: address already in use 127\.0\.0\.1:\d+\n$/);
+  assert.equal(folder.files.length, 0);
+  other.close();
 });
 
 test('sockets that systemd has opened', async () => {

@@ -1,6 +1,7 @@
 // `ksocket collect --to nats://…` and `ksocket consume`: what is sent to the one is printed by the other.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, runCli, startCli } from '../support/child.js';
 import { Nats } from '../support/nats.js';
@@ -33,9 +34,9 @@ async function send(port: number, texts: string[]): Promise<void> {
 async function collected(nats: Nats, texts: string[], ...args: string[]): Promise<void> {
   const { child, port } = await collector(nats, ...args);
   await using _ = child;
-  for (let i = 0; i < texts.length; i += 50) {
-    await send(port, texts.slice(i, i + 50)); // the kernel's buffer has room for so many
-    await sleep(20);
+  for (let i = 0; i < texts.length; i += 30) {
+    await send(port, texts.slice(i, i + 30)); // the kernel's buffer has room for three times as many
+    await sleep(40);
   }
   child.kill('SIGTERM');
   const { code, stdout } = await child.end();
@@ -86,7 +87,7 @@ test('who has read enough ends it; what was not printed comes again', async () =
 
 test('a reader that does not read: --drain, or a second signal, ends it, and the batch comes again', async () => {
   await using nats = await withStream();
-  const texts = Array.from({ length: 1000 }, (_, i) => `${i} ${'x'.repeat(1000)}`);
+  const texts = Array.from({ length: 180 }, (_, i) => `${i} ${'x'.repeat(1000)}`);
   await collected(nats, texts, '--batch-ms', '60000', '--batch-bytes', '900000');
   for (const [drain, again] of [
     ['1', false],
@@ -109,7 +110,7 @@ test('a reader that does not read: --drain, or a second signal, ends it, and the
   }
   await using last = consume(nats, '--ack-wait', '2');
   await waitFor(
-    () => last.lines.length === 1000,
+    () => last.lines.length === 180,
     () => `${last.lines.length} lines`,
     60_000,
   );
@@ -174,6 +175,23 @@ test('what is wrong is one line, and ends it with 1', async () => {
     assert.equal(stderr.trim().split('\n').length, 1, stderr);
     assert.match(stderr, /^ksocket: /);
   }
+});
+
+test('a signal while a server does not answer ends it', async () => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const url = `nats://127.0.0.1:${(silent.address() as { port: number }).port}`;
+  for (const args of [
+    ['collect', '--port', '0', '--to', url, '--stream', 'LOGS', '--subject', 'syslog.x'],
+    ['consume', '--from', url, '--stream', 'LOGS', '--durable', 'x'],
+  ]) {
+    await using child = startCli(args);
+    await once(silent, 'connection');
+    child.kill('SIGTERM');
+    const { code, stdout, stderr } = await child.end();
+    assert.deepEqual([code, stdout, stderr], [0, '', ''], args[0]);
+  }
+  silent.close();
 });
 
 test('a password is not for the command line, and comes from the environment', async () => {
