@@ -23,7 +23,16 @@ const SILENCE_LIMIT_MS = 100_000;
 const COMPILING_LIMIT_MS = 600_000;
 
 /** What runs on the engine `dgram`. In these files addonTest() (test/support/backend.ts) marks what only the addon can do. */
-const ON_DGRAM = ['backend/', 'cli/info', 'cli/serve', 'monitor/cli', 'monitor/endpoints', 'server/', 'socket/'];
+const ON_DGRAM = [
+  'backend/',
+  'cli/info',
+  'collect/collector',
+  'cli/serve',
+  'monitor/cli',
+  'monitor/endpoints',
+  'server/',
+  'socket/',
+];
 
 /** But for these, which are about that and nothing else. */
 const NOT_ON_DGRAM = [

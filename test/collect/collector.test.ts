@@ -13,6 +13,7 @@ import {
   SinkError,
   type SinkOpening,
 } from 'ksocket/collect';
+import { addonTest } from '../support/backend.js';
 import { fdCount, ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -224,65 +225,69 @@ test('datagrams without a subject are counted and said once', async () => {
 });
 
 for (const onFull of ['block', 'drop'] as const) {
-  test(`a sink that takes nothing: the window, then the ring, then counted drops (${onFull}), and it goes on by itself`, async () => {
-    const sink = new Memory();
-    let go: () => void = () => {};
-    let gate: Promise<void> | undefined = new Promise((resolve) => {
-      go = resolve;
-    });
-    sink.before = () => gate;
-    const collector = await started({
-      sink,
-      inFlight: 2,
-      batch: { bytes: 73_728, ms: 5 },
-      ringBytes: 256 * 1024,
-      recvBufferSize: 65_536,
-      onFull,
-    });
-    await using socket = await sender();
-    const text = 'x'.repeat(1000);
-    let sent = 0;
-    const lost = () => {
-      const { rxKernelDrops, rxRingDrops } = collector.stats().socket;
-      return rxKernelDrops + rxRingDrops;
-    };
-    while (lost() < 500) {
-      await send(socket, collector, new Array(100).fill(text));
-      sent += 100;
-    }
-    const full = collector.stats();
-    assert.ok(full.inFlightBatches >= 2 && full.pauses === 1, JSON.stringify(full));
-    assert.ok(full.inFlightBytes < 2 * 73_728 + 256 * 1024, `${full.inFlightBytes} bytes`);
-    const { inFlightBytes, receivedDatagrams } = full;
-    await send(socket, collector, new Array(1000).fill(text));
-    sent += 1000;
-    const later = collector.stats();
-    assert.deepEqual(
-      [later.inFlightBytes, later.receivedDatagrams],
-      [inFlightBytes, receivedDatagrams],
-      'nothing grows',
-    );
-    const { utilization } = performance.eventLoopUtilization();
-    const used = process.cpuUsage();
-    await sleep(200);
-    const { user, system } = process.cpuUsage(used);
-    assert.ok(user + system < 150_000, `${user + system} us of 200 000 for waiting (${utilization})`);
+  addonTest(
+    'kernel counters',
+    `a sink that takes nothing: the window, then the ring, then counted drops (${onFull}), and it goes on by itself`,
+    async () => {
+      const sink = new Memory();
+      let go: () => void = () => {};
+      let gate: Promise<void> | undefined = new Promise((resolve) => {
+        go = resolve;
+      });
+      sink.before = () => gate;
+      const collector = await started({
+        sink,
+        inFlight: 2,
+        batch: { bytes: 73_728, ms: 5 },
+        ringBytes: 256 * 1024,
+        recvBufferSize: 65_536,
+        onFull,
+      });
+      await using socket = await sender();
+      const text = 'x'.repeat(1000);
+      let sent = 0;
+      const lost = () => {
+        const { rxKernelDrops, rxRingDrops } = collector.stats().socket;
+        return rxKernelDrops + rxRingDrops;
+      };
+      while (lost() < 500) {
+        await send(socket, collector, new Array(100).fill(text));
+        sent += 100;
+      }
+      const full = collector.stats();
+      assert.ok(full.inFlightBatches >= 2 && full.pauses === 1, JSON.stringify(full));
+      assert.ok(full.inFlightBytes < 2 * 73_728 + 256 * 1024, `${full.inFlightBytes} bytes`);
+      const { inFlightBytes, receivedDatagrams } = full;
+      await send(socket, collector, new Array(1000).fill(text));
+      sent += 1000;
+      const later = collector.stats();
+      assert.deepEqual(
+        [later.inFlightBytes, later.receivedDatagrams],
+        [inFlightBytes, receivedDatagrams],
+        'nothing grows',
+      );
+      const { utilization } = performance.eventLoopUtilization();
+      const used = process.cpuUsage();
+      await sleep(200);
+      const { user, system } = process.cpuUsage(used);
+      assert.ok(user + system < 150_000, `${user + system} us of 200 000 for waiting (${utilization})`);
 
-    gate = undefined;
-    go();
-    await waitFor(
-      () => {
-        const { receivedDatagrams: received, acknowledgedDatagrams: acknowledged } = collector.stats();
-        return acknowledged === received && acknowledged + lost() === sent;
-      },
-      () => `all that is not lost: ${JSON.stringify([collector.stats(), sent])}`,
-    );
-    await send(socket, collector, numbered(10));
-    await waitFor(() => sink.datagrams.at(-1)?.text === '9', 'it goes on');
-    assert.deepEqual(await collector.stop(), { drained: true, abandonedDatagrams: 0 });
-    const { receivedDatagrams: received } = collector.stats();
-    assert.equal(received + lost(), sent + 10, 'sent = acknowledged + drops');
-  });
+      gate = undefined;
+      go();
+      await waitFor(
+        () => {
+          const { receivedDatagrams: received, acknowledgedDatagrams: acknowledged } = collector.stats();
+          return acknowledged === received && acknowledged + lost() === sent;
+        },
+        () => `all that is not lost: ${JSON.stringify([collector.stats(), sent])}`,
+      );
+      await send(socket, collector, numbered(10));
+      await waitFor(() => sink.datagrams.at(-1)?.text === '9', 'it goes on');
+      assert.deepEqual(await collector.stop(), { drained: true, abandonedDatagrams: 0 });
+      const { receivedDatagrams: received } = collector.stats();
+      assert.equal(received + lost(), sent + 10, 'sent = acknowledged + drops');
+    },
+  );
 }
 
 test('stop() writes what was received, and closes all; it can be started again', async () => {
@@ -352,7 +357,7 @@ test('options are checked', () => {
   refused({ sink: new Memory('a', 65) }, 'ERR_OUT_OF_RANGE', /"options.sink.lanes"/);
 });
 
-test('IPv6, and with shards: the same', async () => {
+addonTest('kernel features', 'IPv6, and with shards: the same', async () => {
   const sink = new Memory('{source}');
   await using collector = await started({ sink, type: 'udp6', address: '::1', shards: 2 });
   await using socket = createSocket({ type: 'udp6', gso: false });

@@ -274,7 +274,7 @@ test('an engine that is paused: memory stays, drops are counted, and it goes on 
   await flood(1500); // all of it is full
   const { rss } = process.memoryUsage();
   const full = collector.stats();
-  await flood(3000);
+  await flood(8500); // ten seconds in all
   node.signal('SIGCONT');
   const after = process.memoryUsage().rss;
   assert.ok(after < rss + 8 * 1024 * 1024, `${rss} bytes, then ${after}`);
