@@ -1,11 +1,11 @@
 // The clients of NATS, which are packages of their own: loaded when somebody uses them, and what they say in our words.
-import { readFile } from 'node:fs/promises';
 import type * as streams from '@nats-io/jetstream';
 import type * as transport from '@nats-io/transport-node';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
-import { now, wallClockNs } from '../base/runtime.js';
+import { now } from '../base/runtime.js';
 import { validateInteger, validateObject, validateString } from '../base/validate.js';
+import { Credentials } from './credentials.js';
 import { SinkError } from './sink.js';
 import { within } from './time.js';
 
@@ -19,7 +19,7 @@ export interface NatsOptions {
   pass?: string;
   /** a token; or */
   token?: string;
-  /** the path of a file of credentials (`.creds`). */
+  /** the path of a file of credentials (`.creds`), which is read again whenever a connection is made. */
   credentials?: string;
   /** TLS: paths of the authorities' certificates, and of the client's own with its key. `{}`: those that Node knows. */
   tls?: NatsTls;
@@ -97,7 +97,15 @@ export class Nats {
   reconnects = 0;
   #latest: { error: Error; at: number } | undefined;
 
-  private constructor(clients: Clients, connection: transport.NatsConnection, { servers, timeoutMs }: CheckedNats) {
+  readonly #credentials: Credentials | undefined;
+
+  private constructor(
+    clients: Clients,
+    connection: transport.NatsConnection,
+    { servers, timeoutMs }: CheckedNats,
+    credentials: Credentials | undefined,
+  ) {
+    this.#credentials = credentials;
     this.clients = clients;
     this.connection = connection;
     this.timeoutMs = timeoutMs;
@@ -123,13 +131,11 @@ export class Nats {
       ...(given.token === undefined ? {} : { token: given.token }),
       ...(given.tls === undefined ? {} : { tls: given.tls }),
     };
-    if (given.credentials !== undefined) {
-      const text = await readFile(given.credentials);
-      refuseExpired(given.credentials, text.toString('latin1'));
-      options.authenticator = loaded.credsAuthenticator(new Uint8Array(text));
-    }
+    const credentials = given.credentials === undefined ? undefined : new Credentials(given.credentials);
+    credentials?.check();
+    if (credentials !== undefined) options.authenticator = loaded.credsAuthenticator(() => credentials.read());
     try {
-      return new Nats(loaded, await loaded.connect(options), checked);
+      return new Nats(loaded, await loaded.connect(options), checked, credentials);
     } catch (error) {
       throw inOurWords(loaded, error, `connect to ${servers.join(', ')}`);
     }
@@ -144,10 +150,11 @@ export class Nats {
 
   /** `what` has failed. Where the server has just said why, that is it. */
   failed(error: unknown, what: string): SinkError {
-    const { TimeoutError } = this.clients.errors;
+    const { TimeoutError, AuthorizationError } = this.clients.errors;
     const late = error instanceof TimeoutError && this.#latest !== undefined;
     const recent = late && now() - this.#latest!.at < 2 * this.timeoutMs ? this.#latest!.error : error;
-    return inOurWords(this.clients, recent, `${what} at ${this.where}`);
+    const expired = recent instanceof AuthorizationError ? this.#credentials?.expired() : undefined;
+    return inOurWords(this.clients, expired ?? recent, `${what} at ${this.where}`);
   }
 
   /** Of what the server knows of a stream.
@@ -174,23 +181,6 @@ export class Nats {
     );
     await this.connection.close();
   }
-}
-
-/** A file of credentials has a token, whose middle says until when it is good. */
-function refuseExpired(path: string, text: string): void {
-  const [, body] = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(text) ?? [];
-  if (body === undefined)
-    throw new SinkError('ERR_KSOCKET_NATS_CREDENTIALS', `The file ${path} has no credentials of NATS`, false);
-  let until: unknown;
-  try {
-    until = (JSON.parse(Buffer.from(body, 'base64url').toString()) as { exp?: unknown }).exp;
-  } catch (error) {
-    throw new SinkError('ERR_KSOCKET_NATS_CREDENTIALS', `The credentials in ${path} are not readable`, false, error);
-  }
-  if (typeof until !== 'number' || until === 0 || BigInt(Math.ceil(until)) * 1_000_000_000n > wallClockNs()) return;
-  const said = new Intl.DateTimeFormat('sv', { dateStyle: 'short', timeStyle: 'medium', timeZone: 'UTC' });
-  const message = `The credentials in ${path} have expired, at ${said.format(until * 1000)} UTC`;
-  throw new SinkError('ERR_KSOCKET_NATS_EXPIRED', message, false);
 }
 
 // What the server says of what it does not do: https://github.com/nats-io/nats-server/blob/main/server/errors.json
