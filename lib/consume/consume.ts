@@ -53,6 +53,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   #nats: Nats | undefined;
   readonly #messages: ConsumerMessages[] = [];
   readonly #ready: Held[] = [];
+  readonly #refused: JsMsg[] = [];
   #held: Held | undefined; // by the loop
   #wake: (() => void) | undefined;
   #failure: unknown;
@@ -170,7 +171,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   #bad(message: JsMsg, error: unknown): void {
     const { onBad } = this.#options;
     if (!(error instanceof FrameError) || error.code === 'ERR_KSOCKET_NO_ZSTD' || onBad === undefined) {
-      message.nak();
+      this.#refused.push(message); // given back by close(): now it would come here again
       if (error instanceof Error) errors.withContext(error, `${message.subject}, message ${message.seq}`);
       this.#fail(error);
       return;
@@ -264,7 +265,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       nats.timeoutMs,
       nats.connection.flush().catch(() => {}),
     );
-    for (const { message } of all) message.nak();
+    for (const message of [...all.map(({ message }) => message), ...this.#refused]) message.nak();
     await nats.close(); // what was acknowledged has left
   }
 
