@@ -65,7 +65,11 @@ export const mistakes = {
     [receiver, '        ended = false; // also when a listener throws in a later round\n', ''],
   ],
   'a drain that has had its time does not come back': [
-    [receiver, 'if (budget.spent || !ended) goOnLater(this);', 'if (!ended && !budget.spent) goOnLater(this);'],
+    [
+      receiver,
+      'if (!this.#paused && (budget.spent || !ended)) goOnLater(this);',
+      'if (!ended && !budget.spent) goOnLater(this);',
+    ],
   ],
   'one that waits is forgotten when another throws': [[turns, '    if (waiting.size > 0) arm();\n', '']],
   'the flag is exchanged before the head is stored': [

@@ -154,7 +154,10 @@ export class Collector extends EventEmitter<CollectorEvents> {
     this.#packer = packer;
     this.#window = window;
     receiving.socket.on('error', (error) => this.emit('error', error));
-    receiving.begin((batch) => packer.take(batch));
+    receiving.begin((batch) => {
+      packer.take(batch);
+      if (window.full) receiving.pause(true); // also a shard that was not there when it was paused
+    });
     this.#state = 'running';
     this.#observers.started(receiving.parts, {});
     this.emit('listening');

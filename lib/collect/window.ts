@@ -47,6 +47,10 @@ export class Window {
     this.#options = options;
   }
 
+  get full(): boolean {
+    return this.#full;
+  }
+
   get troubled(): boolean {
     return this.#trouble;
   }

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child, root } from '../support/child.js';
+import { install } from '../support/clients.js';
 import { inNamespace } from '../support/namespace.js';
 import { test } from '../support/test.js';
 
@@ -70,6 +71,7 @@ for (const { document, line, code } of blocks) {
       writeFileSync(join(directory, 'program.mjs'), code);
       const preloads = ['--import', ends];
       if (code.includes('nats://')) {
+        await install('nats-server', 'nats-server');
         symlinkSync(join(root, 'node_modules/@nats-io'), join(directory, 'node_modules/@nats-io'));
         writeFileSync(join(directory, 'nats.mjs'), nats);
         preloads.unshift('--import', './nats.mjs');

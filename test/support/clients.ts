@@ -9,7 +9,7 @@ const run = promisify(execFile);
 const INSTALL_LIMIT_MS = 80_000;
 
 /** Installs a program's package where it is missing and we are root. Test processes take turns: apt has one lock. */
-async function install(program: string, packageName: string): Promise<void> {
+export async function install(program: string, packageName: string): Promise<void> {
   const have = `command -v ${program} >/dev/null`;
   const get = `apt-get update -q && apt-get install -y -q --no-install-recommends ${packageName}`;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type JetStreamManager, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 import { Child } from './child.js';
+import { install } from './clients.js';
 import { waitFor } from './wait.js';
 
 /** So many ports of the loopback address that nobody has. */
@@ -78,6 +79,7 @@ export class Nats {
 
   /** `config`: more lines of it. `login`: whose they are. */
   static async start({ nodes = 1, config = '', login = {} as ConnectionOptions } = {}): Promise<Nats> {
+    await install('nats-server', 'nats-server');
     const nats = new Nats();
     const ports = await freePorts(2 * nodes);
     const routes = ports.slice(nodes).map((port) => `nats://127.0.0.1:${port}`);
