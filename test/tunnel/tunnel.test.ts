@@ -13,7 +13,7 @@ async function run(program: (helper: string, argument: string) => Promise<void>,
 }
 
 for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
-  test(`${how}: pings of each size and family, and 30 MB each way, with the event loop blocked`, async () => {
+  test(`${how}: pings of each size and family, and 30 MB each way (KSOCKET_TEST_TUNNEL_BYTES for others), with the event loop blocked`, async () => {
     const lines = await run(async (helper, how) => {
       const { ping, startServices, startTunnelProgram, transfer } = (await import(
         helper
@@ -34,13 +34,14 @@ for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
         remotes: [{ address: theirs }],
       });
       await tunnel.start();
-      const services = await startServices(30_000_000);
-      for (const bytes of [56, 1472, 8972]) {
-        ping('10.50.0.2', bytes);
-        ping('fd50::2', bytes);
+      const bytes = Number(process.env.KSOCKET_TEST_TUNNEL_BYTES ?? 30_000_000);
+      const services = await startServices(bytes);
+      for (const length of [56, 1472, 8972]) {
+        ping('10.50.0.2', length);
+        ping('fd50::2', length);
       }
       for (const address of ['10.50.0.2', 'fd50::2']) {
-        for (const direction of ['up', 'down'] as const) transfer(address, direction, 30_000_000);
+        for (const direction of ['up', 'down'] as const) transfer(address, direction, bytes);
       }
       const { device, mtu, framesSent, framesReceived, deviceReads, deviceWrites, ...rest } = tunnel.stats();
       const { execFileSync } = await import('node:child_process');
@@ -76,13 +77,14 @@ test('the other end is the kernel’s own vxlan device', async () => {
       remotes: [{ address: '10.7.0.2' }],
     });
     await tunnel.start();
-    const services = await startServices(30_000_000);
-    for (const bytes of [56, 1472, 8972]) {
-      ping('10.50.0.2', bytes);
-      ping('fd50::2', bytes);
+    const bytes = Number(process.env.KSOCKET_TEST_TUNNEL_BYTES ?? 30_000_000);
+    const services = await startServices(bytes);
+    for (const length of [56, 1472, 8972]) {
+      ping('10.50.0.2', length);
+      ping('fd50::2', length);
     }
     for (const address of ['10.50.0.2', 'fd50::2']) {
-      for (const direction of ['up', 'down'] as const) transfer(address, direction, 30_000_000);
+      for (const direction of ['up', 'down'] as const) transfer(address, direction, bytes);
     }
     console.log(tunnel.stats().malformedDrops, tunnel.stats().unknownRemoteDrops);
     await tunnel.stop();
