@@ -1,11 +1,13 @@
 #include "core/socket/interface.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -106,6 +108,16 @@ int Interface::set_number(uint16_t attribute, uint32_t value) const {
   if (int error = get_index(&request.message.ifi_index); error != 0) return error;
   request.append(attribute, &value, sizeof value);
   return ask(request);
+}
+
+void Interface::announce() const {
+  for (const char* each : {"ipv4/conf/", "ipv6/conf/"}) {
+    std::string file = std::string("/proc/sys/net/") + each + name_;
+    file += each[3] == '4' ? "/arp_notify" : "/ndisc_notify";
+    Fd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd) [[maybe_unused]]
+      ssize_t written = write(fd.get(), "1", 1);
+  }
 }
 
 int Interface::bring_up() const {

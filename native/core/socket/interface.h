@@ -19,6 +19,9 @@ class Interface {
   int set_queue_length(uint32_t packets) const;
   // Of how many frames it is handed over at most joined (GSO).
   int set_joined_max(uint32_t frames) const;
+  // Who has known the addresses elsewhere hears of it when it comes up, and at once sends here. Where that
+  // can be set: in many containers it cannot.
+  void announce() const;
   int bring_up() const;
   // -EEXIST: it has that one.
   int add_address(const Address& address, uint8_t prefix_bits) const;

@@ -60,6 +60,7 @@ TapFailure set_up_tap(const TapOptions& options, Tap* tap) {
     if (error != 0 && error != -EEXIST) return {error, "RTM_NEWADDR"};
   }
   if (options.up) {
+    interface.announce();
     if (int error = interface.bring_up(); error != 0) return {error, "SIOCSIFFLAGS"};
   }
   if (int error = interface.get_mtu(&tap->mtu); error != 0) return {error, "SIOCGIFMTU"};
