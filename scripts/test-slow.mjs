@@ -15,6 +15,8 @@ const steps = {
   // Collectors and consumers of which some are killed, at 50 000 datagrams a second.
   collect: ['test-ts.mjs', '--engine', 'mmsg', 'collect/cluster'],
   simulate: ['test-simulate.mjs', '--seconds', '600', '--seed', '1000000'],
+  // Needs iperf3.
+  tunnel: ['soak-tunnel.mjs', '--seconds', '600'],
 };
 
 /** What a step finds in its environment. */
