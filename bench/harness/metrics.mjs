@@ -23,6 +23,7 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
  */
 export const metrics = {
   rate: { label: 'datagrams/s', better: 'higher', judged: true, format: formatRate },
+  gbits: { label: 'Gbit/s', better: 'higher', judged: true, format: (v) => v.toFixed(2) },
   socketRate: { label: 'sockets/s', better: 'higher', judged: true, format: formatRate },
   openUs: { label: 'µs a socket', better: 'lower', judged: true, format: (v) => v.toFixed(1) },
   socketBytes: { label: 'RSS bytes a socket', better: 'lower', judged: true, format: (v) => v.toFixed(0) },

@@ -21,6 +21,11 @@ const runtimes = {
   },
   // The distribution's; a program beside it speaks to the harness.
   nginx: { command: process.execPath, args: [], program: nginx, itself: 'nginx', version: '-v' },
+  // Of both ends of a tunnel: kinds/tunnel.mjs starts them.
+  linux: { itself: 'iperf3' },
+  'tap-dgram': { itself: 'python3' },
+  socat: { itself: 'socat', version: '-V' },
+  n2n: { itself: 'edge', version: '--help' },
 };
 
 /**
@@ -43,6 +48,10 @@ export const peers = {
   'unix-dgram': { label: 'unix-dgram', runtime: 'node', driver: 'unix-dgram' },
   udx: { label: 'udx-native', runtime: 'node', driver: 'udx' },
   nginx: { label: 'nginx, stream module', runtime: 'nginx', driver: 'nginx' },
+  linux: { label: 'Linux vxlan', runtime: 'linux' },
+  'tap-dgram': { label: 'node:dgram and node:fs on a TAP device', runtime: 'tap-dgram' },
+  socat: { label: 'socat, TUN over UDP', runtime: 'socat' },
+  n2n: { label: 'n2n, with its encryption', runtime: 'n2n' },
   c: { label: 'C' },
 };
 

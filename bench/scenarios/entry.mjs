@@ -13,7 +13,7 @@
  * @typedef {object} Scenario
  * @property {string} id
  * @property {string} title
- * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo' | 'forward' | 'startup'} kind
+ * @property {'alone' | 'receive' | 'blocked' | 'send' | 'pair' | 'echo' | 'forward' | 'startup' | 'tunnel'} kind
  * @property {string[]} show the metrics worth a column, the first is the headline
  * @property {object} [load] command and options of the load generator
  * @property {object} [sink] options of the receiving end of a send scenario
@@ -38,6 +38,9 @@ const names = {
   'ksocket-unix-dgram': 'ksocket/unix-dgram',
   'unix-dgram': 'unix-dgram',
   nginx: 'nginx',
+  'tap-dgram': 'JavaScript tunnel',
+  socat: 'socat',
+  n2n: 'n2n',
   c: 'C',
 };
 

@@ -9,6 +9,7 @@ import { receiving } from './receiving.mjs';
 import { sending } from './sending.mjs';
 import { series } from './series.mjs';
 import { manySockets } from './sockets.mjs';
+import { tunnels } from './tunnels.mjs';
 
 /** @type {import('./entry.mjs').Scenario[]} */
 export const scenarios = [
@@ -23,5 +24,6 @@ export const scenarios = [
   ...collecting(),
   ...manySockets(),
   ...local(),
+  ...tunnels(),
   ...series,
 ];

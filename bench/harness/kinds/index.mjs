@@ -7,6 +7,7 @@ import { pair } from './pair.mjs';
 import { receive } from './receive.mjs';
 import { send } from './send.mjs';
 import { startup } from './startup.mjs';
+import { tunnel } from './tunnel.mjs';
 
 /**
  * @callback Kind
@@ -17,4 +18,4 @@ import { startup } from './startup.mjs';
  */
 
 /** @type {Record<string, Kind>} */
-export const kinds = { alone, blocked, echo, forward, pair, receive, send, startup };
+export const kinds = { alone, blocked, echo, forward, pair, receive, send, startup, tunnel };
