@@ -60,11 +60,16 @@ export interface NativeTunnel {
     /** Empty: the kernel chooses one. */
     name: string;
     persistent: boolean;
+    /** One of several, each of which is opened so: behind VXLAN its frames leave from a port of its own. */
+    multiQueue: boolean;
     mtu: number;
     queueFrames: number;
     /** The port has the bits of the prefix. */
     networks: NativeAddress[];
   };
+  /** Which one of how many: the port that it sends from has that remainder. */
+  queue: number;
+  queues: number;
   vxlan: boolean;
   vni: number;
   remotes: NativeAddress[];

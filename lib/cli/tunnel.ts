@@ -21,6 +21,7 @@ interface TunnelArguments {
   mtu?: number;
   persistent?: boolean;
   clampMss?: boolean;
+  queues?: number;
   flood: boolean;
   monitor?: { host?: string; port: number };
 }
@@ -69,6 +70,7 @@ export function defineTunnel(program: Command): void {
     .option('-a, --address <address/bits>', 'an IP address that the device gets; once for each', each(parseHost))
     .option('--mtu <bytes>', 'of the device (default: what the path to the remotes has room for)', parseCount)
     .option('--persistent', 'the device stays when the command ends')
+    .option('--queues <number>', 'of the device, each with a thread (default: 1)', parseCount)
     .option('--clamp-mss', 'TCP connections get no larger segments than fit the device')
     .option('--no-flood', 'frames to an address that nobody knows are dropped')
     .option('-m, --monitor <[host:]port>', 'serve a live page and metrics, on 127.0.0.1 unless told', parseListen)
@@ -76,20 +78,10 @@ export function defineTunnel(program: Command): void {
     .action(tunnel);
 }
 
-function optionsOf({
-  dev,
-  remote,
-  local,
-  raw,
-  vni,
-  address,
-  mtu,
-  persistent,
-  clampMss,
-  flood,
-}: TunnelArguments): TunnelOptions {
+function optionsOf(given: TunnelArguments): TunnelOptions {
+  const { dev, remote, address, raw, vni, monitor, ...same } = given;
   const network = raw ? { encapsulation: 'raw' as const } : { vni };
-  return { device: dev, remotes: remote, local, addresses: address, mtu, persistent, clampMss, flood, ...network };
+  return { ...same, device: dev, remotes: remote, addresses: address, ...network };
 }
 
 async function tunnel(given: TunnelArguments): Promise<void> {

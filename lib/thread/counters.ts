@@ -56,8 +56,11 @@ export type TunnelCounters = Counted<typeof tunnelCounterIndex & typeof tunnelGa
 
 export const TUNNEL_CELLS = Math.max(...Object.values(tunnelGaugeIndex)) + 1;
 
-export function readTunnelCounters(row: BigUint64Array): TunnelCounters {
-  return { ...named(row, tunnelCounterIndex), ...named(row, tunnelGaugeIndex) };
+/** Of all queues. What is of the device each of them has noticed. */
+export function readTunnelCounters(rows: readonly BigUint64Array[]): TunnelCounters {
+  const { mtuChanges, deviceLosses, ...moved } = tunnelCounterIndex;
+  const ofDevice = named(rows[0], { mtuChanges, deviceLosses, ...tunnelGaugeIndex });
+  return { ...(sum(rows.map((row) => named(row, moved))) as Counted<typeof moved>), ...ofDevice };
 }
 
 const THREAD_COUNTERS = Math.max(...Object.values(threadCounterIndex)) + 1;

@@ -29,8 +29,8 @@ export interface Observation extends ObservedSocket {
   others?: readonly ObservedSocket[];
   /** A row that is counted in the kernel, of a server that answers there, too. */
   kernel?: BigUint64Array<SharedArrayBuffer>;
-  /** What a tunnel counts beside (native/core/memory/tunnel_counters.h). */
-  tunnel?: BigUint64Array<SharedArrayBuffer>;
+  /** What each queue of a tunnel counts beside (native/core/memory/tunnel_counters.h). */
+  tunnel?: BigUint64Array<SharedArrayBuffer>[];
   /** Of shards that there were in this run. */
   past?: Counted;
 }

@@ -38,6 +38,9 @@ export interface TunnelOptions {
   mtu?: number;
   /** How many frames wait for the thread, up to 64 KiB each, 1 to 65 535. Default 1000. */
   queueFrames?: number;
+  /** How many queues the device has (IFF_MULTI_QUEUE), each with a thread and a socket, 1 to 256: the kernel spreads connections over
+   * them. More than one needs one remote alone. Default 1. */
+  queues?: number;
   /** Where datagrams come in. Default every address, of the family of the first remote, and port 4789. */
   local?: {
     /** An IP address. */
@@ -65,6 +68,7 @@ export interface TunnelOptions {
 
 /** A TunnelOptions with nothing left out, but for names that are to be looked up. */
 export interface CheckedTunnelOptions {
+  queues: number;
   device: { name: string; persistent: boolean; queueFrames: number; mtu: number | undefined };
   networks: { address: string; family: number; port: number }[];
   local: { address: string | undefined; port: number };
@@ -80,12 +84,14 @@ export interface CheckedTunnelOptions {
 const VXLAN_PORT = 4789;
 const DEVICE_BYTES_MAX = 15;
 const REMOTES_MAX = 1024;
+const QUEUES_MAX = 256; // MAX_TAP_QUEUES of the kernel
 const KEYS = [
   'device',
   'persistent',
   'addresses',
   'mtu',
   'queueFrames',
+  'queues',
   'local',
   'remotes',
   'encapsulation',
@@ -177,7 +183,12 @@ export function checkTunnelOptions(options: TunnelOptions): CheckedTunnelOptions
   if (remotes.length === 0 || remotes.length > REMOTES_MAX) {
     throw errors.outOfRange('options.remotes.length', `>= 1 && <= ${REMOTES_MAX}`, remotes.length);
   }
+  const queues = integer(options.queues ?? 1, 'queues', 1, QUEUES_MAX);
+  if (queues > 1 && remotes.length > 1) {
+    throw errors.invalidArgValue('options.queues', queues, 'must be 1 where there is more than one remote');
+  }
   const checked = {
+    queues,
     device: {
       name: device === undefined ? '' : checkDevice(device),
       persistent: flag(options.persistent ?? false, 'persistent'),

@@ -2,11 +2,11 @@
 import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import type { NativeAddress } from '../backend/contract.js';
-import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO } from '../backend/layout.js';
+import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO, OPEN_REUSE_PORT } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress, familyOfText } from '../base/family.js';
 import type { AddressInfo } from '../socket/types.js';
-import { readTunnelCounters, type Stats, TUNNEL_CELLS } from '../thread/counters.js';
+import { readTunnelCounters, type Stats, sumStats, TUNNEL_CELLS } from '../thread/counters.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { type Observer, Observers, observe } from '../thread/observers.js';
 import { defaultThreadOptions } from '../thread/options.js';
@@ -18,6 +18,8 @@ const ETHERNET_MTU = 1500;
 const UDP_BYTES = 8;
 const VXLAN_BYTES = 8;
 const ETHERNET_BYTES = 14;
+const SKF_NET_OFF = 0xfff0_0000; // linux/filter.h
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** What is before the packet in a frame: the headers of the outer packet and the frame's own. */
 function overhead(family: Family, vxlan: boolean): number {
@@ -45,6 +47,33 @@ function deviceRefused(failure: string, name: string): Error {
   return errors.optionRefused(errno, syscall, what, errors.refusalReason(errno, 'CAP_NET_ADMIN'));
 }
 
+/** Of the device: a thread, a socket, and where it counts. */
+interface Queue {
+  thread: IoThread;
+  id: number;
+  cells: BigUint64Array<SharedArrayBuffer>;
+}
+
+/** The datagrams of one queue of the other end's come to the same one here: by their source port, behind an IP header without
+ * options. Where the kernel refuses that, its hash decides, which keeps a queue's together, too. */
+function spread(queues: readonly Queue[], family: Family): void {
+  const program = new DataView(new ArrayBuffer(24)); // of struct sock_filter
+  const steps = [
+    [0x28, SKF_NET_OFF + (family.number === 4 ? 20 : 40)], // half a word, the port
+    [0x94, queues.length], // modulo
+    [0x16, 0], // return it
+  ];
+  steps.forEach(([code, k], i) => {
+    program.setUint16(8 * i, code, littleEndian);
+    program.setUint32(8 * i + 4, k, littleEndian);
+  });
+  queues[0].thread.changing().steer(queues[0].id, new Uint8Array(program.buffer));
+}
+
+function socketStats(queues: readonly Queue[]): Stats {
+  return sumStats(queues.map(({ thread, id }) => thread.stats(id)));
+}
+
 async function resolve(host: string, family: Family | undefined): Promise<string> {
   if (familyOfText(host) !== undefined) return host;
   return (await dns.promises.lookup(host, { family: family?.number ?? 0 })).address;
@@ -60,8 +89,8 @@ async function resolve(host: string, family: Family | undefined): Promise<string
 export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly #options: CheckedTunnelOptions;
   readonly #observers = new Observers();
-  #running: { thread: IoThread; id: number } | undefined;
-  #cells: BigUint64Array = new BigUint64Array(TUNNEL_CELLS); // of the latest run
+  #queues: readonly Queue[] = []; // while it runs
+  #cells = [new BigUint64Array(new SharedArrayBuffer(TUNNEL_CELLS * 8))]; // of the latest run
   #latest: Promise<unknown> = Promise.resolve();
   #finalSocketStats: Stats | undefined;
   #refd = true;
@@ -74,7 +103,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
 
   /** Are frames moved? */
   get running(): boolean {
-    return this.#running !== undefined;
+    return this.#queues.length > 0;
   }
 
   /** Resolves when the device is up and its frames are moved. Rejects, and leaves nothing behind, with `code` and `syscall`:
@@ -85,19 +114,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     return this.#afterwards(async () => {
       if (this.running) return;
       const remotes = await this.#resolveRemotes();
-      const thread = dedicatedThread({ ...defaultThreadOptions, rxUsecs: 0 });
-      const id = thread.reserve();
-      const cells = new BigUint64Array(new SharedArrayBuffer(TUNNEL_CELLS * 8));
-      try {
-        this.#open(thread, id, remotes, cells);
-      } catch (error) {
-        thread.release(id);
-        throw error;
-      }
-      if (this.#refd) thread.hold();
-      this.#running = { thread, id };
-      this.#cells = cells;
-      this.#observers.started([this.#running], { tunnel: cells });
+      const queues = this.#openQueues(remotes);
+      if (this.#refd) for (const { thread } of queues) thread.hold();
+      this.#queues = queues;
+      this.#cells = queues.map(({ cells }) => cells);
+      this.#observers.started(queues, { tunnel: this.#cells });
       this.emit('listening');
     });
   }
@@ -105,21 +126,24 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   /** Resolves when the thread has ended and the device is closed: gone, unless it is persistent. */
   stop(): Promise<void> {
     return this.#afterwards(() => {
-      if (this.#running === undefined) return;
-      const { thread, id } = this.#running;
-      this.#finalSocketStats = thread.stats(id);
-      this.#running = undefined;
+      if (!this.running) return;
+      const queues = this.#queues;
+      this.#finalSocketStats = socketStats(queues);
+      this.#queues = [];
       this.#observers.stopped();
-      if (this.#refd) thread.unhold();
-      thread.release(id);
+      for (const { thread, id } of queues) {
+        if (this.#refd) thread.unhold();
+        thread.release(id);
+      }
       this.emit('close');
     });
   }
 
   /** Where datagrams come in, or null when it does not run. */
   address(): AddressInfo | null {
-    if (this.#running === undefined) return null;
-    const name = this.#running.thread.native.getName(this.#running.id, false);
+    const [queue] = this.#queues;
+    if (queue === undefined) return null;
+    const name = queue.thread.native.getName(queue.id, false);
     if (typeof name === 'number') throw errors.errnoException(name, 'getsockname');
     return { address: name[0], family: familyOfAddress(name[0]).name, port: name[1] };
   }
@@ -127,21 +151,22 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   /** What it has moved and dropped since the last start(). */
   stats(): TunnelStats {
     const counted = readTunnelCounters(this.#cells);
-    if (this.#running === undefined) return { ...counted, device: '', mtu: 0, socket: this.#finalSocketStats };
-    const { thread, id } = this.#running;
-    return { ...counted, device: thread.native.getTunnelDevice(id), socket: thread.stats(id) };
+    const [queue] = this.#queues;
+    if (queue === undefined) return { ...counted, device: '', mtu: 0, socket: this.#finalSocketStats };
+    const device = queue.thread.native.getTunnelDevice(queue.id);
+    return { ...counted, device, socket: socketStats(this.#queues) };
   }
 
   /** Lets the tunnel keep the event loop running (the default). */
   ref(): this {
-    if (!this.#refd) this.#running?.thread.hold();
+    if (!this.#refd) for (const { thread } of this.#queues) thread.hold();
     this.#refd = true;
     return this;
   }
 
   /** Lets the program end though the tunnel runs. */
   unref(): this {
-    if (this.#refd) this.#running?.thread.unhold();
+    if (this.#refd) for (const { thread } of this.#queues) thread.unhold();
     this.#refd = false;
     return this;
   }
@@ -177,7 +202,32 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     return out;
   }
 
-  #open(thread: IoThread, id: number, remotes: NativeAddress[], cells: BigUint64Array): void {
+  #openQueues(remotes: NativeAddress[]): Queue[] {
+    const opened: Queue[] = [];
+    try {
+      for (let i = 0; i < this.#options.queues; i++) {
+        const thread = dedicatedThread({ ...defaultThreadOptions, rxUsecs: 0 });
+        const queue = {
+          thread,
+          id: thread.reserve(),
+          cells: new BigUint64Array(new SharedArrayBuffer(TUNNEL_CELLS * 8)),
+        };
+        const [first] = opened;
+        opened.push(queue);
+        const name = first === undefined ? this.#options.device.name : first.thread.native.getTunnelDevice(first.id);
+        this.#open(queue, i, remotes, name);
+      }
+      if (opened.length > 1) spread(opened, familyOfAddress(remotes[0].address));
+      return opened;
+    } catch (error) {
+      for (const { thread, id } of opened) thread.release(id);
+      throw error;
+    }
+  }
+
+  #open({ thread, id, cells }: Queue, queue: number, remotes: NativeAddress[], name: string): void {
+    const { queues } = this.#options;
+    const multiQueue = queues > 1;
     const { device, networks, local, vxlan, vni, addressesMax, ageMs, clampMss, flood } = this.#options;
     const family = familyOfAddress(remotes[0].address);
     const address = local.address ?? family.any;
@@ -185,13 +235,18 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const check = (errno: number, syscall: string) => {
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, local.port);
     };
-    check(native.open(id, family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL), 'socket');
+    check(
+      native.open(id, family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL | (multiQueue ? OPEN_REUSE_PORT : 0)),
+      'socket',
+    );
     check(native.bind(id, address, local.port), 'bind');
     native.deliver(id, false);
     const paths = remotes.map((remote) => native.getPathMtu(id, remote.address)).filter((path) => path > 0);
     const path = paths.length > 0 ? Math.min(...paths) : ETHERNET_MTU;
     const tunnel = {
-      device: { ...device, mtu: device.mtu ?? path - overhead(family, vxlan), networks },
+      device: { ...device, name, multiQueue, mtu: device.mtu ?? path - overhead(family, vxlan), networks },
+      queue,
+      queues,
       vxlan,
       vni,
       remotes,

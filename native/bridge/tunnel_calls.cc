@@ -1,10 +1,12 @@
 // IoThreadObject: a network behind a socket. The first argument of each call is the socket's id.
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "bridge/io_thread_object.h"
 #include "core/answer/tunnel.h"
+#include "core/socket/socket.h"
 
 namespace ksocket {
 
@@ -23,10 +25,12 @@ void make_buffers_large(int fd) {
   set(SO_SNDBUFFORCE, SO_SNDBUF);
 }
 
-// { name, persistent, mtu, queueFrames, networks: { family, address, port: bits of the prefix }[] }
+// { name, persistent, multiQueue, mtu, queueFrames, networks: { family, address, port: bits of the prefix }[]
+// }
 int device_options(Reader& reader, const Napi::Value& given, TapOptions* out) {
   out->name = text(reader.get(given, "name"));
   out->persistent = boolean(reader.get(given, "persistent"));
+  out->multi_queue = boolean(reader.get(given, "multiQueue"));
   out->mtu = u32(reader.get(given, "mtu"));
   out->queue_frames = u32(reader.get(given, "queueFrames"));
   for (const auto& network : reader.elements(reader.get(given, "networks"))) {
@@ -62,6 +66,24 @@ int tunnel_options(Reader& reader, const Napi::Value& given, Tunnel::Options* ou
   return out->remotes.empty() ? -EINVAL : 0;
 }
 
+// Bound as the socket is, but to a port of its own, whose remainder says to the other end which queue it is.
+int open_sender(const Endpoint& endpoint, uint32_t queue, uint32_t queues, Fd* out) {
+  Address own;
+  if (int error = socket_name(endpoint.fd.get(), false, &own)) return error;
+  // The kernel chooses by chance: that none fits is as good as impossible.
+  for (uint32_t tries = 0; tries < 64 * queues; tries++) {
+    own.port = 0;
+    if (int error = open_datagram(endpoint.family, out)) return error;
+    if (int error = bind_socket(out->get(), own)) return error;
+    if (int error = socket_name(out->get(), false, &own)) return error;
+    if (own.port % queues == queue) {
+      make_buffers_large(out->get());
+      return 0;
+    }
+  }
+  return -EADDRINUSE;
+}
+
 Tunnel* tunnel_of(Endpoint* endpoint) {
   return endpoint != nullptr && endpoint->responder ? endpoint->responder->tunnel() : nullptr;
 }
@@ -91,6 +113,12 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
   auto* counters = reinterpret_cast<uint64_t*>(pin(info[2], &cells));
   if (cells < kTunnelCounters) return answer("tunnel", -EINVAL);
   options.device.overhead_bytes = kEthernetBytes + (options.vxlan ? kVxlanBytes : 0);
+  Fd sender;
+  if (options.device.multi_queue && options.vxlan) {
+    uint32_t queues = u32(reader.get(info[1], "queues")), queue = u32(reader.get(info[1], "queue"));
+    if (reader.error() != 0 || queue >= queues) return answer("tunnel", -EINVAL);
+    if (int error = open_sender(*endpoint, queue, queues, &sender)) return answer("socket", error);
+  }
   Tap tap;
   if (TapFailure failure = open_tap(options.device, &tap)) return answer(failure.syscall, failure.error);
   options.device.name = tap.name;  // if it is made again
@@ -105,6 +133,7 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
       std::make_unique<Tunnel>(std::move(options), std::move(tap), endpoint->fd.get(), endpoint->family,
                                std::move(host), offloads(), TunnelCounters(counters), endpoint->counters);
   Tunnel& made = *tunnel;
+  if (sender) made.send_by(std::move(sender));
   // The thread may be told of the device as soon as it is watched.
   std::lock_guard lock(endpoint->rx_mutex);
   endpoint->responder = std::move(tunnel);

@@ -32,6 +32,13 @@ test('options that are none are refused by their names', () => {
     [{ local: { port: 0 } }, 'ERR_SOCKET_BAD_PORT', /options\.local\.port/],
     [{ ageSeconds: 0 }, 'ERR_OUT_OF_RANGE', /options\.ageSeconds/],
     [{ learnedMax: -1 }, 'ERR_OUT_OF_RANGE', /options\.learnedMax/],
+    [{ queues: 0 }, 'ERR_OUT_OF_RANGE', /options\.queues/],
+    [{ queues: 257 }, 'ERR_OUT_OF_RANGE', /options\.queues/],
+    [
+      { queues: 2, remotes: [{ address: '127.0.0.1' }, { address: '127.0.0.2' }] },
+      'ERR_INVALID_ARG_VALUE',
+      /options\.queues/,
+    ],
     [{ flood: 1 }, 'ERR_INVALID_ARG_TYPE', /options\.flood/],
     [{ persistant: true }, 'ERR_INVALID_ARG_VALUE', /did you mean 'persistent'/],
   ];

@@ -63,6 +63,12 @@ Tunnel::~Tunnel() {
   if (tap_.fd && !waits_) host_.unwatch(tap_.fd.get());
 }
 
+void Tunnel::send_by(Fd sender) {
+  sender_ = std::move(sender);
+  tx_.fd = sender_.get();
+  socket_ = Fd(fcntl(tx_.fd, F_DUPFD_CLOEXEC, 0));
+}
+
 int Tunnel::start() {
   return socket_ ? watch_device() : -EMFILE;
 }

@@ -55,6 +55,8 @@ class Tunnel : public Responder {
          Counters counters);
   ~Tunnel() override;
 
+  // Before start(): frames leave by this socket, and not by the one that they come in by.
+  void send_by(Fd sender);
   // The device is read from now on. 0 or -errno.
   int start();
 
@@ -110,6 +112,7 @@ class Tunnel : public Responder {
   const uint32_t prefix_bytes_;
   uint8_t prefix_[kVxlanBytes];
   Tap tap_;
+  Fd sender_;  // if it is another one than the endpoint's
   Fd socket_;  // watched apart from the endpoint's, while nothing can be sent
   TxSocket tx_;
   TunnelCounters counters_;
