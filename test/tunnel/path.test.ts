@@ -40,7 +40,7 @@ test('the device’s MTU follows the path’s, also what a router on the way say
     await tunnel.start();
     const services = await startServices(3_000_000);
     const became = async (mtu: number) => {
-      for (let n = 0; tunnel.stats().mtu !== mtu && n < 300; n++) await setTimeout(20);
+      for (let n = 0; tunnel.stats().mtu !== mtu && n < 1000; n++) await setTimeout(20);
       console.log(tunnel.stats().mtu, tunnel.stats().mtuChanges);
     };
     await became(9050);
