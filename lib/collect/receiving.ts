@@ -27,7 +27,7 @@ export class Receiving {
     const { thread } = coreOf(socket).options;
     if (thread !== undefined) thread.sharded = true;
     try {
-      const listening = once(socket, 'listening'); // of a descriptor it comes before bind() returns
+      const listening = once(socket, 'listening'); // of a given descriptor it comes at once
       socket.bind(options.bind);
       await listening;
     } catch (error) {

@@ -370,3 +370,51 @@ addonTest('kernel features', 'IPv6, and with shards: the same', async () => {
   const [{ address, local }] = sink.datagrams;
   assert.deepEqual([address, local, sink.batches[0].key], ['::1', '::1', '::1']);
 });
+
+addonTest('descriptors', 'a descriptor that somebody else has bound is received from, and closed', async () => {
+  const given = createSocket({ type: 'udp4', shards: 1 });
+  const { port } = given.bindSync({ address: '127.0.0.1' });
+  const fd = given.shard(0).handOver();
+  await given[Symbol.asyncDispose]();
+  const sink = new Memory();
+  const collector = createCollector({ fd, sink, batch: { ms: 5 } });
+  await collector.start();
+  assert.deepEqual([collector.address().port, collector.running], [port, true]);
+  await using socket = await sender();
+  await send(socket, collector, numbered(100));
+  await waitFor(() => sink.datagrams.length === 100, 'all of them');
+  assert.deepEqual([sink.datagrams[0].local, sink.datagrams[0].localPort], ['127.0.0.1', port]);
+  await collector.stop();
+  const again = createCollector({ address: '127.0.0.1', port, sink });
+  await again.start();
+  await again.stop();
+});
+
+addonTest('kernel features', 'a shard that comes while the window is full waits, too', async () => {
+  const sink = new Memory('{port}');
+  let go: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  sink.before = () => gate;
+  await using collector = await started({ sink, shards: 1, inFlight: 1, batch: { ms: 1 } });
+  const sockets = await Promise.all(Array.from({ length: 16 }, sender));
+  const say = async (texts: string[]) => {
+    for (const socket of sockets) await send(socket, collector, texts);
+  };
+  await say(['first']);
+  await waitFor(() => collector.stats().pauses === 1, 'the window is full');
+  await collector.socket?.setShards(4);
+  await say(numbered(20));
+  await sleep(100);
+  const taken = collector.stats().receivedDatagrams;
+  await say(numbered(20));
+  await sleep(100);
+  assert.equal(collector.stats().receivedDatagrams, taken, 'nothing more is taken');
+  go();
+  await waitFor(
+    () => sink.datagrams.length === 16 * 41,
+    () => `all of them, not ${sink.datagrams.length}`,
+  );
+  for (const socket of sockets) socket.close();
+});
