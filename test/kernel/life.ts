@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { createServer, type Rule, type ServerOptions, slot } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
-import { Child } from '../support/child.js';
+import { Child, startProgram } from '../support/child.js';
 import { Asker, answeredAll, ask, becomes, hasProgram, modes, portOf } from '../support/kernel.js';
 import { ip, OURS, SecondHost } from '../support/second-host.js';
 import { waitFor } from '../support/wait.js';
@@ -29,6 +29,14 @@ async function otherEnd() {
     rules: [],
     kernel: { interfaces: ['theirs0'], mode: 'native', required: true },
   });
+  await server.start();
+  console.log(server.kernel.state);
+}
+
+/** Has a server at this interface until it is killed. */
+async function holding(name: string): Promise<void> {
+  const { createServer } = await import('ksocket');
+  const server = createServer({ port: 0, rules: [], kernel: { interfaces: [name], required: true } });
   await server.start();
   console.log(server.kernel.state);
 }
@@ -145,9 +153,9 @@ export const cases: Record<string, () => Promise<void>> = {
 
   'where another program is attached the thread answers, until that one goes': async () => {
     await using host = await hosts();
-    const first = serving({ kernel: { interfaces: [OURS] } });
+    await using other = startProgram(holding, [OURS]);
+    await other.line(/^attached$/);
     const second = serving({ kernel: { interfaces: [OURS] } });
-    await first.start();
     await second.start();
     const reason = 'EBUSY: another XDP program is attached';
     assert.deepEqual(second.kernel, {
@@ -165,11 +173,62 @@ export const cases: Record<string, () => Promise<void>> = {
       message: `bpf EBUSY: options.kernel: ${OURS}: another XDP program is attached`,
     });
     assert.equal(third.running, false);
-    await first.stop();
+    other.kill('SIGKILL');
     await becomes(second, ({ state }) => state === 'attached');
     assert.ok(answeredAll(await ask(host.before, OURS_V4, portOf(second), 100)));
     assert.equal(inKernel(second), 100);
     await second.stop();
+  },
+
+  'servers of one process share an interface': async () => {
+    await using host = await hosts();
+    ip('addr', 'add', '192.0.2.3/24', 'dev', OURS);
+    const any = serving({ rules: [saying('any')] });
+    await any.start();
+    const others = [
+      serving({ rules: [saying('two')] }),
+      serving({ rules: [saying('three')], kernel: { interfaces: [OURS] } }),
+    ];
+    for (const server of others) await server.start();
+    const words = async (address: string, port: number) =>
+      Object.keys((await ask(host.before, address, port, 30)).words).join();
+    const all = async () => {
+      const said = [];
+      for (const server of [any, ...others])
+        said.push(await words(OURS_V4, portOf(server)), await words(OURS_V6, portOf(server)));
+      return said;
+    };
+    for (const server of [any, ...others]) assert.equal(server.kernel.state, 'attached');
+    assert.deepEqual(await all(), ['any', 'any', 'two', 'two', 'three', 'three']);
+    assert.deepEqual([any, ...others].map(inKernel), [60, 60, 60]);
+    // One swaps, one goes: the others stay as they are.
+    const asker = await Asker.start(host.before, OURS_V4, portOf(any), 4000, 2000);
+    await others[1].update([saying('four')]);
+    await others[0].stop();
+    await others[0].start();
+    await others[0].stop();
+    assert.ok(answeredAll(await asker.end()));
+    assert.equal(inKernel(any), 4060);
+    assert.equal(await words(OURS_V4, portOf(others[1])), 'four');
+    assert.equal(hasProgram(OURS), true);
+    await others[1].stop();
+    await any.stop();
+    assert.equal(hasProgram(OURS), false);
+  },
+
+  'servers at one port answer each at its own address': async () => {
+    await using host = await hosts();
+    ip('addr', 'add', '192.0.2.3/24', 'dev', OURS);
+    const one = serving({ address: OURS_V4, rules: [saying('one')] });
+    await one.start();
+    const port = portOf(one);
+    const three = serving({ address: '192.0.2.3', port, rules: [saying('three')] });
+    await three.start();
+    assert.deepEqual((await ask(host.before, '192.0.2.3', port, 30)).words, { three: 30 });
+    assert.deepEqual((await ask(host.before, OURS_V4, port, 30)).words, { one: 30 });
+    assert.deepEqual([inKernel(one), inKernel(three)], [30, 30]);
+    await one.stop();
+    await three.stop();
   },
 
   'every answer is of one whole set of rules, however often they are swapped': async () => {

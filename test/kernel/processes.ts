@@ -2,7 +2,7 @@
 // (processes.once.test.ts).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KernelState } from 'ksocket';
@@ -178,7 +178,7 @@ export const cases: Record<string, () => Promise<void>> = {
     const limits = { perSource: { rate: 1000, burst: 1000, sources: 1024 } };
     const { child, port } = await started({ limits });
     await using _ = child;
-    const before = mapBytes();
+    const before = mapBytes(child.pid);
     assert.ok(before > 0);
     const asker = await Asker.start(host.before, OURS_V4, port, 2000, 500);
     await using flood = new Child(
@@ -188,17 +188,19 @@ export const cases: Record<string, () => Promise<void>> = {
     );
     assert.equal((await flood.end()).code, 0);
     assert.ok(answeredAll(await asker.end()));
-    assert.equal(mapBytes(), before);
+    assert.equal(mapBytes(child.pid), before);
     const { replies, rxDatagrams } = await now(child);
     assert.deepEqual([replies, rxDatagrams], [2000 + FORGED, 0]);
   },
 };
 
-/** Memory of the maps of the interface's programs. */
-function mapBytes(): number {
-  const show = (...args: string[]) => JSON.parse(execFileSync('bpftool', ['-j', ...args], { encoding: 'utf8' }));
-  const { map_ids } = show('prog', 'show', 'id', `${programId(OURS)}`) as { map_ids: number[] };
-  const bytes = map_ids.map((id) => (show('map', 'show', 'id', `${id}`) as { bytes_memlock: number }).bytes_memlock);
+/** Memory of the maps that the process has. */
+function mapBytes(pid: number | undefined): number {
+  const folder = `/proc/${pid}/fdinfo`;
+  const said = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  const bytes = said
+    .filter((text) => text.includes('map_type:'))
+    .map((text) => Number(/^memlock:\s+(\d+)$/m.exec(text)?.[1]));
   return bytes.reduce((sum, each) => sum + each, 0);
 }
 

@@ -1,6 +1,7 @@
 # Asks a server so many times at a rate: "ask 0", "ask 1", … An answer is `k<request>k`, whatever the word k is, or the request.
 # At the end it says in JSON how many were sent, answered, answered twice, and what else came; and how many different k there were.
-#   asker.py ADDRESS PORT COUNT RATE
+#   asker.py ADDRESS PORT COUNT RATE [JOINED [INTERFACE]]
+# JOINED of them are sent as one (UDP_SEGMENT), INTERFACE is what they leave by.
 import json
 import re
 import select
@@ -9,10 +10,17 @@ import sys
 import time
 
 address, port, count, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+joined = int(sys.argv[5]) if len(sys.argv) > 5 else 1
 PATIENCE = 1.5
+UDP_SEGMENT = 103
+LENGTH = len("ask 000000")
 
 one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
 one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+if len(sys.argv) > 6:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[6].encode())
+if joined > 1:
+    one.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, LENGTH)
 one.connect((address, port))
 one.setblocking(False)
 form = re.compile(rb"(\w*?)ask (\d+)(?: )?(\w*)")
@@ -39,7 +47,7 @@ def take():
 
 print("asking", flush=True)
 start = time.monotonic()
-for i in range(count):
+for i in range(0, count, joined):
     due = start + i / rate
     while time.monotonic() < due:
         take()
@@ -47,7 +55,10 @@ for i in range(count):
         if left > 0.0005:
             select.select([one], [], [], left)
     try:
-        one.send(b"ask %d" % i)
+        if joined > 1:
+            one.send(b"".join(b"ask %06d" % n for n in range(i, i + joined)))
+        else:
+            one.send(b"ask %d" % i)
     except (ConnectionRefusedError, BlockingIOError):
         pass
 end = time.monotonic() + PATIENCE

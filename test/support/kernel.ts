@@ -39,9 +39,16 @@ export class Asker {
     this.#child = child;
   }
 
-  static async start(under: string[], address: string, port: number, count: number, rate: number): Promise<Asker> {
+  static async start(
+    under: string[],
+    address: string,
+    port: number,
+    count: number,
+    rate: number,
+    ...more: string[]
+  ): Promise<Asker> {
     const program = join(root, 'test/support/asker.py');
-    const [command, ...args] = [...under, 'python3', program, address, `${port}`, `${count}`, `${rate}`];
+    const [command, ...args] = [...under, 'python3', program, address, `${port}`, `${count}`, `${rate}`, ...more];
     const child = new Child(command, args, { env: { LD_PRELOAD: '' } });
     await child.line(/^asking$/);
     return new Asker(child);
@@ -54,8 +61,16 @@ export class Asker {
   }
 }
 
-export async function ask(under: string[], address: string, port: number, count: number, rate = 2000): Promise<Asked> {
-  return (await Asker.start(under, address, port, count, rate)).end();
+/** `more`: further arguments of asker.py. */
+export async function ask(
+  under: string[],
+  address: string,
+  port: number,
+  count: number,
+  rate = 2000,
+  ...more: string[]
+): Promise<Asked> {
+  return (await Asker.start(under, address, port, count, rate, ...more)).end();
 }
 
 export const answeredAll = ({ sent, answered, twice, wrong }: Asked): boolean =>

@@ -1,20 +1,14 @@
-// Where a program runs: one link an interface, which is a descriptor of ours. So the kernel takes the program
-// away when this is destroyed, and at any death of the process.
+// Where a server's programs run: on which interfaces, and what became of each.
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "core/base/fd.h"
+#include "core/xdp/dispatcher.h"
 #include "core/xdp/interfaces.h"
 
 namespace ksocket::xdp {
-
-// How an interface runs a program: its driver before there is a socket buffer, or the kernel's network stack
-// once there is one, which every interface can. `automatic`: the first, or else the second.
-enum class Mode : uint8_t { automatic, native, generic };
 
 class Attachment {
  public:
@@ -29,20 +23,21 @@ class Attachment {
     std::string name;
     uint32_t ifindex = 0;
     Mode mode = Mode::automatic;
-    Fd link;
     int error = 0;  // -errno
     const char* reason = "";
   };
 
-  explicit Attachment(Options options) : options_(std::move(options)) {}
+  Attachment(Options options, const Route& route)
+      : options_(std::move(options)), route_(route), dispatcher_(Dispatcher::here()) {}
+  ~Attachment() { detach(); }
 
-  // These are the interfaces now, and of these (their indices) the former ones are gone: attaches where the
-  // program is to be and is not, lets go where it is not to be.
-  void follow(const std::vector<Interface>& present, const std::set<uint32_t>& gone, int program);
-  // Each datagram meets the one or the other: `program` from now on where `present` was.
-  void replace(int program, int present);
+  // From now on datagrams meet these programs, wherever it is attached. 0 or -errno.
+  int lead_to(int first, int left);
+  // These are the interfaces now: attaches where it is to be and is not, lets go where it is not to be.
+  // `generic`: MapId::generic of the programs, or -1.
+  void follow(const std::vector<Interface>& present, int generic);
   // Nothing is attached any more when this returns.
-  void detach() { places_.clear(); }
+  void detach();
 
   const std::vector<Place>& places() const { return places_; }
   // May one become free without anybody saying so? Another program's end is no event.
@@ -50,9 +45,11 @@ class Attachment {
 
  private:
   bool wants(const Interface& interface) const;
-  void attach(Place& place, const Interface& interface, int program) const;
 
   const Options options_;
+  const Route route_;
+  Dispatcher& dispatcher_;
+  int server_ = -1;  // its number there
   std::vector<Place> places_;
 };
 

@@ -178,6 +178,17 @@ int replace_program(int link, int program, int present) {
   return bpf(BPF_LINK_UPDATE, &attributes);
 }
 
+bool is_attached(int link) {
+  bpf_link_info info;
+  std::memset(&info, 0, sizeof info);
+  bpf_attr attributes = zero_attributes();
+  attributes.info.bpf_fd = static_cast<uint32_t>(link);
+  attributes.info.info_len = sizeof info;
+  attributes.info.info = pointer(&info);
+  // A kernel that does not say (before Linux 5.8) has no such links.
+  return bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes) == 0 && info.xdp.ifindex != 0;
+}
+
 // "0-3", "0", "0,2-3": the last number is the highest.
 int possible_cpus() {
   Fd file(open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC));

@@ -57,6 +57,9 @@ int attach_to_interface(int program, uint32_t ifindex, uint32_t flags, Fd* link)
 // -ENOLINK where the interface is gone.
 int replace_program(int link, int program, int present);
 
+// False: its interface is gone, or somebody has taken the program away.
+bool is_attached(int link);
+
 // How many CPUs the machine may ever have, and so values an element of a per-CPU map. Or -errno.
 int possible_cpus();
 

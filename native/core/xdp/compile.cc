@@ -45,6 +45,7 @@ class Compiler {
     for (const ReplyProgram& program : replies_) {
       if (program.place != 0) emit_reply_program(program);
     }
+    emit_left();
     if (failed_) return refused("a program has jumps that are too long");
     out_.rules = std::move(plan_.fates);
     out_.otherwise = std::move(plan_.otherwise_fate);
@@ -109,12 +110,12 @@ class Compiler {
     }
     emit_keyed_rules(out, packs_[i].keyed, ends.pass);
     emit_other_rules(out, packs_[i].others, found, ends.pass);
-    if (!last) emit_tail_call(out, static_cast<uint32_t>(i + 1), ends.pass);
+    if (!last) emit_tail_call(out, MapId::programs, static_cast<uint32_t>(i + 1), ends.pass);
     out.bind(found);
     if (last) {
       emit_settle(out, settling(), ends);
     } else {
-      emit_tail_call(out, static_cast<uint32_t>(packs_.size() - 1), ends.pass);
+      emit_tail_call(out, MapId::programs, static_cast<uint32_t>(packs_.size() - 1), ends.pass);
     }
     emit_ends(out, ends);
     finish(out, "ks_match");
@@ -134,17 +135,17 @@ class Compiler {
   Settling settling() const { return {plan_, protection_, options_, guard_, replies_}; }
 
   void finish(const Assembler& assembler, const char* name) {
-    auto finished = assembler.finish();
-    if (!finished) {
-      failed_ = true;
-      return;
-    }
-    Program& program = out_.programs.emplace_back();
-    program.name = name;
-    program.code = std::move(finished->code);
-    for (const auto& reference : finished->maps) {
-      program.relocations.push_back({reference.slot, static_cast<MapId>(reference.map)});
-    }
+    std::optional<Program> program = program_of(assembler, name);
+    failed_ = failed_ || !program;
+    if (program) out_.programs.push_back(std::move(*program));
+  }
+
+  // For who passes a datagram up before these programs see it.
+  void emit_left() {
+    Assembler out;
+    Ends ends = make_ends(out);
+    emit_ends(out, ends);
+    out_.left = program_of(out, "ks_left").value_or(Program{});
   }
 
   void keep_used_maps() {

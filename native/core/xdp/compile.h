@@ -5,9 +5,7 @@
 // the guard against loops. Everything else it leaves as it is and passes up: what is not a plain datagram to
 // the socket, and what a rule that is not compiled might match.
 //
-// Generic XDP (lo, or a driver without native XDP) also sees frames in which a sender of this machine has
-// joined datagrams (UDP_SEGMENT). Nothing in a frame tells them from one datagram; on lo
-// CompileOptions::joined does.
+// An interface has another program, which leads here: emit_entry.h.
 #pragma once
 
 #include <linux/bpf.h>
@@ -20,7 +18,6 @@
 #include "core/answer/protection/address_set.h"
 #include "core/answer/protection/token_buckets.h"
 #include "core/answer/rules/rule.h"
-#include "core/xdp/joined_frames.h"
 #include "core/xdp/maps.h"
 
 namespace ksocket::xdp {
@@ -50,8 +47,6 @@ struct CompileOptions {
   uint8_t ttl = 64;  // of answers
   uint8_t tos = 0;
   Clock clock = Clock::monotonic;
-  // Given: frames on lo that a sender of this machine has joined (UDP_SEGMENT) are left to the thread.
-  std::optional<JoinedFrames> joined;
   uint64_t seed = 0;  // of the guard's hashes, which outsiders may not foresee; 0: a random one
 };
 
@@ -74,9 +69,11 @@ struct RuleFate {
 };
 
 struct CompiledRules {
-  // The first is attached. The others go to their place in MapId::programs; the map may be missing when there
-  // is one.
+  // The first is where entries lead to. The others go to their place in MapId::programs; the map may be
+  // missing when there is one.
   std::vector<Program> programs;
+  // Leaves a datagram to the thread, and counts it.
+  Program left;
   std::vector<MapSpec> maps;  // those that are used
   std::vector<MapEntry> entries;
   std::vector<RuleFate> rules;  // as they stand in the RuleSpec

@@ -114,18 +114,59 @@ void emit_fold(Assembler& out) {
   }
 }
 
+void emit_payload_copy(Assembler& out, const PayloadCopy& copy, Label failed) {
+  Label empty = out.label();
+  out.load(Size::word, r4, kScratch, copy.length);
+  out.jump_if(r4, Condition::greater, kPayloadBytesMax, failed);
+  out.move(r3, kScratch);
+  out.alu(Alu::add, r3, r4);
+  for (int32_t at = 0; at < copy.zeroes; at += 8) out.store(Size::doubleword, r3, copy.bytes + at, 0);
+  out.jump_if(r4, Condition::equal, 0, empty);
+  out.move(r1, kContext);
+  out.load(Size::word, r2, kScratch, KSOCKET_SCRATCH(headers));
+  out.move(r3, kScratch);
+  out.alu(Alu::add, r3, copy.bytes);
+  out.call(copy.helper);
+  out.jump_if(r0, Condition::not_equal, 0, failed);
+  out.bind(empty);
+  emit_sum_of_bytes(out, copy.bytes, copy.length, failed);
+  out.store(Size::word, kScratch, KSOCKET_SCRATCH(sum), r0);
+}
+
+void emit_whole_sum(Assembler& out) {
+  out.load(Size::word, r5, kScratch, KSOCKET_SCRATCH(sum));
+  emit_sum_of_words(out, kScratch, KSOCKET_SCRATCH(pseudo), sizeof(Scratch::Pseudo));
+  emit_fold(out);
+}
+
+void emit_partial_sum(Assembler& out) {
+  out.load(Size::word, r5, kScratch, KSOCKET_PSEUDO(length_again));  // and the protocol
+  emit_sum_of_words(out, kScratch, KSOCKET_PSEUDO(source), 32);
+  emit_fold(out);
+}
+
 void emit_monotonic(Assembler& out, CompileOptions::Clock clock) {
   if (clock != CompileOptions::Clock::stands) return out.call(Helper::ktime_get_ns);
   put_map_value(out, r1, MapId::options, offsetof(Options, clock_offset_ns));
   out.load(Size::doubleword, r0, r1, 0);
 }
 
-void emit_tail_call(Assembler& out, uint32_t place, Label failed) {
+void emit_tail_call(Assembler& out, MapId programs, uint32_t place, Label failed) {
   out.move(r1, kContext);
-  put_map(out, r2, MapId::programs);
+  put_map(out, r2, programs);
   out.move(r3, static_cast<int32_t>(place));
   out.call(Helper::tail_call);
   out.jump(failed);
+}
+
+std::optional<Program> program_of(const Assembler& assembler, const char* name) {
+  auto finished = assembler.finish();
+  if (!finished) return std::nullopt;
+  Program out{name, std::move(finished->code), {}};
+  for (const auto& reference : finished->maps) {
+    out.relocations.push_back({reference.slot, static_cast<MapId>(reference.map)});
+  }
+  return out;
 }
 
 }  // namespace ksocket::xdp

@@ -24,6 +24,10 @@ using Label = Assembler::Label;
 
 inline constexpr Register kContext = r6, kScratch = r7;
 
+inline constexpr uint16_t kEthertypeIpv4 = 0x0800, kEthertypeIpv6 = 0x86dd;
+inline constexpr int32_t kEthernetBytes = 14, kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8;
+inline constexpr int32_t kProtocolUdp = 17;
+
 #define KSOCKET_SCRATCH(field) static_cast<int32_t>(offsetof(::ksocket::xdp::Scratch, field))
 #define KSOCKET_PSEUDO(field)                                      \
   static_cast<int32_t>(offsetof(::ksocket::xdp::Scratch, pseudo) + \
@@ -84,9 +88,26 @@ void emit_sum_of_bytes(Assembler& out, int32_t offset, int32_t length_field, Lab
 void emit_sum_of_words(Assembler& out, Register base, int32_t offset, int32_t bytes);
 // r0 from a sum of 32 bits to 16. Uses r1.
 void emit_fold(Assembler& out);
+// Copies the payload with its checksum's part, Scratch::sum: from the frame (Helper::xdp_load_bytes) or to it
+// (xdp_store_bytes). So many bytes behind it, a multiple of 8, are made 0.
+struct PayloadCopy {
+  Helper helper;
+  int32_t bytes, length;  // fields of the Scratch
+  int32_t zeroes;
+};
+void emit_payload_copy(Assembler& out, const PayloadCopy& copy, Label failed);
+// r0: the whole sum of a datagram, of Scratch::pseudo and Scratch::sum; 0xffff where its checksum is right.
+// Uses r1 to r5.
+void emit_whole_sum(Assembler& out);
+// r0: that of its addresses, length and protocol. It is what the field has where a device is to sum the
+// datagram (CHECKSUM_PARTIAL of the kernel).
+void emit_partial_sum(Assembler& out);
 // r0: nanoseconds of a clock that never goes back, or the time of the options where the clock stands.
 void emit_monotonic(Assembler& out, CompileOptions::Clock clock);
 // Goes on with another program, which begins with emit_begin().
-void emit_tail_call(Assembler& out, uint32_t place, Label failed);
+void emit_tail_call(Assembler& out, MapId programs, uint32_t place, Label failed);
+
+// None: a jump is too far.
+std::optional<Program> program_of(const Assembler& assembler, const char* name);
 
 }  // namespace ksocket::xdp

@@ -5,7 +5,6 @@ namespace ksocket::xdp {
 namespace {
 
 constexpr int32_t kMtu = -8;  // on the stack
-constexpr int32_t kEthernetBytes = 14, kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8;
 constexpr Register kFrame = r8;
 
 // r2: how many bytes the frame has to grow by; negative: it is too long.
@@ -18,25 +17,6 @@ void emit_growth(Assembler& out) {
   out.alu(Alu::sub, r2, r0);
 }
 
-void emit_payload(Assembler& out, Label broken) {
-  Label empty = out.label();
-  out.load(Size::word, r4, kScratch, KSOCKET_SCRATCH(reply_bytes));
-  out.jump_if(r4, Condition::greater, kPayloadBytesMax, broken);
-  out.move(r3, kScratch);
-  out.alu(Alu::add, r3, r4);
-  out.store(Size::doubleword, r3, KSOCKET_SCRATCH(reply), 0);
-  out.jump_if(r4, Condition::equal, 0, empty);
-  out.move(r1, kContext);
-  out.load(Size::word, r2, kScratch, KSOCKET_SCRATCH(headers));
-  out.move(r3, kScratch);
-  out.alu(Alu::add, r3, KSOCKET_SCRATCH(reply));
-  out.call(Helper::xdp_store_bytes);
-  out.jump_if(r0, Condition::not_equal, 0, broken);
-  out.bind(empty);
-  emit_sum_of_bytes(out, KSOCKET_SCRATCH(reply), KSOCKET_SCRATCH(reply_bytes), broken);
-  out.store(Size::word, kScratch, KSOCKET_SCRATCH(sum), r0);
-}
-
 // r1: the length of the answer from the UDP header on and `more` bytes before it, in network order.
 void emit_length(Assembler& out, int32_t more) {
   out.load(Size::word, r1, kScratch, KSOCKET_SCRATCH(reply_bytes));
@@ -46,17 +26,20 @@ void emit_length(Assembler& out, int32_t more) {
 
 // Addresses and ports change places: their sum stays. 0 would say that there is none (RFC 768).
 void emit_checksum(Assembler& out) {
-  Label some = out.label();
+  Label some = out.label(), partial = out.label();
   emit_length(out, 0);
   out.store(Size::half, kScratch, KSOCKET_PSEUDO(length), r1);
   out.store(Size::half, kScratch, KSOCKET_PSEUDO(length_again), r1);
   out.store(Size::half, kScratch, KSOCKET_PSEUDO(checksum), 0);
-  out.load(Size::word, r5, kScratch, KSOCKET_SCRATCH(sum));
-  emit_sum_of_words(out, kScratch, KSOCKET_SCRATCH(pseudo), sizeof(Scratch::Pseudo));
-  emit_fold(out);
+  out.load(Size::word, r1, kScratch, KSOCKET_SCRATCH(is_partial));
+  out.jump_if(r1, Condition::not_equal, 0, partial);
+  emit_whole_sum(out);
   out.alu(Alu::bit_xor, r0, 0xffff);
   out.jump_if(r0, Condition::not_equal, 0, some);
   out.move(r0, 0xffff);
+  out.jump(some);
+  out.bind(partial);
+  emit_partial_sum(out);
   out.bind(some);
   out.store(Size::half, kScratch, KSOCKET_PSEUDO(checksum), r0);
 }
@@ -162,7 +145,8 @@ void emit_answer(Assembler& out, const CompileOptions& options, const Guard& gua
                  Label broken) {
   Label as_long = out.label(), ipv6 = out.label(), done = out.label();
   out.bind(from.reply);
-  emit_payload(out, broken);
+  emit_payload_copy(out, {Helper::xdp_store_bytes, KSOCKET_SCRATCH(reply), KSOCKET_SCRATCH(reply_bytes), 8},
+                    broken);
   emit_said(out, guard);
   out.bind(from.echo);
   emit_growth(out);

@@ -7,9 +7,6 @@ namespace {
 // While the frame is looked at.
 constexpr Register kFrame = r8, kFrameEnd = r9;
 
-constexpr uint16_t kEthertypeIpv4 = 0x0800, kEthertypeIpv6 = 0x86dd;
-constexpr int32_t kEthernetBytes = 14, kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8;
-constexpr int32_t kProtocolUdp = 17;
 // lo is the first device of each network namespace: LOOPBACK_IFINDEX of the kernel.
 constexpr int32_t kLoopbackIndex = 1;
 
@@ -27,6 +24,7 @@ void emit_room(Assembler& out, int32_t bytes, Label foreign) {
 
 void emit_own_scratch(Assembler& out, Label failed) {
   emit_scratch(out, failed);
+  out.store(Size::word, kScratch, KSOCKET_SCRATCH(is_partial), 0);
   out.move(r1, kContext);
   out.call(Helper::xdp_get_buff_len);
   out.store(Size::word, kScratch, KSOCKET_SCRATCH(frame), r0);
@@ -196,69 +194,27 @@ void emit_addresses(Assembler& out, const CompileOptions& options, bool forwards
   out.bind(other);
 }
 
-// A frame on lo may be several datagrams that a program of this machine has sent joined. The context is the
-// kernel's struct xdp_buff, behind whose memory stands what is known of it.
-void emit_joined(Assembler& out, const JoinedFrames& joined, Label pass) {
-  constexpr int32_t kBuffer = -128, kBufferBytes = 72, kSize = -136;
-  Label single = out.label();
-  out.load(Size::word, r1, kContext, offsetof(xdp_md, ingress_ifindex));
-  out.jump_if(r1, Condition::not_equal, kLoopbackIndex, single);
-  auto read = [&](int32_t to, int32_t bytes) {  // from r3
-    out.move(r1, Register::fp);
-    out.alu(Alu::add, r1, to);
-    out.move(r2, bytes);
-    out.call(Helper::probe_read_kernel);
-    out.jump_if(r0, Condition::not_equal, 0, pass);
-  };
-  out.move(r3, kContext);
-  read(kBuffer, kBufferBytes);
-  out.load(Size::doubleword, r3, Register::fp, kBuffer + static_cast<int32_t>(joined.hard_start));
-  out.load(Size::word, r1, Register::fp, kBuffer + static_cast<int32_t>(joined.frame_bytes));
-  out.alu(Alu::add, r3, r1);
-  out.alu(Alu::sub, r3, static_cast<int32_t>(joined.from_end));
-  read(kSize, 2);
-  out.load(Size::half, r1, Register::fp, kSize);
-  out.jump_if(r1, Condition::not_equal, 0, pass);
-  out.bind(single);
-}
-
-// From here on the payload is read from the Scratch, at any offset, with zeroes behind it.
+// Zeroes behind it, so that it can be read in words at any offset.
 void emit_payload(Assembler& out, Label pass) {
-  Label empty = out.label();
-  out.load(Size::word, r4, kScratch, KSOCKET_SCRATCH(length));
-  out.jump_if(r4, Condition::greater, kPayloadBytesMax, pass);
-  out.move(r3, kScratch);
-  out.alu(Alu::add, r3, r4);
-  out.store(Size::doubleword, r3, KSOCKET_SCRATCH(payload), 0);
-  out.store(Size::doubleword, r3, KSOCKET_SCRATCH(payload) + 8, 0);
-  out.jump_if(r4, Condition::equal, 0, empty);
-  out.move(r1, kContext);
-  out.load(Size::word, r2, kScratch, KSOCKET_SCRATCH(headers));
-  out.move(r3, kScratch);
-  out.alu(Alu::add, r3, KSOCKET_SCRATCH(payload));
-  out.call(Helper::xdp_load_bytes);
-  out.jump_if(r0, Condition::not_equal, 0, pass);
-  out.bind(empty);
-  emit_sum_of_bytes(out, KSOCKET_SCRATCH(payload), KSOCKET_SCRATCH(length), pass);
-  out.store(Size::word, kScratch, KSOCKET_SCRATCH(sum), r0);
+  emit_payload_copy(out, {Helper::xdp_load_bytes, KSOCKET_SCRATCH(payload), KSOCKET_SCRATCH(length), 16},
+                    pass);
 }
 
-// What a program of this machine has sent has not been summed yet where it could be left to a device
-// (CHECKSUM_PARTIAL of the kernel): then the field holds the sum of the addresses, the length and the
-// protocol.
+// What a program of this machine has sent has not been summed yet where it could be left to a device. A frame
+// that generic XDP sends back is still to be summed then; one that native XDP sends is not.
 void emit_checksum(Assembler& out, Label pass) {
   Label good = out.label();
   out.load(Size::half, r1, kScratch, KSOCKET_PSEUDO(checksum));
   out.jump_if(r1, Condition::equal, 0, good);  // IPv4: the sender has not computed any
-  out.load(Size::word, r5, kScratch, KSOCKET_SCRATCH(sum));
-  emit_sum_of_words(out, kScratch, KSOCKET_SCRATCH(pseudo), sizeof(Scratch::Pseudo));
-  emit_fold(out);
+  emit_whole_sum(out);
   out.jump_if(r0, Condition::equal, 0xffff, good);
-  out.load(Size::word, r5, kScratch, KSOCKET_PSEUDO(length_again));  // and the protocol
-  emit_sum_of_words(out, kScratch, KSOCKET_PSEUDO(source), 32);
-  emit_fold(out);
+  emit_partial_sum(out);
   out.load(Size::half, r1, kScratch, KSOCKET_PSEUDO(checksum));
   out.jump_if(r0, Condition::not_equal, r1, pass);
+  out.load(Size::word, r1, kContext, offsetof(xdp_md, ingress_ifindex));
+  emit_lookup_number(out, MapId::generic, r1);
+  out.jump_if(r0, Condition::equal, 0, good);
+  out.store(Size::word, kScratch, KSOCKET_SCRATCH(is_partial), 1);
   out.bind(good);
 }
 
@@ -270,8 +226,6 @@ void emit_checks(Assembler& out, const CompileOptions& options, bool forwards, c
   out.load(Size::word, kFrame, kContext, offsetof(xdp_md, data));
   out.load(Size::word, kFrameEnd, kContext, offsetof(xdp_md, data_end));
   emit_room(out, kEthernetBytes + kIpv4Bytes + kUdpBytes, ends.foreign);
-  out.load(Size::byte, r0, kFrame, 0);
-  out.jump_if(r0, Condition::any_bit, 1, ends.foreign);  // to a group, or to all
   out.load(Size::half, r0, kFrame, 12);
   if (options.ipv6) out.jump_if(r0, Condition::equal, network_half(kEthertypeIpv6), ipv6);
   if (options.ipv4) {
@@ -285,7 +239,6 @@ void emit_checks(Assembler& out, const CompileOptions& options, bool forwards, c
   if (options.ipv6) emit_ipv6(out, options, ends);
   out.bind(both);
   emit_addresses(out, options, forwards, ends);
-  if (options.joined) emit_joined(out, *options.joined, ends.pass);
   emit_payload(out, ends.pass);
   emit_checksum(out, ends.pass);
 }

@@ -112,7 +112,7 @@ void emit_dispatch(Assembler& out, const Settling& settling, const Answer& answe
   out.load(Size::word, r1, kScratch, KSOCKET_SCRATCH(rule));
   emit_search(out, firsts, 0, firsts.size(), [&](size_t i) {
     const ReplyProgram& program = settling.replies[i];
-    if (program.place != 0) return emit_tail_call(out, program.place, broken);
+    if (program.place != 0) return emit_tail_call(out, MapId::programs, program.place, broken);
     emit_replies(out, program.rules, settling, answer, broken);
   });
 }

@@ -48,12 +48,15 @@ int list_interfaces(std::vector<Interface>* out) {
   for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
     if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_PACKET) continue;
     const auto* link = reinterpret_cast<const sockaddr_ll*>(each->ifa_addr);
-    out->push_back({static_cast<uint32_t>(link->sll_ifindex),
-                    each->ifa_name,
-                    (each->ifa_flags & IFF_UP) != 0,
-                    link->sll_hatype == ARPHRD_ETHER || link->sll_hatype == ARPHRD_LOOPBACK,
-                    {},
-                    {}});
+    Interface interface;
+    interface.ifindex = static_cast<uint32_t>(link->sll_ifindex);
+    interface.name = each->ifa_name;
+    interface.is_up = (each->ifa_flags & IFF_UP) != 0;
+    interface.is_loopback = link->sll_hatype == ARPHRD_LOOPBACK;
+    interface.has_frames = interface.is_loopback || link->sll_hatype == ARPHRD_ETHER;
+    if (link->sll_halen == interface.hardware.size())
+      std::memcpy(interface.hardware.data(), link->sll_addr, interface.hardware.size());
+    out->push_back(std::move(interface));
   }
   for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
     if (each->ifa_addr == nullptr) continue;
@@ -70,15 +73,28 @@ int list_interfaces(std::vector<Interface>* out) {
   return 0;
 }
 
-bool is_veth(const std::string& name) {
+Offloads offloads_of(const std::string& name) {
   Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) fd = Fd(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_drvinfo driver{};
-  driver.cmd = ETHTOOL_GDRVINFO;
   ifreq request{};
   std::strncpy(request.ifr_name, name.c_str(), sizeof request.ifr_name - 1);
-  request.ifr_data = reinterpret_cast<char*>(&driver);
-  return ioctl(fd.get(), SIOCETHTOOL, &request) == 0 && std::strcmp(driver.driver, "veth") == 0;
+  auto ask = [&](void* value) {
+    request.ifr_data = static_cast<char*>(value);
+    return ioctl(fd.get(), SIOCETHTOOL, &request) == 0;
+  };
+  Offloads out;
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  if (ask(&driver)) {
+    out.is_veth = std::strcmp(driver.driver, "veth") == 0;
+    out.is_tap = std::strcmp(driver.driver, "tun") == 0;
+  }
+  ethtool_value flags{ETHTOOL_GFLAGS, 0};
+  if (ask(&flags)) {
+    out.takes_tags_off = (flags.data & ETH_FLAG_RXVLAN) != 0;
+    out.puts_tags_on = (flags.data & ETH_FLAG_TXVLAN) != 0;
+  }
+  return out;
 }
 
 }  // namespace ksocket::xdp

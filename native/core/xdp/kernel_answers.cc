@@ -6,10 +6,10 @@
 #include <string_view>
 #include <utility>
 
+#include "core/answer/protection/source.h"
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/xdp/bpf_call.h"
-#include "core/xdp/joined_frames.h"
 #include "core/xdp/probe.h"
 
 namespace ksocket::xdp {
@@ -38,10 +38,17 @@ uint64_t offset_to_realtime(CompileOptions::Clock clock) {
   return before + (after - before) / 2 - now;
 }
 
-// Read once a process: it is some megabytes.
-const std::optional<JoinedFrames>& joined_here() {
-  static const std::optional<JoinedFrames> joined = joined_frames();
-  return joined;
+Route route_of(const KernelAnswers::Options& options) {
+  const Address& own = options.where.own;
+  Route out{options.compile.port, options.compile.ipv4, options.compile.ipv6, {}, {}};
+  if (is_unspecified(own)) return out;
+  if (std::optional<uint32_t> ipv4 = ipv4_number(own)) {
+    std::array<uint8_t, 4>& to = out.ipv4_address.emplace();
+    for (size_t i = 0; i < to.size(); i++) to[i] = static_cast<uint8_t>(*ipv4 >> (24 - 8 * i));
+  } else {
+    std::copy_n(own.bytes, 16, out.ipv6_address.emplace().begin());
+  }
+  return out;
 }
 
 }  // namespace
@@ -57,7 +64,7 @@ KernelAnswers::KernelAnswers(Options options, Counters counters)
       counters_(counters),
       cpus_(possible_cpus()),
       epoch_ns_(clock_ns(CLOCK_MONOTONIC) - kBeforeEpochNs),
-      attachment_(options_.where),
+      attachment_(options_.where, route_of(options_)),
       addresses_(options_.where.own, options_.compile.ipv4, options_.compile.ipv6),
       follower_("ksocket-kernel", [this](const LinksGone* gone) { return follow(gone); }) {}
 
@@ -73,25 +80,17 @@ KernelAnswers::Failure KernelAnswers::prepare(const rules::RuleSpec& spec, std::
   Kept kept;
   if (present_) {
     kept.from = &present_->loaded;
-    for (MapId id : {MapId::addresses, MapId::options, MapId::counters, MapId::scratch}) kept.keep(id);
+    for (MapId id : {MapId::addresses, MapId::options, MapId::counters, MapId::scratch, MapId::generic})
+      kept.keep(id);
     if (same_lists) kept.keep(MapId::deny), kept.keep(MapId::allow);
     if (next.limits == present_->limits) {
       for (MapId id : {MapId::per_source, MapId::total, MapId::exchanges, MapId::seen}) kept.keep(id);
     }
     if (next.names == present_->names) kept.keep(MapId::hits), kept.keep(MapId::numbers);
   }
-  CompileOptions how = options_.compile;
-  how.joined = joined_here();
-  CompiledRules compiled = compile(spec, protection, how);
+  CompiledRules compiled = compile(spec, protection, options_.compile);
   std::string log;
   int error = load(compiled, kept, &next.loaded, &log);
-  if (error != 0 && how.joined) {
-    // A kernel that is locked down lets nobody read its memory: frames are taken as they look then.
-    how.joined.reset();
-    compiled = compile(spec, protection, how);
-    log.clear();
-    error = load(compiled, kept, &next.loaded, &log);
-  }
   if (error != 0) {
     return {error, log.empty() ? needs_for(error) : "a verifier that takes the program; it says: " + log};
   }
@@ -117,21 +116,25 @@ KernelAnswers::Failure KernelAnswers::commit() {
   if (!same_addresses) addresses_.begin();
   clock_offset_ns_ = UINT64_MAX / 2;
   set_clock();
-  int program = present_->loaded.program();
-  if (program < 0) {
-    attachment_.detach();
-  } else if (before && before->loaded.program() >= 0) {
-    if (!same_addresses) adjust({});
-    attachment_.replace(program, before->loaded.program());
-  }
+  bool answers = present_->loaded.program() >= 0;
+  if (!answers) attachment_.detach();
+  std::vector<Interface> interfaces;
+  if (answers && !same_addresses && list_interfaces(&interfaces) == 0) set_addresses(interfaces);
+  int error = answers ? attachment_.lead_to(present_->loaded.program(), present_->loaded.left.get()) : 0;
   if (before) retire(std::move(*before));
+  if (error != 0) return given_up(error, "room for one more server in this process");
   // First what tells of changes, then how things are.
   lock.unlock();
-  int error = program < 0 ? 0 : follower_.start(kQuickLookMs);
+  if (answers) error = follower_.start(kQuickLookMs);
   lock.lock();
-  if (error == 0 && program >= 0) error = adjust({});
-  if (error != 0) attachment_.detach();
-  return error == 0 ? Failure{} : Failure{error, "a netlink socket that hears of interfaces"};
+  if (error == 0 && answers) error = adjust();
+  return error == 0 ? Failure{} : given_up(error, "a netlink socket that hears of interfaces");
+}
+
+// The caller holds the lock.
+KernelAnswers::Failure KernelAnswers::given_up(int error, const char* needs) {
+  attachment_.detach();
+  return {error, needs};
 }
 
 void KernelAnswers::stop() {
@@ -167,17 +170,24 @@ int KernelAnswers::follow(const LinksGone* gone) {
   forget_retired(0);
   if (!present_ || present_->loaded.program() < 0) return kLookMs;
   bool waits = attachment_.waits();
-  if (gone != nullptr || waits) adjust(gone ? gone->links : std::set<uint32_t>());
-  return waits && quick_looks_++ < kQuickLooks ? kQuickLookMs : kLookMs;
+  // What could not be found out is asked for again.
+  if (gone != nullptr || waits || is_behind_) is_behind_ = adjust() != 0;
+  return (waits || is_behind_) && quick_looks_++ < kQuickLooks ? kQuickLookMs : kLookMs;
 }
 
 // The caller holds the lock. An address is known before datagrams to it are met, and forgotten as soon.
-int KernelAnswers::adjust(const std::set<uint32_t>& gone) {
+int KernelAnswers::adjust() {
   std::vector<Interface> present;
   if (int error = list_interfaces(&present)) return error;
-  if (const auto& map = present_->loaded.map(MapId::addresses)) addresses_.follow(map->fd.get(), present);
-  attachment_.follow(present, gone, present_->loaded.program());
-  return 0;
+  int error = set_addresses(present);
+  const auto& generic = present_->loaded.map(MapId::generic);
+  attachment_.follow(present, generic ? generic->fd.get() : -1);
+  return error;
+}
+
+int KernelAnswers::set_addresses(const std::vector<Interface>& present) {
+  const auto& map = present_->loaded.map(MapId::addresses);
+  return map ? addresses_.follow(map->fd.get(), present) : 0;
 }
 
 // Time is what the program's clock says and an offset, which changes when somebody sets the clock.

@@ -92,7 +92,9 @@ class KernelAnswers {
 
   static Options seeded(Options options);
   int follow(const LinksGone* gone);
-  int adjust(const std::set<uint32_t>& gone);
+  int adjust();
+  int set_addresses(const std::vector<Interface>& present);
+  Failure given_up(int error, const char* needs);
   void set_clock();
   void carry_numbers(const Set& next) const;
   void retire(Set before);
@@ -119,6 +121,7 @@ class KernelAnswers {
   std::vector<std::string> last_names_;   // of the rules that were in force when it stopped
   uint64_t clock_offset_ns_ = 0;          // as the map has it
   uint32_t quick_looks_ = 0;
+  bool is_behind_ = false;  // what the interfaces are could not be found out
 
   LinkFollower follower_;
 };

@@ -70,6 +70,9 @@ int load(const CompiledRules& rules, const Kept& kept, Loaded* out, std::string*
   for (const Program& program : rules.programs) {
     if (int error = load_one(program, *out, &out->programs.emplace_back(), log)) return error;
   }
+  if (!rules.programs.empty()) {
+    if (int error = load_one(rules.left, *out, &out->left, log)) return error;
+  }
   const auto& chain = out->map(MapId::programs);
   for (uint32_t i = 1; chain && i < out->programs.size(); i++) {
     int32_t program = out->programs[i].get();

@@ -20,7 +20,8 @@ struct Loaded {
   };
 
   std::array<std::shared_ptr<Map>, static_cast<size_t>(MapId::kCount)> maps;
-  std::vector<Fd> programs;  // the first is attached
+  std::vector<Fd> programs;  // as in CompiledRules
+  Fd left;
 
   // Null: there is none.
   const std::shared_ptr<Map>& map(MapId id) const { return maps[static_cast<size_t>(id)]; }

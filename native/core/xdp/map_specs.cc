@@ -37,6 +37,7 @@ std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uin
        Exchanges::kPlaces, 0},
       {MapId::seen, "ks_seen", BPF_MAP_TYPE_LRU_HASH, 8, 1, SeenPayloads::kPlaces, 0},
       {MapId::programs, "ks_programs", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, programs, 0},
+      {MapId::generic, "ks_generic", BPF_MAP_TYPE_HASH, 4, 1, kInterfacesMax, BPF_F_NO_PREALLOC},
   };
 }
 

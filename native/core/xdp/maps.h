@@ -24,6 +24,8 @@ enum class MapId : uint8_t {
   exchanges,   // LRU hash: PeerKey → Exchange (protection/exchanges.h)
   seen,        // LRU hash: hash of a payload (uint64_t) → uint8_t
   programs,    // program array: the programs behind the first one, each at its place in CompiledRules
+  generic,     // hash: index of an interface → uint8_t, of those that have programs in generic mode
+  servers,     // program array of the process's: of each server its first program, and CompiledRules::left
   kCount
 };
 
@@ -48,6 +50,9 @@ inline constexpr uint32_t kAddressLocal = 1;      // one of this machine's, what
 inline constexpr uint32_t kAddressServed = 2;     // datagrams to it come to the socket
 inline constexpr uint32_t kAddressBroadcast = 4;  // of a subnet: neither answered nor answered to
 inline constexpr uint32_t kAddressLoopback = 8;   // comes by lo, or is forged (RFC 1122, section 3.2.1.3)
+
+// Of `generic`.
+inline constexpr uint32_t kInterfacesMax = 4096;
 
 struct Options {
   // What is added to the program's clock (CompileOptions::clock) to get nanoseconds since 1970. May be
@@ -136,6 +141,7 @@ struct Scratch {
   uint32_t headers;  // bytes before the payload
   uint32_t sum;      // of the payload
   uint32_t is_ipv6;
+  uint32_t is_partial;  // the frame's checksum is still to be computed, by whoever sends it on
   uint32_t ttl;
   uint32_t tos;
   uint32_t tells;     // the guard listens to what is said

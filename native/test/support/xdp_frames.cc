@@ -126,11 +126,19 @@ uint32_t pseudo_sum(const Frame& frame) {
   return out + 17 + udp_length(frame);
 }
 
+bool is_partial(const Frame& frame) {
+  return frame.checksum == Frame::Checksum::partial &&
+         internet_sum(udp_of(frame), pseudo_sum(frame)) != 0xffff;
+}
+
 std::vector<uint8_t> Frame::bytes() const {
   bool ipv4 = source.size() == 4;
-  Bytes out{0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2};
-  if (goes_back) std::rotate(out.begin(), out.begin() + 6, out.end());
+  Bytes out(hardware_to.begin(), hardware_to.end());
+  out.insert(out.end(), hardware_from.begin(), hardware_from.end());
   if (flaw == Flaw::to_a_group) out[0] |= 1;
+  if (flaw == Flaw::to_another) out[identification % 6] ^= 0x40;
+  if (flaw == Flaw::from_a_group) out[6] |= 1;
+  if (flaw == Flaw::from_nobody) std::fill(out.begin() + 6, out.end(), 0);
   put(&out, flaw == Flaw::ethertype ? 0x8100 : ipv4 ? 0x0800 : 0x86dd, 2);
   Bytes udp = udp_of(*this), ip = ipv4 ? ipv4_of(*this, udp.size()) : ipv6_of(*this, udp.size());
   out.insert(out.end(), ip.begin(), ip.end());

@@ -1,6 +1,7 @@
 // Ethernet frames with a UDP datagram, field by field as the RFCs have them, sound or broken in one way.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,14 +18,18 @@ struct Frame {
 
   enum class Checksum : uint8_t { whole, partial, none, wrong };
   Checksum checksum = Checksum::whole;
+  // Ethernet's addresses: whom it is to, and whom it is from.
+  std::array<uint8_t, 6> hardware_to{0x02, 0, 0, 0, 0, 1}, hardware_from{0x02, 0, 0, 0, 0, 2};
   uint32_t padding = 0;  // bytes behind the packet
   uint16_t identification = 0x1234;
   uint32_t flow_label = 0x54321;
-  bool goes_back = false;  // the Ethernet addresses have changed places
 
   enum class Flaw : uint8_t {
     none,
-    to_a_group,       // by its Ethernet address
+    to_a_group,  // by its Ethernet address
+    to_another,  // so, too
+    from_a_group,
+    from_nobody,      // from no Ethernet address
     ethertype,        // neither IPv4 nor IPv6; a VLAN's tag, say
     ip_version,       // another one
     options,          // IPv4: some; IPv6: an extension header
@@ -50,5 +55,7 @@ struct Frame {
 uint16_t internet_sum(std::span<const uint8_t> bytes, uint32_t seed = 0);
 // Of addresses, ports and so on.
 uint32_t pseudo_sum(const Frame& frame);
+// It is still to be summed, as far as can be seen: the checksum is not right as it is.
+bool is_partial(const Frame& frame);
 
 }  // namespace ksocket::test

@@ -57,20 +57,40 @@ bool XdpKernel::make_maps(const CompiledRules& compiled) {
   return true;
 }
 
+bool XdpKernel::load_one(const Program& program, Fd* out) {
+  std::vector<bpf_insn> code = program.code;
+  for (const Relocation& relocation : program.relocations) {
+    code[relocation.slot].imm = maps_[relocation.map].get();
+  }
+  std::string log;
+  int error = load_program(code, program.name.c_str(), out, &log);
+  if (error != 0) error_ = std::string(std::strerror(-error)) + ": " + log;
+  return error == 0;
+}
+
 bool XdpKernel::load(const CompiledRules& compiled) {
   for (uint32_t i = 0; i < compiled.programs.size(); i++) {
-    std::vector<bpf_insn> code = compiled.programs[i].code;
-    for (const Relocation& relocation : compiled.programs[i].relocations) {
-      code[relocation.slot].imm = maps_[relocation.map].get();
-    }
-    std::string log;
-    int error = load_program(code, compiled.programs[i].name.c_str(), &programs_.emplace_back(), &log);
-    if (error != 0) error_ = std::string(std::strerror(-error)) + ": " + log;
-    if (error != 0) return false;
+    if (!load_one(compiled.programs[i], &programs_.emplace_back())) return false;
     int32_t fd = programs_.back().get();
     if (i > 0) set_element(maps_[MapId::programs].get(), &i, &fd);
   }
-  return true;
+  return load_one(compiled.left, &left_);
+}
+
+void XdpKernel::enter_by(const Entry& entry) {
+  if (!error_.empty()) return;
+  create_map({BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2}, "ks_servers", &maps_[MapId::servers]);
+  for (auto [place, program] : {std::pair{first_place(0), &programs_[0]}, {left_place(0), &left_}}) {
+    int32_t fd = program->get();
+    if (set_element(maps_[MapId::servers].get(), &place, &fd) != 0) error_ = "no place among the servers";
+  }
+  load_one(compile_entry(entry), &entry_);
+}
+
+void XdpKernel::set_generic() {
+  constexpr uint32_t kLoopback = 1;
+  constexpr uint8_t kYes = 1;
+  if (maps_.contains(MapId::generic)) set_element(maps_[MapId::generic].get(), &kLoopback, &kYes);
 }
 
 void XdpKernel::set_address(std::span<const uint8_t, 16> address, uint32_t flags) {
@@ -86,7 +106,7 @@ XdpKernel::Result XdpKernel::run(std::span<const uint8_t> frame, uint32_t repeat
   Result out;
   out.frame.resize(4096);
   TestRun run{.frame = frame, .out = out.frame, .repeat = repeat};
-  int error = test_run(programs_[0].get(), &run);
+  int error = test_run(entry(), &run);
   if (error != 0) {
     error_ = std::string("BPF_PROG_TEST_RUN: ") + std::strerror(-error);
     out.verdict = UINT32_MAX;
@@ -104,7 +124,7 @@ uint32_t XdpKernel::run_on(uint32_t ifindex, std::vector<uint8_t> frame) {
   context.ingress_ifindex = ifindex;
   bpf_attr attributes;
   std::memset(&attributes, 0, sizeof attributes);
-  attributes.test.prog_fd = static_cast<uint32_t>(programs_[0].get());
+  attributes.test.prog_fd = static_cast<uint32_t>(entry());
   attributes.test.data_in = reinterpret_cast<uintptr_t>(frame.data());
   attributes.test.data_size_in = static_cast<uint32_t>(frame.size());
   attributes.test.ctx_in = reinterpret_cast<uintptr_t>(&context);
@@ -117,7 +137,7 @@ uint32_t XdpKernel::run_on(uint32_t ifindex, std::vector<uint8_t> frame) {
 
 Fd XdpKernel::attach(uint32_t ifindex, bool native) const {
   Fd out;
-  attach_to_interface(programs_[0].get(), ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE, &out);
+  attach_to_interface(entry(), ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE, &out);
   return out;
 }
 

@@ -21,6 +21,8 @@ class XdpKernel final : public XdpRunner {
 
   void set_address(std::span<const uint8_t, 16> address, uint32_t flags) override;
   void set_options(const xdp::Options& options) override;
+  void set_generic() override;
+  void enter_by(const xdp::Entry& entry) override;
   Result run(std::span<const uint8_t> frame, uint32_t repeat = 1) override;
   // The verdict on a frame that came by this interface, which has a program of its driver's kind. Otherwise
   // they come by lo.
@@ -38,7 +40,11 @@ class XdpKernel final : public XdpRunner {
   std::vector<uint64_t> sum(xdp::MapId map, uint32_t key, size_t numbers) const override;
 
   std::map<xdp::MapId, Fd> maps_;
+  bool load_one(const xdp::Program& program, Fd* out);
+  int entry() const { return entry_ ? entry_.get() : programs_[0].get(); }
+
   std::vector<Fd> programs_;
+  Fd left_, entry_;
 };
 
 }  // namespace ksocket::test

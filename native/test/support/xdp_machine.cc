@@ -12,7 +12,7 @@ using namespace xdp;
 namespace {
 
 constexpr size_t kFrameRoom = 4096, kStackBytes = 512;
-constexpr uint64_t kMapReference = uint64_t{0x6d6170} << 32, kContext = 0x637478;
+constexpr uint64_t kMapReference = uint64_t{0x6d6170} << 32, kContext = XdpMachine::kContextAddress;
 constexpr uint32_t kStepsMax = 1'000'000;
 
 bool is_array(uint32_t type) {
@@ -38,7 +38,12 @@ size_t size_of(const bpf_insn& instruction) {
 }  // namespace
 
 XdpMachine::XdpMachine(const CompiledRules& compiled)
-    : XdpRunner(compiled), compiled_(compiled), stack_(kStackBytes), frame_(kFrameRoom) {
+    : XdpRunner(compiled),
+      compiled_(compiled),
+      stack_(kStackBytes),
+      frame_(kFrameRoom),
+      first_(compiled.programs.data()),
+      program_(first_) {
   for (const MapSpec& spec : compiled.maps) {
     Map& map = maps_[spec.id];
     map.spec = spec;
@@ -77,9 +82,20 @@ std::vector<uint64_t> XdpMachine::sum(MapId map, uint32_t key, size_t numbers) c
   return out;
 }
 
+void XdpMachine::set_generic() {
+  uint32_t loopback = 1;
+  if (maps_.contains(MapId::generic)) set(MapId::generic, bytes_of(&loopback, 4), {1});
+}
+
+void XdpMachine::enter_by(const Entry& entry) {
+  maps_[MapId::servers].spec = {MapId::servers, "ks_servers", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2, 0};
+  entry_program_ = compile_entry(entry);
+  layout_ = entry.joined;
+  first_ = &entry_program_;
+}
+
 uint64_t XdpMachine::fail(const std::string& what) {
-  if (error_.empty())
-    error_ = what + " at " + std::to_string(place_) + " of program " + std::to_string(program_);
+  if (error_.empty()) error_ = what + " at " + std::to_string(place_) + " of " + program_->name;
   ended_ = true;
   return 0;
 }
@@ -108,7 +124,8 @@ XdpRunner::Result XdpMachine::run(std::span<const uint8_t> frame, uint32_t) {
   regions_[reinterpret_cast<uintptr_t>(frame_.data())] = frame_bytes_;
   registers_[1] = kContext;
   registers_[10] = reinterpret_cast<uintptr_t>(stack_.data()) + kStackBytes;
-  program_ = place_ = 0;
+  program_ = first_;
+  place_ = 0;
   ended_ = !error_.empty();
   execute();
   Result out;
@@ -119,7 +136,7 @@ XdpRunner::Result XdpMachine::run(std::span<const uint8_t> frame, uint32_t) {
 
 void XdpMachine::execute() {
   for (uint32_t steps = 0; !ended_; steps++) {
-    const auto& code = compiled_.programs[program_].code;
+    const auto& code = program_->code;
     if (steps > kStepsMax || place_ >= code.size()) {
       fail("it does not end");
       return;
@@ -155,7 +172,7 @@ void XdpMachine::execute() {
 }
 
 void XdpMachine::load_wide() {
-  const Program& program = compiled_.programs[program_];
+  const Program& program = *program_;
   const bpf_insn &low = program.code[place_], &high = program.code[place_ + 1];
   uint64_t& to = registers_[low.dst_reg];
   to = uint64_t{static_cast<uint32_t>(high.imm)} << 32 | static_cast<uint32_t>(low.imm);

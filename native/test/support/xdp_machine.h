@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "support/xdp_runner.h"
@@ -13,10 +14,16 @@ namespace ksocket::test {
 
 class XdpMachine final : public XdpRunner {
  public:
+  static constexpr uint64_t kContextAddress = 0x637478;
+
   explicit XdpMachine(const xdp::CompiledRules& compiled);
 
   void set_address(std::span<const uint8_t, 16> address, uint32_t flags) override;
   void set_options(const xdp::Options& options) override;
+  void set_generic() override;
+  void enter_by(const xdp::Entry& entry) override;
+  // The frames that follow are joined of datagrams of this size; 0: they are not.
+  void set_joined(uint16_t bytes) { joined_ = bytes; }
   Result run(std::span<const uint8_t> frame, uint32_t repeat = 1) override;
 
  private:
@@ -39,6 +46,8 @@ class XdpMachine final : public XdpRunner {
   void call(int32_t helper);
   uint64_t checksum(uint64_t address, uint64_t bytes, uint64_t seed);
   uint64_t adjust_tail(int32_t by);
+  void tail_call(xdp::MapId map, uint64_t place);
+  uint64_t read_kernel(uint64_t to, uint64_t bytes, uint64_t from);
   uint64_t copy(bool to_frame, uint64_t offset, uint64_t address, uint64_t bytes);
   // Memory that the program may use; null, and an error, for other.
   uint8_t* memory(uint64_t address, uint64_t bytes);
@@ -46,12 +55,16 @@ class XdpMachine final : public XdpRunner {
   uint64_t fail(const std::string& what);
 
   const xdp::CompiledRules& compiled_;
+  xdp::Program entry_program_;
+  std::optional<xdp::JoinedFrames> layout_;
+  uint16_t joined_ = 0;
   std::map<xdp::MapId, Map> maps_;
   std::map<uintptr_t, size_t> regions_;
   Bytes stack_, frame_;
   size_t frame_bytes_ = 0;
   uint64_t registers_[11] = {};
-  size_t program_ = 0, place_ = 0;
+  const xdp::Program *first_, *program_;
+  size_t place_ = 0;
   bool ended_ = false;
 };
 

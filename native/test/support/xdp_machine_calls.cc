@@ -48,9 +48,7 @@ void XdpMachine::call(int32_t helper) {
   uint64_t* r = registers_;
   place_++;
   if (helper == 12) {  // tail_call
-    if (r[3] == 0 || r[3] >= compiled_.programs.size()) return;
-    program_ = r[3];
-    place_ = 0;
+    if (const Map* map = map_of(r[2])) tail_call(map->spec.id, r[3]);
     return;
   }
   switch (helper) {
@@ -76,6 +74,9 @@ void XdpMachine::call(int32_t helper) {
     case 65:
       r[0] = adjust_tail(static_cast<int32_t>(r[2]));
       break;
+    case 113:
+      r[0] = read_kernel(r[1], r[2], r[3]);
+      break;
     case 163:
       r[0] = 0;
       break;  // check_mtu
@@ -92,6 +93,33 @@ void XdpMachine::call(int32_t helper) {
   }
   // Whatever a function leaves there.
   for (int i = 1; i <= 5; i++) r[i] = 0xbadbadbadbadbad;
+}
+
+void XdpMachine::tail_call(xdp::MapId map, uint64_t place) {
+  if (map == xdp::MapId::servers) {
+    program_ = place == xdp::first_place(0) ? compiled_.programs.data() : &compiled_.left;
+  } else {
+    if (place == 0 || place >= compiled_.programs.size()) return;
+    program_ = &compiled_.programs[place];
+  }
+  place_ = 0;
+}
+
+// A kernel in which there are a struct xdp_buff, and what ends the memory of its frame.
+uint64_t XdpMachine::read_kernel(uint64_t to, uint64_t bytes, uint64_t from) {
+  constexpr uint64_t kStart = 0x1234'5678'0000;
+  constexpr uint32_t kFrameBytes = 2048;
+  uint8_t* out = memory(to, bytes);
+  if (out == nullptr || !layout_) return static_cast<uint64_t>(-EFAULT);
+  if (from == kContextAddress && bytes >= 72) {
+    std::memset(out, 0xee, bytes);
+    std::memcpy(out + layout_->hard_start, &kStart, sizeof kStart);
+    std::memcpy(out + layout_->frame_bytes, &kFrameBytes, sizeof kFrameBytes);
+    return 0;
+  }
+  if (from != kStart + kFrameBytes - layout_->from_end || bytes != 2) return static_cast<uint64_t>(-EFAULT);
+  std::memcpy(out, &joined_, sizeof joined_);
+  return 0;
 }
 
 uint64_t XdpMachine::checksum(uint64_t address, uint64_t bytes, uint64_t seed) {

@@ -89,7 +89,24 @@ xdp::CompileOptions random_options(Random& random) {
   return out;
 }
 
-Frame random_frame(Random& random, const rules::RuleSpec& spec, uint16_t port) {
+xdp::Entry random_entry(Random& random, const xdp::CompileOptions& options) {
+  static const std::optional<xdp::JoinedFrames> kJoined = xdp::joined_frames();
+  xdp::Entry out;
+  out.from_machines = random.one_in(2);
+  if (out.from_machines) out.hardware = Frame{}.hardware_to;
+  if (random.one_in(2)) out.joined = kJoined;
+  // Others before it and behind it, which have other ports or addresses.
+  xdp::Route own{options.port, options.ipv4, options.ipv6, {}, {}}, other = own, elsewhere = own;
+  other.port = options.port + 7;
+  if (own.ipv4) elsewhere.ipv4_address = {198, 51, 100, 1};
+  if (own.ipv6) elsewhere.ipv6_address = {0x20, 1, 0xd, 0xb8, 9};
+  out.ways = {{0, own}};
+  if (random.one_in(2)) out.ways.insert(out.ways.begin(), {1, other});
+  if (random.one_in(2)) out.ways.push_back({2, elsewhere});
+  return out;
+}
+
+Frame random_frame(Random& random, const rules::RuleSpec& spec, uint16_t port, const xdp::Entry& entry) {
   Datagram datagram = random_datagram(random, spec);
   Frame out;
   out.payload = std::move(datagram.payload);
@@ -105,6 +122,7 @@ Frame random_frame(Random& random, const rules::RuleSpec& spec, uint16_t port) {
   out.tos = static_cast<uint8_t>(datagram.tos);
   out.padding = random.one_in(4) ? random.below(20) : 0;
   if (random.one_in(5)) out.checksum = static_cast<Checksum>(random.below(4));
+  if (!entry.from_machines) out.hardware_to = out.hardware_from = {};
   if (random.one_in(8)) out.flaw = static_cast<Flaw>(random.below(static_cast<uint32_t>(Flaw::kCount)));
   return out;
 }
@@ -122,9 +140,25 @@ std::span<const std::array<uint8_t, 16>> served_addresses() {
   return kAll;
 }
 
-bool is_plain(const Frame& frame, const xdp::CompileOptions& options) {
+namespace {
+
+// To this interface, and from somebody.
+bool is_ours(const Bytes& frame, const xdp::Entry& entry) {
+  if (!std::equal(entry.hardware.begin(), entry.hardware.end(), frame.begin())) return false;
+  bool nobody = std::all_of(frame.begin() + 6, frame.begin() + 12, [](uint8_t byte) { return byte == 0; });
+  return !entry.from_machines || (!nobody && frame[6] % 2 == 0);
+}
+
+bool is_of_hardware(Flaw flaw) {
+  return flaw >= Flaw::to_a_group && flaw <= Flaw::from_nobody;
+}
+
+}  // namespace
+
+bool is_plain(const Frame& frame, const xdp::CompileOptions& options, const xdp::Entry& entry) {
   bool ipv4 = frame.source.size() == 4;
-  if (!(ipv4 ? options.ipv4 : options.ipv6) || frame.flaw != Flaw::none) return false;
+  if (!(ipv4 ? options.ipv4 : options.ipv6) || !is_ours(frame.bytes(), entry)) return false;
+  if (frame.flaw != Flaw::none && !is_of_hardware(frame.flaw)) return false;
   bool checked = frame.checksum == Checksum::whole || frame.checksum == Checksum::partial ||
                  (frame.checksum == Checksum::none && ipv4);
   if (!checked || frame.payload.size() > xdp::kPayloadBytesMax) return false;
@@ -147,7 +181,9 @@ Frame answer_to(const Frame& frame, std::vector<uint8_t> payload, const xdp::Com
   out.tos = options.tos;
   out.identification = 0;
   out.flow_label = 0;
-  out.goes_back = true;
+  Bytes given = frame.bytes();
+  std::copy_n(given.begin() + 6, 6, out.hardware_to.begin());
+  std::copy_n(given.begin(), 6, out.hardware_from.begin());
   return out;
 }
 

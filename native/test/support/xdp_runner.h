@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/xdp/compile.h"
+#include "core/xdp/emit_entry.h"
 
 namespace ksocket::test {
 
@@ -25,6 +26,10 @@ class XdpRunner {
   const std::string& error() const { return error_; }
   virtual void set_address(std::span<const uint8_t, 16> address, uint32_t flags) = 0;
   virtual void set_options(const xdp::Options& options) = 0;
+  // lo has its programs in generic mode.
+  virtual void set_generic() = 0;
+  // Frames come in there, and not at the first program: the set is the server of that number 0.
+  virtual void enter_by(const xdp::Entry& entry) = 0;
   virtual Result run(std::span<const uint8_t> frame, uint32_t repeat = 1) = 0;
 
   xdp::KernelCounters counters() const;

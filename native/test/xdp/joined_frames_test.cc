@@ -38,12 +38,14 @@ TEST(JoinedFrames, that_a_program_sends_over_lo_are_left_to_the_thread) {
   std::optional<JoinedFrames> joined = joined_frames();
   if (!joined) GTEST_SKIP() << "a kernel that does not describe its types";
   std::string why = test::in_own_network([&] {
-    CompiledRules compiled = compile({{}, rules::Action::echo, 0}, {}, {.port = kPort, .joined = joined});
+    CompiledRules compiled = compile({{}, rules::Action::echo, 0}, {}, {.port = kPort});
     test::XdpKernel kernel(compiled);
     ASSERT_EQ(kernel.error(), "");
+    kernel.enter_by(
+        {.hardware = {}, .from_machines = false, .joined = joined, .ways = {{0, {.port = kPort}}}});
     kernel.set_address(kLoopback, kAddressLocal | kAddressServed);
     Fd link = kernel.attach(if_nametoindex("lo"), false);
-    ASSERT_TRUE(link);
+    ASSERT_TRUE(link) << kernel.error();
     Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     send_to_server(fd.get(), "aaaabbbbcccc", 4);
     EXPECT_EQ(kernel.counters().passed, 1u);

@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -65,11 +67,11 @@ RuleSpec saying(char letter, size_t rules = 1) {
 }
 
 // What comes back; "" when nothing does.
-std::string ask() {
+std::string ask(const Address& server = loopback()) {
   Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   timeval patience{0, 200'000};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  SockAddr to = to_sockaddr(loopback());
+  SockAddr to = to_sockaddr(server);
   EXPECT_EQ(connect(fd.get(), &to.any, to.length), 0);
   EXPECT_EQ(send(fd.get(), "?", 1, 0), 1);
   char answer[16];
@@ -158,10 +160,42 @@ TEST(KernelAnswers, an_interface_that_is_taken_is_taken_over_when_it_is_free) {
     put_in_force(first, saying('a'), {"one"});
     put_in_force(second, saying('b'), {"one"});
     EXPECT_EQ(second.places().at(0).error, -EBUSY);
+    EXPECT_STREQ(second.places().at(0).reason,
+                 "another server of this process answers at this address and port");
     EXPECT_EQ(ask(), "a");
     first.stop();
     for (int i = 0; i < 1000 && second.places().at(0).error != 0; i++) usleep(10'000);
     EXPECT_EQ(ask(), "b");
+  });
+}
+
+// The event comes once.
+TEST(KernelAnswers, what_could_not_be_found_out_about_addresses_is_asked_for_again) {
+  IN_OWN_NETWORK({
+    Row row;
+    KernelAnswers::Options everywhere = options();
+    EXPECT_EQ(parse_address(4, "0.0.0.0", kPort, &everywhere.where.own), 0);
+    KernelAnswers answers(everywhere, row.counters());
+    put_in_force(answers, saying('a'), {"one"});
+    Address later;
+    EXPECT_EQ(parse_address(4, "192.0.2.9", kPort, &later), 0);
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit none = before;
+    none.rlim_cur = static_cast<rlim_t>(Fd(dup(0)).get());
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int status = std::system("ip addr add 192.0.2.9/32 dev lo");
+    usleep(200'000);
+    std::vector<Interface> all;
+    EXPECT_EQ(list_interfaces(&all), -EMFILE);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    if (status != 0) GTEST_SKIP() << "needs `ip`";
+    std::string answer;
+    for (int i = 0; i < 60 && answer.empty(); i++) {
+      answer = ask(later);
+      usleep(50'000);
+    }
+    EXPECT_EQ(answer, "a");
   });
 }
 
@@ -194,7 +228,7 @@ TEST(AddressTable, has_what_the_interfaces_have_and_nothing_else) {
     uint32_t flags = 0;
     return get_element(map.get(), &key, &flags) == 0 ? flags : 0;
   };
-  Interface one{1, "one", true, true, {address(4, "192.0.2.1"), address(6, "2001:db8::1")}, {}};
+  Interface one{1, "one", true, true, {address(4, "192.0.2.1"), address(6, "2001:db8::1")}};
   one.broadcasts = {address(4, "192.0.2.255")};
   AddressTable any(address(6, "::"), true, true);
   EXPECT_EQ(any.follow(map.get(), {one}), 0);
@@ -206,8 +240,8 @@ TEST(AddressTable, has_what_the_interfaces_have_and_nothing_else) {
   EXPECT_EQ(flags_of("2001:db8::1"), 0u);
   EXPECT_EQ(flags_of("::ffff:192.0.2.1"), 0u);
   EXPECT_EQ(flags_of("2001:db8::2"), kAddressLocal | kAddressServed);
-  Interface lo{2, "lo", true, true, {address(4, "127.0.0.1"), address(6, "::1")}, {}};
-  Interface down{3, "down", false, true, {address(4, "192.0.2.9")}, {}};
+  Interface lo{2, "lo", true, true, {address(4, "127.0.0.1"), address(6, "::1")}};
+  Interface down{3, "down", false, true, {address(4, "192.0.2.9")}};
   one.addresses.push_back(address(6, "fe80::1"));
   EXPECT_EQ(any.follow(map.get(), {one, lo, down}), 0);
   EXPECT_EQ(flags_of("::ffff:127.0.0.1"), kAddressLocal | kAddressServed | kAddressLoopback);

@@ -1,0 +1,16 @@
+// What the kernel answers, and what not, of frames that are not what they look like. Each case of frames.ts in a network of its own.
+import assert from 'node:assert/strict';
+import { Child } from '../support/child.js';
+import { kernelTest } from '../support/kernel.js';
+import { inNamespace } from '../support/namespace.js';
+import { cases } from './frames.js';
+
+for (const name of Object.keys(cases)) {
+  kernelTest(`in the kernel: ${name}`, async () => {
+    const [command, ...args] = [...inNamespace('true'), process.execPath, 'build-test/kernel/frames.js', name];
+    await using child = new Child(command, args, { deadlineMs: 80_000 });
+    const { code, stdout, stderr } = await child.end();
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    assert.equal(stdout, `${name}: done\n`);
+  });
+}
