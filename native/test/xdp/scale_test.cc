@@ -84,6 +84,8 @@ struct Loaded {
     compile_ms = std::chrono::duration<double, std::milli>(between - begin).count();
     load_ms = std::chrono::duration<double, std::milli>(end - between).count();
     kernel->set_address(kLocal, kAddressLocal | kAddressServed);
+    Entry entry{.hardware = Frame{}.hardware_to, .joined = joined_frames(), .ways = {{0, {.port = kPort}}}};
+    kernel->enter_by(entry);
   }
   CompiledRules compiled;
   std::unique_ptr<test::XdpKernel> kernel;
