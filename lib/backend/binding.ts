@@ -81,6 +81,8 @@ export interface Binding {
   probeKernelAnswers(): [errno: number, needs: string];
   /** What NativeKernelAnswers.prepare() would load, of a server with this port; undefined where these are no rules. The text only if
    * it is asked for. */
+  /** What narrows what comes to a socket; '': nothing. */
+  socketRestriction(fd: number): string;
   compileRules(
     rules: Uint8Array,
     protection: Parameters<NativeKernelAnswers['prepare']>[2],

@@ -6,11 +6,12 @@ import { readRules } from './config/file.js';
 import { parsePort } from './endpoint.js';
 
 interface ExplainOptions {
-  port: number;
+  port?: number;
   disassemble?: boolean;
 }
 
 const WIDTH = 8;
+const DEFAULT_PORT = 2325; // of servers
 
 function parseRulePort(text: string): number {
   const port = parsePort(text);
@@ -25,7 +26,7 @@ export function defineRules(program: Command): void {
     .command('explain')
     .description('say which rules are answered in the kernel with --kernel, which are not, and why')
     .argument('<file>', 'an array of rules as JSON, or a file of serve --config')
-    .option('-p, --port <port>', 'port that the server listens on', parseRulePort, 2325)
+    .option('-p, --port <port>', 'port that the server listens on (default: the file’s, or 2325)', parseRulePort)
     .option('-d, --disassemble', 'print the programs that the kernel would be given')
     .addHelpText(
       'after',
@@ -34,8 +35,10 @@ export function defineRules(program: Command): void {
     .action(explain);
 }
 
-function explain(file: string, { port, disassemble = false }: ExplainOptions): void {
-  const { answering, protection, loops } = checkServerOptions({ ...readRules(file), kernel: true });
+function explain(file: string, { port: wanted, disassemble = false }: ExplainOptions): void {
+  const said = readRules(file, 'port');
+  const { answering, protection, loops } = checkServerOptions({ ...said, kernel: true });
+  const port = wanted ?? (said.port || DEFAULT_PORT);
   if (answering.by !== 'rules') return; // readRules() has seen to that
   const { bytes, names } = answering.rules;
   const lists = { ...protection, deny: protection.deny ?? new Uint8Array(0) };
@@ -51,5 +54,7 @@ function explain(file: string, { port, disassemble = false }: ExplainOptions): v
     line(JSON.stringify(names[i]), fate);
   });
   line('otherwise', otherwise);
-  process.stdout.write(`\n${programs} programs, ${instructions} instructions\n${disassemble ? `\n${text}` : ''}`);
+  process.stdout.write(
+    `\n${programs} program${programs === 1 ? '' : 's'}, ${instructions} instructions\n${disassemble ? `\n${text}` : ''}`,
+  );
 }

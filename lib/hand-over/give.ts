@@ -25,7 +25,7 @@ export interface Giver {
   /** Says what has changed since it was offered, and what is only known now. */
   settle(channel: Channel): Promise<void>;
   /** Takes pause() back. */
-  goOn(): void;
+  goOn(): void | Promise<void>;
   /** Somebody else has it: what was received is delivered, what waits is sent, and then it ends. */
   finish(): Promise<void>;
 }
@@ -121,7 +121,7 @@ async function pass(channel: Channel, giver: Giver, door: Door, decision: Decisi
   // Where it has decided and then ended before it received anything, nobody else is there.
   if (!decision.claim('giver') && (decision.hasBegun || !channel.hasEnded)) return true;
   await refuse(channel, failure);
-  giver.goOn();
+  await giver.goOn();
   return false;
 }
 

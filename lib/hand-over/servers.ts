@@ -86,18 +86,22 @@ export async function giveServers(servers: readonly ServerInside[], path: string
       return pauseAll(parts());
     },
     async settle(channel) {
-      const tallies = servers.flatMap((server) => talliesOf(server));
+      // Behind those of the parts, which is all that earlier versions look at.
+      const tallies = [
+        ...servers.flatMap((server) => talliesOf(server)),
+        ...servers.map(({ kernel }) => kernel.numbers),
+      ];
       const sent = [channel.send(kinds.tallies, Buffer.from(JSON.stringify(tallies)))];
       for (const [i, part] of forwarding().entries())
         if (part !== undefined) sent.push(flows.sendAll(channel, i, part));
       await Promise.all(sent);
     },
-    goOn() {
+    async goOn() {
       for (const server of servers) {
-        server.kernel.goOn(server.options());
         filterAgain(server, server.parts()); // the other one may have put in its own
         for (const { thread, id } of server.parts()) thread.native.watchAgain(id);
       }
+      for (const { kernel, options } of servers) await kernel.goOn(options());
     },
     async finish() {
       await allRead(parts());
@@ -128,6 +132,14 @@ function stateOf(server: ServerInside): State {
     shards,
     hashed: server.hashed(),
   };
+}
+
+/** Of a rule by its name: how many replies it has made in the kernel. */
+type Numbers = Record<string, number>;
+
+function numbersOf(given: unknown): Numbers {
+  const isOne = ([, number]: [string, unknown]) => Number.isSafeInteger(number) && (number as number) >= 0;
+  return Object.fromEntries(Object.entries(given ?? {}).filter(isOne));
 }
 
 /** Of each part, and each rule by its name. */
@@ -232,6 +244,7 @@ export async function takeServers(servers: readonly ServerInside[], path: string
         taking.heed((counted as Tallies).slice(from, from + taking.parts.length));
         from += taking.parts.length;
       }
+      for (const [i, { server }] of all.entries()) server.kernel.numbers = numbersOf(counted[from + i]);
     },
     drops: (counted) => tellDrops(parts(), counted),
     settle() {

@@ -41,7 +41,7 @@ export async function takeOver(all: readonly Handed[], path: string): Promise<vo
     if (servers.some(({ parts }) => parts().length > 0)) throw errors.invalidState('The server runs already');
     const { takeServers } = await import('../hand-over/hand-over.js');
     const taken = await takeServers(servers, path);
-    for (const [i, { started, hashed }] of taken.entries()) servers[i].begin(started, hashed);
+    for (const [i, { started, hashed }] of taken.entries()) await servers[i].begin(started, hashed);
   };
   await inTurn(0);
 }

@@ -28,7 +28,7 @@ export interface ServerInside {
   /** While another process may take it over. */
   giving: AbortController | undefined;
   /** It has these parts, which receive. */
-  begin(started: Started, hashed: boolean): void;
+  begin(started: Started, hashed: boolean): Promise<void>;
   /** It ends, and its sockets are another's. */
   end(): void;
 }

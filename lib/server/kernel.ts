@@ -54,6 +54,9 @@ export class KernelPart {
   #names: readonly string[] = [];
   #lists: CheckedProtection | undefined; // those that are in force
   #row: BigUint64Array<SharedArrayBuffer> | undefined; // of the latest run
+  #given: Refused | undefined; // of the descriptor that the server was given
+  /** How many replies each rule has made in the kernel: in another process, before the server starts; until it paused. */
+  numbers: Record<string, number> = {};
   #paused: readonly number[] | undefined; // hits, while it answers nothing
 
   constructor(wanted: CheckedKernel | undefined) {
@@ -65,46 +68,55 @@ export class KernelPart {
     return this.#row;
   }
 
-  /** Of parts that receive already. `strict`: else what is required may come later.
-   * @throws what is missing of what is required: then nothing is attached, and the parts are released */
-  start(parts: readonly ServerPart[], options: CheckedServerOptions, strict: boolean): void {
+  /** At the descriptor that the server is given, before it changes what the socket leaves out. */
+  look(fd: number | undefined): void {
+    this.#given = this.#wanted === undefined || fd === undefined ? undefined : restrictionOf(fd);
+  }
+
+  /** Of parts that receive already; resolves when it answers what they would. `strict`: else what is required may come later.
+   * @throws what is missing of what is required: then nothing is attached */
+  async start(parts: readonly ServerPart[], options: CheckedServerOptions, strict: boolean): Promise<void> {
     const wanted = this.#wanted;
     if (wanted === undefined || options.answering.by !== 'rules') return;
     try {
       this.#row = new BigUint64Array(new SharedArrayBuffer(COUNTERS_PER_ROW * 8));
       this.#native = new binding.KernelAnswers({ ...wanted, ...placeOf(parts[0]), counters: this.#row });
+      this.#setNumbers();
       this.#lists = undefined;
-      this.prepare(options.answering.rules, options, strict)();
+      (await this.prepare(options.answering.rules, options, strict))();
       if (strict) this.#check();
     } catch (error) {
       this.stop();
-      for (const part of [...parts].reverse()) part.release();
       throw error;
     }
   }
 
-  /** Rules or protection that come next, loaded. Who calls what it returns has them in force. Where the kernel refuses them, the thread
-   * answers alone from then on.
+  /** Rules or protection that come next, loaded. Who calls what it resolves with has them in force. Where the kernel refuses them, the
+   * thread answers alone from then on.
    * @throws where it is required and the kernel refuses: all is as before */
-  prepare(rules: EncodedRules, { protection, loops, fd }: CheckedServerOptions, strict = true): Commit {
+  async prepare(rules: EncodedRules, { protection, loops }: CheckedServerOptions, strict = true): Promise<Commit> {
     const native = this.#native;
     if (native === undefined) return nothing;
     const lists = { ...protection, deny: protection.deny ?? new Uint8Array(0) };
     const same = this.#lists?.deny === protection.deny && this.#lists?.allow === protection.allow;
     const goOn = this.#lists !== undefined && same;
-    const refused = fd === undefined ? refusal(native.prepare(rules.bytes, rules.names, lists, loops, goOn)) : given;
-    if (refused !== undefined && strict && this.#wanted?.required) throw failure('options.kernel', refused);
+    const said = this.#given ?? (await native.prepare(rules.bytes, rules.names, lists, loops, goOn));
+    const refused = 'reason' in said ? said : refusal(said);
+    if (strict && this.#wanted?.required) {
+      if (refused !== undefined) throw failure('options.kernel', refused);
+      if (!('reason' in said) && said[1] !== '') throw failure('options.kernel:', { errno: ENOTSUP, reason: said[1] });
+    }
     return () => {
       this.#refused = refused;
       this.#names = rules.names;
       this.#lists = protection;
       if (refused === undefined) this.#refused = refusal(native.commit());
-      if (this.#refused !== undefined) native.stop();
+      if (this.#refused !== undefined) native.stop(rules.names);
     };
   }
 
   /** The same, by the rules that are there. */
-  prepareProtection(options: CheckedServerOptions): Commit {
+  async prepareProtection(options: CheckedServerOptions): Promise<Commit> {
     return options.answering.by === 'rules' ? this.prepare(options.answering.rules, options) : nothing;
   }
 
@@ -124,18 +136,26 @@ export class KernelPart {
   pause(): void {
     this.#native?.stop();
     this.#paused = this.hits();
+    const said = this.#native?.getNumbers() ?? [];
+    const pairs = said.flatMap((name, i) => (i % 2 === 0 ? [[name, said[i + 1]] as [string, number]] : []));
+    this.numbers = Object.fromEntries(pairs);
   }
 
-  goOn(options: CheckedServerOptions): void {
+  #setNumbers(): void {
+    this.#native?.setNumbers(Object.keys(this.numbers), Object.values(this.numbers));
+  }
+
+  async goOn(options: CheckedServerOptions): Promise<void> {
+    this.#setNumbers();
+    if (options.answering.by === 'rules') (await this.prepare(options.answering.rules, options, false))();
     this.#paused = undefined;
-    this.#lists = undefined;
-    if (options.answering.by === 'rules') this.prepare(options.answering.rules, options, false)();
   }
 
   /** It answers nothing any more when this returns. */
   stop(): void {
     this.#native?.stop();
     this.#native = undefined;
+    this.numbers = {};
     this.#refused = undefined;
     this.#paused = undefined;
   }
@@ -177,8 +197,13 @@ export class KernelPart {
   }
 }
 
-/** A descriptor may be connected, bound to an interface or have a filter that stays: a program before it knows nothing of that. */
-const given: Refused = { errno: ENOTSUP, reason: 'needs a socket that the server opens itself, not options.fd' };
+/** A program before the socket knows nothing of what narrows what comes to it. */
+function restrictionOf(fd: number): Refused | undefined {
+  const what = binding.socketRestriction(fd);
+  return what === ''
+    ? undefined
+    : { errno: ENOTSUP, reason: `needs a socket that gets all that is sent to its address, not one ${what}` };
+}
 
 function whyNone(interfaces: readonly KernelInterface[]): string {
   const [first] = interfaces;

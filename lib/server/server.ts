@@ -91,7 +91,8 @@ export class Server extends EventEmitter<ServerEvents> {
   start(): Promise<void> {
     return this.#turns.change(async () => {
       if (this.running) return;
-      this.#begin(await startParts(this.#options, this.#guarded, () => this.#delivers), true);
+      this.#kernel.look(this.#options.fd);
+      await this.#begin(await startParts(this.#options, this.#guarded, () => this.#delivers), true);
     });
   }
 
@@ -102,15 +103,20 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   #stop(isAnothers: boolean): void {
+    if (!this.#end(isAnothers)) return;
+    this.#observers.stopped();
+    this.emit('close');
+  }
+
+  #end(isAnothers: boolean): boolean {
     const parts = this.#parts;
-    if (parts.length === 0) return;
+    if (parts.length === 0) return false;
     this.#parts = [];
     this.#kernel.stop();
     if (this.#refd) for (const { thread } of parts) thread.unhold();
     this.#resizing.end();
     this.#finalStats = parts.map((part) => part.release(isAnothers).serverStats);
-    this.#observers.stopped();
-    this.emit('close');
+    return true;
   }
 
   /**
@@ -176,7 +182,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const encoded = encodeRules(rules, otherwise);
     await this.#turns.change(async () => {
       const forwards = await resolveForwards(encoded);
-      const commit = this.#kernel.prepare(encoded, this.#options);
+      const commit = await this.#kernel.prepare(encoded, this.#options);
       if (this.running) this.#swapRules(encoded, forwards);
       commit();
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
@@ -208,9 +214,9 @@ export class Server extends EventEmitter<ServerEvents> {
     refuseUnknown(options, 'options', PROTECTION_KEYS);
     const protection = checkProtection(options);
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
-    await this.#turns.change(() => {
+    await this.#turns.change(async () => {
       const options = { ...this.#options, protection };
-      const commit = this.#kernel.prepareProtection(options);
+      const commit = await this.#kernel.prepareProtection(options);
       this.#all.forEach((part, i) => {
         part.protect(protection, i, this.#parts.length);
       });
@@ -287,15 +293,22 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   // They receive: what comes is this server's from now on.
-  #begin({ parts, local, target, forwards }: Started, strict: boolean, hashed = false): void {
+  async #begin({ parts, local, target, forwards }: Started, strict: boolean, hashed = false): Promise<void> {
     const { answering } = this.#options;
-    this.#kernel.start(parts, this.#options, strict);
     this.#resizing.begin(local, target, answering.by === 'rules' ? answering.rules.names : [], forwards, hashed);
     for (const part of parts) {
       this.#attach(part);
       if (this.#refd) part.thread.hold();
     }
     this.#parts = parts;
+    if (this.#options.kernel !== undefined) {
+      try {
+        await this.#kernel.start(parts, this.#options, strict);
+      } catch (error) {
+        this.#end(false);
+        throw error;
+      }
+    }
     this.#observers.started(parts, { kernel: this.#kernel.row });
     this.emit('listening');
   }

@@ -258,6 +258,7 @@ void define_module_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("probeCpus", Napi::Function::New<probe_thread_cpus>(env));
   exports.Set("probePriority", Napi::Function::New<probe_thread_priority>(env));
   exports.Set("probeKernelAnswers", Napi::Function::New<probe_kernel_answers_pair>(env));
+  exports.Set("socketRestriction", Napi::Function::New<socket_restriction>(env));
   exports.Set("compileRules", Napi::Function::New<compile_rules>(env));
   exports.Set("layoutHash", Napi::Number::New(env, kLayoutHash));
 }

@@ -7,6 +7,7 @@
 #include "core/answer/rules/decode.h"
 #include "core/xdp/listing.h"
 #include "core/xdp/probe.h"
+#include "core/xdp/restriction.h"
 
 namespace ksocket {
 
@@ -44,7 +45,7 @@ void read_guard(Reader& reader, const Napi::Value& given, xdp::Protection* out) 
   out->repeats = rate_limit(reader, reader.get(given, "repeats"));
 }
 
-// Lists and limits, with the guard.
+// Lists and limits, with the guard. It stays where it is.
 struct Given {
   GuardedResponder::Options lists;
   xdp::Protection protection;
@@ -73,6 +74,42 @@ Napi::Array fates_array(Napi::Env env, const KernelAnswers::Fates& fates) {
 
 }  // namespace
 
+// On a thread of libuv's: the kernel verifies for as long as half a second.
+class KernelAnswersObject::Preparing final : public Napi::AsyncWorker {
+ public:
+  explicit Preparing(KernelAnswersObject& object)
+      : AsyncWorker(object.Env(), "ksocket.prepare"), answers_(object.answers_) {
+    napi_create_promise(object.Env(), &deferred_, &promise_);
+  }
+
+  Napi::Value promise() const { return {Env(), promise_}; }
+
+  rules::RuleSpec spec;
+  std::vector<std::string> names;
+  Given given;
+  bool same_lists = false;
+  KernelAnswers::Failure result;
+
+ private:
+  void Execute() override {
+    if (result.error == 0) result = answers_->prepare(spec, std::move(names), given.protection, same_lists);
+  }
+  // A worker may be ended meanwhile: then nothing is called any more, and nobody waits.
+  void OnOK() override {
+    napi_value out, needs;
+    bool is_told =
+        napi_create_array(Env(), &out) == napi_ok &&
+        napi_create_string_utf8(Env(), result.needs.data(), result.needs.size(), &needs) == napi_ok &&
+        napi_set_element(Env(), out, 0, number(Env(), result.error)) == napi_ok &&
+        napi_set_element(Env(), out, 1, needs) == napi_ok;
+    if (is_told) napi_resolve_deferred(Env(), deferred_, out);
+  }
+
+  const std::shared_ptr<KernelAnswers> answers_;
+  napi_deferred deferred_ = nullptr;
+  napi_value promise_ = nullptr;
+};
+
 Napi::Function KernelAnswersObject::define(Napi::Env env) {
   using Self = KernelAnswersObject;
   return DefineClass(env, "KernelAnswers",
@@ -84,6 +121,8 @@ Napi::Function KernelAnswersObject::define(Napi::Env env) {
                          InstanceMethod<&Self::get_hits>("getHits"),
                          InstanceMethod<&Self::count>("count"),
                          InstanceMethod<&Self::stop>("stop"),
+                         InstanceMethod<&Self::set_numbers>("setNumbers"),
+                         InstanceMethod<&Self::get_numbers>("getNumbers"),
                      });
 }
 
@@ -109,22 +148,26 @@ KernelAnswersObject::KernelAnswersObject(const Napi::CallbackInfo& info) : Objec
       napi_get_typedarray_info(info.Env(), row, nullptr, nullptr, &data, nullptr, nullptr) != napi_ok)
     return;
   row_ = Napi::Persistent(row.As<Napi::Object>());
-  answers_ = std::make_unique<KernelAnswers>(std::move(options), Counters(static_cast<uint64_t*>(data)));
+  answers_ = std::make_shared<KernelAnswers>(std::move(options), Counters(static_cast<uint64_t*>(data)));
 }
 
-// prepare(rules: Uint8Array, names: string[], protection, guard | undefined, sameLists) → [errno, needs]
+// prepare(rules: Uint8Array, names: string[], protection, guard | undefined, sameLists) → a promise of
+// [errno, needs]
 Napi::Value KernelAnswersObject::prepare(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (!answers_) return pair(env, {-ECANCELED, ""});
   Reader reader(env);
+  auto* preparing = new Preparing(*this);
   std::optional<rules::RuleSpec> spec = rules::decode_rules(bytes(info[0]));
-  std::vector<std::string> names = texts_of(reader, info[1]);
-  Given given;
-  int error = given.read(reader, info[2], info[3]);
+  preparing->names = texts_of(reader, info[1]);
+  int error = preparing->given.read(reader, info[2], info[3]);
+  preparing->same_lists = boolean(info[4]);
   if (error == 0) error = reader.error();
-  if (error == 0 && (!spec || names.size() != spec->rules.size())) error = -EINVAL;
-  if (error != 0) return pair(env, {error, ""});
-  return pair(env, answers_->prepare(*spec, std::move(names), given.protection, boolean(info[4])));
+  if (error == 0 && (!spec || preparing->names.size() != spec->rules.size())) error = -EINVAL;
+  if (!answers_) error = -ECANCELED;
+  if (spec) preparing->spec = std::move(*spec);
+  preparing->result = {error, ""};
+  preparing->Queue();
+  return preparing->promise();
 }
 
 // commit() → [errno, needs]
@@ -169,13 +212,45 @@ Napi::Value KernelAnswersObject::count(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value KernelAnswersObject::stop(const Napi::CallbackInfo& info) {
-  if (answers_) answers_->stop();
+  Reader reader(info.Env());
+  if (answers_ && info[0].IsUndefined()) answers_->stop();
+  if (answers_ && !info[0].IsUndefined()) answers_->stop_for(texts_of(reader, info[0]));
   return info.Env().Undefined();
+}
+
+// setNumbers(names: string[], numbers: number[])
+Napi::Value KernelAnswersObject::set_numbers(const Napi::CallbackInfo& info) {
+  Reader reader(info.Env());
+  std::vector<std::string> names = texts_of(reader, info[0]);
+  std::map<std::string, uint64_t> numbers;
+  size_t i = 0;
+  for (const auto& each : reader.elements(info[1])) {
+    double number = 0;
+    napi_get_value_double(info.Env(), each, &number);
+    if (i < names.size()) numbers[names[i++]] = static_cast<uint64_t>(number);
+  }
+  if (answers_ && reader.error() == 0) answers_->set_numbers(std::move(numbers));
+  return info.Env().Undefined();
+}
+
+// getNumbers() → { name: how many replies }, as pairs
+Napi::Value KernelAnswersObject::get_numbers(const Napi::CallbackInfo& info) {
+  Napi::Array out = Napi::Array::New(info.Env());
+  uint32_t i = 0;
+  for (const auto& [name, number] : answers_ ? answers_->numbers() : std::map<std::string, uint64_t>()) {
+    out.Set(i++, Napi::String::New(info.Env(), name));
+    out.Set(i++, Napi::Number::New(info.Env(), static_cast<double>(number)));
+  }
+  return out;
 }
 
 Napi::Value probe_kernel_answers_pair(const Napi::CallbackInfo& info) {
   xdp::Probed probed = xdp::probe_kernel_answers();
   return pair(info.Env(), {probed.error, probed.needs});
+}
+
+Napi::Value socket_restriction(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), xdp::restriction_of(i32(info[0])));
 }
 
 // compileRules(rules: Uint8Array, protection, guard | undefined, port, disassemble) → [as fates_array(),

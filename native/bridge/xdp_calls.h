@@ -16,6 +16,8 @@ class KernelAnswersObject : public Napi::ObjectWrap<KernelAnswersObject> {
   explicit KernelAnswersObject(const Napi::CallbackInfo& info);
 
  private:
+  class Preparing;
+
   Napi::Value prepare(const Napi::CallbackInfo& info);
   Napi::Value commit(const Napi::CallbackInfo& info);
   Napi::Value get_places(const Napi::CallbackInfo& info);
@@ -23,13 +25,17 @@ class KernelAnswersObject : public Napi::ObjectWrap<KernelAnswersObject> {
   Napi::Value get_hits(const Napi::CallbackInfo& info);
   Napi::Value count(const Napi::CallbackInfo& info);
   Napi::Value stop(const Napi::CallbackInfo& info);
+  Napi::Value set_numbers(const Napi::CallbackInfo& info);
+  Napi::Value get_numbers(const Napi::CallbackInfo& info);
 
-  Napi::ObjectReference row_;  // whose memory it counts into
-  std::unique_ptr<xdp::KernelAnswers> answers_;
+  Napi::ObjectReference row_;                    // whose memory it counts into
+  std::shared_ptr<xdp::KernelAnswers> answers_;  // also of who prepares
 };
 
 // probeKernelAnswers() → [0 or -errno, what it needs]
 Napi::Value probe_kernel_answers_pair(const Napi::CallbackInfo& info);
+// socketRestriction(fd) → restriction_of()
+Napi::Value socket_restriction(const Napi::CallbackInfo& info);
 // Of `ksocket rules explain`.
 Napi::Value compile_rules(const Napi::CallbackInfo& info);
 

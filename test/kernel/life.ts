@@ -231,46 +231,6 @@ export const cases: Record<string, () => Promise<void>> = {
     await three.stop();
   },
 
-  'every answer is of one whole set of rules, however often they are swapped': async () => {
-    await using host = await hosts();
-    const server = serving({ rules: [saying('r0')], kernel: { interfaces: [OURS] } });
-    await server.start();
-    const asker = await Asker.start(host.before, OURS_V4, portOf(server), 40_000, 4000);
-    for (let i = 1; i <= 1000; i++) {
-      // Each third set leaves all to the thread.
-      const rule = saying(`r${i}`);
-      await server.update(
-        i % 3 === 0 ? [{ name: `d${i}`, match: { exact: 'nobody says this' }, action: 'deliver' }, rule] : [rule],
-      );
-    }
-    const asked = await asker.end();
-    assert.ok(answeredAll(asked), JSON.stringify({ ...asked, words: 0 }));
-    assert.ok(Object.keys(asked.words).length > 100, `${Object.keys(asked.words).length} sets have answered`);
-    assert.deepEqual(server.ruleHits().say, 40_000);
-    assert.equal(server.stats().answering.replies, 40_000);
-    await server.update([saying('last')]);
-    assert.deepEqual((await ask(host.before, OURS_V4, portOf(server), 50)).words, { last: 50 });
-    await server.stop();
-  },
-
-  'lists and limits are swapped, too': async () => {
-    await using host = await hosts();
-    const server = serving({ deny: ['203.0.113.0/24'] });
-    await server.start();
-    assert.ok(answeredAll(await ask(host.before, OURS_V4, portOf(server), 50)));
-    await server.protect({ deny: ['192.0.2.2'] });
-    assert.equal((await ask(host.before, OURS_V4, portOf(server), 50)).answered, 0);
-    assert.ok(answeredAll(await ask(host.before, OURS_V6, portOf(server), 50)));
-    assert.equal(server.stats().answering.denied, 50);
-    await server.protect({ limits: { perSource: { rate: 1, burst: 10 } } });
-    const { answered } = await ask(host.before, OURS_V4, portOf(server), 50);
-    assert.ok(answered >= 10 && answered <= 12, `${answered} of 50`);
-    await server.protect({});
-    assert.ok(answeredAll(await ask(host.before, OURS_V4, portOf(server), 50)));
-    assert.equal(server.stats().rxDatagrams, 0);
-    await server.stop();
-  },
-
   'a monitor has what the kernel counts': async () => {
     await using host = await hosts();
     const server = serving();

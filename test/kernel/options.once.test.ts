@@ -90,11 +90,16 @@ test('ksocket rules explain says what the kernel answers, what it does not, and 
       'thread  "page": deliver: the datagram is for JavaScript',
       'kernel  otherwise',
     ]);
-    assert.match(lines[4], /^\d+ programs, \d{3,} instructions$/);
+    assert.match(lines[4], /^1 program, \d{3,} instructions$/);
     const config = written(JSON.stringify({ rules, otherwise: 'deliver', port: 7, deny: ['192.0.2.0/24'] }));
     const more = await runCli(['rules', 'explain', config, '--disassemble']);
     assert.match(more.stdout, /^thread {2}otherwise: deliver: /m);
     assert.match(more.stdout, /^map ks_deny: lpm_trie, .*\n(?:.*\n)*0: r6 = r1\n/m);
+    // The port is the file's, if the command says none.
+    const ported = written(JSON.stringify({ port: 53, rules: [{ match: { destinationPort: 53 }, action: 'drop' }] }));
+    assert.match((await runCli(['rules', 'explain', ported])).stdout, /^kernel {2}"#0"$/m);
+    const other = await runCli(['rules', 'explain', ported, '--port', '54']);
+    assert.match(other.stdout, /never matches: the socket has another port/);
     const wrong = await runCli(['rules', 'explain', written('[{ "action": "ecco" }]')]);
     assert.deepEqual([wrong.code, wrong.stdout], [1, '']);
     assert.match(wrong.stderr, /rules\.json: rules\[0\]: .*action/);

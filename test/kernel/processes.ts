@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KernelState } from 'ksocket';
+import { listening } from '../support/activated.js';
 import { Child, type ChildOptions, startCli, startProgram } from '../support/child.js';
 import { Asker, answeredAll, ask, hasProgram } from '../support/kernel.js';
 import { forgedFlood } from '../support/programs.js';
@@ -18,10 +19,16 @@ const FORGED = Number(process.env.KSOCKET_TEST_SOURCES ?? 500_000);
 const hosts = () => SecondHost.start([`${OURS_V4}/24`, 'fd00::1/64'], ['192.0.2.2/24', 'fd00::2/64']);
 
 /** Says where it listens and how it answers, and then what it is asked on a line of its input. */
-async function serve(options: object, handOver: string): Promise<void> {
+async function serve(options: { rules?: string[]; [option: string]: unknown }, handOver: string): Promise<void> {
   const { createServer, slot } = await import('ksocket');
-  const rules = [{ name: 'say', action: { reply: ['k', slot.request(), ' k'], amplify: true } }];
-  const server = createServer({ address: '0.0.0.0', port: 0, rules, kernel: true, ...options });
+  const reply = options.rules ? [slot.counter(8)] : ['k', slot.request(), ' k'];
+  const rules = [{ name: 'say', action: { reply, amplify: true } }];
+  const server = createServer({
+    ...(options.fd ? {} : { address: '0.0.0.0', port: 0 }),
+    kernel: true,
+    ...options,
+    rules,
+  });
   const failed = (error: NodeJS.ErrnoException) => {
     console.log(`failed ${error.code} ${error.message}`);
     process.exit(1);
@@ -39,7 +46,11 @@ async function serve(options: object, handOver: string): Promise<void> {
   });
 }
 
-async function started(options: object, childOptions: ChildOptions = {}, handOver = '') {
+async function started(
+  options: { rules?: string[]; [option: string]: unknown },
+  childOptions: ChildOptions = {},
+  handOver = '',
+) {
   const child = startProgram(serve, [options, handOver], { stdin: true, ...childOptions });
   const port = Number((await child.line(/^port (\d+)$/))[1]);
   const kernel: KernelState = JSON.parse((await child.line(/^kernel (.*)$/))[1]);
@@ -152,6 +163,30 @@ export const cases: Record<string, () => Promise<void>> = {
     assert.ok(answeredAll(await ask(host.before, OURS_V4, second.port, 100)));
     const after = await now(second.child);
     assert.deepEqual([after.replies, after.hits], [replies + 100, 10_100]);
+  },
+
+  'a server at a descriptor that somebody else has bound answers in the kernel': async () => {
+    await using host = await hosts();
+    const under = listening({ type: 'udp4', address: '0.0.0.0', port: 7000 });
+    const { child, port, kernel } = await started({ fd: 3 }, { under });
+    await using _ = child;
+    assert.equal(kernel.state, 'attached', JSON.stringify(kernel));
+    assert.ok(answeredAll(await ask(host.before, OURS_V4, port, 50)));
+    const { replies, rxDatagrams } = await now(child);
+    assert.deepEqual([replies, rxDatagrams], [50, 0]);
+  },
+
+  'numbers of replies go on in the process that takes over, and while names change': async () => {
+    await using host = await hosts();
+    const path = join(tmpdir(), `ksocket-test-${process.pid}`);
+    const numbered = { rules: ['counted'] };
+    const first = await started(numbered, {}, `give ${path}`);
+    await using _ = first.child;
+    assert.deepEqual((await ask(host.before, OURS_V4, first.port, 50)).numbers, [0, 49]);
+    const second = await started(numbered, {}, path);
+    await using __ = second.child;
+    await waitFor(async () => (await now(second.child)).kernel.state === 'attached');
+    assert.deepEqual((await ask(host.before, OURS_V4, second.port, 50)).numbers, [50, 99]);
   },
 
   'ksocket serve answers in the kernel by the rules of a file': async () => {

@@ -69,7 +69,7 @@ test('SO_REUSEPORT: several servers on one port, among which the kernel shares',
   assert.ok(first > 0 && second > 0, counts);
 });
 
-test('a descriptor may have restrictions of its own, so the kernel leaves it to the thread', async () => {
+test('a descriptor that does not get all that is sent to its port is left to the thread by the kernel', async () => {
   await using sockets = new Sockets();
   const program = async () => {
     const { createServer } = await import('ksocket');
@@ -81,10 +81,11 @@ test('a descriptor may have restrictions of its own, so the kernel leaves it to 
     process.once('SIGTERM', () => server.stop());
   };
   const ports = [await bound(sockets.makePeer()), await bound(sockets.makePeer())];
-  const places = ports.map((port) => ({ type: 'udp4', address: '127.0.0.2', port }) as const);
+  const places = ports.map((port) => ({ type: 'udp4', address: '127.0.0.2', port, reusePort: true }) as const);
   await using child = startProgram(program, [], { under: listening(...places) });
   const [line] = await child.line(/^unavailable .*$/);
-  assert.equal(line, 'unavailable ENOTSUP ENOTSUP: needs a socket that the server opens itself, not options.fd');
+  const needs = 'needs a socket that gets all that is sent to its address, not one whose port others may have, too';
+  assert.equal(line, `unavailable ENOTSUP ENOTSUP: ${needs}`);
   assert.ok(await answers(sockets, 'udp4', '127.0.0.2', ports[0]));
   child.kill('SIGTERM');
 });

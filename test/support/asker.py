@@ -1,4 +1,5 @@
 # Asks a server so many times at a rate: "ask 0", "ask 1", … An answer is `k<request>k`, whatever the word k is, or the request.
+# One of eight bytes is a number, of which it says the least and the highest, none of them twice.
 # At the end it says in JSON how many were sent, answered, answered twice, and what else came; and how many different k there were.
 #   asker.py ADDRESS PORT COUNT RATE [JOINED [INTERFACE]]
 # JOINED of them are sent as one (UDP_SEGMENT), INTERFACE is what they leave by.
@@ -27,6 +28,7 @@ form = re.compile(rb"(\w*?)ask (\d+)(?: )?(\w*)")
 answers = [0] * count
 words = {}
 wrong = []
+numbers = []
 
 
 def take():
@@ -36,6 +38,9 @@ def take():
         except BlockingIOError:
             return
         except ConnectionRefusedError:
+            continue
+        if len(data) == 8 and data[:4] == bytes(4):
+            numbers.append(int.from_bytes(data, "big"))
             continue
         match = form.fullmatch(data)
         if match is None or match[1] != match[3] or int(match[2]) >= count:
@@ -62,7 +67,7 @@ for i in range(0, count, joined):
     except (ConnectionRefusedError, BlockingIOError):
         pass
 end = time.monotonic() + PATIENCE
-while time.monotonic() < end and not all(answers):
+while time.monotonic() < end and not all(answers) and len(numbers) < count:
     select.select([one], [], [], 0.05)
     take()
 take()
@@ -73,6 +78,7 @@ print(
             answered=sum(1 for n in answers if n),
             twice=sum(1 for n in answers if n > 1),
             wrong=wrong[:5],
+            numbers=[min(numbers), max(numbers)] if len(numbers) == len(set(numbers)) > 0 else [],
             words={word.decode(): n for word, n in words.items()},
         )
     ),

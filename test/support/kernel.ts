@@ -29,6 +29,8 @@ export interface Asked {
   twice: number;
   wrong: string[];
   words: Record<string, number>;
+  /** The least and the highest, where each was another one. */
+  numbers: number[];
 }
 
 /** asker.py, started; `under`: what it runs behind. */

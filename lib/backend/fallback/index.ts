@@ -62,6 +62,7 @@ export const binding: Binding = {
   probeCpus: () => ENOTSUP,
   probePriority: () => ENOTSUP,
   probeKernelAnswers: () => [ENOTSUP, 'the addon'],
+  socketRestriction: () => '',
   compileRules: () => undefined,
   layoutHash: LAYOUT_HASH,
 };

@@ -69,13 +69,13 @@ export function readConfig(path: string, again = false): ServeConfig {
   return readChecked(path, again, checkConfig);
 }
 
-/** Of a file that is an array of rules, or an object of options as that of `--config`: how it answers, and whom.
+/** Of a file that is an array of rules, or an object of options as that of `--config`: how it answers, and whom; and `more`.
  * @throws as readConfig() */
-export function readRules(path: string): ServerOptions {
+export function readRules(path: string, ...more: (keyof ServerOptions)[]): ServerOptions {
   return readChecked(path, false, (value) => {
     const { server } = checkConfig(Array.isArray(value) ? { rules: value } : value);
     if (server.rules === undefined) throw new Error('has no rules');
-    return Object.fromEntries(ANSWERING.map((key) => [key, server[key]]));
+    return Object.fromEntries([...ANSWERING, ...more].map((key) => [key, server[key]]));
   });
 }
 

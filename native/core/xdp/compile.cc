@@ -49,7 +49,8 @@ class Compiler {
     if (failed_) return refused("a program has jumps that are too long");
     out_.rules = std::move(plan_.fates);
     out_.otherwise = std::move(plan_.otherwise_fate);
-    out_.maps = map_specs(protection_, spec_rules(), static_cast<uint32_t>(out_.programs.size()));
+    out_.maps = map_specs(protection_, spec_rules(), std::max(spec_rules(), options_.numbers_max),
+                          static_cast<uint32_t>(out_.programs.size()));
     keep_used_maps();
     out_.entries = list_entries(protection_);
     return std::move(out_);

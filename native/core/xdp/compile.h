@@ -47,6 +47,9 @@ struct CompileOptions {
   uint8_t ttl = 64;  // of answers
   uint8_t tos = 0;
   Clock clock = Clock::monotonic;
+  // Where in MapId::numbers each rule counts its replies, and how many places that has; empty: as they stand.
+  std::vector<uint32_t> numbers;
+  uint32_t numbers_max = 0;
   uint64_t seed = 0;  // of the guard's hashes, which outsiders may not foresee; 0: a random one
 };
 

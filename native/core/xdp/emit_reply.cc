@@ -186,7 +186,8 @@ void emit_render(Assembler& out, const PlannedRule& rule, const CompileOptions& 
   const rules::Template& reply = rule.rule->reply;
   if (has(reply, {Part::Kind::time_unix, Part::Kind::time_ntp})) emit_time(out, options.clock);
   if (has(reply, {Part::Kind::counter})) {
-    out.move(r1, static_cast<int32_t>(rule.index));
+    uint32_t place = rule.index < options.numbers.size() ? options.numbers[rule.index] : rule.index;
+    out.move(r1, static_cast<int32_t>(place));
     emit_lookup_number(out, MapId::numbers, r1);
     out.jump_if(r0, Condition::equal, 0, broken);
     out.move(r2, 1);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
 #include "core/answer/protection/source.h"
@@ -78,25 +77,30 @@ KernelAnswers::Failure KernelAnswers::prepare(const rules::RuleSpec& spec, std::
            std::move(names),
            {protection.per_source, protection.total, protection.repeats, protection.sources}};
   Kept kept;
+  auto keep = [&](std::initializer_list<MapId> ids) {
+    for (MapId id : ids) kept.keep(id, present_->loaded.map(id));
+  };
   if (present_) {
-    kept.from = &present_->loaded;
-    for (MapId id : {MapId::addresses, MapId::options, MapId::counters, MapId::scratch, MapId::generic})
-      kept.keep(id);
-    if (same_lists) kept.keep(MapId::deny), kept.keep(MapId::allow);
-    if (next.limits == present_->limits) {
-      for (MapId id : {MapId::per_source, MapId::total, MapId::exchanges, MapId::seen}) kept.keep(id);
-    }
-    if (next.names == present_->names) kept.keep(MapId::hits), kept.keep(MapId::numbers);
+    keep({MapId::addresses, MapId::options, MapId::counters, MapId::scratch, MapId::generic});
+    if (same_lists) keep({MapId::deny, MapId::allow});
+    if (next.limits == present_->limits)
+      keep({MapId::per_source, MapId::total, MapId::exchanges, MapId::seen});
+    if (next.names == present_->names) keep({MapId::hits});
   }
-  CompiledRules compiled = compile(spec, protection, options_.compile);
+  kept.keep(MapId::numbers, numbers_.map());
+  CompileOptions how = options_.compile;
+  how.numbers = numbers_.places_of(next.names, present_ ? present_->names : std::vector<std::string>());
+  how.numbers_max = Numbers::kPlaces;
+  CompiledRules compiled = compile(spec, protection, how);
   std::string log;
   int error = load(compiled, kept, &next.loaded, &log);
   if (error != 0) {
     return {error, log.empty() ? needs_for(error) : "a verifier that takes the program; it says: " + log};
   }
+  numbers_.loaded(next.loaded.map(MapId::numbers));
   next_fates_ = {std::move(compiled.rules), std::move(compiled.otherwise), std::move(compiled.refused)};
   next_ = std::move(next);
-  return {};
+  return {0, next_fates_.refused};
 }
 
 KernelAnswers::Failure KernelAnswers::commit() {
@@ -107,7 +111,6 @@ KernelAnswers::Failure KernelAnswers::commit() {
   fates_ = std::move(next_fates_);
   bool same_addresses =
       present_ && present_->loaded.map(MapId::addresses) == next.loaded.map(MapId::addresses);
-  carry_numbers(next);
   if (present_ && present_->loaded.map(MapId::counters) != next.loaded.map(MapId::counters)) {
     count_locked();
     counted_ = {};
@@ -150,6 +153,12 @@ void KernelAnswers::stop() {
   present_.reset();
   counted_ = {};
   next_.reset();
+}
+
+void KernelAnswers::stop_for(std::vector<std::string> names) {
+  stop();
+  std::erase_if(past_, [&](const auto& each) { return std::ranges::find(names, each.first) == names.end(); });
+  last_names_ = std::move(names);
 }
 
 std::vector<KernelAnswers::Place> KernelAnswers::places() {
@@ -206,21 +215,6 @@ void KernelAnswers::set_clock() {
 
 // ---- what is counted
 
-// What the counters of replies go on with is read and written a moment before the programs are swapped.
-void KernelAnswers::carry_numbers(const Set& next) const {
-  if (!present_) return;
-  const auto &from = present_->loaded.map(MapId::numbers), &to = next.loaded.map(MapId::numbers);
-  if (!from || !to || from == to) return;
-  std::map<std::string_view, uint32_t> places;
-  for (uint32_t i = 0; i < present_->names.size(); i++) places.emplace(present_->names[i], i);
-  for (uint32_t i = 0; i < next.names.size(); i++) {
-    auto at = places.find(next.names[i]);
-    uint64_t number = 0;
-    if (at == places.end() || get_element(from->fd.get(), &at->second, &number) != 0 || number == 0) continue;
-    set_element(to->fd.get(), &i, &number);
-  }
-}
-
 void KernelAnswers::retire(Set before) {
   const auto& hits = before.loaded.map(MapId::hits);
   if (hits && hits != present_->loaded.map(MapId::hits)) retired_.push_back({hits, std::move(before.names)});
@@ -270,6 +264,10 @@ std::map<std::string, uint64_t> KernelAnswers::all_hits() const {
   for (const Retired& retired : retired_) add(*retired.hits, retired.names);
   if (const auto& map = present_->loaded.map(MapId::hits)) add(*map, present_->names);
   return out;
+}
+
+std::map<std::string, uint64_t> KernelAnswers::numbers() {
+  return numbers_.all();
 }
 
 void KernelAnswers::count() {

@@ -24,6 +24,7 @@
 #include "core/xdp/attachment.h"
 #include "core/xdp/compile.h"
 #include "core/xdp/load.h"
+#include "core/xdp/numbers.h"
 
 namespace ksocket::xdp {
 
@@ -57,7 +58,8 @@ class KernelAnswers {
   ~KernelAnswers() { stop(); }
 
   // Compiles and loads; until commit() everything is as it was. `same_lists`: `protection` has those of the
-  // commit before. What a rule of the same name has counted goes on.
+  // commit before. What a rule of the same name has counted goes on. Where nothing can be compiled it is no
+  // error, and `needs` says why. It takes long, and may run on any thread while others ask what is counted.
   Failure prepare(const rules::RuleSpec& spec, std::vector<std::string> names, const Protection& protection,
                   bool same_lists);
   // What is prepared is in force when this returns: attached wherever it can be, which places() tells.
@@ -65,11 +67,17 @@ class KernelAnswers {
   // Nothing is attached any more when this returns; the counters have everything. It may be prepared and
   // committed again: rules keep what they have counted.
   void stop();
+  // And other rules are in force than it had, which the thread alone decides by.
+  void stop_for(std::vector<std::string> names);
+  // Replies that rules of these names have made before the first commit(), somewhere else.
+  void set_numbers(std::map<std::string, uint64_t> numbers) { numbers_.begin(std::move(numbers)); }
 
   std::vector<Place> places();
   const Fates& fates() const { return fates_; }
   // How often each rule has matched what the kernel has decided, in their order; after stop() until then.
   std::vector<uint64_t> hits();
+  // How many replies each rule has made, likewise.
+  std::map<std::string, uint64_t> numbers();
   // The row has everything up to now.
   void count();
 
@@ -96,7 +104,6 @@ class KernelAnswers {
   int set_addresses(const std::vector<Interface>& present);
   Failure given_up(int error, const char* needs);
   void set_clock();
-  void carry_numbers(const Set& next) const;
   void retire(Set before);
   void forget_retired(size_t left);
   bool is_present(const std::string& name) const;
@@ -108,6 +115,7 @@ class KernelAnswers {
   const Counters counters_;
   const int cpus_;
   const uint64_t epoch_ns_;  // of the buckets
+  Numbers numbers_;
   std::optional<Set> next_;  // prepared
   Fates next_fates_, fates_;
 

@@ -40,7 +40,7 @@ int fill_maps(const CompiledRules& rules, const Kept& kept, const Loaded& loaded
   for (size_t i = 0; i < by_map.size(); i++) {
     const auto& map = loaded.maps[i];
     if (!map || by_map[i].empty()) continue;
-    if (kept.from != nullptr && kept.from->maps[i] == map) continue;
+    if (kept.maps[i] == map) continue;
     if (int error = set_all(map->fd.get(), map->spec, by_map[i])) return error;
   }
   return 0;
@@ -61,8 +61,8 @@ int load_one(const Program& program, const Loaded& loaded, Fd* out, std::string*
 int load(const CompiledRules& rules, const Kept& kept, Loaded* out, std::string* log) {
   for (const MapSpec& spec : rules.maps) {
     auto at = static_cast<size_t>(spec.id);
-    if (kept.from != nullptr && kept.maps[at] && kept.from->maps[at] && kept.from->maps[at]->spec == spec)
-      out->maps[at] = kept.from->maps[at];
+    if (kept.maps[at] && kept.maps[at]->spec == spec)
+      out->maps[at] = kept.maps[at];
     else if (int error = make_map(spec, &out->maps[at]))
       return error;
   }

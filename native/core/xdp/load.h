@@ -28,12 +28,11 @@ struct Loaded {
   int program() const { return programs.empty() ? -1 : programs.front().get(); }
 };
 
-// Of a former set these maps are to go on, with what is in them, if they still are of the same shape.
+// These maps are to go on, with what is in them, if they still are of the same shape.
 struct Kept {
-  const Loaded* from = nullptr;
-  std::array<bool, static_cast<size_t>(MapId::kCount)> maps{};
+  std::array<std::shared_ptr<Loaded::Map>, static_cast<size_t>(MapId::kCount)> maps;
 
-  void keep(MapId id) { maps[static_cast<size_t>(id)] = true; }
+  void keep(MapId id, const std::shared_ptr<Loaded::Map>& map) { maps[static_cast<size_t>(id)] = map; }
 };
 
 // 0, or -errno, with what the verifier says in `log` if it was that.

@@ -15,7 +15,8 @@ constexpr uint32_t kLruEntriesMin = 1024;
 
 }  // namespace
 
-std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uint32_t programs) {
+std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uint32_t numbers,
+                               uint32_t programs) {
   auto entries_of = [](const AddressSet* list) {
     return list != nullptr ? static_cast<uint32_t>(std::max<size_t>(1, prefixes_of(*list).size())) : 1;
   };
@@ -24,7 +25,7 @@ std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uin
       {MapId::options, "ks_options", BPF_MAP_TYPE_ARRAY, 4, sizeof(Options), 1, 0},
       {MapId::counters, "ks_counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(KernelCounters), 1, 0},
       {MapId::hits, "ks_hits", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, rules, 0},
-      {MapId::numbers, "ks_numbers", BPF_MAP_TYPE_ARRAY, 4, 8, rules, 0},
+      {MapId::numbers, "ks_numbers", BPF_MAP_TYPE_ARRAY, 4, 8, numbers, 0},
       {MapId::scratch, "ks_scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(Scratch), 1, 0},
       {MapId::deny, "ks_deny", BPF_MAP_TYPE_LPM_TRIE, sizeof(LpmKey), 1, entries_of(protection.deny),
        BPF_F_NO_PREALLOC},

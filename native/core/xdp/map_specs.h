@@ -7,6 +7,7 @@
 
 namespace ksocket::xdp {
 
-std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uint32_t programs);
+std::vector<MapSpec> map_specs(const Protection& protection, uint32_t rules, uint32_t numbers,
+                               uint32_t programs);
 
 }  // namespace ksocket::xdp

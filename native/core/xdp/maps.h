@@ -15,7 +15,7 @@ enum class MapId : uint8_t {
   options,     // array of one Options. Filled before the program is attached
   counters,    // per-CPU array of one KernelCounters
   hits,        // per-CPU array, one uint64_t a rule: datagrams that the kernel decided and the rule matched
-  numbers,     // array, one uint64_t a rule: replies made, what a `counter` slot says
+  numbers,     // array of uint64_t: replies that a rule has made, what a `counter` slot says
   scratch,     // per-CPU array of one Scratch; nobody else's business
   deny,        // LPM trie: LpmKey → uint8_t
   allow,       // LPM trie: LpmKey → uint8_t
