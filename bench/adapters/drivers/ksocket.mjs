@@ -126,8 +126,8 @@ export const roles = {
       throw new Unavailable(error.message);
     });
     Object.defineProperties(tally, {
-      count: { get: () => server.stats().kernelReplies },
-      bytes: { get: () => server.stats().kernelReplyBytes },
+      count: { get: () => server.stats().answering.kernelReplies },
+      bytes: { get: () => server.stats().answering.kernelReplyBytes },
     });
     return { ports: [server.address().port], stats: () => server.stats() };
   },

@@ -11,7 +11,7 @@ constexpr uint8_t kClass = 0x07, kOperation = 0xf0, kFromRegister = 0x08, kSize 
 enum Class : uint8_t { load_immediate, load, store_immediate, store, alu32, jump64, jump32, alu64 };
 
 std::string reg(uint8_t number) {
-  return "r" + std::to_string(number);
+  return std::string(1, 'r').append(std::to_string(number));  // "r" + … is -Wrestrict to GCC 12
 }
 
 std::string hex(uint64_t number) {
@@ -90,7 +90,7 @@ std::string helper(int32_t number) {
     X(208, ktime_get_tai_ns)
 #undef X
     default:
-      return "#" + std::to_string(number);
+      return std::string(1, '#').append(std::to_string(number));
   }
 }
 

@@ -25,6 +25,12 @@ void emit_ends(Assembler& out, const Ends& ends) {
   out.exit();
 }
 
+void emit_frame_room(Assembler& out, int32_t bytes, Label shorter) {
+  out.move(r0, kFrame);
+  out.alu(Alu::add, r0, bytes);
+  out.jump_if(r0, Condition::greater, kFrameEnd, shorter);
+}
+
 void emit_begin(Assembler& out, Label failed) {
   out.move(kContext, r1);
   emit_scratch(out, failed);

@@ -23,6 +23,8 @@ using Assembler = bpf::EbpfAssembler;
 using Label = Assembler::Label;
 
 inline constexpr Register kContext = r6, kScratch = r7;
+// While the frame is looked at.
+inline constexpr Register kFrame = r8, kFrameEnd = r9;
 
 inline constexpr uint16_t kEthertypeIpv4 = 0x0800, kEthertypeIpv6 = 0x86dd;
 inline constexpr int32_t kEthernetBytes = 14, kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8;
@@ -68,6 +70,8 @@ inline int32_t network_half(uint16_t value) {
   return half_of(bytes);
 }
 
+// The frame has so many bytes. Uses r0.
+void emit_frame_room(Assembler& out, int32_t bytes, Label shorter);
 // kContext and kScratch. Uses r0 to r5.
 void emit_begin(Assembler& out, Label failed);
 void emit_scratch(Assembler& out, Label failed);

@@ -5,7 +5,6 @@ namespace ksocket::xdp {
 namespace {
 
 constexpr int32_t kMtu = -8;  // on the stack
-constexpr Register kFrame = r8;
 
 // r2: how many bytes the frame has to grow by; negative: it is too long.
 void emit_growth(Assembler& out) {

@@ -4,9 +4,6 @@ namespace ksocket::xdp {
 
 namespace {
 
-// While the frame is looked at.
-constexpr Register kFrame = r8, kFrameEnd = r9;
-
 // lo is the first device of each network namespace: LOOPBACK_IFINDEX of the kernel.
 constexpr int32_t kLoopbackIndex = 1;
 
@@ -14,12 +11,6 @@ int32_t network_word(uint32_t value) {
   uint8_t bytes[4] = {static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
                       static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
   return word_of(bytes);
-}
-
-void emit_room(Assembler& out, int32_t bytes, Label foreign) {
-  out.move(r0, kFrame);
-  out.alu(Alu::add, r0, bytes);
-  out.jump_if(r0, Condition::greater, kFrameEnd, foreign);
 }
 
 void emit_own_scratch(Assembler& out, Label failed) {
@@ -62,6 +53,22 @@ void emit_udp_fields(Assembler& out, int32_t udp, Label pass) {
   out.store(Size::word, kScratch, KSOCKET_SCRATCH(headers), udp + kUdpBytes);
 }
 
+// UDP to the socket's port: where the IP header has what.
+struct Layout {
+  int32_t protocol, length, counted_from, udp;
+};
+void emit_datagram(Assembler& out, const Layout& at, const CompileOptions& options, const Ends& ends) {
+  out.load(Size::byte, r0, kFrame, at.protocol);
+  out.jump_if(r0, Condition::not_equal, kProtocolUdp, ends.foreign);
+  out.load(Size::half, r0, kFrame, at.udp + 2);
+  out.jump_if(r0, Condition::not_equal, network_half(options.port), ends.foreign);
+  emit_own_scratch(out, ends.foreign);
+  out.load(Size::half, r1, kFrame, at.length);
+  out.big_endian(r1, 16);
+  emit_lengths(out, at.counted_from, at.udp, ends.pass);
+  emit_udp_fields(out, at.udp, ends.pass);
+}
+
 void emit_mapped(Assembler& out, int32_t field, int32_t address) {
   out.store(Size::doubleword, kScratch, field, 0);
   out.store(Size::word, kScratch, field + 8, network_word(0xffff));
@@ -81,17 +88,10 @@ void emit_ipv4(Assembler& out, const CompileOptions& options, const Ends& ends) 
   constexpr int32_t kIp = kEthernetBytes, kUdp = kIp + kIpv4Bytes;
   out.load(Size::byte, r0, kFrame, kIp);
   out.jump_if(r0, Condition::not_equal, 0x45, ends.foreign);
-  out.load(Size::byte, r0, kFrame, kIp + 9);
-  out.jump_if(r0, Condition::not_equal, kProtocolUdp, ends.foreign);
   out.load(Size::half, r0, kFrame, kIp + 6);
   out.jump_if(r0, Condition::any_bit, network_half(0xbfff), ends.foreign);
-  out.load(Size::half, r0, kFrame, kUdp + 2);
-  out.jump_if(r0, Condition::not_equal, network_half(options.port), ends.foreign);
-  emit_own_scratch(out, ends.foreign);
-  out.load(Size::half, r1, kFrame, kIp + 2);
-  out.big_endian(r1, 16);
-  emit_lengths(out, kIp, kUdp, ends.pass);
-  emit_udp_fields(out, kUdp, ends.pass);
+  emit_datagram(out, {.protocol = kIp + 9, .length = kIp + 2, .counted_from = kIp, .udp = kUdp}, options,
+                ends);
   emit_mapped(out, KSOCKET_PSEUDO(source), kIp + 12);
   emit_mapped(out, KSOCKET_PSEUDO(local), kIp + 16);
   // This network (0.0.0.0/8), groups, reserved ones and the limited broadcast (RFC 6890).
@@ -112,19 +112,12 @@ void emit_ipv4(Assembler& out, const CompileOptions& options, const Ends& ends) 
 // RFC 8200. No extension headers; RFC 768's "no checksum" is not for IPv6.
 void emit_ipv6(Assembler& out, const CompileOptions& options, const Ends& ends) {
   constexpr int32_t kIp = kEthernetBytes, kUdp = kIp + kIpv6Bytes;
-  emit_room(out, kUdp + kUdpBytes, ends.foreign);
+  emit_frame_room(out, kUdp + kUdpBytes, ends.foreign);
   out.load(Size::byte, r0, kFrame, kIp);
   out.alu(Alu::bit_and, r0, 0xf0);
   out.jump_if(r0, Condition::not_equal, 0x60, ends.foreign);
-  out.load(Size::byte, r0, kFrame, kIp + 6);
-  out.jump_if(r0, Condition::not_equal, kProtocolUdp, ends.foreign);
-  out.load(Size::half, r0, kFrame, kUdp + 2);
-  out.jump_if(r0, Condition::not_equal, network_half(options.port), ends.foreign);
-  emit_own_scratch(out, ends.foreign);
-  out.load(Size::half, r1, kFrame, kIp + 4);
-  out.big_endian(r1, 16);
-  emit_lengths(out, kUdp, kUdp, ends.pass);
-  emit_udp_fields(out, kUdp, ends.pass);
+  emit_datagram(out, {.protocol = kIp + 6, .length = kIp + 4, .counted_from = kUdp, .udp = kUdp}, options,
+                ends);
   emit_whole(out, KSOCKET_PSEUDO(source), kIp + 8);
   emit_whole(out, KSOCKET_PSEUDO(local), kIp + 24);
   out.load(Size::half, r1, kFrame, kUdp + 6);
@@ -225,7 +218,7 @@ void emit_checks(Assembler& out, const CompileOptions& options, bool forwards, c
   out.move(kContext, r1);
   out.load(Size::word, kFrame, kContext, offsetof(xdp_md, data));
   out.load(Size::word, kFrameEnd, kContext, offsetof(xdp_md, data_end));
-  emit_room(out, kEthernetBytes + kIpv4Bytes + kUdpBytes, ends.foreign);
+  emit_frame_room(out, kEthernetBytes + kIpv4Bytes + kUdpBytes, ends.foreign);
   out.load(Size::half, r0, kFrame, 12);
   if (options.ipv6) out.jump_if(r0, Condition::equal, network_half(kEthertypeIpv6), ipv6);
   if (options.ipv4) {

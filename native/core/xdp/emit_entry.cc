@@ -8,8 +8,6 @@ namespace ksocket::xdp {
 
 namespace {
 
-constexpr Register kFrame = r8, kFrameEnd = r9;
-
 int32_t word_at(const uint8_t* bytes, size_t at) {
   return word_of(bytes + at);
 }
@@ -67,8 +65,8 @@ void emit_way(Assembler& out, const Entry& entry, uint32_t server, Label foreign
 template <class AddressOf>
 void emit_family(Assembler& out, const Entry& entry, std::vector<Entry::Way> ways, int32_t address_at,
                  int32_t port_at, AddressOf&& address_of, Label foreign) {
-  std::ranges::stable_partition(ways,
-                                [&](const Entry::Way& way) { return address_of(way.route).has_value(); });
+  std::stable_partition(ways.begin(), ways.end(),
+                        [&](const Entry::Way& way) { return address_of(way.route).has_value(); });
   out.load(Size::half, r2, kFrame, port_at);
   for (const Entry::Way& way : ways) {
     Label next = out.label();
@@ -92,12 +90,6 @@ std::vector<Entry::Way> ways_of(const Entry& entry, bool Route::*family) {
   return out;
 }
 
-void emit_room(Assembler& out, int32_t bytes, Label foreign) {
-  out.move(r0, kFrame);
-  out.alu(Alu::add, r0, bytes);
-  out.jump_if(r0, Condition::greater, kFrameEnd, foreign);
-}
-
 }  // namespace
 
 bool Route::meets(const Route& other) const {
@@ -114,7 +106,7 @@ Program compile_entry(const Entry& entry) {
   out.move(kContext, r1);
   out.load(Size::word, kFrame, kContext, offsetof(xdp_md, data));
   out.load(Size::word, kFrameEnd, kContext, offsetof(xdp_md, data_end));
-  emit_room(out, kIp + kIpv4Bytes + kUdpBytes, foreign);
+  emit_frame_room(out, kIp + kIpv4Bytes + kUdpBytes, foreign);
   emit_hardware(out, entry, foreign);
   out.load(Size::half, r0, kFrame, 12);
   out.jump_if(r0, Condition::equal, network_half(kEthertypeIpv6), ipv6);
@@ -127,7 +119,7 @@ Program compile_entry(const Entry& entry) {
       out, entry, ways_of(entry, &Route::ipv4), kIp + 16, kIp + kIpv4Bytes + 2,
       [](const Route& route) -> const auto& { return route.ipv4_address; }, foreign);
   out.bind(ipv6);
-  emit_room(out, kIp + kIpv6Bytes + kUdpBytes, foreign);
+  emit_frame_room(out, kIp + kIpv6Bytes + kUdpBytes, foreign);
   out.load(Size::byte, r0, kFrame, kIp + 6);
   out.jump_if(r0, Condition::not_equal, kProtocolUdp, foreign);
   emit_family(
