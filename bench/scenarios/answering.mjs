@@ -20,6 +20,25 @@ export function answering() {
       goals: [atLeast(0.85, 'rate', 'ksocket Server', 'C')],
     },
     {
+      // What the kernel answers costs whoever sends: CPU is the program's own, which does nothing.
+      id: 'answer/flood-kernel-veth',
+      title: 'echo flood over a virtual cable, from the kernel (generic XDP) and from threads',
+      kind: 'receive',
+      cable: true,
+      show: ['rate', 'cpuNs', 'offered'],
+      load: plainFlood,
+      entries: [
+        entry('ksocket', 'answer-kernel', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server, kernel'),
+        serverEcho,
+        entry('dgram', 'echo'),
+        entry('c', 'echo', { mode: 'batch' }),
+      ],
+      goals: [
+        atLeast(3, 'rate', 'ksocket Server, kernel', 'ksocket Server'),
+        atMost(0.33, 'cpuNs', 'ksocket Server, kernel', 'ksocket Server'),
+      ],
+    },
+    {
       id: 'answer/flood-gso',
       title: "echo flood of joined datagrams, the server's own thread",
       kind: 'receive',

@@ -24,6 +24,7 @@
  * @property {number} [quickSeconds]
  * @property {number} [rounds]
  * @property {boolean} [watchMemory]
+ * @property {boolean} [cable] over a virtual cable (harness/cable.mjs), and not over lo
  * @property {{ id: string, title: string, xLabel: string, x: number }} [series]
  */
 

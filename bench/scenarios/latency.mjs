@@ -70,6 +70,21 @@ export function latency() {
       goals: [atMost(0.4, 'p50Us', 'ksocket Server, kernel', 'C')],
     },
     {
+      id: 'echo/kernel-veth',
+      title: 'echo from the kernel, by a rule (a virtual cable, generic XDP)',
+      kind: 'echo',
+      cable: true,
+      show: ['p50Us', 'p99Us', 'p999Us'],
+      load: { size: 64 },
+      entries: [
+        entry('ksocket', 'answer-kernel', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server, kernel'),
+        entry('ksocket', 'answer', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server'),
+        entry('c', 'echo'),
+        entry('dgram', 'echo'),
+      ],
+      goals: [atMost(0.4, 'p50Us', 'ksocket Server, kernel', 'C')],
+    },
+    {
       id: 'timers/flood',
       title: 'a 10 ms timer during a flood',
       kind: 'receive',

@@ -15,7 +15,7 @@ import process from 'node:process';
 
 /** @typedef {import('node:dgram').Socket & { stats?(): object, sendMany?(list: any[]): number }} AnySocket what ksocket adds is optional */
 
-const HOST = '127.0.0.1';
+const HOST = process.env.KSOCKET_BENCH_SELF ?? '127.0.0.1'; // an end of a cable: harness/cable.mjs
 
 /** @param {(options: any) => any} createSocket */
 export function dgramRoles(createSocket) {

@@ -6,6 +6,8 @@ import { placeForSocket } from '../socket-file.mjs';
 import { Unavailable } from '../unavailable.mjs';
 import { dgramRoles } from './dgram-roles.mjs';
 
+const HOST = process.env.KSOCKET_BENCH_SELF ?? '127.0.0.1'; // an end of a cable: harness/cable.mjs
+
 // By path and not by name: the copy that was just built is measured, whatever is installed.
 // KSOCKET_DIR names another build, for --also-ksocket.
 const dir = process.env.KSOCKET_DIR ?? join(import.meta.dirname, '../../..');
@@ -98,7 +100,7 @@ export const roles = {
 
   // The server's own thread answers; JavaScript takes no part.
   async 'echo-server'(options, tally) {
-    const server = createServer({ address: '127.0.0.1', port: 0, reply: 'echo', ...options.serverOptions });
+    const server = createServer({ address: HOST, port: 0, reply: 'echo', ...options.serverOptions });
     await server.start();
     Object.defineProperties(tally, {
       count: { get: () => server.stats().rxDatagrams },
@@ -109,7 +111,7 @@ export const roles = {
 
   // The same, counting answers: what C counts, too.
   async answer(options, tally) {
-    const server = createServer({ address: '127.0.0.1', port: 0, ...options.serverOptions });
+    const server = createServer({ address: HOST, port: 0, ...options.serverOptions });
     await server.start();
     Object.defineProperties(tally, {
       count: { get: () => server.stats().txDatagrams },
@@ -120,8 +122,8 @@ export const roles = {
 
   // The same in the kernel, where this process may.
   async 'answer-kernel'(options, tally) {
-    const kernel = { interfaces: ['lo'], required: true };
-    const server = createServer({ address: '127.0.0.1', port: 0, kernel, ...options.serverOptions });
+    const kernel = { interfaces: [process.env.KSOCKET_BENCH_INTERFACE ?? 'lo'], required: true };
+    const server = createServer({ address: HOST, port: 0, kernel, ...options.serverOptions });
     await server.start().catch((error) => {
       throw new Unavailable(error.message);
     });

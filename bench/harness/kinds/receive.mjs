@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { watchMemory } from '../memory.mjs';
 import { coresOf, cpuNsOf, rateOf } from '../metrics.mjs';
-import { startNative, startProgram, withChildren } from '../start.mjs';
+import { placesOf, startNative, startProgram, withChildren } from '../start.mjs';
 
 /** The native generator sends, `senders` of them if the load says so, and the compared program receives. */
 export function receive(scenario, entry, times) {
   const { seconds } = times;
   const warmupSeconds = scenario.warmupSeconds ?? times.warmupSeconds;
   return withChildren(async (keep) => {
-    const { child: receiver, ready } = keep(await startProgram(entry, entry.role, entry.options));
+    const { ours, theirs } = await placesOf(scenario);
+    const { child: receiver, ready } = keep(await startProgram(entry, entry.role, entry.options, ours));
     const memory = scenario.watchMemory ? watchMemory(receiver.pid) : null;
     const paced = scenario.load.command === 'paced';
     const cold = warmupSeconds === 0;
@@ -16,7 +17,7 @@ export function receive(scenario, entry, times) {
     const { senders = 1, ...options } = scenario.load;
     const loads = [];
     for (let i = 0; i < senders; i++) {
-      loads.push(keep(await startLoad(options, ready.ports ?? [ready.port], seconds + warmupSeconds)).child);
+      loads.push(keep(await startLoad(options, ready.ports ?? [ready.port], seconds + warmupSeconds, theirs)).child);
     }
     await sleep(warmupSeconds * 1000);
     await Promise.all([cold ? null : receiver.start(), ...(paced ? [] : loads.map((load) => load.start()))]);
@@ -40,13 +41,10 @@ export function receive(scenario, entry, times) {
   });
 }
 
-function startLoad({ command, ...options }, ports, seconds) {
+function startLoad({ command, ...options }, ports, seconds, place) {
   // paced ends by itself, long after it will have been told to.
-  return startNative(command, {
-    ...options,
-    ports,
-    ...(command === 'paced' && { seconds: seconds * 2 + 10 }),
-  });
+  const more = command === 'paced' ? { seconds: seconds * 2 + 10 } : {};
+  return startNative(command, { ...options, ports, ...more }, place);
 }
 
 /** @returns {Record<string, number | null>} */

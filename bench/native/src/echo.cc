@@ -75,7 +75,7 @@ int echo(Args& args) {
   }
   const Fd fd = udp_socket();
   if (mode == "gro") set_option(fd, IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO");
-  const uint16_t port = bind_to(fd, "127.0.0.1", static_cast<uint16_t>(args.number("port", 0)));
+  const uint16_t port = bind_to(fd, own_host(), static_cast<uint16_t>(args.number("port", 0)));
 
   Tally tally;
   JsonLine ready;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <stdexcept>
 #include <system_error>
 
@@ -14,6 +15,16 @@ void fail(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
+std::string own_host() {
+  const char* given = std::getenv("KSOCKET_BENCH_SELF");
+  return given != nullptr ? given : "127.0.0.1";
+}
+
+std::string other_host() {
+  const char* given = std::getenv("KSOCKET_BENCH_HOST");
+  return given != nullptr ? given : "127.0.0.1";
+}
+
 sockaddr_in address_of(const std::string& host, uint16_t port) {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
@@ -21,8 +32,10 @@ sockaddr_in address_of(const std::string& host, uint16_t port) {
   if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
     throw std::invalid_argument("not an IPv4 address: " + host);
   }
-  // The harness measures this machine; it never sends to another one.
-  if ((ntohl(address.sin_addr.s_addr) >> 24) != 127) throw std::invalid_argument("not loopback: " + host);
+  // The harness measures this machine; it never sends to another one. It has given the addresses of a cable.
+  bool is_loopback = (ntohl(address.sin_addr.s_addr) >> 24) == 127;
+  if (!is_loopback && host != own_host() && host != other_host())
+    throw std::invalid_argument("not loopback: " + host);
   return address;
 }
 

@@ -28,6 +28,10 @@ class Fd {
 
 [[noreturn]] void fail(const std::string& what);  // throws std::system_error with errno
 
+// Where a socket binds, and where the other one is: 127.0.0.1, or the ends of a cable (harness/cable.mjs).
+std::string own_host();
+std::string other_host();
+
 sockaddr_in address_of(const std::string& host, uint16_t port);
 
 Fd udp_socket();

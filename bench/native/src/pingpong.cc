@@ -26,7 +26,7 @@ class Client {
         reply_(65536),
         spin_(spin),
         timeout_ns_(timeout_ms * 1'000'000) {
-    connect_to(fd_, address_of("127.0.0.1", port));
+    connect_to(fd_, address_of(other_host(), port));
     const timeval wait = {static_cast<time_t>(timeout_ms / 1000),
                           static_cast<suseconds_t>(timeout_ms % 1000 * 1000)};
     setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);

@@ -18,7 +18,7 @@ static constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in_pktinfo));
 // How many datagrams this kernel joins: asked with some from a socket to itself.
 static size_t segments_of_kernel() {
   const Fd fd = udp_socket();
-  const sockaddr_in self = address_of("127.0.0.1", bind_to(fd, "127.0.0.1", 0));
+  const sockaddr_in self = address_of(own_host(), bind_to(fd, own_host(), 0));
   set_option(fd, IPPROTO_UDP, UDP_SEGMENT, 1, "UDP_SEGMENT");
   const char payload[kSegmentsMax] = {};
   const ssize_t sent =
@@ -49,7 +49,7 @@ Transmitter::Transmitter(const TransmitOptions& options)
   const bool many_sources = options.sources > 1;
   // A socket for every source would be ten thousand sockets; IP_PKTINFO names the source per message,
   // which the kernel allows as long as the socket is not bound to one address.
-  if (!many_sources) bind_to(fd_, "127.0.0.1", 0);
+  if (!many_sources) bind_to(fd_, own_host(), 0);
   if (segments_ > 1) set_option(fd_, IPPROTO_UDP, UDP_SEGMENT, static_cast<int>(size_), "UDP_SEGMENT");
   for (uint16_t port : options.ports) destinations_.push_back(address_of(options.host, port));
   if (options.connected) connect_to(fd_, destinations_[0]);

@@ -17,7 +17,7 @@ struct TransmitOptions {
   size_t sources = 1;      // source addresses, 127.x.y.z
   size_t batch = 64;       // messages of one sendmmsg
   bool connected = false;  // one destination, known to the socket
-  std::string host = "127.0.0.1";
+  std::string host = other_host();
   std::vector<uint16_t> ports;  // destinations, taken in turn
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/answer/guarded_responder.h"
 #include "core/answer/protection/exchanges.h"
+#include "core/answer/protection/seen_payloads.h"
 #include "support/address_lists.h"
 #include "support/fake_engine.h"
 #include "support/random.h"
@@ -226,6 +227,25 @@ TEST(XdpProtection, guards_against_answers_of_answers_as_the_thread_does) {
       ASSERT_EQ(talk.ask(asked(source, payload), now_ns), wanted ? XDP_TX : XDP_DROP) << round << ' ' << i;
     }
     EXPECT_EQ(talk.kernel.counters().loop_repeats, refused);
+  }
+}
+
+// Other hashes would do the same, with more of them alike.
+TEST(XdpProtection, remembers_what_was_said_by_the_hash_that_the_thread_has) {
+  NEEDS_XDP();
+  constexpr RateLimit kRepeats{1, 8};
+  for (size_t size : {0, 1, 8, 9, 100}) {
+    Talk talk({.repeats = kRepeats});
+    ASSERT_EQ(talk.kernel.error(), "");
+    Exchanges exchanges(kRepeats, kSeed);
+    Address source = test::address_of("10.0.0.9", 4000);
+    Address peer = test::ipv6_of(host_number(source));
+    peer.port = source.port;
+    Bytes payload(size, 'h');
+    for (int i = 0; i < 8; i++) talk.ask(asked(source, payload), kSecond);
+    uint64_t hash = payload_hash(exchanges.find(peer, kSecond).peer, payload);
+    uint8_t value;
+    EXPECT_TRUE(talk.kernel.element(MapId::seen, &hash, &value)) << size;
   }
 }
 
