@@ -64,7 +64,7 @@ export interface ServerOptions extends ProtectionOptions, ScheduleOptions, Shard
    * by default. */
   loops?: LoopOptions | false;
   /** Answers by rules in the kernel as well, before there is a packet for a socket, as far as it can, and the thread the rest
-   * (docs/kernel.md): Linux 5.9, CAP_BPF and CAP_NET_ADMIN. Where that is missing the thread answers all, and `server.kernel` says why.
+   * (docs/kernel.md): Linux 5.18, CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN. Where that is missing the thread answers all, and `server.kernel` says why.
    * Not without `rules`, nor with `maxBytes`. Default false. Without the addon createServer() throws ERR_KSOCKET_NEEDS_ADDON. */
   kernel?: boolean | KernelOptions;
   /** Microseconds (0 to 1 000 000) that the thread looks for datagrams before it sleeps. Without the addon

@@ -1,7 +1,7 @@
 #include "core/xdp/dispatcher.h"
 
 #include <linux/if_link.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +16,8 @@ namespace ksocket::xdp {
 namespace {
 
 using Attached = Dispatcher::Attached;
+
+constexpr int kNetnsCookie = 71;  // SO_NETNS_COOKIE: Linux 5.14
 
 // Read once a process: it is some megabytes.
 const std::optional<JoinedFrames>& joined_here() {
@@ -68,10 +70,12 @@ Dispatcher& Dispatcher::here() {
   static std::mutex mutex;
   static auto& all =
       *new std::map<uint64_t, Dispatcher*>();  // never freed: threads outlive what ends a process
-  struct stat space {};
-  stat("/proc/thread-self/ns/net", &space);
+  uint64_t space = 0;
+  socklen_t size = sizeof space;
+  Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  getsockopt(fd.get(), SOL_SOCKET, kNetnsCookie, &space, &size);
   std::lock_guard lock(mutex);
-  Dispatcher*& out = all[space.st_ino];
+  Dispatcher*& out = all[space];
   if (out == nullptr) out = new Dispatcher();
   return *out;
 }
