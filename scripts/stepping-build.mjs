@@ -17,7 +17,7 @@ const LIMITS = [
   ['lib/thread/batch.ts', 'VIEWS_MAX = 8192;', 'VIEWS_MAX = 16;'],
   ['lib/thread/lanes.ts', 'CROWD_RECORDS = 64;', 'CROWD_RECORDS = 2;'],
   ['lib/thread/lanes.ts', 'COMPACT_AT = 1024;', 'COMPACT_AT = 2;'],
-  ['lib/thread/payloads.ts', 'CHUNK_BYTES = 64 * 1024;', 'CHUNK_BYTES = 2048;'],
+  ['lib/backend/layout.ts', 'CHUNK_BYTES = 65536;', 'CHUNK_BYTES = 2048;'],
   ['lib/thread/staging.ts', 'STAGED_DATAGRAMS_MAX = 1024;', 'STAGED_DATAGRAMS_MAX = 6;'],
   ['lib/thread/staging.ts', 'STAGED_BYTES_MAX = 512 * 1024;', 'STAGED_BYTES_MAX = 66_000;'],
 ];
