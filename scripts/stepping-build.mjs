@@ -1,6 +1,15 @@
 // Builds what the stepping tests run, in build-native/stepping/: the addon from a copy of native/ (test/stepping/addon/),
 // and lib/ and test/stepping/ as JavaScript, with what is around lib/thread/ replaced. A mistake is made in the copy.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { nodeGyp } from './node-gyp.mjs';
@@ -55,14 +64,25 @@ function write(file, text) {
   writeFileSync(file, text);
 }
 
+/** Source files of an earlier build. */
+function existing(folder) {
+  if (!existsSync(join(sources, folder))) return [];
+  const all = readdirSync(join(sources, folder), { recursive: true, encoding: 'utf8' });
+  return all.filter((file) => /\.(cc|h)$/.test(file)).map((file) => `${folder}/${file}`);
+}
+
 /** Returns the addon's path. `changes`: file, text, what stands there instead. */
 export async function buildAddon(name, changes = []) {
   const needed = [...filesOf('native'), ...filesOf('test/stepping/addon')];
-  for (const file of needed.filter((file) => /\.(cc|h|gyp)$/.test(file))) {
-    write(join(sources, file), textOf(file, changes));
-  }
+  const wanted = new Set(needed.filter((file) => /\.(cc|h|gyp)$/.test(file)));
+  // gyp lists the files when it configures: one that is new would be missing, one that has gone would be linked still.
+  const earlier = new Set(existing('native'));
+  const gone = [...earlier].filter((file) => !wanted.has(file));
+  const isNew = (file) => file.startsWith('native/') && !earlier.has(file);
+  for (const file of gone) rmSync(join(sources, file));
+  for (const file of wanted) write(join(sources, file), textOf(file, changes));
   const gyp = join(sources, 'test/stepping/addon');
-  const configured = existsSync(join(gyp, 'build/Makefile'));
+  const configured = existsSync(join(gyp, 'build/Makefile')) && gone.length === 0 && ![...wanted].some(isNew);
   if ((await nodeGyp(gyp, configured ? 'build' : 'rebuild')) !== 0)
     throw new Error('the stepping addon does not compile');
   const addon = join(place, 'addons', `${name}.node`);

@@ -11,6 +11,8 @@ export function setRingSize(slots: number, arenaBytes: number): void {
   size = { slots, arenaBytes };
 }
 
+export const sharedBuffer = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
+
 export function allocateThreadMemory(
   _slots: number,
   _arenaBytes: number,
@@ -25,9 +27,9 @@ export function allocateThreadMemory(
     known.descriptors.fill(0);
     return known;
   }
-  const shared = (bytes: number) => new Uint8Array(new SharedArrayBuffer(bytes));
+  const shared = (bytes: number) => new Uint8Array(sharedBuffer(bytes));
   const made = {
-    control: new Int32Array(new SharedArrayBuffer(CONTROL_BYTES)),
+    control: new Int32Array(sharedBuffer(CONTROL_BYTES)),
     descriptors: shared(slots * DESCRIPTOR_BYTES),
     arena: shared(arenaBytes),
     txDescriptors: shared(txSlots * DESCRIPTOR_BYTES),
