@@ -147,7 +147,19 @@ function checkRemote(value: unknown, name: string): CheckedTunnelOptions['remote
 
 function checkArray<T>(value: unknown, name: string, check: (value: unknown, name: string) => T): T[] {
   if (!Array.isArray(value)) throw errors.invalidArgType(name, 'an instance of Array', value);
-  return value.map((each, i) => check(each, `${name}[${i}]`));
+  return Array.from(value, (each, i) => check(each, `${name}[${i}]`)); // map() would leave out what is not there
+}
+
+/** Each Ethernet address is at one place. */
+function refuseSameMacs(remotes: CheckedTunnelOptions['remotes']): void {
+  const known = new Set<string>();
+  for (const [i, { macs }] of remotes.entries()) {
+    for (const [j, bytes] of macs.entries()) {
+      const mac = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+      if (known.has(mac)) throw errors.invalidArgValue(`options.remotes[${i}].macs[${j}]`, mac, 'is there twice');
+      known.add(mac);
+    }
+  }
 }
 
 function checkLocal(value: unknown): CheckedTunnelOptions['local'] {
@@ -187,6 +199,7 @@ export function checkTunnelOptions(options: TunnelOptions): CheckedTunnelOptions
   if (queues > 1 && remotes.length > 1) {
     throw errors.invalidArgValue('options.queues', queues, 'must be 1 where there is more than one remote');
   }
+  refuseSameMacs(remotes);
   const checked = {
     queues,
     device: {

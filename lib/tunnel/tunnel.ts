@@ -1,16 +1,16 @@
 // A tunnel's life: its thread, its socket and its device come and go together.
-import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import type { NativeAddress } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO, OPEN_REUSE_PORT } from '../backend/layout.js';
 import * as errors from '../base/errors.js';
-import { type Family, familyOfAddress, familyOfText } from '../base/family.js';
+import { type Family, familyOfAddress } from '../base/family.js';
 import type { AddressInfo } from '../socket/types.js';
 import { readTunnelCounters, type Stats, sumStats, TUNNEL_CELLS } from '../thread/counters.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { type Observer, Observers, observe } from '../thread/observers.js';
 import { defaultThreadOptions } from '../thread/options.js';
 import { type CheckedTunnelOptions, checkTunnelOptions, type TunnelOptions } from './options.js';
+import { resolveRemotes } from './remotes.js';
 import type { TunnelEvents, TunnelStats } from './types.js';
 
 const DATAGRAM_BYTES_MAX = 65_535;
@@ -44,6 +44,12 @@ function deviceRefused(failure: string, name: string): Error {
   if (code === 'EINVAL' && syscall === 'TUNSETIFF') {
     return errors.optionRefused(errno, syscall, what, 'is there and is no TAP device, or one of another kind');
   }
+  if (syscall === 'RTM_NEWADDR' && code === 'EINVAL') {
+    return errors.optionRefused(errno, syscall, what, 'has no IPv6 with an MTU below 1280');
+  }
+  if (syscall === 'RTM_NEWADDR' && code === 'EACCES') {
+    return errors.optionRefused(errno, syscall, what, 'has no IPv6: net.ipv6.conf.default.disable_ipv6 says so');
+  }
   return errors.optionRefused(errno, syscall, what, errors.refusalReason(errno, 'CAP_NET_ADMIN'));
 }
 
@@ -72,11 +78,6 @@ function spread(queues: readonly Queue[], family: Family): void {
 
 function socketStats(queues: readonly Queue[]): Stats {
   return sumStats(queues.map(({ thread, id }) => thread.stats(id)));
-}
-
-async function resolve(host: string, family: Family | undefined): Promise<string> {
-  if (familyOfText(host) !== undefined) return host;
-  return (await dns.promises.lookup(host, { family: family?.number ?? 0 })).address;
 }
 
 /**
@@ -109,11 +110,12 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   /** Resolves when the device is up and its frames are moved. Rejects, and leaves nothing behind, with `code` and `syscall`:
    * ENOENT or EACCES of `open` for /dev/net/tun; EPERM of `TUNSETIFF` without CAP_NET_ADMIN; EBUSY where another program has the
    * device, EINVAL where it is no TAP device; EADDRINUSE, EADDRNOTAVAIL, EACCES of `bind`, with `address` and `port`; as dns.lookup()
-   * for the name of a remote; ERR_INVALID_ARG_VALUE for a remote of another family, or one that is there twice. */
+   * for the name of a remote; ERR_INVALID_ARG_VALUE for a remote of another family, one that is there twice, or the address of a
+   * group, of everybody or of nobody. */
   start(): Promise<void> {
     return this.#afterwards(async () => {
       if (this.running) return;
-      const remotes = await this.#resolveRemotes();
+      const remotes = await resolveRemotes(this.#options);
       const queues = this.#openQueues(remotes);
       if (this.#refd) for (const { thread } of queues) thread.hold();
       this.#queues = queues;
@@ -180,26 +182,6 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const done = this.#latest.then(action);
     this.#latest = done.catch(() => {}); // the caller has the rejected promise
     return done;
-  }
-
-  async #resolveRemotes(): Promise<NativeAddress[]> {
-    const { local, remotes, vxlan } = this.#options;
-    let family = local.address === undefined ? undefined : familyOfText(local.address);
-    const known = new Set<string>();
-    const out: NativeAddress[] = [];
-    for (const [i, { address: host, port }] of remotes.entries()) {
-      const name = `options.remotes[${i}].address`;
-      const address = await resolve(host, family);
-      family ??= familyOfAddress(address);
-      if (familyOfAddress(address) !== family) {
-        throw errors.invalidArgValue(name, host, `must be an ${family.name} address, as the tunnel's own`);
-      }
-      const key = vxlan ? address : `${address} ${port}`;
-      if (known.has(key)) throw errors.invalidArgValue(name, host, 'is the address of another remote, too');
-      known.add(key);
-      out.push({ family: family.number, address, port });
-    }
-    return out;
   }
 
   #openQueues(remotes: NativeAddress[]): Queue[] {

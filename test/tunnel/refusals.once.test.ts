@@ -19,6 +19,12 @@ test('options that are none are refused by their names', () => {
     [{ remotes: [{ address: '127.0.0.1', port: 0 }] }, 'ERR_SOCKET_BAD_PORT', /options\.remotes\[0\]\.port/],
     [{ remotes: [{ address: '127.0.0.1', macs: ['01:00:5e:00:00:01'] }] }, 'ERR_INVALID_ARG_VALUE', /macs\[0\]/],
     [{ remotes: [{ address: '127.0.0.1', macs: ['02:00'] }] }, 'ERR_INVALID_ARG_VALUE', /macs\[0\]/],
+    [
+      { remotes: ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, macs: ['02:00:00:00:00:0A'] })) },
+      'ERR_INVALID_ARG_VALUE',
+      /remotes\[1\]\.macs\[0\]' is there twice\. Received '02:00:00:00:00:0a'/,
+    ],
+    [{ remotes: new Array(1) }, 'ERR_INVALID_ARG_TYPE', /options\.remotes\[0\]/],
     [{ remotes: [{ adress: '127.0.0.1' }] }, 'ERR_INVALID_ARG_VALUE', /did you mean 'address'/],
     [{ device: 'a/b' }, 'ERR_INVALID_ARG_VALUE', /options\.device/],
     [{ device: 'tap%d' }, 'ERR_INVALID_ARG_VALUE', /options\.device/],
@@ -51,11 +57,14 @@ test('options that are none are refused by their names', () => {
   }
 });
 
-test('remotes of two families, or one twice, are refused by start(), which leaves nothing open', async () => {
+test('remotes of two families, one twice however it is written, groups and nobody are refused by start(), which leaves nothing open', async () => {
   const before = fdCount();
   for (const remotes of [
     [{ address: '127.0.0.1' }, { address: '::1' }],
     [{ address: '127.0.0.1' }, { address: '127.0.0.1', port: 99 }],
+    [{ address: 'fd07::a' }, { address: 'FD07:0::000A' }],
+    ...['0.0.0.0', '239.1.1.1', '255.255.255.255'].map((address) => [{ address: '127.0.0.1' }, { address }]),
+    ...['::', 'ff02::1', '::ffff:239.1.1.1'].map((address) => [{ address: '::1' }, { address }]),
   ]) {
     await assert.rejects(createTunnel({ ...good, remotes }).start(), {
       code: 'ERR_INVALID_ARG_VALUE',

@@ -28,8 +28,10 @@ class ForwardingTable {
   // Everybody's, or a group's.
   static bool is_group(const uint8_t* bytes) { return (bytes[0] & 1) != 0; }
 
-  // Does not count against the bound.
-  void set(Mac mac, uint32_t remote) { entries_.insert_or_assign(mac, Entry{remote, kStays}), stays_++; }
+  // Before anything is learned. Does not count against the bound. Of one that was told before, the latest counts.
+  void set(Mac mac, uint32_t remote) {
+    if (entries_.insert_or_assign(mac, Entry{remote, kStays}).second) stays_++;
+  }
 
   // A frame of `mac` has come from this remote.
   Learned learn(Mac mac, uint32_t remote, uint64_t now_ns) {

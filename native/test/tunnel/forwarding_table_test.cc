@@ -49,6 +49,15 @@ TEST(ForwardingTable, what_was_told_nobody_else_can_say_of_himself) {
   EXPECT_EQ(table.find(1, UINT64_MAX / 2), 5u);
 }
 
+TEST(ForwardingTable, what_was_told_twice_takes_no_room_from_others) {
+  ForwardingTable table(1, kAge);
+  table.set(1, 5);
+  table.set(1, 6);
+  EXPECT_EQ(table.learn(2, 7, 0), Learned::added);
+  EXPECT_EQ(table.learn(3, 7, 0), Learned::full);
+  EXPECT_EQ(table.find(1, 0), 6u);
+}
+
 TEST(ForwardingTable, knows_groups) {
   uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255}, multicast[6] = {1, 0, 0x5e, 0, 0, 1},
           one[6] = {2, 0, 0, 0, 0, 1};
