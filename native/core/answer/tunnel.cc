@@ -10,7 +10,6 @@
 #include <cstring>
 
 #include "core/base/clock.h"
-#include "core/socket/interface.h"
 #include "core/socket/path_mtu.h"
 #include "core/tunnel/mss.h"
 
@@ -81,8 +80,7 @@ void Tunnel::ready(const ResponderTools& tools, uint32_t key) {
 void Tunnel::tick() {
   table_.forget_old(clock_ns(CLOCK_MONOTONIC_COARSE));
   if (tap_.fd) {
-    Interface interface;
-    if (interface.open(tap_.name) == 0) interface.get_mtu(&tap_.mtu);
+    refresh_tap(&tap_);
     follow_path();
   } else if (!open_tap(options_.device, &tap_) && !waits_ && watch_device() != 0) {
     tap_.fd.reset();  // and again with the next tick
@@ -104,7 +102,11 @@ void Tunnel::follow_path() {
   if (mtu == 0 || mtu == path_mtu_ || mtu <= options_.path_overhead_bytes) return;
   path_mtu_ = mtu;
   options_.device.mtu = mtu - options_.path_overhead_bytes;
-  if (set_up_tap(options_.device, &tap_)) return;  // shorter than the kernel allows
+  TapOptions changed = options_.device;
+  changed.up = false, changed.queue_frames = 0;  // as somebody else has it by now
+  // Below 1280 it has no IPv6: such addresses are refused, and come back with a longer one.
+  set_up_tap(changed, &tap_);
+  if (tap_.mtu != changed.mtu) return;  // shorter than the kernel allows
   counters_.add(TunnelCounter::mtu_changes, 1);
 }
 
@@ -282,8 +284,10 @@ bool Tunnel::receive_joined_inside(std::span<const uint8_t> datagram, uint16_t s
   FrameLayout layout = layout_of(frame);
   if (layout.protocol != kUdp || layout.end != frame.size() || !is_unfinished(frame, layout)) return false;
   uint32_t payload_bytes = layout.end - layout.transport - udp::kBytes;
-  if (!takes(frame, remote, now_ns)) return true;
-  joiner_.add(frame, tap_.mtu, payload_bytes > segment_size ? segment_size : uint16_t{0});
+  bool joined = payload_bytes > segment_size;
+  size_t bytes = joined ? size_t{layout.transport} + udp::kBytes + segment_size : frame.size();
+  if (!takes(frame, bytes, remote, now_ns)) return true;
+  joiner_.add(frame, tap_.mtu, joined ? segment_size : uint16_t{0});
   if (joiner_.full()) write_device();
   return true;
 }
@@ -295,21 +299,20 @@ void Tunnel::receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_
     if (is == Vxlan::other_vni) return counters_.add(TunnelCounter::other_vni_drops, 1);
     datagram = datagram.subspan(kVxlanBytes);
   }
-  if (!takes(datagram, remote, now_ns)) return;
+  if (!takes(datagram, divided_bytes(datagram, frame_bytes_max(tap_.mtu)), remote, now_ns)) return;
   // The memory that was received into is the thread's own.
   if (options_.clamp_mss) clamp_mss({const_cast<uint8_t*>(datagram.data()), datagram.size()}, tap_.mtu);
   joiner_.add(datagram, tap_.mtu);
   if (joiner_.full()) write_device();
 }
 
-bool Tunnel::takes(std::span<const uint8_t> frame, uint32_t remote, uint64_t now_ns) {
+bool Tunnel::takes(std::span<const uint8_t> frame, size_t bytes, uint32_t remote, uint64_t now_ns) {
   auto drop = [&](TunnelCounter why) {
     counters_.add(why, 1);
     return false;
   };
   if (frame.size() < kEthernetBytes) return drop(TunnelCounter::malformed_drops);
-  if (frame.size() > frame_bytes_max(tap_.mtu) && !is_unfinished(frame, layout_of(frame)))
-    return drop(TunnelCounter::too_long_drops);
+  if (bytes > frame_bytes_max(tap_.mtu)) return drop(TunnelCounter::too_long_drops);
   const uint8_t* source = frame.data() + 6;
   if (ForwardingTable::is_group(source)) return drop(TunnelCounter::refused_source_drops);
   if (options_.remotes.size() == 1) return true;

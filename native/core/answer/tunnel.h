@@ -95,7 +95,8 @@ class Tunnel : public Responder {
   void drop_waiting();
 
   uint32_t remote_of(const Address& from);
-  bool takes(std::span<const uint8_t> frame, uint32_t remote, uint64_t now_ns);
+  // `bytes`: of the longest frame that it becomes.
+  bool takes(std::span<const uint8_t> frame, size_t bytes, uint32_t remote, uint64_t now_ns);
   bool receive_joined_inside(std::span<const uint8_t> datagram, uint16_t segment_size, uint32_t remote,
                              uint64_t now_ns);
   void receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_t now_ns);

@@ -14,6 +14,8 @@ class Interface {
  public:
   int open(const std::string& name);
 
+  // It is another one's when a device is renamed, or goes to another namespace, and somebody makes a new one.
+  int get_index(int* out) const;
   int get_mtu(uint32_t* out) const;
   int set_mtu(uint32_t mtu) const;
   int set_queue_length(uint32_t packets) const;
@@ -27,7 +29,6 @@ class Interface {
   int add_address(const Address& address, uint8_t prefix_bits) const;
 
  private:
-  int get_index(int* out) const;
   int set_number(uint16_t attribute, uint32_t value) const;
 
   std::string name_;

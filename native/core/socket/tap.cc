@@ -43,13 +43,37 @@ TapFailure ask_for_offloads(int fd, bool* joins_udp) {
   return {};
 }
 
+// The interface of its name, if that is still the device, and its MTU.
+TapFailure find(Interface* interface, Tap* tap) {
+  if (int error = interface->open(tap->name); error != 0) return {error, "socket"};
+  int index = 0;
+  if (int error = interface->get_index(&index); error != 0) return {error, "SIOCGIFINDEX"};
+  if (tap->index != 0 && index != tap->index) return {-ENODEV, "SIOCGIFINDEX"};
+  tap->index = index;
+  if (int error = interface->get_mtu(&tap->mtu); error != 0) return {error, "SIOCGIFMTU"};
+  return {};
+}
+
 }  // namespace
+
+TapFailure refresh_tap(Tap* tap) {
+  ifreq request{};
+  if (ioctl(tap->fd.get(), TUNGETIFF, &request) == 0) tap->name = request.ifr_name;
+  Interface interface;
+  return find(&interface, tap);
+}
 
 TapFailure set_up_tap(const TapOptions& options, Tap* tap) {
   Interface interface;
-  if (int error = interface.open(tap->name); error != 0) return {error, "socket"};
+  if (TapFailure failure = find(&interface, tap)) return failure;
   if (options.mtu != 0) {
     if (int error = interface.set_mtu(options.mtu); error != 0) return {error, "SIOCSIFMTU"};
+    if (int error = interface.get_mtu(&tap->mtu); error != 0) return {error, "SIOCGIFMTU"};
+  }
+  // An optimisation only.
+  if (options.overhead_bytes != 0) {
+    uint32_t fit = kJoinedBytesMax / (tap->mtu + options.overhead_bytes);
+    interface.set_joined_max(std::clamp(fit, 1u, kGsoSegmentsMin));
   }
   if (options.queue_frames != 0) {
     if (int error = interface.set_queue_length(options.queue_frames); error != 0)
@@ -62,12 +86,6 @@ TapFailure set_up_tap(const TapOptions& options, Tap* tap) {
   if (options.up) {
     interface.announce();
     if (int error = interface.bring_up(); error != 0) return {error, "SIOCSIFFLAGS"};
-  }
-  if (int error = interface.get_mtu(&tap->mtu); error != 0) return {error, "SIOCGIFMTU"};
-  // An optimisation only.
-  if (options.overhead_bytes != 0) {
-    uint32_t fit = kJoinedBytesMax / (tap->mtu + options.overhead_bytes);
-    interface.set_joined_max(std::clamp(fit, 1u, kGsoSegmentsMin));
   }
   return {};
 }

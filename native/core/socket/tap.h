@@ -34,6 +34,7 @@ struct Tap {
   std::string name;  // as the kernel has it
   uint32_t mtu = 0;
   bool joins_udp = false;  // UDP comes joined, too (Linux 6.2), not only TCP
+  int index = 0;           // of the interface
 };
 
 // What was refused, and what is said of it to who asked.
@@ -42,6 +43,10 @@ struct TapFailure {
   const char* syscall = "";
   explicit operator bool() const { return error != 0; }
 };
+
+// What is known of the device, as it is now: somebody may have given it another name, or another MTU. Refused
+// where the name is another interface's by now: the device is in another namespace.
+TapFailure refresh_tap(Tap* tap);
 
 // What the options say of a device that is there: MTU, queue, addresses, up.
 TapFailure set_up_tap(const TapOptions& options, Tap* tap);

@@ -28,7 +28,8 @@ class ForwardingTable {
   // Everybody's, or a group's.
   static bool is_group(const uint8_t* bytes) { return (bytes[0] & 1) != 0; }
 
-  // Before anything is learned. Does not count against the bound. Of one that was told before, the latest counts.
+  // Before anything is learned. Does not count against the bound. Of one that was told before, the latest
+  // counts.
   void set(Mac mac, uint32_t remote) {
     if (entries_.insert_or_assign(mac, Entry{remote, kStays}).second) stays_++;
   }

@@ -44,6 +44,12 @@ bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout) {
   return stored == sum;
 }
 
+size_t divided_bytes(std::span<const uint8_t> frame, uint32_t bytes_max) {
+  if (frame.size() <= bytes_max) return frame.size();
+  FrameLayout layout = layout_of(frame);
+  return layout.protocol == kTcp && is_unfinished(frame, layout) ? 0 : frame.size();
+}
+
 // What its sender's kernel left to others this one does.
 void Joiner::leave_to_kernel(Item& item, uint32_t mtu, uint16_t udp_bytes) {
   const FrameLayout& layout = item.layout;

@@ -23,6 +23,9 @@ namespace ksocket {
 // may even be one of up to 64 KiB that was left to be divided.
 bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout);
 
+// How long the frame is that it is written as; 0: of TCP that was left to be divided, as long as is allowed.
+size_t divided_bytes(std::span<const uint8_t> frame, uint32_t bytes_max);
+
 class Joiner {
  public:
   // Then they have to be taken.

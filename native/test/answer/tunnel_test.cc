@@ -245,6 +245,12 @@ TEST(Tunnel, what_is_no_frame_of_its_network_is_dropped_and_counted) {
   EXPECT_EQ(rig.count(TunnelCounter::malformed_drops), 4u);
   rig.hear(remote(2), make_frame({.payload_bytes = 1500}));
   EXPECT_EQ(rig.count(TunnelCounter::too_long_drops), 1u);
+  // Nor is one of UDP that is too long made shorter by a checksum that is still to be made.
+  test::FrameOptions o{.protocol = 17, .payload_bytes = 1500};
+  Frame unfinished = make_frame(o);
+  test::set16(&unfinished, test::transport_checksum_at(o), test::plain_transport_sum(unfinished, o, false));
+  rig.hear(remote(2), unfinished);
+  EXPECT_EQ(rig.count(TunnelCounter::too_long_drops), 2u);
   Frame of_group = frame;
   of_group[6] |= 1;
   rig.hear(remote(2), of_group);

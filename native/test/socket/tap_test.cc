@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -88,6 +90,27 @@ TEST(Tap, one_that_cannot_be_set_up_does_not_stay) {
     CHECK_THAT(1, failure.error == -EINVAL && std::string(failure.syscall) == "SIOCSIFMTU");
     CHECK_THAT(2, !tap.fd && if_nametoindex("none") == 0);
     CHECK_THAT(3, open_tap({.name = "longer-than-sixteen"}, &tap).error == -EINVAL);
+  });
+}
+
+TEST(Tap, it_is_found_by_the_name_that_it_has_now_and_never_another_interface) {
+  IN_OWN_NETWORK({
+    Tap tap, other;
+    CHECK_THAT(1, !open_tap({.name = "first", .mtu = 1400, .up = false}, &tap));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "first");
+    std::strcpy(request.ifr_newname, "second");
+    Fd asks(socket(AF_INET, SOCK_DGRAM, 0));
+    Interface second;
+    CHECK_THAT(2, ioctl(asks.get(), SIOCSIFNAME, &request) == 0 && second.open("second") == 0);
+    CHECK_THAT(3, second.set_mtu(1300) == 0);
+    CHECK_THAT(4, !open_tap({.name = "first", .mtu = 1200}, &other));
+    CHECK_THAT(5, !refresh_tap(&tap) && tap.name == "second" && tap.mtu == 1300);
+    // As where the device is in another namespace, and its name is somebody else's here.
+    Tap elsewhere{Fd(dup(0)), "first", 1400, true, tap.index};
+    CHECK_THAT(6, refresh_tap(&elsewhere).error == -ENODEV && elsewhere.mtu == 1400);
+    CHECK_THAT(7, set_up_tap({.mtu = 1111}, &elsewhere).error == -ENODEV);
+    CHECK_THAT(8, !refresh_tap(&other) && other.mtu == 1200);
   });
 }
 
