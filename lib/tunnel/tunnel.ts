@@ -8,7 +8,7 @@ import type { AddressInfo } from '../socket/types.js';
 import { readTunnelCounters, type Stats, sumStats, TUNNEL_CELLS } from '../thread/counters.js';
 import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { type Observer, Observers, observe } from '../thread/observers.js';
-import { defaultThreadOptions } from '../thread/options.js';
+import { defaultThreadOptions, RING_BYTES_MIN } from '../thread/options.js';
 import { type CheckedTunnelOptions, checkTunnelOptions, type TunnelOptions } from './options.js';
 import { resolveRemotes } from './remotes.js';
 import type { TunnelEvents, TunnelStats } from './types.js';
@@ -188,7 +188,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const opened: Queue[] = [];
     try {
       for (let i = 0; i < this.#options.queues; i++) {
-        const thread = dedicatedThread({ ...defaultThreadOptions, rxUsecs: 0 });
+        // Nothing goes through its ring.
+        const thread = dedicatedThread({ ...defaultThreadOptions, rxUsecs: 0, ringBytes: RING_BYTES_MIN });
         const queue = {
           thread,
           id: thread.reserve(),

@@ -105,6 +105,24 @@ test('without CAP_NET_ADMIN and without /dev/net/tun the error says which', asyn
   );
 });
 
+test('a tunnel that starts and stops again and again takes little memory each time, before a collection', async () => {
+  const { code, stdout, stderr } = await runProgram(
+    async () => {
+      const { createTunnel } = await import('ksocket/tunnel');
+      const tunnel = createTunnel({ vni: 1, remotes: [{ address: '127.0.0.1' }] });
+      const restart = async (times: number) => {
+        for (let i = 0; i < times; i++) await tunnel.start().then(() => tunnel.stop());
+        return process.memoryUsage.rss();
+      };
+      const before = await restart(5);
+      console.log(((await restart(50)) - before) / 50 < 2 ** 21);
+    },
+    [],
+    { under: ['unshare', ...(process.getuid?.() === 0 ? [] : ['-r']), '-n'] },
+  );
+  assert.deepEqual([code, stderr, stdout.trim()], [0, '', 'true']);
+});
+
 test('a device that another program has, or of another kind, is refused', async () => {
   const { code, stdout, stderr } = await runProgram(
     async () => {
