@@ -82,7 +82,11 @@ export class Collecting {
   async #end(drainMs: number): Promise<void> {
     const told = tell({ stopping: true });
     const wasRunning = this.#collector.running;
-    const { abandonedDatagrams } = await this.#collector.stop({ timeoutMs: drainMs });
+    const { abandonedDatagrams } = await this.#collector.stop({ timeoutMs: drainMs }).catch((error: Error) => {
+      this.#complain(error.message); // all is closed but for what the sink says
+      process.exitCode = 1;
+      return this.#collector.stats();
+    });
     this.#progress?.stop();
     this.#progress = undefined;
     await this.#options.monitor?.stop();

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
-import { clearTimeout, now, setTimeout } from '../base/runtime.js';
+import { clearTimeout, nextTick, now, setTimeout } from '../base/runtime.js';
 import { validateInteger, validateObject } from '../base/validate.js';
 import type { Socket } from '../socket/socket.js';
 import type { AddressInfo } from '../socket/types.js';
@@ -13,10 +13,13 @@ import { type CheckedCollectorOptions, type CollectorOptions, checkCollectorOpti
 import type { Pack } from './pack.js';
 import { Packer } from './packer.js';
 import { Receiving } from './receiving.js';
+import type { Sink } from './sink.js';
 import { type CollectorStats, statsOf } from './stats.js';
 import { within } from './time.js';
 import { Window } from './window.js';
 
+/** A sink is one collector's as long as that uses it. */
+const sinksInUse = new WeakSet<Sink>();
 const STOP_MS = 10_000;
 const STOP_MS_MAX = 2 ** 31 - 1;
 /** After it has been told to, a sink gives up what it writes. */
@@ -67,6 +70,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #finalStats: Stats = zeroStats();
   #opening = new AbortController();
+  #started: Promise<void> = Promise.resolve();
   #stopped: Promise<StopResult> | undefined;
   readonly #observers = new Observers();
 
@@ -94,11 +98,18 @@ export class Collector extends EventEmitter<CollectorEvents> {
 
   /**
    * Opens the sink, then binds the socket. Rejects with what either says (ECONNREFUSED, ERR_KSOCKET_STREAM, EADDRINUSE, …); then
-   * nothing is open, and it may be started again. ERR_INVALID_STATE while it runs.
+   * nothing is open, and it may be started again. ERR_INVALID_STATE while it runs, or while another collector has its sink.
    */
   async start(): Promise<void> {
     if (this.#state !== 'stopped') throw errors.invalidState(`The collector is ${this.#state}`);
+    if (sinksInUse.has(this.#options.sink)) throw errors.invalidState('Another collector has the sink');
     this.#state = 'starting';
+    sinksInUse.add(this.#options.sink);
+    this.#started = this.#start();
+    await this.#started;
+  }
+
+  async #start(): Promise<void> {
     const { sink, batchBytes, inFlight } = this.#options;
     this.#opening = new AbortController();
     try {
@@ -109,11 +120,12 @@ export class Collector extends EventEmitter<CollectorEvents> {
       } catch (error) {
         await this.#receiving?.close();
         this.#receiving = undefined;
-        await sink.close();
+        await closed(sink);
         throw error;
       }
     } catch (error) {
       this.#state = 'stopped';
+      sinksInUse.delete(sink);
       throw error;
     }
     this.#begin(this.#receiving);
@@ -130,8 +142,8 @@ export class Collector extends EventEmitter<CollectorEvents> {
       onWritten: (pack: Pack) => {
         if (!pack.tried) packer.reuse(pack);
       },
-      onRefused: (pack, error) => this.emit('refused', error, pack.count),
-      onTrouble: (error) => (error === undefined ? this.emit('recovered') : this.emit('failing', error)),
+      onRefused: (pack, error) => this.#say('refused', error, pack.count),
+      onTrouble: (error) => (error === undefined ? this.#say('recovered') : this.#say('failing', error)),
       onIdle: (lane) => packer.closeIfDue(lane, batchMs),
     });
     const { address, port } = receiving.socket.address();
@@ -147,7 +159,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
       onOpen: () => this.#arm(),
       onUnsorted: (count, error) => {
         this.#pauses.unsorted += count;
-        if (error !== told) this.emit('refused', error, count);
+        if (error !== told) this.#say('refused', error, count);
         told = error;
       },
     });
@@ -161,6 +173,12 @@ export class Collector extends EventEmitter<CollectorEvents> {
     this.#state = 'running';
     this.#observers.started(receiving.parts, {});
     this.emit('listening');
+  }
+
+  // Not from within what counts: a listener that throws is the program's, and ends nothing here.
+  #say(...event: ['refused', Error, number] | ['failing', Error] | ['recovered']): void {
+    const [name, ...told] = event;
+    nextTick(() => this.emit(name, ...(told as [])));
   }
 
   #arm(): void {
@@ -196,7 +214,8 @@ export class Collector extends EventEmitter<CollectorEvents> {
 
   /**
    * Receives no more, writes what was received, and closes all: resolves with what became of it. What is not durable after
-   * `timeoutMs` is given up and counted. A second call gets the result of the first.
+   * `timeoutMs` is given up and counted. A second call gets the result of the first. Before start() has resolved it makes that reject
+   * with ERR_INVALID_STATE, and waits for it. Rejects with what the sink's close() says; then all else is closed.
    * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
    */
   stop(options: StopOptions = {}): Promise<StopResult> {
@@ -204,12 +223,19 @@ export class Collector extends EventEmitter<CollectorEvents> {
     refuseUnknown(options, 'options', ['timeoutMs']);
     const { timeoutMs = STOP_MS } = options;
     validateInteger(timeoutMs, 'options.timeoutMs', 0, STOP_MS_MAX);
-    if (this.#state === 'starting') this.#opening.abort(errors.invalidState('The collector is stopped'));
+    const nothing = { drained: true, abandonedDatagrams: 0 };
+    if (this.#state === 'starting') {
+      this.#opening.abort(errors.invalidState('The collector is stopped'));
+      return this.#started.then(
+        () => this.stop(options),
+        () => nothing,
+      );
+    }
     if (this.#state === 'running') {
       this.#state = 'stopping';
       this.#stopped = this.#stop(timeoutMs);
     }
-    return this.#stopped ?? Promise.resolve({ drained: true, abandonedDatagrams: 0 });
+    return this.#stopped ?? Promise.resolve(nothing);
   }
 
   async #stop(timeoutMs: number): Promise<StopResult> {
@@ -218,19 +244,21 @@ export class Collector extends EventEmitter<CollectorEvents> {
     await receiving.readToEnd(deadline);
     packer.closeAll();
     await within(deadline - now(), window.drained());
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     this.#observers.stopped();
     const before = receiving.socket.stats().rxCloseDrops;
     await receiving.close();
     this.#finalStats = receiving.socket.stats();
     this.#receiving = undefined;
-    this.#pauses.abandoned = window.datagrams + packer.waiting;
+    packer.closeAll(); // what came behind the time limit
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const unread = this.#finalStats.rxCloseDrops - before;
-    await window.giveUp(ABORT_MS);
-    await this.#options.sink.close();
+    this.#pauses.abandoned = await window.giveUp(ABORT_MS);
+    const failure = await closed(this.#options.sink);
+    sinksInUse.delete(this.#options.sink);
     this.#state = 'stopped';
     this.emit('close');
+    if (failure !== undefined) throw failure.error;
     const abandonedDatagrams = this.#pauses.abandoned + unread;
     return { drained: abandonedDatagrams === 0, abandonedDatagrams };
   }
@@ -249,6 +277,16 @@ export class Collector extends EventEmitter<CollectorEvents> {
   /** `await using`: as stop(). */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+}
+
+/** What its close() says, if that is not that it is closed. */
+async function closed(sink: Sink): Promise<{ error: unknown } | undefined> {
+  try {
+    await sink.close();
+    return undefined;
+  } catch (error) {
+    return { error };
   }
 }
 

@@ -1,4 +1,5 @@
 // What is on its way to the sink: closed batches, a sequence's one at a time, until each is durable or given up.
+import { setMaxListeners } from 'node:events';
 import { clearTimeout, now, setTimeout } from '../base/runtime.js';
 import type { Pack } from './pack.js';
 import type { Lane } from './packer.js';
@@ -31,6 +32,7 @@ export class Window {
   readonly #sleeping = new Set<() => void>();
   #full = false;
   #trouble = false;
+  #ended = false;
   #onDrained: (() => void) | undefined;
   batches = 0;
   datagrams = 0;
@@ -45,6 +47,7 @@ export class Window {
 
   constructor(options: WindowOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#abort.signal); // each write() that is under way may have one
   }
 
   get full(): boolean {
@@ -79,19 +82,25 @@ export class Window {
     });
   }
 
-  /** Gives up what is left of it. Resolves when no write() is under way, or after `ms`. */
-  async giveUp(ms: number): Promise<void> {
+  /** Gives up what is left of it. Resolves when no write() is under way, or after `ms`, with how many datagrams that were; what a
+   * write() says later is not counted. */
+  async giveUp(ms: number): Promise<number> {
     this.#abort.abort();
     for (const wake of [...this.#sleeping]) wake();
     this.#onDrained?.();
     const deadline = now() + ms;
     while (this.#busy.size > 0 && now() < deadline) await sleep(LOOK_MS);
+    this.#ended = true;
+    const { datagrams } = this;
+    this.batches = this.datagrams = this.bytes = 0;
+    return datagrams;
   }
 
   async #run(lane: Lane): Promise<void> {
     for (let failures = 0; lane.queue.length > 0 && !this.#abort.signal.aborted; ) {
       const [pack] = lane.queue;
       const error = await this.#write(pack);
+      if (this.#ended) break;
       if (error === undefined) {
         failures = 0;
         this.#written(lane, pack);
