@@ -11,7 +11,8 @@ import { within } from './time.js';
 
 /** Where a server of NATS is, and how one gets in. */
 export interface NatsOptions {
-  /** Addresses of servers of one cluster: `nats://192.0.2.1:4222`, `tls://…`; 4222 is the usual port. */
+  /** Addresses of servers of one cluster: `nats://192.0.2.1:4222`; 4222 is the usual port. With `tls://…` no connection is made without
+   * TLS, to none of them. Who asks is not said here: an address with a user or a password is refused. */
   servers: string | readonly string[];
   /** A user, and */
   user?: string;
@@ -57,7 +58,7 @@ export function checkNats(options: NatsOptions): CheckedNats {
   if (servers.length === 0) throw errors.invalidArgValue('options.servers', servers, 'must not be empty');
   for (const server of servers) {
     validateString(server, 'options.servers');
-    if (server.trim() === '') throw errors.invalidArgValue('options.servers', server, 'must not be empty');
+    checkServer(server.trim());
   }
   for (const name of ['user', 'pass', 'token', 'credentials', 'name'] as const)
     if (options[name] !== undefined) validateString(options[name], `options.${name}`);
@@ -66,7 +67,27 @@ export function checkNats(options: NatsOptions): CheckedNats {
     refuseUnknown(tls, 'options.tls', ['caFile', 'certFile', 'keyFile']);
   }
   validateInteger(timeoutMs, 'options.timeoutMs', 100, TIMEOUT_MS_MAX);
-  return { servers: servers.map((server) => server.trim()), given: { ...options }, timeoutMs };
+  const given = { ...options };
+  // The client of NATS does not look at it, and would send what is secret in the clear.
+  if (servers.some((server) => /^\s*tls:/i.test(server))) given.tls ??= {};
+  return { servers: servers.map((server) => server.trim()), given, timeoutMs };
+}
+
+/** What is secret is in no message, and what would be passed over is not. */
+function checkServer(server: string): void {
+  const name = 'options.servers';
+  if (server === '') throw errors.invalidArgValue(name, server, 'must not be empty');
+  const [, scheme, host] = /^(?:(.*?):\/\/)?([^/?#]*)/.exec(server) ?? [];
+  if (host.includes('@')) {
+    const shown = server.replace(host, `...@${host.slice(host.lastIndexOf('@') + 1)}`);
+    throw errors.invalidArgValue(
+      name,
+      shown,
+      'must be without user and password: options.user, options.pass, options.token',
+    );
+  }
+  if (scheme !== undefined && !/^(?:nats|tls)$/i.test(scheme))
+    throw errors.invalidArgValue(name, server, 'must be nats://HOST:PORT or tls://HOST:PORT');
 }
 
 export type Clients = Omit<typeof transport & typeof streams, 'default'>;
