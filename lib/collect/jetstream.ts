@@ -115,9 +115,7 @@ class Jetstream implements Sink {
 
   #checkSubjects({ subjects = [] }: StreamConfig): void {
     const others = examplesOf(this.subject).filter((each) => !subjects.some((one) => covers(one, each)));
-    if (others.length === 0) return;
-    const message = `The subject ${others[0]} is none of the stream's, which are ${subjects.join(', ')}`;
-    this.#refuse('ERR_KSOCKET_STREAM_SUBJECT', message);
+    if (others.length > 0) this.#refuseSubject(others[0], subjects);
   }
 
   // With a message that no stream takes: it is refused for that, or because the subject is not allowed.
@@ -149,8 +147,26 @@ class Jetstream implements Sink {
       this.#bytes += bytes.length;
       return { duplicate };
     } catch (error) {
-      throw nats.failed(error, `publish to ${batch.key}, stream ${this.#stream},`);
+      const failure = nats.failed(error, `publish to ${batch.key}, stream ${this.#stream},`);
+      // What a function says is known only now: as long as it was tried again nothing of the others would come through.
+      if (failure.code === 'ERR_KSOCKET_NO_STREAM') await this.#checkSubject(nats, batch.key);
+      throw failure;
     }
+  }
+
+  // No stream takes it: is that because there is none, which may change, or because this one has other subjects?
+  async #checkSubject(nats: Nats, key: string): Promise<void> {
+    const subjects = await nats.stream(this.#stream).then(
+      ({ info }) => info.config.subjects ?? [],
+      () => undefined,
+    );
+    if (subjects === undefined || subjects.some((each) => covers(each, key))) return;
+    this.#refuseSubject(key, subjects);
+  }
+
+  #refuseSubject(subject: string, subjects: readonly string[]): never {
+    const message = `The subject ${subject} is none of the stream's, which are ${subjects.join(', ')}`;
+    this.#refuse('ERR_KSOCKET_STREAM_SUBJECT', message);
   }
 
   async #bytesOf(batch: PackedBatch): Promise<Uint8Array> {

@@ -57,6 +57,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   #held: Held | undefined; // by the loop
   #wake: (() => void) | undefined;
   #failure: unknown;
+  #opening: Promise<void> | undefined;
   #begun = false;
   #closed = false;
   #ending = false;
@@ -68,10 +69,24 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   }
 
   /** Connects, and makes the consumers that are not there; the loop does it otherwise. Rejects with what is wrong and where, as
-   * `jetstream()` does, or ERR_KSOCKET_CONSUMER: a consumer of that name is another one. Then nothing is open. */
+   * `jetstream()` does, or ERR_KSOCKET_CONSUMER: a consumer of that name is another one. Then nothing is open. ERR_INVALID_STATE:
+   * it is closed, or was meanwhile. */
   async open(): Promise<void> {
-    if (this.#nats !== undefined) return;
+    this.#refuseClosed();
+    this.#opening ??= this.#open();
+    try {
+      await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  #refuseClosed(): void {
     if (this.#closed) throw errors.invalidState('The consumption is closed');
+  }
+
+  async #open(): Promise<void> {
     const { nats: checked, stream, sources, signal } = this.#options;
     signal?.throwIfAborted();
     const nats = await Nats.connect(checked);
@@ -79,6 +94,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       const { manager } = await nats.stream(stream);
       for (const source of sources) await this.#provide(nats, manager, source);
       signal?.throwIfAborted();
+      this.#refuseClosed();
     } catch (error) {
       await nats.close();
       throw error;
@@ -253,6 +269,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
     this.#closed = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#wake?.();
+    await this.#opening?.catch(() => {}); // it finds that it is closed
     const nats = this.#nats;
     if (nats === undefined) return;
     this.#stats.reconnects = nats.reconnects;

@@ -1,0 +1,79 @@
+// Consumptions that are closed while they open, and subjects of a function that no stream has.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createSocket } from 'ksocket';
+import { createCollector, jetstream } from 'ksocket/collect';
+import { consume } from 'ksocket/consume';
+import { Nats } from '../support/nats.js';
+import { fdCount } from '../support/process.js';
+import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
+
+async function start(): Promise<Nats> {
+  const nats = await Nats.start();
+  await nats.stream({ name: 'LOGS', subjects: ['logs.>'] });
+  return nats;
+}
+
+test('close() while it opens, and open() twice: nothing stays open', async () => {
+  await using nats = await start();
+  const options = { servers: nats.servers, stream: 'LOGS', durable: 'a' };
+  await consume(options).close();
+  const fds = fdCount();
+  const closed = consume(options);
+  const rejected = assert.rejects(closed.open(), { code: 'ERR_INVALID_STATE' });
+  await closed.close();
+  assert.equal(fdCount(), fds);
+  await rejected;
+  const twice = consume(options);
+  await Promise.all([twice.open(), twice.open()]);
+  assert.equal(fdCount(), fds + 1);
+  await twice.close();
+  await waitFor(() => fdCount() === fds, 'nothing is open');
+  const none = consume({ ...options, stream: 'NONE' });
+  for (let i = 0; i < 2; i++) await assert.rejects(none.open(), { code: 'ERR_KSOCKET_STREAM_NOT_FOUND' });
+  await none.close();
+  assert.equal(fdCount(), fds);
+});
+
+test('a subject of a function that is none of the stream’s is refused, and holds up nobody', async () => {
+  await using nats = await start();
+  const refused: Error[] = [];
+  const sink = jetstream({
+    servers: nats.servers,
+    stream: 'LOGS',
+    subject: ({ address }) => (address === '127.0.0.2' ? 'elsewhere.a' : 'logs.a'),
+  });
+  await using collector = createCollector({ address: '127.0.0.1', batch: { ms: 5 }, inFlight: 1, sink });
+  collector.on('refused', (error) => refused.push(error));
+  await collector.start();
+  const { port, address } = collector.address();
+  for (const local of ['127.0.0.2', '127.0.0.1']) {
+    await using from = createSocket('udp4').bind(0, local);
+    await once(from, 'listening');
+    from.send('x', port, address);
+    await waitFor(() => collector.stats().receivedDatagrams === (local === '127.0.0.2' ? 1 : 2), 'it has come');
+  }
+  await waitFor(() => collector.stats().acknowledgedDatagrams === 1, 'the other one');
+  await waitFor(() => refused.length === 1, 'it is said');
+  assert.equal((refused[0] as NodeJS.ErrnoException).code, 'ERR_KSOCKET_STREAM_SUBJECT');
+  assert.match(refused[0].message, /elsewhere\.a is none of the stream's, which are logs\.>/);
+  assert.equal(collector.stats().refusedDatagrams, 1);
+});
+
+test('a stream that is gone is waited for, also with a function', async () => {
+  await using nats = await start();
+  const sink = jetstream({ servers: nats.servers, stream: 'LOGS', subject: () => 'logs.a' });
+  await using collector = createCollector({ address: '127.0.0.1', batch: { ms: 5 }, sink });
+  const failing = once(collector, 'failing');
+  await collector.start();
+  await nats.manager.streams.delete('LOGS');
+  await using from = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(from, 'listening');
+  const { port, address } = collector.address();
+  from.send('x', port, address);
+  const [error] = (await failing) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ERR_KSOCKET_NO_STREAM');
+  await nats.stream({ name: 'LOGS', subjects: ['logs.>'] });
+  await waitFor(() => collector.stats().acknowledgedDatagrams === 1, 'it is there');
+});
