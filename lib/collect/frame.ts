@@ -35,7 +35,8 @@ export const SOURCE_BYTES = 44;
 
 /** What is behind the header at most: what a decoder is willing to make of a few bytes. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024;
-const DATAGRAMS_MAX = 1 << 22; // they may be empty
+/** And how many datagrams; they may be empty. */
+export const DATAGRAMS_MAX = 1 << 22;
 
 /** What is no batch, or not a whole one. */
 export class FrameError extends Error {

@@ -1,6 +1,7 @@
 // A batch while datagrams are added to it: lib/collect/frame.ts reads what this writes. Payloads are copied where they belong, in
 // ranges as long as they lie together; what is said of them goes behind them when the batch is closed.
 import {
+  DATAGRAMS_MAX,
   H_BASE_NS,
   H_COLLECTOR,
   H_COUNT,
@@ -23,6 +24,8 @@ const RECORD_BYTES_MAX = 3 + 8 + 3 + 3 + 3;
 /** A datagram, or what the kernel has joined, finds room in an empty batch of so many bytes. */
 export const BATCH_BYTES_MIN = 72 * 1024;
 const TWO_32 = 2 ** 32;
+/** What the kernel joins is 65 535 bytes at most, and no datagram of it is empty. */
+const JOINED_MAX = 65_535;
 /** Of times in nanoseconds, which are further apart than a record can say. */
 const HIGH_MAX = 2 ** 18;
 
@@ -86,6 +89,7 @@ export class Pack implements PackedBatch {
    * `high` is of the time of receiving. */
   fits(bytes: number, limit: number, high: number): boolean {
     if (this.count > 0 && Math.abs(high - this.#high) > HIGH_MAX) return false;
+    if (this.count > DATAGRAMS_MAX - JOINED_MAX) return false; // nobody would read it
     return this.size + bytes + RECORD_BYTES_MAX + SOURCE_BYTES <= limit;
   }
 
