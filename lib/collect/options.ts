@@ -62,8 +62,9 @@ export interface CollectorOptions extends CollectorSocketOptions {
   sink: Sink;
   /** When a batch is written. */
   batch?: BatchOptions;
-  /** The window: how many batches at most, 1 to 4096, are closed and not durable yet; 16 by default. When there are so many,
-   * datagrams wait in the socket's ring, and when that is full, `onFull` says what happens. */
+  /** The window: when so many batches, 1 to 4096, are closed and not durable yet, nothing more is received; 16 by default. Then
+   * datagrams wait in the socket's ring, and when that is full, `onFull` says what happens. Of what has been received before, what is
+   * due is written all the same: with many subjects that is many small batches more, `inFlight × batch.bytes` of memory at most. */
   inFlight?: number;
 }
 

@@ -53,6 +53,7 @@ export class Packer {
   readonly #marks = new Float64Array(FLOWS_MAX); // the serial of the batch that has the flow's source, …
   readonly #places = new Uint32Array(FLOWS_MAX); // … and where
   readonly #pool: Uint8Array[] = [];
+  #unsorted: Error | undefined; // why the latest flow has no subject
   #serial = 0;
   #openBytes = 0;
   /** Datagrams taken, and their bytes. */
@@ -140,7 +141,9 @@ export class Packer {
     try {
       this.#laneOf[flow] = this.#lane(subject(described), laneOf(described, lanes));
     } catch (error) {
-      this.#laneOf[flow] = error instanceof Error ? error : new Error(String(error));
+      const told = error instanceof Error ? error : new Error(String(error));
+      if (told.message !== this.#unsorted?.message) this.#unsorted = told; // one for all sources
+      this.#laneOf[flow] = this.#unsorted;
     }
     return flow;
   }

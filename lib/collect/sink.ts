@@ -14,7 +14,7 @@ export interface SinkOpening {
   signal: AbortSignal;
   /** A batch has so many bytes at most. */
   batchBytes: number;
-  /** So many batches may be written at the same time. */
+  /** When so many batches are not written yet, nothing more is received; more of them may be under way, if they are small. */
   inFlight: number;
 }
 
@@ -25,8 +25,8 @@ export interface WriteResult {
 }
 
 /**
- * Where batches go. Batches of one key are written one at a time, in order; those of different keys at the same time, `inFlight`
- * at most.
+ * Where batches go. Batches of one key are written one at a time, in order; those of different keys at the same time:
+ * `inFlight`, and more if they are small.
  */
 export interface Sink {
   /** What it is and where, for messages: `jetstream LOGS at nats://192.0.2.1:4222`. */

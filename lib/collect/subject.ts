@@ -64,6 +64,8 @@ export function subjectOf(subject: Subject): (flow: CollectedFlow) => string {
     throw errors.invalidArgType('options.subject', 'of type string or function', subject);
   const parts: (string | Part)[] = [];
   subject.split(/\{([^{}]*)\}/).forEach((text, i) => {
+    if (i % 2 === 0 && /[{}]/.test(text))
+      throw errors.invalidArgValue('options.subject', subject, 'has a brace without the other one');
     parts.push(i % 2 === 0 ? text : partOf(text, subject));
   });
   const make = (flow: CollectedFlow) => parts.map((part) => (typeof part === 'string' ? part : part(flow))).join('');

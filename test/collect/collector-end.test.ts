@@ -166,3 +166,13 @@ test('many writes at a time are no leak of listeners', async () => {
   process.off('warning', onWarning);
   assert.deepEqual(warnings, []);
 });
+
+test('sources that have no subject for one reason are said once', async () => {
+  const told: Error[] = [];
+  const collector = await started({ sink: sinkOf({ subject: () => '*' }) });
+  collector.on('refused', (error) => told.push(error));
+  for (let i = 0; i < 5; i++) await send(collector, 1);
+  await collector.stop();
+  assert.deepEqual([told.length, collector.stats().unsortedDatagrams], [1, 5]);
+  assertAddsUp(collector);
+});

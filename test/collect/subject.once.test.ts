@@ -29,6 +29,8 @@ test('what is no template is refused when it is given, what a function says when
     ['a.{hash}', /has \{hash\}/],
     ['a.{hash:0}', /has \{hash:0\}/],
     ['a.{hash:1025}', /has \{hash:1025\}/],
+    ['a.{source', /has a brace without the other one/],
+    ['a.source}', /has a brace/],
     ['a.{source:2}', /has \{source:2\}/],
     ['a.{__proto__}', /has \{__proto__\}/],
     ['', /must be tokens/],
