@@ -1,6 +1,6 @@
 // Where the blocks go: files of one directory, one after the other. Each write is of whole blocks, and what the file system does
 // not take is not in the file: a file has nothing but whole blocks, also on a full disk.
-import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { now, wallClockNs } from '../../base/runtime.js';
 import { fileHeader, statistics } from './blocks.js';
@@ -103,6 +103,7 @@ export class Files {
       const base = baseName(prefix, wallClockNs(), ++this.#number);
       const path = join(dir, unfinishedName(base));
       let handle: FileHandle;
+      if (await exists(join(dir, finishedName(base)))) continue; // another process has the same second and number
       try {
         handle = await open(path, 'wx', FILE_MODE); // never what somebody else has put there, nor where a link leads
       } catch (error) {
@@ -155,6 +156,16 @@ export class Files {
         if (!isCode(error, 'ENOENT')) throw error;
       });
     }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return false;
+    throw error;
   }
 }
 
