@@ -149,7 +149,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       const client = nats.clients.jetstream(nats.connection, { timeout: nats.timeoutMs });
       const consumer = await client.consumers.get(stream, durable);
       const messages = await consumer.consume({
-        max_messages: ordered ? 2 : PREFETCHED,
+        max_messages: ordered ? 1 : PREFETCHED,
         expires: PULL_MS,
         idle_heartbeat: HEARTBEAT_MS,
         abort_on_missing_resource: true,
@@ -158,6 +158,8 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       for await (const message of messages) {
         if (this.#closed) return;
         await this.#hold(message);
+        // What is asked for now might be sent where nobody is any more.
+        if (this.#failure !== undefined) return;
       }
       if (!this.#closed) throw errors.invalidState(`The consumer ${durable} has ended`);
     } catch (error) {
@@ -269,7 +271,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
     this.#closed = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#wake?.();
-    await this.#opening?.catch(() => {}); // it finds that it is closed
+    if (this.#nats === undefined) await this.#opening?.catch(() => {}); // it finds that it is closed
     const nats = this.#nats;
     if (nats === undefined) return;
     this.#stats.reconnects = nats.reconnects;
