@@ -219,16 +219,13 @@ void Tunnel::drop_waiting() {
   for (const Descriptor& each : leaving_) datagrams += segments_of(each.length, each.segment_size);
   counters_.add(TunnelCounter::send_drops, datagrams);
   leaving_.clear();
+  out_bytes_ = 0;
 }
 
 // The socket's buffer is full: what waits leaves before the device is read again.
 void Tunnel::wait_for_room() {
   if (waits_) return;
-  if (host_.watch(socket_.get(), kSocket, kWritable) != 0) {
-    drop_waiting();
-    out_bytes_ = 0;
-    return;
-  }
+  if (host_.watch(socket_.get(), kSocket, kWritable) != 0) return drop_waiting();
   waits_ = true;
   if (tap_.fd) host_.unwatch(tap_.fd.get());
 }
