@@ -114,8 +114,9 @@ class Edge {
     }
   }
 
-  close(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.close();
+    await this.program[Symbol.asyncDispose]();
   }
 
   get latest(): Counted {
@@ -147,8 +148,8 @@ test('a leader, a consumer and a collector are killed: what was sent is acknowle
   await using nats = await Nats.start({ nodes: 3 });
   await nats.stream({ name: 'LOGS', subjects: ['logs.>'], num_replicas: 3 });
   const edges = [new Edge(nats), new Edge(nats)];
-  await using _first = edges[0].program;
-  await using _second = edges[1].program;
+  await using _first = edges[0];
+  await using _second = edges[1];
   for (const edge of edges) await edge.begin();
   const args = [nats.servers.join(), SUBJECTS.join()];
   const consumers: Program<Worked>[] = [];
@@ -230,7 +231,6 @@ test('a leader, a consumer and a collector are killed: what was sent is acknowle
   for (const edge of edges) {
     const sizes = edge.program.lines.map(({ rss }) => rss);
     assert.ok(Math.max(...sizes) < 220 * 1024 * 1024, `${Math.max(...sizes)} bytes of memory`);
-    edge.close();
   }
 }, 240_000);
 
