@@ -7,6 +7,7 @@ import { clearTimeout, nextTick, now, setTimeout } from '../base/runtime.js';
 import { validateInteger, validateObject } from '../base/validate.js';
 import type { Socket } from '../socket/socket.js';
 import type { AddressInfo } from '../socket/types.js';
+import { partsOf } from '../thread/batch.js';
 import { type Stats, zeroStats } from '../thread/counters.js';
 import { figures, type Observer, Observers, observe } from '../thread/observers.js';
 import { type CheckedCollectorOptions, type CollectorOptions, checkCollectorOptions } from './options.js';
@@ -167,7 +168,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
     this.#window = window;
     receiving.socket.on('error', (error) => this.emit('error', error));
     receiving.begin((batch) => {
-      packer.take(batch);
+      packer.take(partsOf(batch), batch.length);
       if (window.full) receiving.pause(true); // also a shard that was not there when it was paused
     });
     this.#state = 'running';

@@ -1,7 +1,7 @@
 // From 'batch' events to batches by subject and lane. Nothing is allocated for a datagram.
 import { D_RECEIVED_NS } from '../backend/layout.js';
 import { now, wallClockNs } from '../base/runtime.js';
-import type { Batch } from '../thread/batch.js';
+import type { BatchParts } from '../thread/batch.js';
 import { littleEndian, type ReceivedRecords } from '../thread/records.js';
 import { FLOWS_MAX, Flows, type LocalEnd } from './flows.js';
 import { Pack } from './pack.js';
@@ -83,11 +83,10 @@ export class Packer {
     return this.#open.size > 0;
   }
 
-  take(batch: Batch): void {
-    const parts = batch.parts();
+  /** The first `length` datagrams of a batch. */
+  take(parts: BatchParts, length: number): void {
     const { ats, offsets, sizes, records } = parts;
     const { words } = records;
-    const { length } = batch;
     if (this.#flows.count + length > FLOWS_MAX) this.#forget();
     this.#arena = parts.arena;
     let late: [high: number, low: number] | undefined; // where the kernel has not said it

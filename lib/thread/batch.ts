@@ -60,6 +60,10 @@ export interface Replier {
   reply(question: Question, payload: Payload, callback: SendCallback | undefined): void;
 }
 
+/** What a batch reads, by datagram; the memory is the same for all batches of a thread. For who packs them (lib/collect): no method,
+ * which a program could call. */
+export let partsOf: (batch: Batch) => BatchParts;
+
 /**
  * Datagrams received together, by index. **Everything in it is borrowed**: it is valid until the listener returns,
  * then the memory is used again, and so is the object itself: keep neither. Copy what you keep
@@ -82,6 +86,20 @@ export class Batch implements Iterable<BatchDatagram> {
   #replier: Replier | undefined; // undefined: the batch has been released
   #parts: BatchParts | undefined;
   #lent: ArrayBuffer[] = []; // development mode: the copies given out, detached on release
+
+  static {
+    partsOf = (batch) => {
+      batch.#check(0);
+      batch.#parts ??= {
+        records: batch.#records,
+        arena: batch.#arena,
+        ats: batch.#ats,
+        offsets: batch.#offsets,
+        sizes: batch.#sizes,
+      };
+      return batch.#parts;
+    };
+  }
 
   /** @internal */
   constructor(records: ReceivedRecords, arena: Uint8Array) {
@@ -230,19 +248,6 @@ export class Batch implements Iterable<BatchDatagram> {
       if (datagram.truncated !== undefined) datagram.fullSize = this.fullSize(i);
       yield datagram;
     }
-  }
-
-  /** @internal By datagram; the memory is the same for all batches of a thread. For who packs them (lib/collect). */
-  parts(): BatchParts {
-    this.#check(0);
-    this.#parts ??= {
-      records: this.#records,
-      arena: this.#arena,
-      ats: this.#ats,
-      offsets: this.#offsets,
-      sizes: this.#sizes,
-    };
-    return this.#parts;
   }
 
   /** @internal Adds the record whose first word is `at`; false when it has no place. Segments already consumed are
