@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { TWO_HOSTS } from '../bench/harness/two-hosts.mjs';
 import { requireWholeNumbers } from './whole-numbers.mjs';
 
 const root = join(import.meta.dirname, '..');
@@ -23,17 +24,6 @@ const { values } = parseArgs({
 requireWholeNumbers(values, { seconds: 40, restart: 2 });
 const [seconds, restart] = [Number(values.seconds), Number(values.restart)];
 
-const SETUP = [
-  'mount -t tmpfs none /run',
-  'ip netns add far',
-  'ip link set lo up',
-  'ip -n far link set lo up',
-  'ip link add wire type veth peer name wire netns far',
-  'ip addr add 10.7.0.1/24 dev wire',
-  'ip -n far addr add 10.7.0.2/24 dev wire',
-  'ip -n far link set wire up',
-  'ip link set wire up',
-].join(' && ');
 const RATES = ['1gbit', '50mbit', '5gbit', '300mbit'];
 const TRAFFIC = [
   [],
@@ -61,17 +51,7 @@ if (!values.inside) {
     '--restart',
     values.restart,
   ];
-  const under = [
-    ...asUser,
-    '-n',
-    '-m',
-    '--kill-child',
-    '-p',
-    '-f',
-    'sh',
-    '-c',
-    `mount -t proc proc /proc && ${SETUP} && exec "$0" "$@"`,
-  ];
+  const under = [...asUser, '-n', '-m', '--kill-child', '-p', '-f', 'sh', '-c', `${TWO_HOSTS} && exec "$0" "$@"`];
   const { status } = spawnSync('unshare', [...under, ...self], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
 } else {

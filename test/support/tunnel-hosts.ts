@@ -180,3 +180,14 @@ export function ping(address: string, bytes: number): void {
   const { status, stderr } = spawnSync('python3', ['-c', PING, address, String(bytes)], { encoding: 'utf8' });
   assert.equal(status, 0, `ping ${address} ${bytes}: ${stderr}`);
 }
+
+/** Datagrams in one frame and in fragments, and so many bytes by TCP, over both families and in both directions. */
+export function pingAndTransfer(bytes: number): void {
+  for (const length of [56, 1472, 8972]) {
+    ping('10.50.0.2', length);
+    ping('fd50::2', length);
+  }
+  for (const address of ['10.50.0.2', 'fd50::2']) {
+    for (const direction of ['up', 'down'] as const) transfer(address, direction, bytes);
+  }
+}

@@ -15,7 +15,7 @@ async function run(program: (helper: string, argument: string) => Promise<void>,
 for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
   test(`${how}: pings of each size and family, and 30 MB each way (KSOCKET_TEST_TUNNEL_BYTES for others), with the event loop blocked`, async () => {
     const lines = await run(async (helper, how) => {
-      const { ping, startServices, startTunnelProgram, transfer } = (await import(
+      const { pingAndTransfer, startServices, startTunnelProgram } = (await import(
         helper
       )) as typeof import('../support/tunnel-hosts.js');
       const { createTunnel } = await import('ksocket/tunnel');
@@ -36,13 +36,7 @@ for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
       await tunnel.start();
       const bytes = Number(process.env.KSOCKET_TEST_TUNNEL_BYTES ?? 30_000_000);
       const services = await startServices(bytes);
-      for (const length of [56, 1472, 8972]) {
-        ping('10.50.0.2', length);
-        ping('fd50::2', length);
-      }
-      for (const address of ['10.50.0.2', 'fd50::2']) {
-        for (const direction of ['up', 'down'] as const) transfer(address, direction, bytes);
-      }
+      pingAndTransfer(bytes);
       const { device, mtu, framesSent, framesReceived, deviceReads, deviceWrites, ...rest } = tunnel.stats();
       const { execFileSync } = await import('node:child_process');
       const [, joined] =
@@ -64,7 +58,9 @@ for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
 
 test('the other end is the kernel’s own vxlan device', async () => {
   const lines = await run(async (helper) => {
-    const { ping, sh, startServices, transfer } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+    const { pingAndTransfer, sh, startServices } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     sh(
       'ip -n far link add lan0 mtu 9050 type vxlan id 42 local 10.7.0.2 remote 10.7.0.1 dstport 4789 && ' +
@@ -79,13 +75,7 @@ test('the other end is the kernel’s own vxlan device', async () => {
     await tunnel.start();
     const bytes = Number(process.env.KSOCKET_TEST_TUNNEL_BYTES ?? 30_000_000);
     const services = await startServices(bytes);
-    for (const length of [56, 1472, 8972]) {
-      ping('10.50.0.2', length);
-      ping('fd50::2', length);
-    }
-    for (const address of ['10.50.0.2', 'fd50::2']) {
-      for (const direction of ['up', 'down'] as const) transfer(address, direction, bytes);
-    }
+    pingAndTransfer(bytes);
     console.log(tunnel.stats().malformedDrops, tunnel.stats().unknownRemoteDrops);
     await tunnel.stop();
     await services.end();

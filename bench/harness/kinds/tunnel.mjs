@@ -2,19 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { benchDir } from '../paths.mjs';
-
-const SETUP = [
-  'mount -t proc proc /proc',
-  'mount -t tmpfs none /run',
-  'ip netns add far',
-  'ip link set lo up',
-  'ip -n far link set lo up',
-  'ip link add wire type veth peer name wire netns far',
-  'ip addr add 10.7.0.1/24 dev wire',
-  'ip -n far addr add 10.7.0.2/24 dev wire',
-  'ip -n far link set wire up',
-  'ip link set wire up',
-].join(' && ');
+import { TWO_HOSTS } from '../two-hosts.mjs';
 
 /** iperf3 through a tunnel, in network namespaces of its own that end with it. */
 export async function tunnel(scenario, entry, { seconds }) {
@@ -22,7 +10,7 @@ export async function tunnel(scenario, entry, { seconds }) {
   const namespaces = ['unshare', ...asUser, '-n', '-m', '-p', '-f', '--kill-child'];
   const program = [process.execPath, join(benchDir, 'adapters/tunnel/hosts.mjs'), entry.role];
   const load = JSON.stringify({ ...scenario.load, seconds: Math.ceil(seconds) });
-  const [command, ...args] = [...namespaces, 'sh', '-ec', `${SETUP} && exec "$0" "$@"`, ...program, load];
+  const [command, ...args] = [...namespaces, 'sh', '-ec', `${TWO_HOSTS} && exec "$0" "$@"`, ...program, load];
   const options = { timeout: (seconds + 60) * 1000, killSignal: 'SIGKILL' };
   try {
     const { stdout } = await promisify(execFile)(command, args, options);
