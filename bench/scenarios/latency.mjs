@@ -61,13 +61,7 @@ export function latency() {
       kind: 'echo',
       show: ['p50Us', 'p99Us', 'p999Us'],
       load: { size: 64 },
-      entries: [
-        entry('ksocket', 'answer-kernel', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server, kernel'),
-        entry('ksocket', 'answer', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server'),
-        entry('c', 'echo'),
-        entry('dgram', 'echo'),
-      ],
-      goals: [atMost(0.4, 'p50Us', 'ksocket Server, kernel', 'C')],
+      ...echoOfKernel(),
     },
     {
       id: 'echo/kernel-veth',
@@ -76,13 +70,7 @@ export function latency() {
       cable: true,
       show: ['p50Us', 'p99Us', 'p999Us'],
       load: { size: 64 },
-      entries: [
-        entry('ksocket', 'answer-kernel', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server, kernel'),
-        entry('ksocket', 'answer', { serverOptions: { rules: [{ action: 'echo' }] } }, 'ksocket Server'),
-        entry('c', 'echo'),
-        entry('dgram', 'echo'),
-      ],
-      goals: [atMost(0.4, 'p50Us', 'ksocket Server, kernel', 'C')],
+      ...echoOfKernel(),
     },
     {
       id: 'timers/flood',
@@ -131,6 +119,20 @@ export function latency() {
       goals: [atMost(1.1, 'rssGrowth', 'ksocket')],
     },
   ];
+}
+
+/** The same rule in the kernel and on a thread, and programs that answer themselves. */
+function echoOfKernel() {
+  const serverOptions = { rules: [{ action: 'echo' }] };
+  return {
+    entries: [
+      entry('ksocket', 'answer-kernel', { serverOptions }, 'ksocket Server, kernel'),
+      entry('ksocket', 'answer', { serverOptions }, 'ksocket Server'),
+      entry('c', 'echo'),
+      entry('dgram', 'echo'),
+    ],
+    goals: [atMost(0.4, 'p50Us', 'ksocket Server, kernel', 'C')],
+  };
 }
 
 function probed(probe, peers) {

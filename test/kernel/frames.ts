@@ -1,15 +1,12 @@
 // A program: one case of frames that are not what they look like, in the network namespace that it is started in (frames.once.test.ts).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createServer, type Rule, type ServerOptions, slot } from 'ksocket';
+import type { createServer, ServerOptions } from 'ksocket';
 import { answeredAll, ask, becomes, modes, portOf } from '../support/kernel.js';
-import { ip, OURS, SecondHost, THEIRS } from '../support/second-host.js';
+import { hosts, OURS_V4, serving as servingAnywhere } from '../support/kernel-server.js';
+import { ip, OURS, THEIRS } from '../support/second-host.js';
 
-const OURS_V4 = '192.0.2.1';
-const hosts = () => SecondHost.start([`${OURS_V4}/24`, 'fd00::1/64'], ['192.0.2.2/24', 'fd00::2/64']);
-const say: Rule = { name: 'say', action: { reply: ['k', slot.request(), ' k'], amplify: true } };
-const serving = (options: ServerOptions = {}) =>
-  createServer({ address: '::', port: 0, rules: [say], kernel: { interfaces: [OURS] }, ...options });
+const serving = (options: ServerOptions = {}) => servingAnywhere({ kernel: { interfaces: [OURS] }, ...options });
 const answering = (server: ReturnType<typeof createServer>) => server.stats().answering;
 
 /** Sees what comes in by an interface, from before where it is run on. */

@@ -2,24 +2,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { createServer, type Rule, type ServerOptions, slot } from 'ksocket';
 import { createMonitor } from 'ksocket/monitor';
 import { Child, startProgram } from '../support/child.js';
 import { Asker, answeredAll, ask, becomes, hasProgram, modes, portOf } from '../support/kernel.js';
-import { ip, OURS, SecondHost } from '../support/second-host.js';
+import { hosts, inKernel, OURS_V4, OURS_V6, saying, serving } from '../support/kernel-server.js';
+import { ip, OURS } from '../support/second-host.js';
 import { waitFor } from '../support/wait.js';
-
-const OURS_V4 = '192.0.2.1';
-const OURS_V6 = 'fd00::1';
-const hosts = () => SecondHost.start([`${OURS_V4}/24`, `${OURS_V6}/64`], ['192.0.2.2/24', 'fd00::2/64']);
-
-/** Says the word before and behind what it was asked. */
-const saying = (word: string): Rule => ({
-  name: 'say',
-  action: { reply: [word, slot.request(), ` ${word}`], amplify: true },
-});
-const serving = (options: ServerOptions = {}) =>
-  createServer({ address: '::', port: 0, rules: [saying('k')], kernel: true, ...options });
 
 // A program at the other end: without one it does not take the frames.
 async function otherEnd() {
@@ -40,8 +28,6 @@ async function holding(name: string): Promise<void> {
   await server.start();
   console.log(server.kernel.state);
 }
-
-const inKernel = (server: ReturnType<typeof createServer>) => server.stats().answering.kernelReplies;
 
 export const cases: Record<string, () => Promise<void>> = {
   'answers leave by the cable that they came by, from both families': async () => {

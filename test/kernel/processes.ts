@@ -9,14 +9,13 @@ import type { KernelState } from 'ksocket';
 import { listening } from '../support/activated.js';
 import { Child, type ChildOptions, startCli, startProgram } from '../support/child.js';
 import { Asker, answeredAll, ask, hasProgram } from '../support/kernel.js';
+import { hosts, OURS_V4 } from '../support/kernel-server.js';
 import { forgedFlood } from '../support/programs.js';
-import { ip, OURS, SecondHost } from '../support/second-host.js';
+import { ip, OURS } from '../support/second-host.js';
 import { waitFor } from '../support/wait.js';
 
-const OURS_V4 = '192.0.2.1';
 /** Of how many sources. */
 const FORGED = Number(process.env.KSOCKET_TEST_SOURCES ?? 500_000);
-const hosts = () => SecondHost.start([`${OURS_V4}/24`, 'fd00::1/64'], ['192.0.2.2/24', 'fd00::2/64']);
 
 /** Says where it listens and how it answers, and then what it is asked on a line of its input. */
 async function serve(options: { rules?: string[]; [option: string]: unknown }, handOver: string): Promise<void> {

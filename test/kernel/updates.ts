@@ -6,23 +6,11 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
-import { createServer, type Rule, type ServerOptions, slot } from 'ksocket';
+import { type Rule, slot } from 'ksocket';
 import { Asker, answeredAll, ask, hasProgram, portOf } from '../support/kernel.js';
-import { OURS, SecondHost } from '../support/second-host.js';
+import { hosts, inKernel, OURS_V4, OURS_V6, saying, serving } from '../support/kernel-server.js';
+import { OURS } from '../support/second-host.js';
 import { waitFor } from '../support/wait.js';
-
-const OURS_V4 = '192.0.2.1';
-const OURS_V6 = 'fd00::1';
-const hosts = () => SecondHost.start([`${OURS_V4}/24`, `${OURS_V6}/64`], ['192.0.2.2/24', 'fd00::2/64']);
-
-/** Says the word before and behind what it was asked. */
-const saying = (word: string): Rule => ({
-  name: 'say',
-  action: { reply: [word, slot.request(), ` ${word}`], amplify: true },
-});
-const serving = (options: ServerOptions = {}) =>
-  createServer({ address: '::', port: 0, rules: [saying('k')], kernel: true, ...options });
-const inKernel = (server: ReturnType<typeof createServer>) => server.stats().answering.kernelReplies;
 
 export const cases: Record<string, () => Promise<void>> = {
   'every answer is of one whole set of rules, however often they are swapped': async () => {
