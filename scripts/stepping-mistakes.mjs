@@ -261,8 +261,8 @@ export const mistakes = {
   'what was handed out of a record counts as dropped': [
     [
       receiver,
-      '      if (count === 0) left -= this.#lanes?.begun(id) ?? (n === this.#tail ? this.#segmentAt : 0);\n',
-      '',
+      'const passed = count > 0 ? 0 : (this.#lanes?.begun(id) ?? (n === this.#tail ? this.#segmentAt : 0));',
+      'const passed = 0;',
     ],
   ],
   'a slot keeps its number when its socket closes': [

@@ -55,7 +55,8 @@ export class OwnedPayloads {
     return data;
   }
 
-  /** Before the arena is read: the payload of the record `n` may be somewhere else. Returns where its first word is. */
+  /** Before the arena is read: the payload of the record `n` may be somewhere else. And before others come between its
+   * datagrams: what was taken over is remembered of the latest record alone. Returns where its first word is. */
   intoArena(n: number, base: number): number {
     const records = this.#records;
     const at = records.at(n, base);

@@ -112,10 +112,8 @@ export class Receiver implements Waiter {
     for (let n = this.#tail; n !== head; n = (n + 1) | 0) {
       const at = records.at(n, base);
       if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM) continue;
-      let left = records.length(at);
-      if (count === 0) left -= this.#lanes?.begun(id) ?? (n === this.#tail ? this.#segmentAt : 0);
-      const each = records.segmentSize(at);
-      count += each === 0 ? 1 : Math.ceil(left / each);
+      const passed = count > 0 ? 0 : (this.#lanes?.begun(id) ?? (n === this.#tail ? this.#segmentAt : 0));
+      count += records.datagrams(at, passed);
     }
     return count;
   }
@@ -241,7 +239,7 @@ export class Receiver implements Waiter {
     for (let n = lanes.until; n !== head; n = (n + 1) | 0) lanes.add(n, records.socketId(records.at(n, base)));
     Atomics.store(this.#control, C_CROWDING >> 2, lanes.crowding);
     if (this.#segmentAt === 0) return;
-    lanes.begin(this.records.socketId(this.records.at(this.#tail, base)), this.#segmentAt);
+    lanes.begin(this.records.socketId(this.#payloads.intoArena(this.#tail, base)), this.#segmentAt);
     this.#segmentAt = 0;
   }
 
@@ -268,8 +266,10 @@ export class Receiver implements Waiter {
 
   // The first `position` of the `length` bytes of the lane's first record are handed out.
   #passed(lane: Lane, position: number, length: number, base: number): void {
-    if (position < length) lane.segmentAt = position;
-    else this.#done(this.#lanes as Lanes, lane, 1, base);
+    if (position < length) {
+      this.#payloads.intoArena(lane.records[lane.first], base); // others come in between
+      lane.segmentAt = position;
+    } else this.#done(this.#lanes as Lanes, lane, 1, base);
   }
 
   #fillFromLane(batch: Batch, lane: Lane, base: number): number {

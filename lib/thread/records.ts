@@ -86,6 +86,12 @@ export class ReceivedRecords {
     return this.#halves[(at << 1) + (D_SEGMENT_SIZE >> 1)];
   }
 
+  /** How many there are behind the first `passed` bytes. */
+  datagrams(at: number, passed: number): number {
+    const each = this.segmentSize(at);
+    return each === 0 ? 1 : Math.ceil((this.length(at) - passed) / each);
+  }
+
   /** The sender's address. */
   address(at: number): string {
     const { words } = this;

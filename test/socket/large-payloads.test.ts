@@ -1,6 +1,7 @@
 // Large datagrams of a 'message' listener are received into memory that the listener may keep, where the event loop
 // receives by itself.
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import { CHUNKS } from '../../build-lib/backend/layout.js';
 import { backend, binding, engineWanted } from '../../build-lib/backend/load.js';
 import { createSocket, type Socket } from '../../build-lib/index.js';
@@ -142,6 +143,50 @@ for (const [what, size, segment] of [
     assert.ok(batches > 5);
   });
 }
+
+test('joined ones that a slow listener has time for in pieces are whole, whatever other sockets have in between', async () => {
+  await using sockets = new Sockets();
+  const slow = await pair(sockets);
+  const quick = await pair(sockets);
+  const segment = 8_000;
+  const train = Buffer.concat(Array.from({ length: 8 }, (_, n) => payloadOf(n, segment)));
+  let seen = 0;
+  let whole = 0;
+  let pauseMs = 0;
+  slow.receiver.on('message', (message: Buffer) => {
+    seen++;
+    whole += Number(message.equals(train.subarray(message[0] * segment, (message[0] + 1) * segment)));
+    for (const until = performance.now() + pauseMs; performance.now() < until; );
+  });
+  let between = 0;
+  quick.receiver.on('message', () => {
+    if (seen % 8 !== 0) between++;
+  });
+  const sender = sockets.make();
+  await bound(sender);
+  const send = (to: typeof slow, bytes: Buffer) =>
+    sender.sendMany(bytes, { segmentSize: segment, port: to.receiver.address().port, address: '127.0.0.1' });
+  const round = async (ms: number) => {
+    pauseMs = ms;
+    const before = given;
+    const sent = seen + 16;
+    for (let i = 0; i < 2; i++) {
+      send(slow, train);
+      send(quick, train.subarray(0, 100));
+    }
+    await waitFor(() => seen === sent, 'two trains');
+    assert.equal(whole, seen);
+    await setTimeout(2);
+    return given - before;
+  };
+  // A loop with little to do receives into memory of the listener's.
+  let owned = 0;
+  await waitFor(async () => {
+    await round(0);
+    owned += await round(0.5);
+    return owned > (byLoop ? 40 : -1) && between > 20;
+  }, 'pieces');
+});
 
 test('pooled: false: a large datagram has memory of its own size, whoever has the others', async () => {
   await using sockets = new Sockets();
