@@ -205,7 +205,7 @@ function describeError(error) {
   if (typeof error === 'string') return error;
   const { failureType, exitCode, signal, cause } = error;
   if (exitCode !== undefined || signal !== undefined) return `ended with exit code ${exitCode}, signal ${signal}`;
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause);
+  const text = inspect(cause); // with what it was caused by: a property's failure has there what failed
   return `${failureType}: ${text.replaceAll(/\n +at .*\(?node:internal.*/g, '')}`;
 }
 

@@ -204,7 +204,8 @@ test('on a terminal there is one line of progress, and none with --quiet or else
     [[], true],
     [['--quiet'], false],
   ] as const) {
-    const command = [process.execPath, 'dist/cli/main.js', ...collect, '--to', folder.path, ...args].join(' ');
+    // Without `exec` a shell that does not end before its command has the signal, too, and says that it died of it.
+    const command = ['exec', process.execPath, 'dist/cli/main.js', ...collect, '--to', folder.path, ...args].join(' ');
     const child = new Child('script', ['-qefc', command, join(folder.path, 'typescript')], { stdin: true });
     await using _ = child;
     const port = await portOf(child);
