@@ -79,10 +79,11 @@ export interface Binding {
   probePriority(): number;
   /** 0 or -errno: may this process have the kernel answer? And what that needs. */
   probeKernelAnswers(): [errno: number, needs: string];
+  /** What narrows what comes to a socket; '': nothing. But for what servers do themselves: a filter that is not locked, a group at the
+   * port. */
+  socketRestriction(fd: number, ownFilter: boolean, ownGroup: boolean): string;
   /** What NativeKernelAnswers.prepare() would load, of a server with this port; undefined where these are no rules. The text only if
    * it is asked for. */
-  /** What narrows what comes to a socket; '': nothing. */
-  socketRestriction(fd: number): string;
   compileRules(
     rules: Uint8Array,
     protection: Parameters<NativeKernelAnswers['prepare']>[2],

@@ -15,6 +15,8 @@ export interface NativeKernelAnswers {
   ): Promise<[errno: number, needs: string]>;
   /** They are in force when this returns. */
   commit(): [errno: number, needs: string];
+  /** The same on another thread, when it resolves. No other call may prepare, commit, stop or ask for numbers meanwhile. */
+  commitBeside(): Promise<[errno: number, needs: string]>;
   /** Of each interface that is wanted. */
   getPlaces(): [name: string, mode: number, errno: number, reason: string][];
   /** Why nothing is compiled, and then what is: otherwise, and each rule. */

@@ -24,6 +24,8 @@ interface State extends Answers {
   /** How the kernel divides among shards, whatever the options of a later one say. */
   shards: CheckedShards | undefined;
   hashed: boolean;
+  /** KernelPart.restriction; earlier versions do not say. */
+  restriction?: string;
 }
 
 interface All {
@@ -131,6 +133,7 @@ function stateOf(server: ServerInside): State {
     maxBytes,
     shards,
     hashed: server.hashed(),
+    restriction: server.kernel.restriction,
   };
 }
 
@@ -188,6 +191,7 @@ class Taking {
     checkDescriptors(fds);
     become(this.server, state, isSame);
     this.hashed = state.hashed;
+    this.server.kernel.lookAtTaken(fds, state.restriction, state.shards !== undefined);
     this.started = await openTaken(this.server.options(), fds);
     tellDrops(this.parts);
   }

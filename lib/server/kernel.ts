@@ -43,9 +43,15 @@ interface Refused {
   reason: string;
 }
 
-/** What is prepared, where it was not refused. */
+/** Puts in force what is prepared. */
 export type Commit = () => void;
 const nothing: Commit = () => {};
+
+interface Prepared {
+  rules: EncodedRules;
+  protection: CheckedProtection;
+  refused: Refused | undefined;
+}
 
 export class KernelPart {
   readonly #wanted: CheckedKernel | undefined;
@@ -54,7 +60,9 @@ export class KernelPart {
   #names: readonly string[] = [];
   #lists: CheckedProtection | undefined; // those that are in force
   #row: BigUint64Array<SharedArrayBuffer> | undefined; // of the latest run
-  #given: Refused | undefined; // of the descriptor that the server was given
+  /** What the descriptor that the server was given does not get of what is sent to its address, here or in a process before: `that is
+   * connected`. Empty: it gets all. */
+  restriction = '';
   /** How many replies each rule has made in the kernel: in another process, before the server starts; until it paused. */
   numbers: Record<string, number> = {};
   #paused: readonly number[] | undefined; // hits, while it answers nothing
@@ -70,7 +78,14 @@ export class KernelPart {
 
   /** At the descriptor that the server is given, before it changes what the socket leaves out. */
   look(fd: number | undefined): void {
-    this.#given = this.#wanted === undefined || fd === undefined ? undefined : restrictionOf(fd);
+    this.restriction = fd === undefined ? '' : binding.socketRestriction(fd, false, false);
+  }
+
+  /** At those that another process has had, which has found this; `isGroup`: of shards. Filters that are not locked are that process's,
+   * or are gone once the server begins. */
+  lookAtTaken(fds: readonly number[], found: unknown, isGroup: boolean): void {
+    const all = fds.map((fd) => binding.socketRestriction(fd, true, isGroup));
+    this.restriction = (typeof found === 'string' && found) || (all.find((what) => what !== '') ?? '');
   }
 
   /** Of parts that receive already; resolves when it answers what they would. `strict`: else what is required may come later.
@@ -78,14 +93,17 @@ export class KernelPart {
   async start(parts: readonly ServerPart[], options: CheckedServerOptions, strict: boolean): Promise<void> {
     const wanted = this.#wanted;
     if (wanted === undefined || options.answering.by !== 'rules') return;
+    let native: NativeKernelAnswers | undefined;
     try {
       this.#row = new BigUint64Array(new SharedArrayBuffer(COUNTERS_PER_ROW * 8));
-      this.#native = new binding.KernelAnswers({ ...wanted, ...placeOf(parts[0]), counters: this.#row });
-      this.#setNumbers();
+      native = new binding.KernelAnswers({ ...wanted, ...placeOf(parts[0]), counters: this.#row });
+      this.#setNumbers(native);
       this.#lists = undefined;
-      (await this.prepare(options.answering.rules, options, strict))();
+      await this.#begin(native, options.answering.rules, options, strict);
+      this.#native = native; // nobody asks it before, and waits for its other thread
       if (strict) this.#check();
     } catch (error) {
+      native?.stop();
       this.stop();
       throw error;
     }
@@ -94,30 +112,49 @@ export class KernelPart {
   /** Rules or protection that come next, loaded. Who calls what it resolves with has them in force. Where the kernel refuses them, the
    * thread answers alone from then on.
    * @throws where it is required and the kernel refuses: all is as before */
-  async prepare(rules: EncodedRules, { protection, loops }: CheckedServerOptions, strict = true): Promise<Commit> {
+  async prepare(options: CheckedServerOptions): Promise<Commit> {
     const native = this.#native;
-    if (native === undefined) return nothing;
+    if (native === undefined || options.answering.by !== 'rules') return nothing;
+    const prepared = await this.#load(native, options.answering.rules, options, true);
+    return () => this.#hold(native, prepared, prepared.refused ?? refusal(native.commit()));
+  }
+
+  // Where nothing is in force yet, so that nothing has to change at once: attaching takes some 10 ms an interface.
+  async #begin(native: NativeKernelAnswers, rules: EncodedRules, options: CheckedServerOptions, strict: boolean) {
+    const prepared = await this.#load(native, rules, options, strict);
+    this.#hold(native, prepared, prepared.refused ?? refusal(await native.commitBeside()));
+  }
+
+  async #load(
+    native: NativeKernelAnswers,
+    rules: EncodedRules,
+    { protection, loops }: CheckedServerOptions,
+    strict: boolean,
+  ): Promise<Prepared> {
     const lists = { ...protection, deny: protection.deny ?? new Uint8Array(0) };
     const same = this.#lists?.deny === protection.deny && this.#lists?.allow === protection.allow;
     const goOn = this.#lists !== undefined && same;
-    const said = this.#given ?? (await native.prepare(rules.bytes, rules.names, lists, loops, goOn));
+    const said = this.#restricted() ?? (await native.prepare(rules.bytes, rules.names, lists, loops, goOn));
     const refused = 'reason' in said ? said : refusal(said);
     if (strict && this.#wanted?.required) {
       if (refused !== undefined) throw failure('options.kernel', refused);
       if (!('reason' in said) && said[1] !== '') throw failure('options.kernel:', { errno: ENOTSUP, reason: said[1] });
     }
-    return () => {
-      this.#refused = refused;
-      this.#names = rules.names;
-      this.#lists = protection;
-      if (refused === undefined) this.#refused = refusal(native.commit());
-      if (this.#refused !== undefined) native.stop(rules.names);
-    };
+    return { rules, protection, refused };
   }
 
-  /** The same, by the rules that are there. */
-  async prepareProtection(options: CheckedServerOptions): Promise<Commit> {
-    return options.answering.by === 'rules' ? this.prepare(options.answering.rules, options) : nothing;
+  #hold(native: NativeKernelAnswers, { rules, protection }: Prepared, refused: Refused | undefined): void {
+    this.#refused = refused;
+    this.#names = rules.names;
+    this.#lists = protection;
+    if (refused !== undefined) native.stop(rules.names);
+  }
+
+  // A program before the socket knows nothing of what narrows what comes to it.
+  #restricted(): Refused | undefined {
+    if (this.restriction === '') return undefined;
+    const reason = `needs a socket that gets all that is sent to its address, not one ${this.restriction}`;
+    return { errno: ENOTSUP, reason };
   }
 
   /** All that is required is there. */
@@ -141,13 +178,16 @@ export class KernelPart {
     this.numbers = Object.fromEntries(pairs);
   }
 
-  #setNumbers(): void {
-    this.#native?.setNumbers(Object.keys(this.numbers), Object.values(this.numbers));
+  #setNumbers(native: NativeKernelAnswers): void {
+    native.setNumbers(Object.keys(this.numbers), Object.values(this.numbers));
   }
 
   async goOn(options: CheckedServerOptions): Promise<void> {
-    this.#setNumbers();
-    if (options.answering.by === 'rules') (await this.prepare(options.answering.rules, options, false))();
+    const native = this.#native;
+    if (native !== undefined && options.answering.by === 'rules') {
+      this.#setNumbers(native);
+      await this.#begin(native, options.answering.rules, options, false);
+    }
     this.#paused = undefined;
   }
 
@@ -195,14 +235,6 @@ export class KernelPart {
       ...(otherwise[1] === '' ? {} : { otherwise: otherwise[1] }),
     };
   }
-}
-
-/** A program before the socket knows nothing of what narrows what comes to it. */
-function restrictionOf(fd: number): Refused | undefined {
-  const what = binding.socketRestriction(fd);
-  return what === ''
-    ? undefined
-    : { errno: ENOTSUP, reason: `needs a socket that gets all that is sent to its address, not one ${what}` };
 }
 
 function whyNone(interfaces: readonly KernelInterface[]): string {

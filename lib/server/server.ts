@@ -182,7 +182,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const encoded = encodeRules(rules, otherwise);
     await this.#turns.change(async () => {
       const forwards = await resolveForwards(encoded);
-      const commit = await this.#kernel.prepare(encoded, this.#options);
+      const commit = await this.#kernel.prepare({ ...this.#options, answering: { by: 'rules', rules: encoded } });
       if (this.running) this.#swapRules(encoded, forwards);
       commit();
       this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
@@ -216,7 +216,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
     await this.#turns.change(async () => {
       const options = { ...this.#options, protection };
-      const commit = await this.#kernel.prepareProtection(options);
+      const commit = await this.#kernel.prepare(options);
       this.#all.forEach((part, i) => {
         part.protect(protection, i, this.#parts.length);
       });

@@ -74,25 +74,24 @@ Napi::Array fates_array(Napi::Env env, const KernelAnswers::Fates& fates) {
 
 }  // namespace
 
-// On a thread of libuv's: the kernel verifies for as long as half a second.
-class KernelAnswersObject::Preparing final : public Napi::AsyncWorker {
+// Something that takes long, on a thread of libuv's.
+class KernelAnswersObject::Beside : public Napi::AsyncWorker {
  public:
-  explicit Preparing(KernelAnswersObject& object)
-      : AsyncWorker(object.Env(), "ksocket.prepare"), answers_(object.answers_) {
+  Beside(KernelAnswersObject& object, const char* name)
+      : AsyncWorker(object.Env(), name), answers_(object.answers_) {
     napi_create_promise(object.Env(), &deferred_, &promise_);
   }
 
   Napi::Value promise() const { return {Env(), promise_}; }
 
-  rules::RuleSpec spec;
-  std::vector<std::string> names;
-  Given given;
-  bool same_lists = false;
-  KernelAnswers::Failure result;
+  KernelAnswers::Failure result;  // with an error nothing is done
+
+ protected:
+  virtual KernelAnswers::Failure act(KernelAnswers& answers) = 0;
 
  private:
   void Execute() override {
-    if (result.error == 0) result = answers_->prepare(spec, std::move(names), given.protection, same_lists);
+    if (result.error == 0) result = act(*answers_);
   }
   // A worker may be ended meanwhile: then nothing is called any more, and nobody waits.
   void OnOK() override {
@@ -110,12 +109,38 @@ class KernelAnswersObject::Preparing final : public Napi::AsyncWorker {
   napi_value promise_ = nullptr;
 };
 
+// The kernel verifies for as long as half a second.
+class KernelAnswersObject::Preparing final : public Beside {
+ public:
+  explicit Preparing(KernelAnswersObject& object) : Beside(object, "ksocket.prepare") {}
+
+  rules::RuleSpec spec;
+  std::vector<std::string> names;
+  Given given;
+  bool same_lists = false;
+
+ private:
+  KernelAnswers::Failure act(KernelAnswers& answers) override {
+    return answers.prepare(spec, std::move(names), given.protection, same_lists);
+  }
+};
+
+// It attaches for some 10 ms an interface.
+class KernelAnswersObject::Committing final : public Beside {
+ public:
+  explicit Committing(KernelAnswersObject& object) : Beside(object, "ksocket.commit") {}
+
+ private:
+  KernelAnswers::Failure act(KernelAnswers& answers) override { return answers.commit(); }
+};
+
 Napi::Function KernelAnswersObject::define(Napi::Env env) {
   using Self = KernelAnswersObject;
   return DefineClass(env, "KernelAnswers",
                      {
                          InstanceMethod<&Self::prepare>("prepare"),
                          InstanceMethod<&Self::commit>("commit"),
+                         InstanceMethod<&Self::commit_beside>("commitBeside"),
                          InstanceMethod<&Self::get_places>("getPlaces"),
                          InstanceMethod<&Self::get_fates>("getFates"),
                          InstanceMethod<&Self::get_hits>("getHits"),
@@ -173,6 +198,14 @@ Napi::Value KernelAnswersObject::prepare(const Napi::CallbackInfo& info) {
 // commit() → [errno, needs]
 Napi::Value KernelAnswersObject::commit(const Napi::CallbackInfo& info) {
   return pair(info.Env(), answers_ ? answers_->commit() : KernelAnswers::Failure{-ECANCELED, ""});
+}
+
+// commitBeside() → a promise of [errno, needs]
+Napi::Value KernelAnswersObject::commit_beside(const Napi::CallbackInfo&) {
+  auto* committing = new Committing(*this);
+  if (!answers_) committing->result.error = -ECANCELED;
+  committing->Queue();
+  return committing->promise();
 }
 
 // getPlaces() → [name, mode, errno, reason][]
@@ -250,7 +283,8 @@ Napi::Value probe_kernel_answers_pair(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value socket_restriction(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), xdp::restriction_of(i32(info[0])));
+  xdp::OwnRestrictions own{.filter = boolean(info[1]), .port = boolean(info[2])};
+  return Napi::String::New(info.Env(), xdp::restriction_of(i32(info[0]), own));
 }
 
 // compileRules(rules: Uint8Array, protection, guard | undefined, port, disassemble) → [as fates_array(),

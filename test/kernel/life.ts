@@ -1,6 +1,8 @@
 // A program: one case of the life of answers in the kernel, in the network namespace that it is started in (life.once.test.ts).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { createMonitor } from 'ksocket/monitor';
 import { Child, startProgram } from '../support/child.js';
@@ -84,6 +86,27 @@ export const cases: Record<string, () => Promise<void>> = {
     assert.equal((await ask(host.before, OURS_V4, portOf(server), 10)).answered, 0);
     assert.equal(inKernel(server), 100);
     await server.stop();
+  },
+
+  'the event loop goes on while the kernel attaches to many interfaces': async () => {
+    for (let i = 0; i < 12; i++) {
+      if (i % 2 === 0) ip('link', 'add', `many${i}`, 'type', 'veth', 'peer', 'name', `many${i + 1}`);
+      ip('addr', 'add', `198.51.100.${i + 1}/32`, 'dev', `many${i}`);
+      ip('link', 'set', `many${i}`, 'up');
+    }
+    const server = serving();
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    const begin = performance.now();
+    await server.start();
+    const took = performance.now() - begin;
+    await setTimeout(10); // the last turn counts, too
+    delay.disable();
+    assert.equal(server.kernel.state, 'attached');
+    assert.ok(server.kernel.interfaces.length >= 12);
+    assert.ok(delay.max / 1e6 < took / 2 + 20, `${delay.max / 1e6} of ${took} ms`);
+    await server.stop();
+    for (let i = 0; i < 12; i++) assert.equal(hasProgram(`many${i}`), false);
   },
 
   'addresses that come are answered at, those that went are not': async () => {

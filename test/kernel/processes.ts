@@ -18,7 +18,10 @@ import { waitFor } from '../support/wait.js';
 const FORGED = Number(process.env.KSOCKET_TEST_SOURCES ?? 500_000);
 
 /** Says where it listens and how it answers, and then what it is asked on a line of its input. */
-async function serve(options: { rules?: string[]; [option: string]: unknown }, handOver: string): Promise<void> {
+async function serve(
+  options: { rules?: string[]; [option: string]: unknown },
+  { give, take }: { give?: string; take?: string },
+): Promise<void> {
   const { createServer, slot } = await import('ksocket');
   const reply = options.rules ? [slot.counter(8)] : ['k', slot.request(), ' k'];
   const rules = [{ name: 'say', action: { reply, amplify: true } }];
@@ -32,9 +35,8 @@ async function serve(options: { rules?: string[]; [option: string]: unknown }, h
     console.log(`failed ${error.code} ${error.message}`);
     process.exit(1);
   };
-  if (handOver !== '' && !handOver.startsWith('give ')) await server.takeOver(handOver).catch(failed);
-  else await server.start().catch(failed);
-  if (handOver.startsWith('give ')) void server.handOver(handOver.slice(5));
+  await (take ? server.takeOver(take) : server.start()).catch(failed);
+  if (give) void server.handOver(give);
   console.log(`port ${server.address()?.port}`);
   console.log(`kernel ${JSON.stringify(server.kernel)}`);
   process.stdin.on('data', () => {
@@ -48,7 +50,7 @@ async function serve(options: { rules?: string[]; [option: string]: unknown }, h
 async function started(
   options: { rules?: string[]; [option: string]: unknown },
   childOptions: ChildOptions = {},
-  handOver = '',
+  handOver: { give?: string; take?: string } = {},
 ) {
   const child = startProgram(serve, [options, handOver], { stdin: true, ...childOptions });
   const port = Number((await child.line(/^port (\d+)$/))[1]);
@@ -123,7 +125,7 @@ export const cases: Record<string, () => Promise<void>> = {
       assert.ok(kernel.state === 'unavailable' && kernel.reason?.startsWith(reason), JSON.stringify(kernel));
       assert.ok(answeredAll(await ask(host.before, OURS_V4, port, 50)));
       assert.equal((await now(child)).rxDatagrams, 50);
-      await using strict = startProgram(serve, [{ kernel: { required: true } }, ''], { under });
+      await using strict = startProgram(serve, [{ kernel: { required: true } }, {}], { under });
       const [line] = await strict.line(/^failed .*$/);
       assert.ok(
         line.startsWith('failed EPERM bpf EPERM: options.kernel needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN'),
@@ -150,10 +152,10 @@ export const cases: Record<string, () => Promise<void>> = {
   'the process that takes over answers in the kernel once the one before has ended': async () => {
     await using host = await hosts();
     const path = join(tmpdir(), `ksocket-test-${process.pid}`);
-    const first = await started({}, {}, `give ${path}`);
+    const first = await started({}, {}, { give: path });
     await using _ = first.child;
     const asker = await Asker.start(host.before, OURS_V4, first.port, 10_000, 4000);
-    const second = await started({}, {}, path);
+    const second = await started({}, {}, { take: path });
     await using __ = second.child;
     const asked = await asker.end();
     assert.ok(answeredAll(asked), JSON.stringify(asked));
@@ -175,14 +177,38 @@ export const cases: Record<string, () => Promise<void>> = {
     assert.deepEqual([replies, rxDatagrams], [50, 0]);
   },
 
+  'a server at a descriptor that does not get all is left to the thread in the process that takes over, too':
+    async () => {
+      await using host = await hosts();
+      const path = join(tmpdir(), `ksocket-test-${process.pid}`);
+      const one = { type: 'udp4', address: '0.0.0.0', port: 7000 } as const;
+      for (const [socket, kernel, what] of [
+        [{ ...one, device: OURS }, true, 'that is bound to an interface'],
+        [{ ...one, reusePort: true }, false, 'whose port others may have, too'],
+      ] as const) {
+        const first = await started({ fd: 3, kernel }, { under: listening(socket) }, { give: path });
+        await using _ = first.child;
+        const second = await started({}, {}, { take: path, give: `${path}2` });
+        await using __ = second.child;
+        const third = await started({}, {}, { take: `${path}2` });
+        await using ___ = third.child;
+        const reason = `ENOTSUP: needs a socket that gets all that is sent to its address, not one ${what}`;
+        for (const { kernel } of [...(first.kernel.state === 'off' ? [] : [first]), second, third])
+          assert.deepEqual([kernel.state, kernel.reason], ['unavailable', reason]);
+        assert.ok(answeredAll(await ask(host.before, OURS_V4, third.port, 50)));
+        const { replies, rxDatagrams } = await now(third.child);
+        assert.deepEqual([replies, rxDatagrams], [0, 50]);
+      }
+    },
+
   'numbers of replies go on in the process that takes over, and while names change': async () => {
     await using host = await hosts();
     const path = join(tmpdir(), `ksocket-test-${process.pid}`);
     const numbered = { rules: ['counted'] };
-    const first = await started(numbered, {}, `give ${path}`);
+    const first = await started(numbered, {}, { give: path });
     await using _ = first.child;
     assert.deepEqual((await ask(host.before, OURS_V4, first.port, 50)).numbers, [0, 49]);
-    const second = await started(numbered, {}, path);
+    const second = await started(numbered, {}, { take: path });
     await using __ = second.child;
     await waitFor(async () => (await now(second.child)).kernel.state === 'attached');
     assert.deepEqual((await ask(host.before, OURS_V4, second.port, 50)).numbers, [50, 99]);

@@ -13,6 +13,8 @@ export interface Listening {
   address?: string;
   port?: number;
   reusePort?: boolean;
+  /** What it is bound to besides. */
+  device?: string;
   ipv6Only?: boolean;
   unbound?: boolean;
 }

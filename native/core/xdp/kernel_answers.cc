@@ -169,6 +169,11 @@ std::vector<KernelAnswers::Place> KernelAnswers::places() {
   return out;
 }
 
+KernelAnswers::Fates KernelAnswers::fates() {
+  std::lock_guard lock(mutex_);
+  return fates_;
+}
+
 // ---- what is followed
 
 // On the thread of its own.

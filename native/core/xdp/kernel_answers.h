@@ -6,8 +6,8 @@
 // A datagram is decided by the program that the kernel met it with, whole, or passed up and then decided by
 // the thread, whole: so neither set of rules has to know when the other one is swapped.
 //
-// All methods are for one thread (JavaScript's). One of its own follows interfaces and addresses, and reads
-// counters about once a second.
+// prepare(), commit(), stop() and numbers() are for one thread at a time, all others for any. One of its own
+// follows interfaces and addresses, and reads counters about once a second.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +63,7 @@ class KernelAnswers {
   Failure prepare(const rules::RuleSpec& spec, std::vector<std::string> names, const Protection& protection,
                   bool same_lists);
   // What is prepared is in force when this returns: attached wherever it can be, which places() tells.
+  // Attaching to an interface takes some 10 ms, for which others wait; what only swaps is quick.
   Failure commit();
   // Nothing is attached any more when this returns; the counters have everything. It may be prepared and
   // committed again: rules keep what they have counted.
@@ -73,7 +74,7 @@ class KernelAnswers {
   void set_numbers(std::map<std::string, uint64_t> numbers) { numbers_.begin(std::move(numbers)); }
 
   std::vector<Place> places();
-  const Fates& fates() const { return fates_; }
+  Fates fates();
   // How often each rule has matched what the kernel has decided, in their order; after stop() until then.
   std::vector<uint64_t> hits();
   // How many replies each rule has made, likewise.
@@ -117,10 +118,11 @@ class KernelAnswers {
   const uint64_t epoch_ns_;  // of the buckets
   Numbers numbers_;
   std::optional<Set> next_;  // prepared
-  Fates next_fates_, fates_;
+  Fates next_fates_;
 
   std::mutex mutex_;  // of all that follows
   std::optional<Set> present_;
+  Fates fates_;
   Attachment attachment_;
   AddressTable addresses_;
   KernelCounters counted_;

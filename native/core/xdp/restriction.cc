@@ -33,14 +33,15 @@ bool has_filter(int socket) {
 
 }  // namespace
 
-const char* restriction_of(int socket) {
+const char* restriction_of(int socket, OwnRestrictions own) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   if (getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) == 0 || errno != ENOTCONN)
     return "that is connected";
   if (has_device(socket)) return "that is bound to an interface";
-  if (has_filter(socket)) return "that has a filter";
-  if (is_set(socket, SOL_SOCKET, SO_REUSEPORT)) return "whose port others may have, too";
+  if (has_filter(socket) && !(own.filter && !is_set(socket, SOL_SOCKET, SO_LOCK_FILTER)))
+    return "that has a filter";
+  if (!own.port && is_set(socket, SOL_SOCKET, SO_REUSEPORT)) return "whose port others may have, too";
   if (is_set(socket, IPPROTO_IP, kIpMinTtl) || is_set(socket, IPPROTO_IPV6, kIpv6MinHopCount))
     return "that takes no datagrams from afar";
   return "";
