@@ -134,8 +134,8 @@ export class ServerPart implements Member {
     }
   }
 
-  /** What can be refused of these rules. @throws the reason; setRules() is not to be called then */
-  prepareRules(rules: EncodedRules, forwards: NativeForward[]): void {
+  /** @throws ERR_INVALID_ARG_VALUE where rules would forward to the server itself */
+  refuseOwn(rules: EncodedRules, forwards: NativeForward[]): void {
     forwards.forEach(({ targets }, i) => {
       try {
         refuseOwn(this, targets, 'action.forward');
@@ -143,6 +143,11 @@ export class ServerPart implements Member {
         throw errors.withContext(error as Error, rules.forwarding[i]);
       }
     });
+  }
+
+  /** What can be refused of these rules. @throws the reason; setRules() is not to be called then */
+  prepareRules(rules: EncodedRules, forwards: NativeForward[]): void {
+    this.refuseOwn(rules, forwards);
     askKernel(this.thread, this.id, rules);
   }
 

@@ -1,6 +1,5 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
 import { EventEmitter } from 'node:events';
-import type { NativeForward } from '../backend/contract.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
@@ -10,7 +9,6 @@ import type { AddressInfo } from '../socket/types.js';
 import { type ServerStats, sumStats, zeroCounters } from '../thread/counters.js';
 import { type Observer, Observers, observe } from '../thread/observers.js';
 import { checkShardCount } from '../thread/shards.js';
-import { askKernelNoMore } from './ask-kernel.js';
 import type { ServerEvents } from './events.js';
 import { handOver, hasStopped, takeOver } from './handing-over.js';
 import { inside, type ServerInside } from './inside.js';
@@ -20,11 +18,11 @@ import { checkOpened } from './opening.js';
 import { type CheckedServerOptions, checkServerOptions, type ServerOptions } from './options.js';
 import type { ServerPart } from './part.js';
 import { type Started, startParts } from './parts.js';
-import { resolveForwards } from './places.js';
 import { checkProtection, PROTECTION_KEYS, type ProtectionOptions } from './protection.js';
 import { type ResizedOptions, Resizing, withShards } from './resizing.js';
-import { type EncodedRules, encodeRules } from './rules/encode.js';
+import { encodeRules } from './rules/encode.js';
 import type { DefaultAction, Rule } from './rules/types.js';
+import { Swapping } from './swapping.js';
 
 const ANSWERING_KEYS = ['reply', 'replyTo', 'rules', 'handler'] as const;
 
@@ -45,6 +43,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #guarded: boolean; // by lists or limits, also empty ones
   readonly #kernel: KernelPart;
   readonly #observers = new Observers();
+  readonly #swapping: Swapping;
   readonly #resizing = new Resizing(this.#observers, (action) => void this.#turns.run(action));
 
   /** What hand-over works on. */
@@ -76,6 +75,7 @@ export class Server extends EventEmitter<ServerEvents> {
       begin: (started, hashed) => this.#begin(started, false, hashed), // the other process may have its interfaces for a moment
       end: () => this.#stop(true),
     };
+    this.#swapping = new Swapping(this[inside], this.#resizing);
   }
 
   /** Is the thread receiving? */
@@ -172,36 +172,15 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /**
    * Swaps the rules. Resolves when they are in force: every batch of datagrams is answered by one set of rules, whole,
-   * and none is lost on the way from one to the next. Rules keep their counts by their names, forwarding rules their
+   * and none is lost on the way from one to the next. Of calls of `update()` and `protect()` that come while others load, the latest
+   * takes the place of those before it: all of them resolve when it is in force. Rules keep their counts by their names, forwarding rules their
    * flows as long as nothing else of them changes. A server that does not run has them from its next start on.
    * @throws as createServer, and as start() where a target is the server itself or the kernel refuses to say what the rules
    * need: then the rules have not changed
    */
   async update(rules: readonly Rule[], otherwise?: DefaultAction): Promise<void> {
     if (this.#options.answering.by !== 'rules') throw errors.invalidState('The server was made without rules');
-    const encoded = encodeRules(rules, otherwise);
-    await this.#turns.change(async () => {
-      const forwards = await resolveForwards(encoded);
-      const commit = await this.#kernel.prepare({ ...this.#options, answering: { by: 'rules', rules: encoded } });
-      if (this.running) this.#swapRules(encoded, forwards);
-      commit();
-      this.#options = { ...this.#options, answering: { by: 'rules', rules: encoded } };
-    });
-  }
-
-  // Whichever rules hold afterwards, the kernel is asked for what they need, and for no more.
-  #swapRules(rules: EncodedRules, forwards: NativeForward[]): void {
-    const { answering } = this.#options;
-    const present = answering.by === 'rules' ? answering.rules : rules;
-    try {
-      for (const part of this.#all) part.prepareRules(rules, forwards); // which can be refused
-      for (const part of this.#all) part.setRules(rules, forwards);
-    } catch (error) {
-      for (const { thread, id } of this.#all) askKernelNoMore(thread, id, rules, present);
-      throw error;
-    }
-    for (const { thread, id } of this.#all) askKernelNoMore(thread, id, present, rules);
-    this.#resizing.heed(rules.names, forwards);
+    await this.#swapping.change({ rules: encodeRules(rules, otherwise) });
   }
 
   /**
@@ -214,15 +193,7 @@ export class Server extends EventEmitter<ServerEvents> {
     refuseUnknown(options, 'options', PROTECTION_KEYS);
     const protection = checkProtection(options);
     if (!this.#guarded) throw errors.invalidState('The server was made without lists and limits');
-    await this.#turns.change(async () => {
-      const options = { ...this.#options, protection };
-      const commit = await this.#kernel.prepare(options);
-      this.#all.forEach((part, i) => {
-        part.protect(protection, i, this.#parts.length);
-      });
-      commit();
-      this.#options = options;
-    });
+    await this.#swapping.change({ protection });
   }
 
   /** How often each rule has matched since the last start(), by its name. Empty when the server does not run. */
