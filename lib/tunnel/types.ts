@@ -17,7 +17,8 @@ export interface TunnelStats {
   device: string;
   /** The device's MTU in bytes, within a second of when somebody changed it; 0 while it is not there. */
   mtu: number;
-  /** Frames of the device that left; of one that went to several remotes, one. */
+  /** Frames of the device that left; of one that went to several remotes, one. Those that the kernel refused to send are in
+   * `sendDrops` or `socket.txErrors`. */
   framesSent: number;
   /** Their bytes, without the tunnel's headers. */
   bytesSent: number;

@@ -37,6 +37,7 @@ Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool
       tap_(std::move(tap)),
       socket_(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
       tx_(fd, family, counters),
+      leaving_(prefix_bytes_),
       counters_(cells),
       table_(options_.addresses_max, options_.age_ns),
       remotes_(0, AddressHash{random_seed()}),
@@ -47,6 +48,7 @@ Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool
   write_vxlan(options_.vni, prefix_);
   tx_.gso.enabled = offloads;
   tx_.retry_refused = true;
+  tx_.refused = leaving_.refused();
   for (uint32_t i = 0; i < options_.remotes.size(); i++) {
     Address from = options_.remotes[i];
     // Of VXLAN's datagrams the source port says nothing: it is chosen by what is inside.
@@ -174,39 +176,27 @@ void Tunnel::send(const ResponderTools& tools, const VnetHeader& header, std::sp
     descriptor.offset = out_bytes_ + at;
     descriptor.length = std::min(step, bytes - at);
     descriptor.segment_size = static_cast<uint16_t>(descriptor.length > each ? each : 0);
-    if (remote != ForwardingTable::kUnknown) {
-      add(descriptor, options_.remotes[remote]);
-    } else {
-      for (const Address& to : options_.remotes) add(descriptor, to);
-    }
+    bool all = remote == ForwardingTable::kUnknown;
+    leaving_.add(descriptor,
+                 all ? std::span<const Address>(options_.remotes) : std::span(&options_.remotes[remote], 1));
   }
   if (remote == ForwardingTable::kUnknown)
     counters_.add(TunnelCounter::frames_flooded, segmentation->count());
-  counters_.add(TunnelCounter::frames_sent, segmentation->count());
-  counters_.add(TunnelCounter::bytes_sent, bytes - uint64_t{segmentation->count()} * prefix_bytes_);
   out_bytes_ += bytes;
-}
-
-void Tunnel::add(const Descriptor& descriptor, const Address& to) {
-  leaving_.push_back(descriptor);
-  write_address(to, &leaving_.back());
 }
 
 void Tunnel::flush(const ResponderTools& tools) {
   if (leaving_.empty()) return;
-  bool settled = tools.flush.send(tools.engine, tx_, out_.get(), leaving_);
+  std::span<Descriptor> all = leaving_.descriptors();
+  bool settled = tools.flush.send(tools.engine, tx_, out_.get(), all);
   auto too_long = [](const Descriptor& each) { return each.result == -EMSGSIZE; };
-  if (!path_is_too_short_ && std::any_of(leaving_.begin(), leaving_.end(), too_long)) {
+  if (!path_is_too_short_ && std::any_of(all.begin(), all.end(), too_long)) {
     follow_path();  // now, and if that was not it, with the next tick
     path_is_too_short_ = true;
   }
-  if (settled) {
-    leaving_.clear();
-  } else {
-    std::erase_if(leaving_, [](const Descriptor& each) { return each.result != kResultDeferred; });
-    // For want of memory, and not of room in the socket: nobody says when there is some.
-    if (tools.flush.blocked_by() != EAGAIN) drop_waiting();
-  }
+  count_sent(leaving_.settle());
+  // For want of memory, and not of room in the socket: nobody says when there is some.
+  if (!settled && tools.flush.blocked_by() != EAGAIN) drop_waiting();
   if (leaving_.empty()) {
     out_bytes_ = 0;
   } else {
@@ -214,11 +204,15 @@ void Tunnel::flush(const ResponderTools& tools) {
   }
 }
 
+void Tunnel::count_sent(const Departures::Left& left) {
+  counters_.add(TunnelCounter::frames_sent, left.frames);
+  counters_.add(TunnelCounter::bytes_sent, left.bytes);
+}
+
 void Tunnel::drop_waiting() {
-  uint64_t datagrams = 0;
-  for (const Descriptor& each : leaving_) datagrams += segments_of(each.length, each.segment_size);
-  counters_.add(TunnelCounter::send_drops, datagrams);
-  leaving_.clear();
+  Departures::Left left;
+  counters_.add(TunnelCounter::send_drops, leaving_.give_up(&left));
+  count_sent(left);
   out_bytes_ = 0;
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/answer/departures.h"
 #include "core/answer/responder.h"
 #include "core/memory/tunnel_counters.h"
 #include "core/socket/tap.h"
@@ -88,10 +89,10 @@ class Tunnel : public Responder {
 
   void read_device(const ResponderTools& tools);
   void send(const ResponderTools& tools, const VnetHeader& header, std::span<uint8_t> frame);
-  void add(const Descriptor& descriptor, const Address& to);
   void flush(const ResponderTools& tools);
   void wait_for_room();
   void go_on(const ResponderTools& tools);
+  void count_sent(const Departures::Left& left);
   void drop_waiting();
 
   uint32_t remote_of(const Address& from);
@@ -116,6 +117,7 @@ class Tunnel : public Responder {
   Fd sender_;  // if it is another one than the endpoint's
   Fd socket_;  // watched apart from the endpoint's, while nothing can be sent
   TxSocket tx_;
+  Departures leaving_;  // payloads in out_
   TunnelCounters counters_;
   ForwardingTable table_;
   std::unordered_map<Address, uint32_t, AddressHash> remotes_;
@@ -129,8 +131,7 @@ class Tunnel : public Responder {
   std::unique_ptr<uint8_t[]> read_;  // left uninitialised, as is the next one
   std::unique_ptr<uint8_t[]> out_;
   uint32_t out_bytes_ = 0;
-  std::vector<Descriptor> leaving_;  // payloads in out_
-  bool waits_ = false;               // for room in the socket
+  bool waits_ = false;  // for room in the socket
 };
 
 }  // namespace ksocket

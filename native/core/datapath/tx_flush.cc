@@ -41,6 +41,12 @@ class TxFlush::Outlet {
     }
   }
 
+  // One of the descriptor's datagrams: it is counted, and told to who asks.
+  void refused(const Descriptor& of, uint32_t bytes) {
+    errors++;
+    if (socket.refused != nullptr) socket.refused->push_back({&of, bytes});
+  }
+
   TxSocket& socket;
   uint64_t calls = 0, datagrams = 0, bytes = 0, joined = 0, segments = 0, fallbacks = 0, errors = 0,
            timed = 0;
@@ -180,7 +186,7 @@ bool TxFlush::settle_refused(Outlet& out, const Group& group, int error, const u
                              std::span<Descriptor> chunk) {
   if (group.segments == 1) {
     chunk[group.first].result = error;
-    out.errors++;
+    out.refused(chunk[group.first], chunk[group.first].length);
     return true;
   }
   uint16_t first = group.first;
@@ -188,10 +194,11 @@ bool TxFlush::settle_refused(Outlet& out, const Group& group, int error, const u
   if (about_earlier) {
     // What the first datagram would have met alone. The kernel says it only once: nobody else would report
     // it.
-    out.errors++;
     if (segments_of(chunk[first].length, chunk[first].segment_size) > 1) {
+      out.refused(chunk[first], chunk[first].segment_size);
       skip(&chunk[first], chunk[first].segment_size);
     } else {
+      out.refused(chunk[first], chunk[first].length);
       chunk[first].result = error;
       first = groups_.next(first);
     }
@@ -252,7 +259,7 @@ bool TxFlush::send_segments(Outlet& out, const uint8_t* base, Descriptor* descri
       out.datagrams += static_cast<uint32_t>(sent);
       out.largest_alone = std::max(out.largest_alone, static_cast<uint32_t>(iovs[0].iov_len));
     } else {
-      out.errors++;
+      out.refused(*descriptor, static_cast<uint32_t>(iovs[0].iov_len));
       if (first_error == 0) first_error = sent;
     }
     uint32_t settled = std::min(std::max(sent, 1) * each, descriptor->length);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "core/datapath/gso_policy.h"
 #include "core/datapath/tx_groups.h"
@@ -11,6 +12,12 @@
 #include "engine/engine.h"
 
 namespace ksocket {
+
+// One that the kernel has refused for good, of a descriptor that may have others that left.
+struct RefusedDatagram {
+  const Descriptor* of;
+  uint32_t bytes;
+};
 
 // The sending side of a descriptor.
 struct TxSocket {
@@ -27,6 +34,8 @@ struct TxSocket {
   // What the network says of earlier datagrams is in a queue of its own (IP_RECVERR), and is not to be the
   // result of another one. Set before the socket is watched, constant afterwards.
   bool errors_are_queued = false;
+  // Who asks is told of each that is refused, and forgets them.
+  std::vector<RefusedDatagram>* refused = nullptr;
 };
 
 // One for each thread that sends.
