@@ -189,7 +189,7 @@ export interface NativeIoThread {
   setOption(id: number, option: number, value: number | Uint8Array): number;
   getOption(id: number, option: number): number;
   /** Bytes, or -errno: native/core/socket/path_mtu.h. */
-  getPathMtu(id: number, address: string): number;
+  getPathMtu(id: number, address: string, toMany: boolean): number;
   /** Of any level and name (native/core/socket/raw_options.h). A text says why such a call is not made. */
   setRawOption(id: number, level: number, name: number, value: Uint8Array): number | string;
   /** How many bytes of `out`, which is zeroes, are the value now. */

@@ -22,7 +22,7 @@ export function pathMtu(place: Place, address: unknown): number {
   if (parseLiteral(place.family, address) === null) {
     throw errors.invalidArgValue('address', address, `must be a numeric ${place.family.name} address`);
   }
-  const result = place.thread?.native.getPathMtu(place.id, address) ?? EBADF;
+  const result = place.thread?.native.getPathMtu(place.id, address, true) ?? EBADF;
   if (result < 0) throw errors.exceptionWithHostPort(result, 'connect', address);
   return result;
 }

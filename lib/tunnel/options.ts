@@ -13,10 +13,12 @@ import {
   validatePort,
   validateString,
 } from '../base/validate.js';
+import { wrongZone } from './zones.js';
 
 /** The other end of a tunnel. */
 export interface TunnelRemote {
-  /** An IP address or a host name, of the family of `local`; a name is looked up by start(). */
+  /** An IP address or a host name, of the family of `local`; a name is looked up by start(). A link-local address has its zone,
+   * an interface: `fe80::1%eth0`. */
   address: string;
   /** 1 to 65 535. Default 4789, VXLAN's. */
   port?: number;
@@ -43,7 +45,7 @@ export interface TunnelOptions {
   queues?: number;
   /** Where datagrams come in. Default every address, of the family of the first remote, and port 4789. */
   local?: {
-    /** An IP address. */
+    /** An IP address; a link-local one with its zone. */
     address?: string;
     /** 1 to 65 535. */
     port?: number;
@@ -102,14 +104,20 @@ const KEYS = [
   'flood',
 ] as const;
 
-/** What the kernel takes for a device's name (dev_valid_name), and no pattern (`tap%d`). */
+/** What are directories where those of devices are: of /proc/sys/net/ipv4/conf, and of any. */
+const NO_DEVICES = ['all', 'default', '.', '..'];
+const LATIN1_SPACE = 0xa0; // part of some letters in UTF-8; the kernel looks at bytes
+
+/** What the kernel takes for a device's name (dev_valid_name, sysctl_dev_name_is_allowed), and no pattern (`tap%d`). */
 function checkDevice(value: unknown): string {
   validateString(value, 'options.device');
-  const taken = /^[^\s/:%\0]+$/.test(value) && value !== '.' && value !== '..';
-  if (!taken || Buffer.byteLength(value) > DEVICE_BYTES_MAX) {
-    const reason = `must be a device's name: at most ${DEVICE_BYTES_MAX} bytes, without '/', ':', '%' and spaces`;
-    throw errors.invalidArgValue('options.device', value, reason);
+  const bytes = Buffer.from(value);
+  const refuse = (reason: string) => errors.invalidArgValue('options.device', value, reason);
+  if (!/^[^\s/:%\0]+$/.test(value) || bytes.length > DEVICE_BYTES_MAX) {
+    throw refuse(`must be a device's name: at most ${DEVICE_BYTES_MAX} bytes, without '/', ':', '%' and spaces`);
   }
+  if (bytes.includes(LATIN1_SPACE)) throw refuse('must be a name that the kernel takes: one byte of it is 0xA0');
+  if (NO_DEVICES.includes(value)) throw refuse("must be a device's name: the kernel has this one for something else");
   return value;
 }
 
@@ -169,6 +177,8 @@ function checkLocal(value: unknown): CheckedTunnelOptions['local'] {
   if (address !== undefined) {
     validateString(address, 'options.local.address');
     if (isIP(address) === 0) throw errors.invalidArgValue('options.local.address', address, 'must be an IP address');
+    const wrong = wrongZone(address);
+    if (wrong !== undefined) throw errors.invalidArgValue('options.local.address', address, wrong);
   }
   return { address, port: validatePort(port, 'options.local.port', false) };
 }

@@ -1,22 +1,17 @@
 // Where a tunnel's remotes are: their names are looked up, and each is one machine that is no other remote.
 import dns from 'node:dns';
-import { SocketAddress } from 'node:net';
-import type { NativeAddress } from '../backend/contract.js';
+import type { NativeAddress, NativeIoThread } from '../backend/contract.js';
+import { EACCES, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress, familyOfText } from '../base/family.js';
 import type { CheckedTunnelOptions } from './options.js';
+import { canonical, isLinkLocal, wrongZone, zoneOf } from './zones.js';
+
+const ONE_MACHINE = 'must be the address of one machine';
 
 async function resolve(host: string, family: Family | undefined): Promise<string> {
   if (familyOfText(host) !== undefined) return host;
   return (await dns.promises.lookup(host, { family: family?.number ?? 0 })).address;
-}
-
-/** One text for each address: those of IPv6 can be written in many ways. */
-function canonical(text: string): string {
-  if (!text.includes(':')) return text;
-  const [address, zone] = text.split('%');
-  const { address: written } = new SocketAddress({ address, family: 'ipv6' });
-  return zone === undefined ? written : `${written}%${zone}`;
 }
 
 /** Frames come from the address of one machine: what is sent to a group or to everybody comes back from others. */
@@ -25,6 +20,12 @@ function isOneMachine(address: string): boolean {
   if (v4.includes(':')) return !/^(::$|ff)/.test(v4);
   const first = Number(v4.split('.')[0]);
   return first !== 0 && (first < 224 || first > 239) && v4 !== '255.255.255.255';
+}
+
+/** A socket that is on one link sends to no other. */
+function otherLink(address: string, local: string | undefined): string | undefined {
+  if (local === undefined || !isLinkLocal(local) || !isLinkLocal(address)) return undefined;
+  return zoneOf(local) === zoneOf(address) ? undefined : 'must be on the link of options.local.address';
 }
 
 /** @throws ERR_INVALID_ARG_VALUE; as dns.lookup() */
@@ -37,11 +38,26 @@ export async function resolveRemotes({ local, remotes, vxlan }: CheckedTunnelOpt
     const address = canonical(await resolve(host, family));
     family ??= familyOfAddress(address);
     if (familyOfAddress(address) !== family) throw refuse(`must be an ${family.name} address, as the tunnel's own`);
-    if (!isOneMachine(address)) throw refuse('must be the address of one machine');
+    if (!isOneMachine(address)) throw refuse(ONE_MACHINE);
+    const wrong = wrongZone(address) ?? otherLink(address, local.address);
+    if (wrong !== undefined) throw refuse(wrong);
     const key = vxlan ? address : `${address} ${port}`;
     if (known.has(key)) throw refuse('is the address of another remote, too');
     known.add(key);
     out.push({ family: family.number, address, port });
   }
   return out;
+}
+
+/** What the kernel says of the way to each, for the socket of this id: bytes, or 0 where there is none by now.
+ * @throws ERR_INVALID_ARG_VALUE for the broadcast address of a network, and a zone that is no interface */
+export function pathsTo(native: NativeIoThread, id: number, remotes: readonly NativeAddress[]): number[] {
+  return remotes.map(({ address }, i) => {
+    const refuse = (reason: string) => errors.invalidArgValue(`options.remotes[${i}].address`, address, reason);
+    const path = native.getPathMtu(id, address, false);
+    if (path > 0) return path;
+    if (path === EACCES && native.getPathMtu(id, address, true) > 0) throw refuse(ONE_MACHINE);
+    if (path === EINVAL && isLinkLocal(address)) throw refuse('has the zone of no interface of this machine');
+    return 0;
+  });
 }

@@ -10,7 +10,7 @@ import { dedicatedThread, type IoThread } from '../thread/io-thread.js';
 import { type Observer, Observers, observe } from '../thread/observers.js';
 import { defaultThreadOptions, RING_BYTES_MIN } from '../thread/options.js';
 import { type CheckedTunnelOptions, checkTunnelOptions, type TunnelOptions } from './options.js';
-import { resolveRemotes } from './remotes.js';
+import { pathsTo, resolveRemotes } from './remotes.js';
 import type { TunnelEvents, TunnelStats } from './types.js';
 
 const DATAGRAM_BYTES_MAX = 65_535;
@@ -110,8 +110,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   /** Resolves when the device is up and its frames are moved. Rejects, and leaves nothing behind, with `code` and `syscall`:
    * ENOENT or EACCES of `open` for /dev/net/tun; EPERM of `TUNSETIFF` without CAP_NET_ADMIN; EBUSY where another program has the
    * device, EINVAL where it is no TAP device; EADDRINUSE, EADDRNOTAVAIL, EACCES of `bind`, with `address` and `port`; as dns.lookup()
-   * for the name of a remote; ERR_INVALID_ARG_VALUE for a remote of another family, one that is there twice, or the address of a
-   * group, of everybody or of nobody. */
+   * for the name of a remote; ERR_INVALID_ARG_VALUE for a remote of another family, one that is there twice, the address of a
+   * group, of everybody (of a network, too) or of nobody, and a link-local one without a zone, or with that of no interface. */
   start(): Promise<void> {
     return this.#afterwards(async () => {
       if (this.running) return;
@@ -224,7 +224,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     );
     check(native.bind(id, address, local.port), 'bind');
     native.deliver(id, false);
-    const paths = remotes.map((remote) => native.getPathMtu(id, remote.address)).filter((path) => path > 0);
+    const paths = pathsTo(native, id, remotes).filter((path) => path > 0);
     const path = paths.length > 0 ? Math.min(...paths) : ETHERNET_MTU;
     const tunnel = {
       device: { ...device, name, multiQueue, mtu: device.mtu ?? path - overhead(family, vxlan), networks },

@@ -149,13 +149,13 @@ Napi::Value IoThreadObject::get_option(const Napi::CallbackInfo& info) {
   });
 }
 
-// getPathMtu(id, address) → bytes, or -errno
+// getPathMtu(id, address, toMany) → bytes, or -errno
 Napi::Value IoThreadObject::get_path_mtu(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     constexpr uint16_t discard = 9;  // connect(2) takes any port, routes may be chosen by it
     Address address;
     int error = parse_address(endpoint.family, text(info[1]), discard, &address);
-    return error != 0 ? error : path_mtu(endpoint.fd.get(), endpoint.family, address);
+    return error != 0 ? error : path_mtu(endpoint.fd.get(), endpoint.family, address, boolean(info[2]));
   });
 }
 

@@ -9,6 +9,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TunnelOptions } from 'ksocket/tunnel';
+import { runProgram } from './child.js';
 
 const setup = [
   'mount -t tmpfs none /run', // where ip-netns(8) keeps names: nobody else sees these
@@ -29,6 +30,19 @@ const setup = [
 export function beforeTunnelHosts(): string[] {
   const asUser = process.getuid?.() === 0 ? [] : ['-r'];
   return ['unshare', ...asUser, '-n', '-m', 'sh', '-c', `${setup} && exec "$0" "$@"`];
+}
+
+const here = new URL(import.meta.url).href;
+
+/** Runs a program in `here`, which is told how this module is imported, and returns the lines that it has printed. Throws unless it ends
+ * well, and without a word to standard error. */
+export async function runBetweenHosts<Rest extends unknown[]>(
+  program: (helper: string, ...rest: Rest) => Promise<void>,
+  ...rest: Rest
+): Promise<string[]> {
+  const { code, stdout, stderr } = await runProgram(program, [here, ...rest], { under: beforeTunnelHosts() });
+  assert.deepEqual([code, stderr], [0, ''], stdout);
+  return stdout.trim().split('\n');
 }
 
 export function sh(command: string): void {
@@ -134,8 +148,6 @@ const TRANSFER = `
     sent = await bytesFrom(half, Number(bytes));
   }
 `;
-
-const here = new URL(import.meta.url).href;
 
 export function startServices(bytes: number): Promise<FarProcess> {
   return startProgram('far', SERVICES, [here, String(bytes)]);

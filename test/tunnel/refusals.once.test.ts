@@ -29,12 +29,18 @@ test('options that are none are refused by their names', () => {
     [{ device: 'a/b' }, 'ERR_INVALID_ARG_VALUE', /options\.device/],
     [{ device: 'tap%d' }, 'ERR_INVALID_ARG_VALUE', /options\.device/],
     [{ device: 'x'.repeat(16) }, 'ERR_INVALID_ARG_VALUE', /options\.device/],
-    [{ device: '' }, 'ERR_INVALID_ARG_VALUE', /options\.device/],
+    ...['', '.', '..', 'a b', 'a:b', 'a\nb', 'all', 'default', 'voilà'].map((device): [object, string, RegExp] => [
+      { device },
+      'ERR_INVALID_ARG_VALUE',
+      /options\.device/,
+    ]),
     [{ addresses: ['10.0.0.1'] }, 'ERR_INVALID_ARG_VALUE', /options\.addresses\[0\]/],
     [{ addresses: ['10.0.0.1/33'] }, 'ERR_INVALID_ARG_VALUE', /options\.addresses\[0\]/],
     [{ addresses: ['fd00::1/129'] }, 'ERR_INVALID_ARG_VALUE', /options\.addresses\[0\]/],
     [{ mtu: 67 }, 'ERR_OUT_OF_RANGE', /options\.mtu/],
     [{ local: { address: 'example.org' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address/],
+    [{ local: { address: 'fe80::1' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address.* as 'fe80::1%eth0'/],
+    [{ local: { address: 'fd07::1%lo' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address.* no zone/],
     [{ local: { port: 0 } }, 'ERR_SOCKET_BAD_PORT', /options\.local\.port/],
     [{ ageSeconds: 0 }, 'ERR_OUT_OF_RANGE', /options\.ageSeconds/],
     [{ learnedMax: -1 }, 'ERR_OUT_OF_RANGE', /options\.learnedMax/],
@@ -57,14 +63,21 @@ test('options that are none are refused by their names', () => {
   }
 });
 
-test('remotes of two families, one twice however it is written, groups and nobody are refused by start(), which leaves nothing open', async () => {
+test('remotes of two families, one twice however it is written, groups, everybody and nobody are refused by start(), which leaves nothing open', async () => {
   const before = fdCount();
   for (const remotes of [
     [{ address: '127.0.0.1' }, { address: '::1' }],
     [{ address: '127.0.0.1' }, { address: '127.0.0.1', port: 99 }],
     [{ address: 'fd07::a' }, { address: 'FD07:0::000A' }],
-    ...['0.0.0.0', '239.1.1.1', '255.255.255.255'].map((address) => [{ address: '127.0.0.1' }, { address }]),
-    ...['::', 'ff02::1', '::ffff:239.1.1.1'].map((address) => [{ address: '::1' }, { address }]),
+    ...['0.0.0.0', '239.1.1.1', '255.255.255.255', '127.255.255.255'].map((address) => [
+      { address: '127.0.0.1' },
+      { address },
+    ]),
+    ...['::', 'ff02::1', '::ffff:239.1.1.1', '::ffff:127.255.255.255'].map((address) => [
+      { address: '::1' },
+      { address },
+    ]),
+    ...['fe80::1', 'FEBF::1', 'fe80::1%none0', 'fd07::1%lo'].map((address) => [{ address: '::1' }, { address }]),
   ]) {
     await assert.rejects(createTunnel({ ...good, remotes }).start(), {
       code: 'ERR_INVALID_ARG_VALUE',

@@ -53,7 +53,7 @@ int copy_source(int from, int to) {
 }
 
 // With all that says which way its datagrams take.
-int make_alike(int fd, uint8_t family, Fd* out) {
+int make_alike(int fd, uint8_t family, bool to_many, Fd* out) {
   if (int error = open_datagram(family, out)) return error;
   if (int error = copy_device(fd, out->get())) return error;
   for (SocketOption option : kOfTheRoute) {
@@ -64,15 +64,15 @@ int make_alike(int fd, uint8_t family, Fd* out) {
     for (Place place : kOfTheRouteV6) copy_place(fd, out->get(), place);
     if (int error = copy_option(fd, out->get(), family, SocketOption::ipv6_only)) return error;
   }
-  set_option(out->get(), family, SocketOption::broadcast, 1);  // or it connects to none
+  set_option(out->get(), family, SocketOption::broadcast, to_many);
   return copy_source(fd, out->get());
 }
 
 }  // namespace
 
-int path_mtu(int fd, uint8_t family, const Address& to) {
+int path_mtu(int fd, uint8_t family, const Address& to, bool to_many) {
   Fd alike;
-  if (int error = make_alike(fd, family, &alike)) return error;
+  if (int error = make_alike(fd, family, to_many, &alike)) return error;
   if (int error = connect_socket(alike.get(), to)) return error;
   int mtu = 0;
   socklen_t length = sizeof mtu;

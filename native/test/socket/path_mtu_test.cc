@@ -69,5 +69,12 @@ TEST(PathMtu, is_had_of_broadcast_and_multicast_addresses) {
   EXPECT_GT(path_mtu(fd.get(), 4, address(4, "224.0.0.114")), 0);
 }
 
+TEST(PathMtu, is_refused_of_everybodys_address_where_one_is_meant) {
+  Fd fd;
+  ASSERT_EQ(open_datagram(4, &fd), 0);
+  EXPECT_EQ(path_mtu(fd.get(), 4, address(4, "127.255.255.255"), false), -EACCES);
+  EXPECT_EQ(path_mtu(fd.get(), 4, address(4, "127.0.0.1"), false), 65535);
+}
+
 }  // namespace
 }  // namespace ksocket
