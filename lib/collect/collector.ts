@@ -1,6 +1,7 @@
 // Datagrams come in, batches go out: lib/collect/packer.ts makes them, window.ts has them written, receiving.ts is paused meanwhile.
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { emitAsNode } from '../base/emit.js';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { clearTimeout, nextTick, now, setTimeout } from '../base/runtime.js';
@@ -173,7 +174,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
     });
     this.#state = 'running';
     this.#observers.started(receiving.parts, {});
-    this.emit('listening');
+    emitAsNode(() => this.emit('listening'));
   }
 
   // Not from within what counts: a listener that throws is the program's, and ends nothing here.
@@ -258,7 +259,7 @@ export class Collector extends EventEmitter<CollectorEvents> {
     const failure = await closed(this.#options.sink);
     sinksInUse.delete(this.#options.sink);
     this.#state = 'stopped';
-    this.emit('close');
+    emitAsNode(() => this.emit('close'));
     if (failure !== undefined) throw failure.error;
     const abandonedDatagrams = this.#pauses.abandoned + unread;
     return { drained: abandonedDatagrams === 0, abandonedDatagrams };

@@ -7,6 +7,7 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { emitAsNode } from '../base/emit.js';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
 import { clearInterval, setInterval } from '../base/runtime.js';
@@ -108,7 +109,7 @@ export class Monitor extends EventEmitter<MonitorEvents> {
       if (worker === undefined) return;
       this.#forget();
       await worker.terminate();
-      this.emit('close');
+      emitAsNode(() => this.emit('close'));
     });
   }
 

@@ -1,5 +1,6 @@
 // The original kernel module's job as a class: a thread that owns a socket, receives, and answers by itself.
 import { EventEmitter } from 'node:events';
+import { emitAsNode } from '../base/emit.js';
 import * as errors from '../base/errors.js';
 import { familyOfAddress } from '../base/family.js';
 import { refuseUnknown } from '../base/known-keys.js';
@@ -105,7 +106,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #stop(isAnothers: boolean): void {
     if (!this.#end(isAnothers)) return;
     this.#observers.stopped();
-    this.emit('close');
+    emitAsNode(() => this.emit('close'));
   }
 
   #end(isAnothers: boolean): boolean {
@@ -281,7 +282,7 @@ export class Server extends EventEmitter<ServerEvents> {
       }
     }
     this.#observers.started(parts, { kernel: this.#kernel.row });
-    this.emit('listening');
+    emitAsNode(() => this.emit('listening'));
   }
 
   #attach(part: ServerPart): void {

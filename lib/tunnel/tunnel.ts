@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { NativeAddress } from '../backend/contract.js';
 import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { emitAsNode } from '../base/emit.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress } from '../base/family.js';
 import type { AddressInfo } from '../socket/types.js';
@@ -121,7 +122,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
       this.#queues = queues;
       this.#cells = queues.map(({ cells }) => cells);
       this.#observers.started(queues, { tunnel: this.#cells });
-      this.emit('listening');
+      emitAsNode(() => this.emit('listening'));
     });
   }
 
@@ -137,7 +138,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
         if (this.#refd) thread.unhold();
         thread.release(id);
       }
-      this.emit('close');
+      emitAsNode(() => this.emit('close'));
     });
   }
 

@@ -6,6 +6,7 @@ import { createSocket, type Socket } from 'ksocket';
 import { type Collector, type CollectorOptions, createCollector, type Sink, SinkError } from 'ksocket/collect';
 import { fdCount, ioThreadCount } from '../support/process.js';
 import { test } from '../support/test.js';
+import { uncaughtWhile } from '../support/uncaught.js';
 import { waitFor } from '../support/wait.js';
 
 function sinkOf(more: Partial<Sink> = {}): Sink {
@@ -118,11 +119,7 @@ test('a sink is one collector’s as long as that uses it', async () => {
 });
 
 test('a listener that throws is the program’s error, and nothing is lost by it', async () => {
-  const thrown: unknown[] = [];
-  const others = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  process.on('uncaughtException', (error) => thrown.push(error.message));
-  try {
+  const thrown = await uncaughtWhile(async (thrown) => {
     let writes = 0;
     const write = async () => {
       writes++;
@@ -131,21 +128,26 @@ test('a listener that throws is the program’s error, and nothing is lost by it
       return undefined;
     };
     const subject = () => 'a';
-    const collector = await started({ sink: sinkOf({ write, subject }) });
-    for (const name of ['refused', 'failing', 'recovered'] as const)
+    const collector = createCollector({
+      address: '127.0.0.1',
+      batch: { ms: 5 },
+      recvBufferSize: 1 << 20,
+      sink: sinkOf({ write, subject }),
+    });
+    for (const name of ['listening', 'refused', 'failing', 'recovered', 'close'] as const)
       collector.on(name, () => {
         throw new Error(name);
       });
+    await collector.start();
+    await waitFor(() => thrown.length === 1, 'what the first listener has thrown');
     await send(collector, 1);
     await waitFor(() => collector.stats().refusedDatagrams === 1, 'the first one');
     await send(collector, 2);
     await waitFor(() => collector.stats().acknowledgedDatagrams === 2, 'the others');
     assert.deepEqual(await collector.stop(), { drained: true, abandonedDatagrams: 0 });
-    assert.deepEqual(thrown, ['refused', 'failing', 'recovered']);
-  } finally {
-    process.removeAllListeners('uncaughtException');
-    for (const each of others) process.on('uncaughtException', each);
-  }
+    await waitFor(() => thrown.length === 5, 'what the last listener has thrown');
+  });
+  assert.deepEqual(thrown, ['listening', 'refused', 'failing', 'recovered', 'close']);
 });
 
 test('many writes at a time are no leak of listeners', async () => {

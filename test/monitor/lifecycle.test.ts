@@ -11,9 +11,23 @@ import { ask, askJson, portOf } from '../support/monitor.js';
 import { bound, Inbox, Sockets, sent } from '../support/peer.js';
 import { heldAtRest, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
+import { uncaughtWhile } from '../support/uncaught.js';
 import { waitFor } from '../support/wait.js';
 
 const anyServer = () => createServer({ address: '127.0.0.1', port: 0, reply: 'echo' });
+
+test('a listener of its end that throws is the program’s error, and it has stopped', async () => {
+  const monitor = createMonitor({ servers: [anyServer()] });
+  monitor.once('close', () => {
+    throw new Error('close');
+  });
+  const thrown = await uncaughtWhile(async (thrown) => {
+    await monitor.start();
+    await monitor.stop();
+    await waitFor(() => thrown.length === 1, 'what its listener has thrown');
+  });
+  assert.deepEqual([thrown, monitor.address()], [['close'], null]);
+});
 
 test('it starts, stops and starts again; the port is free in between', async () => {
   const server = anyServer();

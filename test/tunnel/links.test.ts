@@ -81,3 +81,22 @@ test('everybody of a network is no remote; what becomes that later is refused by
     '0 true true',
   ]);
 });
+
+test('a listener that throws is the program’s error: the tunnel has started, or stopped, all the same', async () => {
+  const lines = await runBetweenHosts(async () => {
+    const { createTunnel } = await import('ksocket/tunnel');
+    process.on('uncaughtException', (error) => console.log('uncaught', error.message));
+    const tunnel = createTunnel({ vni: 1, device: 'lan0', remotes: [{ address: '10.7.0.2' }] });
+    for (const name of ['listening', 'close'] as const) {
+      tunnel.once(name, () => {
+        throw new Error(name);
+      });
+    }
+    await tunnel.start();
+    console.log(tunnel.running, tunnel.stats().device);
+    await new Promise(setImmediate);
+    await tunnel.stop();
+    console.log(tunnel.running);
+  });
+  assert.deepEqual(lines, ['true lan0', 'uncaught listening', 'false', 'uncaught close']);
+});
