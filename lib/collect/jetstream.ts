@@ -2,11 +2,12 @@
 import type { JetStreamClient, StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import * as errors from '../base/errors.js';
 import { refuseUnknown } from '../base/known-keys.js';
-import { validateBoolean, validateInteger, validateObject, validateString } from '../base/validate.js';
+import { now } from '../base/runtime.js';
+import { validateBoolean, validateInteger, validateObject } from '../base/validate.js';
 import { compressFrame, hasZstd } from './frame.js';
 import { type CheckedNats, checkNats, NATS_KEYS, Nats, type NatsOptions } from './nats.js';
 import { type Sink, SinkError, type SinkOpening, type Subject, type WriteResult } from './sink.js';
-import { covers, examplesOf, subjectOf } from './subject.js';
+import { checkName, covers, examplesOf, subjectOf } from './subject.js';
 import type { PackedBatch } from './types.js';
 
 /** What {@link jetstream} takes. */
@@ -58,13 +59,7 @@ class Jetstream implements Sink {
     refuseUnknown(options, 'options', [...NATS_KEYS, 'stream', 'subject', 'lanes', 'compress'].sort());
     const { stream, subject, lanes = LANES, compress = true } = options;
     this.#checked = checkNats(options);
-    validateString(stream, 'options.stream');
-    if (!/^[^\s.*>/\\]+$/.test(stream))
-      throw errors.invalidArgValue(
-        'options.stream',
-        stream,
-        'must be a name without spaces, dots, wildcards and slashes',
-      );
+    checkName(stream, 'options.stream');
     subjectOf(subject);
     validateInteger(lanes, 'options.lanes', 1, 64);
     validateBoolean(compress, 'options.compress');
@@ -137,6 +132,7 @@ class Jetstream implements Sink {
     const [nats, client] = [this.#nats, this.#client];
     if (nats === undefined || client === undefined) throw errors.invalidState('The sink is not open');
     const bytes = await this.#bytesOf(batch);
+    const since = now();
     try {
       // The first attempt may still be on its way to a server that does not answer: there is one copy of it at a time.
       if (this.#tried.has(batch)) await unlessAborted(nats.connection.flush(), signal);
@@ -148,7 +144,10 @@ class Jetstream implements Sink {
       return { duplicate };
     } catch (error) {
       const failure = nats.failed(error, `publish to ${batch.key}, stream ${this.#stream},`);
-      // What a function says is known only now: as long as it was tried again nothing of the others would come through.
+      // What a function says is known only now: as long as it was tried again nothing of the others would come through. Who may
+      // publish to one subject and not to another is not let in later; who has credentials that have expired may be.
+      if (failure.code === 'ERR_KSOCKET_NATS_PERMISSION' && nats.forbids(error, batch.key, since))
+        throw new SinkError(failure.code, failure.message, false, error);
       if (failure.code === 'ERR_KSOCKET_NO_STREAM') await this.#checkSubject(nats, batch.key);
       throw failure;
     }

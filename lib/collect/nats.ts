@@ -171,11 +171,23 @@ export class Nats {
 
   /** `what` has failed. Where the server has just said why, that is it. */
   failed(error: unknown, what: string): SinkError {
-    const { TimeoutError, AuthorizationError } = this.clients.errors;
+    const { TimeoutError, AuthorizationError, PermissionViolationError } = this.clients.errors;
     const late = error instanceof TimeoutError && this.#latest !== undefined;
     const recent = late && now() - this.#latest!.at < 2 * this.timeoutMs ? this.#latest!.error : error;
-    const expired = recent instanceof AuthorizationError ? this.#credentials?.expired() : undefined;
+    const notAllowed = recent instanceof AuthorizationError || recent instanceof PermissionViolationError;
+    const expired = notAllowed ? this.#credentials?.expired() : undefined;
     return inOurWords(this.clients, expired ?? recent, `${what} at ${this.where}`);
+  }
+
+  /** Has the server said, of an attempt that was begun `since` and has failed, that nobody may publish there? */
+  forbids(error: unknown, subject: string, since: number): boolean {
+    const { PermissionViolationError, TimeoutError } = this.clients.errors;
+    const latest = this.#latest;
+    // Of two attempts at one subject the client ends the first one alone.
+    const meanwhile = error instanceof TimeoutError && latest !== undefined && latest.at >= since;
+    return [error, (error as Error).cause, meanwhile ? latest.error : undefined].some(
+      (each) => each instanceof PermissionViolationError && each.operation === 'publish' && each.subject === subject,
+    );
   }
 
   /** Of what the server knows of a stream.

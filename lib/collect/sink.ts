@@ -2,9 +2,11 @@
 import type { CollectedFlow, PackedBatch } from './types.js';
 
 /**
- * What batches are sorted by. A template: `{source}` and `{local}` are addresses as one token (each `.` is a `_`), `{port}` and
- * `{localPort}` are ports, `{hash:N}` is a number from 0 to N - 1 that depends on the source's address and port alone, N at most
- * 1024. Or a function, which is asked once for each flow and again when it has been forgotten: it has to say the same each time.
+ * What batches are sorted by: tokens with a `.` between them, 255 bytes at most, without spaces, wildcards and control characters; the
+ * first does not begin with `$`, and is not `_INBOX`. A template: `{source}` and `{local}` are addresses as one token (each `.` is a `_`),
+ * `{port}` and `{localPort}` are ports, `{hash:N}` is a number from 0 to N - 1 that depends on the source's address alone, `{flow:N}` one
+ * that depends on its port, too; N is at most 1024. Or a function, which is asked once for each flow and again when it has been forgotten:
+ * it has to say the same each time.
  */
 export type Subject = string | ((flow: CollectedFlow) => string);
 

@@ -1,14 +1,52 @@
 // What batches are sorted by: a template or a function becomes a function that says a valid subject, or throws.
 import * as errors from '../base/errors.js';
+import { validateString } from '../base/validate.js';
 import type { Subject } from './sink.js';
 import type { CollectedFlow } from './types.js';
 
 const HASH_MAX = 1024;
-const SUBJECT_MAX = 255;
+/** Of UTF-8. */
+const SUBJECT_BYTES_MAX = 255;
+/** Of what is no subject, in an error. */
+const SHOWN_MAX = 300;
 const EXAMPLE: CollectedFlow = { address: '192.0.2.1', port: 1, local: '192.0.2.2', localPort: 1 };
 
 /** Tokens with a `.` between them, as https://docs.nats.io/nats-concepts/subjects has it. No wildcards. */
 const VALID = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/;
+/** What a terminal or a log would not show, and what UTF-8 has no bytes for. */
+const UNSEEN = /[\p{Cc}\p{Surrogate}]/u;
+/** A server's own: of its interface (`$JS`, `$SYS`, `$KV`, …), and where answers go. */
+const RESERVED = /^(?:\$|_INBOX(?:\.|$))/;
+
+/** Why no message may be published there; undefined: it may. */
+function wrongWith(subject: unknown): string | undefined {
+  if (typeof subject !== 'string' || !VALID.test(subject))
+    return "must be tokens with a '.' between them, without spaces and wildcards";
+  if (UNSEEN.test(subject)) return 'must be without control characters and halves of surrogate pairs';
+  if (RESERVED.test(subject)) return "must not begin with '$' or '_INBOX': those are the server's own";
+  if (Buffer.byteLength(subject) > SUBJECT_BYTES_MAX) return `must have ${SUBJECT_BYTES_MAX} bytes at most`;
+  return undefined;
+}
+
+/** Why nothing can be asked for with it, which may have wildcards; undefined: it can. */
+export function wrongWithFilter(filter: string): string | undefined {
+  if (!/^(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)$/.test(filter))
+    return "must be tokens with a '.' between them, without spaces; '*' is a token, '>' is the last one";
+  if (UNSEEN.test(filter)) return 'must be without control characters and halves of surrogate pairs';
+  if (Buffer.byteLength(filter) > SUBJECT_BYTES_MAX) return `must have ${SUBJECT_BYTES_MAX} bytes at most`;
+  return undefined;
+}
+
+const NAME_MAX = 255;
+
+/** Of streams and consumers: a directory of the server is called that. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE */
+export function checkName(value: unknown, name: string): asserts value is string {
+  validateString(value, name);
+  if (!/^[^\s.*>/\\]+$/.test(value) || UNSEEN.test(value))
+    throw errors.invalidArgValue(name, value, 'must be a name without spaces, dots, wildcards and slashes');
+  if (Buffer.byteLength(value) > NAME_MAX)
+    throw errors.invalidArgValue(name, value, `must have ${NAME_MAX} bytes at most`);
+}
 
 /** FNV-1a, of the text: the same at each collector. */
 function hash(text: string): number {
@@ -52,9 +90,10 @@ function partOf(text: string, template: string): Part {
 
 /** @throws ERR_INVALID_ARG_VALUE */
 function checked(subject: unknown): string {
-  if (typeof subject === 'string' && subject.length <= SUBJECT_MAX && VALID.test(subject)) return subject;
-  const reason = `must be tokens with a '.' between them, without spaces and wildcards, of ${SUBJECT_MAX} characters at most`;
-  throw errors.invalidArgValue('options.subject', subject, reason);
+  const wrong = wrongWith(subject);
+  if (wrong === undefined) return subject as string;
+  const shown = typeof subject === 'string' && subject.length > SHOWN_MAX ? `${subject.slice(0, SHOWN_MAX)}…` : subject;
+  throw errors.invalidArgValue('options.subject', shown, wrong);
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. So does the function, of what the program's function says. */

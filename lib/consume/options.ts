@@ -11,6 +11,7 @@ import {
   validateString,
 } from '../base/validate.js';
 import { type CheckedNats, checkNats, NATS_KEYS, type NatsOptions } from '../collect/nats.js';
+import { checkName, wrongWithFilter } from '../collect/subject.js';
 
 /** Where a message is, of which no datagrams can be had. */
 export interface BadMessage {
@@ -70,28 +71,29 @@ const ACK_WAIT_MS = 30_000;
 const ACK_WAIT_MS_MAX = 86_400_000;
 const PENDING = 256;
 const PENDING_MAX = 65_536;
-const NAME = /^[^\s.*>/\\]+$/;
 const SUBJECTS_MAX = 1024;
-
-function checkName(value: unknown, name: string): asserts value is string {
-  validateString(value, name);
-  if (!NAME.test(value)) {
-    const reason = 'must be a name without spaces, dots, wildcards and slashes';
-    throw errors.invalidArgValue(name, value, reason);
-  }
-}
 
 function sourcesOf(durable: string, subject: unknown): Source[] {
   if (subject === undefined) return [{ durable, filter: undefined }];
   const filters = Array.isArray(subject) ? (subject as unknown[]) : [subject];
   if (filters.length === 0 || filters.length > SUBJECTS_MAX)
     throw errors.invalidArgValue('options.subject', subject, `must be 1 to ${SUBJECTS_MAX} subjects`);
+  const names = new Map<string, string>();
   return filters.map((filter) => {
     validateString(filter, 'options.subject');
-    if (!/^[^\s.]+(?:\.[^\s.]+)*$/.test(filter))
-      throw errors.invalidArgValue('options.subject', filter, "must be tokens with a '.' between them");
+    const wrong = wrongWithFilter(filter);
+    if (wrong !== undefined) throw errors.invalidArgValue('options.subject', filter, wrong);
     if (filters.length === 1) return { durable, filter };
     const name = filter.replaceAll('.', '_').replaceAll('*', 'any').replaceAll('>', 'all').replaceAll(/[/\\]/g, '_');
+    const other = names.get(name);
+    names.set(name, filter);
+    if (other !== undefined)
+      throw errors.invalidArgValue(
+        'options.subject',
+        filter,
+        `would have the consumer of ${other}, ${durable}-${name}`,
+      );
+    checkName(`${durable}-${name}`, 'options.subject');
     return { durable: `${durable}-${name}`, filter };
   });
 }

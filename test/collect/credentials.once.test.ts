@@ -47,9 +47,9 @@ class Operator {
     ].join('\n');
   }
 
-  /** A file's text. */
-  credentials(exp?: number): string {
-    const claims = { type: 'user', pub: {}, sub: {}, subs: -1, data: -1, payload: -1 };
+  /** A file's text. `deny`: where one may not publish. */
+  credentials(exp?: number, deny: string[] = []): string {
+    const claims = { type: 'user', pub: { deny }, sub: {}, subs: -1, data: -1, payload: -1 };
     const jwt = token(this.#account, this.#user, claims, exp);
     const seed = Buffer.from(this.#user.getSeed()).toString();
     return (
@@ -59,20 +59,27 @@ class Operator {
   }
 }
 
-test('credentials that expire are said, and a new file is taken', async () => {
+test('credentials that expire are said, and a new file is taken; what they do not allow is refused', async () => {
   const operator = new Operator();
   const authenticator = credsAuthenticator(Buffer.from(operator.credentials()));
   await using nats = await Nats.start({ config: operator.config, login: { authenticator } });
   await nats.stream({ name: 'LOGS', subjects: ['logs.>'] });
   const credentials = join(nats.directory, 'edge.creds');
-  writeFileSync(credentials, operator.credentials(secondsFromNow(3)));
-  const sink = jetstream({ servers: nats.servers, stream: 'LOGS', subject: 'logs.a', timeoutMs: 1000, credentials });
+  writeFileSync(credentials, operator.credentials(secondsFromNow(3), ['logs.no']));
+  const subject = ({ address }: { address: string }) => (address === '127.0.0.1' ? 'logs.a' : 'logs.no');
+  const sink = jetstream({ servers: nats.servers, stream: 'LOGS', subject, timeoutMs: 1000, credentials });
   await using collector = createCollector({ address: '127.0.0.1', batch: { ms: 5 }, sink });
   const failing: Error[] = [];
+  const refused: Error[] = [];
   collector.on('failing', (error) => failing.push(error));
+  collector.on('refused', (error) => refused.push(error));
   await collector.start();
   await using socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
+  await using other = createSocket('udp4').bind(0, '127.0.0.2');
+  await Promise.all([once(socket, 'listening'), once(other, 'listening')]);
+  other.send('x', collector.address().port, '127.0.0.1');
+  await waitFor(() => refused.length === 1, 'the refusal');
+  assert.equal((refused[0] as SinkError).code, 'ERR_KSOCKET_NATS_PERMISSION');
   let sent = 0;
   while (failing.length === 0) {
     socket.send(String(sent++), collector.address().port, '127.0.0.1');
@@ -81,8 +88,11 @@ test('credentials that expire are said, and a new file is taken', async () => {
   const [error] = failing;
   assert.equal((error as SinkError).code, 'ERR_KSOCKET_NATS_EXPIRED');
   assert.match(error.message, /edge\.creds have expired, at 20\d\d-/);
+  other.send('x', collector.address().port, '127.0.0.1');
+  await waitFor(() => collector.stats().receivedDatagrams === sent + 2, 'it has come');
   writeFileSync(credentials, operator.credentials(secondsFromNow(600)));
-  await waitFor(() => collector.stats().acknowledgedDatagrams === sent, 'what was kept meanwhile is written');
+  await waitFor(() => collector.stats().acknowledgedDatagrams === sent + 1, 'what was kept meanwhile is written');
+  assert.equal(refused.length, 1, 'the new credentials allow it');
 });
 
 test('TLS: with the authority that has signed the server’s certificate, and not without', async () => {

@@ -61,6 +61,39 @@ test('a subject of a function that is none of the stream’s is refused, and hol
   assert.equal(collector.stats().refusedDatagrams, 1);
 });
 
+test('a subject that the user may not publish to is refused, and holds up nobody', async () => {
+  const edge =
+    '{ user: edge, password: secret, permissions: { publish: ["logs.ok", "$JS.API.STREAM.INFO.LOGS"], subscribe: "_INBOX.>" } }';
+  const config = `accounts { A { jetstream: enabled, users: [{ user: admin, password: secret }, ${edge}] } }`;
+  await using nats = await Nats.start({ config, login: { user: 'admin', pass: 'secret' } });
+  await nats.stream({ name: 'LOGS', subjects: ['logs.>'] });
+  const sink = jetstream({
+    servers: nats.servers,
+    user: 'edge',
+    pass: 'secret',
+    stream: 'LOGS',
+    timeoutMs: 500,
+    subject: ({ address }) => (address === '127.0.0.1' ? 'logs.ok' : 'logs.no'),
+  });
+  await using collector = createCollector({ address: '127.0.0.1', batch: { ms: 5 }, inFlight: 1, sink });
+  const refused: Error[] = [];
+  collector.on('refused', (error) => refused.push(error));
+  collector.on('failing', (error) => assert.fail(error));
+  await collector.start();
+  const { port, address } = collector.address();
+  // Sources of each of the lanes: attempts at one subject at the same time.
+  for (const local of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.1']) {
+    await using from = createSocket('udp4').bind(0, local);
+    await once(from, 'listening');
+    await new Promise((sent) => from.send('x', port, address, sent));
+  }
+  await waitFor(() => collector.stats().acknowledgedDatagrams === 1, 'the other one');
+  await waitFor(() => collector.stats().refusedDatagrams === 4, 'those are counted');
+  assert.equal((refused[0] as NodeJS.ErrnoException).code, 'ERR_KSOCKET_NATS_PERMISSION');
+  const message = /^Cannot publish to logs\.no, stream LOGS, at .*: Permissions Violation for Publish to "logs\.no"$/;
+  assert.match(refused[0].message, message);
+});
+
 test('a stream that is gone is waited for, also with a function', async () => {
   await using nats = await start();
   const sink = jetstream({ servers: nats.servers, stream: 'LOGS', subject: () => 'logs.a' });
