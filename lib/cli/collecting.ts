@@ -52,7 +52,7 @@ export class Collecting {
       await this.#collector.start();
     } catch (error) {
       await this.#fail((error as Error).message);
-      process.exit(); // the client of NATS leaves its socket to a server open that does not answer
+      return;
     }
     this.#started = true;
     const { address, port } = this.#collector.address();

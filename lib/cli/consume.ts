@@ -86,12 +86,7 @@ class Printing {
   async run(what: string): Promise<void> {
     const { signal } = this.#late;
     await this.#sink.open({ signal, batchBytes: 0, inFlight: 1 });
-    try {
-      await this.#consumption.open();
-    } catch (error) {
-      complain((error as Error).message);
-      process.exit(1); // the client of NATS leaves its socket to a server open that does not answer
-    }
+    await this.#consumption.open();
     this.#opened = true;
     complain(what);
     try {

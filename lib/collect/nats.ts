@@ -6,6 +6,7 @@ import { refuseUnknown } from '../base/known-keys.js';
 import { now } from '../base/runtime.js';
 import { validateInteger, validateObject, validateString } from '../base/validate.js';
 import { Credentials } from './credentials.js';
+import { dialing } from './dialing.js';
 import { SinkError } from './sink.js';
 import { within } from './time.js';
 
@@ -156,7 +157,8 @@ export class Nats {
     credentials?.check();
     if (credentials !== undefined) options.authenticator = loaded.credsAuthenticator(() => credentials.read());
     try {
-      return new Nats(loaded, await loaded.connect(options), checked, credentials);
+      const connection = await dialing(() => loaded.connect(options));
+      return new Nats(loaded, connection, checked, credentials);
     } catch (error) {
       throw inOurWords(loaded, error, `connect to ${servers.join(', ')}`);
     }
@@ -213,6 +215,9 @@ export class Nats {
       this.connection.flush().catch(() => {}),
     );
     await this.connection.close();
+    // It does not close the socket of an attempt that is under way.
+    const { connection, clients } = this;
+    if (connection instanceof clients.NatsConnectionImpl) connection.protocol.transport.discard();
   }
 }
 

@@ -55,6 +55,10 @@ export class NatsNode {
     return this.#child?.stderr ?? '';
   }
 
+  get pid(): number {
+    return (this.#child as Child).pid;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child?.process.kill(signal);
   }
