@@ -207,10 +207,11 @@ function unlessAborted<Result>(done: Promise<Result>, signal: AbortSignal): Prom
  * which are not installed with ksocket: without them `start()` rejects with ERR_KSOCKET_NATS_MISSING.
  *
  * `start()` looks at the server, the stream and the permissions, and rejects with a {@link SinkError} that says what is wrong, and
- * where: ECONNREFUSED, ETIMEDOUT, ERR_KSOCKET_NATS_AUTH, ERR_KSOCKET_NATS_CREDENTIALS, ERR_KSOCKET_NATS_EXPIRED,
- * ERR_KSOCKET_NATS_PERMISSION, ERR_KSOCKET_NO_JETSTREAM, ERR_KSOCKET_NO_STREAM, ERR_KSOCKET_STREAM_NOT_FOUND,
- * ERR_KSOCKET_STREAM_SUBJECT, ERR_KSOCKET_STREAM_FULL, ERR_KSOCKET_STREAM_NO_ACK, ERR_KSOCKET_BATCH_BYTES. Later the same comes as the
- * collector's `'failing'`, and is tried again.
+ * where: ECONNREFUSED, ETIMEDOUT, ENOENT and its like (of a file that an option names, with its `path`), ERR_KSOCKET_NATS_AUTH,
+ * ERR_KSOCKET_NATS_CREDENTIALS, ERR_KSOCKET_NATS_EXPIRED, ERR_KSOCKET_NATS_TLS, ERR_KSOCKET_NATS_PERMISSION, ERR_KSOCKET_NO_JETSTREAM,
+ * ERR_KSOCKET_NO_STREAM, ERR_KSOCKET_STREAM_NOT_FOUND, ERR_KSOCKET_STREAM_SUBJECT, ERR_KSOCKET_STREAM_FULL,
+ * ERR_KSOCKET_STREAM_NO_ACK, ERR_KSOCKET_BATCH_BYTES. Later the same comes as the collector's `'failing'`, and is tried again; or as
+ * `'refused'`, where trying again is of no use.
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
  */
 export function jetstream(options: JetstreamOptions): Sink {

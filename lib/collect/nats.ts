@@ -7,6 +7,7 @@ import { now } from '../base/runtime.js';
 import { validateInteger, validateObject, validateString } from '../base/validate.js';
 import { Credentials } from './credentials.js';
 import { dialing } from './dialing.js';
+import { checkTlsFiles } from './given-files.js';
 import { SinkError } from './sink.js';
 import { within } from './time.js';
 
@@ -65,13 +66,23 @@ export function checkNats(options: NatsOptions): CheckedNats {
     if (options[name] !== undefined) validateString(options[name], `options.${name}`);
   if (tls !== undefined) {
     validateObject(tls, 'options.tls');
-    refuseUnknown(tls, 'options.tls', ['caFile', 'certFile', 'keyFile']);
+    checkTls(tls);
   }
   validateInteger(timeoutMs, 'options.timeoutMs', 100, TIMEOUT_MS_MAX);
   const given = { ...options };
   // The client of NATS does not look at it, and would send what is secret in the clear.
   if (servers.some((server) => /^\s*tls:/i.test(server))) given.tls ??= {};
   return { servers: servers.map((server) => server.trim()), given, timeoutMs };
+}
+
+function checkTls(tls: NatsTls): void {
+  const name = 'options.tls';
+  refuseUnknown(tls, name, ['caFile', 'certFile', 'keyFile']);
+  for (const key of ['caFile', 'certFile', 'keyFile'] as const)
+    if (tls[key] !== undefined) validateString(tls[key], `${name}.${key}`);
+  const [one, other] = tls.certFile === undefined ? ['keyFile', 'certFile'] : ['certFile', 'keyFile'];
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
+    throw errors.invalidArgValue(`${name}.${one}`, tls[one as keyof NatsTls], `needs ${name}.${other}`);
 }
 
 /** What is secret is in no message, and what would be passed over is not. */
@@ -153,9 +164,11 @@ export class Nats {
       ...(given.token === undefined ? {} : { token: given.token }),
       ...(given.tls === undefined ? {} : { tls: given.tls }),
     };
-    const credentials = given.credentials === undefined ? undefined : new Credentials(given.credentials);
+    const verify = (bytes: Uint8Array) => loaded.credsAuthenticator(bytes)('nonce');
+    const credentials = given.credentials === undefined ? undefined : new Credentials(given.credentials, verify);
     credentials?.check();
     if (credentials !== undefined) options.authenticator = loaded.credsAuthenticator(() => credentials.read());
+    if (given.tls !== undefined) await checkTlsFiles(given.tls);
     try {
       const connection = await dialing(() => loaded.connect(options));
       return new Nats(loaded, connection, checked, credentials);

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { credsAuthenticator, nkeys } from '@nats-io/transport-node';
 import { createSocket } from 'ksocket';
 import { createCollector, jetstream, type SinkError } from 'ksocket/collect';
+import { consume } from 'ksocket/consume';
 import { Nats } from '../support/nats.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -93,6 +94,102 @@ test('credentials that expire are said, and a new file is taken; what they do no
   writeFileSync(credentials, operator.credentials(secondsFromNow(600)));
   await waitFor(() => collector.stats().acknowledgedDatagrams === sent + 1, 'what was kept meanwhile is written');
   assert.equal(refused.length, 1, 'the new credentials allow it');
+});
+
+test('a file of credentials that is half written when the connection is made anew is not taken', async () => {
+  const operator = new Operator();
+  const authenticator = credsAuthenticator(Buffer.from(operator.credentials()));
+  await using nats = await Nats.start({ config: operator.config, login: { authenticator } });
+  await nats.stream({ name: 'LOGS', subjects: ['logs.>'] });
+  const credentials = join(nats.directory, 'edge.creds');
+  const whole = operator.credentials(secondsFromNow(600));
+  writeFileSync(credentials, whole);
+  const sink = jetstream({ servers: nats.servers, stream: 'LOGS', subject: 'logs.a', timeoutMs: 500, credentials });
+  await using collector = createCollector({ address: '127.0.0.1', batch: { ms: 5 }, sink });
+  await collector.start();
+  await using socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const [node] = nats.nodes;
+  for (const [i, text] of ['', 'rubbish', whole.slice(0, whole.indexOf('SEED') + 20), undefined].entries()) {
+    if (text === undefined) rmSync(credentials);
+    else writeFileSync(credentials, text);
+    await node.kill();
+    node.start();
+    socket.send('x', collector.address().port, '127.0.0.1');
+    await waitFor(() => collector.stats().acknowledgedDatagrams === i + 1, `${text}`);
+  }
+  assert.equal(collector.stats().refusedDatagrams, 0);
+});
+
+test('files that are missing, not readable or something else are named, with the option', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ksocket-test-'));
+  try {
+    const place = (name: string) => join(directory, name);
+    const options = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=a'];
+    for (const name of ['one', 'other'])
+      execFileSync('openssl', ['req', ...options, '-keyout', place(`${name}.key`), '-out', place(`${name}.pem`)], {
+        stdio: 'ignore',
+      });
+    const [certFile, keyFile] = [place('one.pem'), place('one.key')];
+    writeFileSync(place('rubbish'), 'rubbish');
+    writeFileSync(place('damaged'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+    writeFileSync(place('closed'), 'x', { mode: 0 });
+    const jwt = encoded({ exp: secondsFromNow(600) });
+    const seedless = `-----BEGIN NATS USER JWT-----\na.${jwt}.c\n------END NATS USER JWT------\n`;
+    writeFileSync(place('seedless'), seedless);
+    const badSeed = '-----BEGIN USER NKEY SEED-----\nSUABC\n------END USER NKEY SEED------\n';
+    writeFileSync(place('badseed'), seedless + badSeed);
+    const isRoot = process.getuid?.() === 0;
+    type Case = [given: object, code: string, option: string, path: string];
+    const cases: Case[] = [
+      [{ tls: { caFile: place('none') } }, 'ENOENT', 'options.tls.caFile', place('none')],
+      [{ tls: { certFile: place('none'), keyFile } }, 'ENOENT', 'options.tls.certFile', place('none')],
+      [{ tls: { certFile, keyFile: place('none') } }, 'ENOENT', 'options.tls.keyFile', place('none')],
+      [{ credentials: place('none') }, 'ENOENT', 'options.credentials', place('none')],
+      [{ tls: { caFile: directory } }, 'EISDIR', 'options.tls.caFile', directory],
+      [{ credentials: directory }, 'EISDIR', 'options.credentials', directory],
+      ...(isRoot
+        ? []
+        : ([[{ credentials: place('closed') }, 'EACCES', 'options.credentials', place('closed')]] as Case[])),
+      [{ tls: { caFile: place('rubbish') } }, 'ERR_KSOCKET_NATS_TLS', 'options.tls.caFile', place('rubbish')],
+      [{ tls: { caFile: place('damaged') } }, 'ERR_KSOCKET_NATS_TLS', 'options.tls.caFile', place('damaged')],
+      [
+        { tls: { certFile: place('rubbish'), keyFile } },
+        'ERR_KSOCKET_NATS_TLS',
+        'options.tls.certFile',
+        place('rubbish'),
+      ],
+      [
+        { tls: { certFile, keyFile: place('rubbish') } },
+        'ERR_KSOCKET_NATS_TLS',
+        'options.tls.keyFile',
+        place('rubbish'),
+      ],
+      [
+        { tls: { certFile, keyFile: place('other.key') } },
+        'ERR_KSOCKET_NATS_TLS',
+        'options.tls.keyFile',
+        place('other.key'),
+      ],
+      [{ credentials: place('rubbish') }, 'ERR_KSOCKET_NATS_CREDENTIALS', 'options.credentials', place('rubbish')],
+      [{ credentials: place('seedless') }, 'ERR_KSOCKET_NATS_CREDENTIALS', 'options.credentials', place('seedless')],
+      [{ credentials: place('badseed') }, 'ERR_KSOCKET_NATS_CREDENTIALS', 'options.credentials', place('badseed')],
+    ];
+    for (const [given, code, option, path] of cases) {
+      const nats = { servers: '127.0.0.1:1', stream: 'LOGS', ...given };
+      const said = (error: NodeJS.ErrnoException) => {
+        assert.deepEqual([error.code, error.path], [code, path]);
+        assert.ok(error.message.startsWith(`${option}: `) && error.message.includes(path), error.message);
+        assert.equal(error.syscall, code.startsWith('ERR_') ? undefined : code === 'EISDIR' ? 'read' : 'open');
+        return true;
+      };
+      const collector = createCollector({ address: '127.0.0.1', sink: jetstream({ ...nats, subject: 'logs.a' }) });
+      await assert.rejects(collector.start(), said, `${option} ${path}`);
+      await assert.rejects(consume({ ...nats, durable: 'd' }).open(), said, `${option} ${path}`);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('TLS: with the authority that has signed the server’s certificate, and not without', async () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nkeys } from '@nats-io/transport-node';
 import { createSocket, type Socket } from 'ksocket';
 import { type Collector, createCollector, type JetstreamOptions, jetstream, type SinkError } from 'ksocket/collect';
 import { type ConsumedBatch, consume } from 'ksocket/consume';
@@ -54,8 +55,9 @@ async function sender(): Promise<Socket> {
   return socket;
 }
 
+const seed = Buffer.from(nkeys.createUser().getSeed()).toString();
 const jwt = (claims: object) =>
-  `-----BEGIN NATS USER JWT-----\neyJ0eXAiOiJKV1QifQ.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln\n------END NATS USER JWT------\n`;
+  `-----BEGIN NATS USER JWT-----\neyJ0eXAiOiJKV1QifQ.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
 
 test('what is wrong is said, with its place, before anything is received, and nothing stays open', async () => {
   await using nats = await start();
@@ -110,6 +112,9 @@ test('options of streams and consumers are checked', () => {
   refused({ lanes: 0 }, 'ERR_OUT_OF_RANGE');
   refused({ timeoutMs: 1 }, 'ERR_OUT_OF_RANGE');
   refused({ tls: { ca: 'x' } }, 'ERR_INVALID_ARG_VALUE');
+  refused({ tls: { caFile: 5 } }, 'ERR_INVALID_ARG_TYPE');
+  refused({ tls: { certFile: 'x' } }, 'ERR_INVALID_ARG_VALUE');
+  refused({ tls: { keyFile: 'x' } }, 'ERR_INVALID_ARG_VALUE');
   refused({ strem: 'x' }, 'ERR_INVALID_ARG_VALUE');
   const consumer = { servers: 'a', stream: 'S', durable: 'd' };
   const bad = (more: object, code: string) => assert.throws(() => consume({ ...consumer, ...more }), { code });
