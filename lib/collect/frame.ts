@@ -35,8 +35,13 @@ export const SOURCE_BYTES = 44;
 
 /** What is behind the header at most: what a decoder is willing to make of a few bytes. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024;
+/** Of the memory that decompressing takes beside that, as a power of two. */
+const WINDOW_LOG_MAX = 26;
 /** And how many datagrams; they may be empty. */
 export const DATAGRAMS_MAX = 1 << 22;
+
+/** Of UDP: what its length can say. */
+const DATAGRAM_MAX = 65_535;
 
 /** What is no batch, or not a whole one. */
 export class FrameError extends Error {
@@ -52,10 +57,11 @@ export class FrameError extends Error {
 }
 
 interface Zstd {
+  constants: { ZSTD_d_windowLogMax?: number };
   zstdCompress?(data: Uint8Array, done: (error: Error | null, result: Uint8Array) => void): void;
   zstdDecompress?(
     data: Uint8Array,
-    options: { maxOutputLength: number },
+    options: { maxOutputLength: number; params: Record<number, number> },
     done: (error: Error | null, result: Uint8Array) => void,
   ): void;
 }
@@ -133,11 +139,12 @@ function readHeader(bytes: Uint8Array): Header {
 export async function expandFrame(bytes: Uint8Array): Promise<Uint8Array> {
   const { compressed, headerBytes, bodyBytes } = readHeader(bytes);
   if (!compressed) return bytes;
-  const { zstdDecompress } = zstd();
+  const { zstdDecompress, constants } = zstd();
   if (zstdDecompress === undefined)
     throw new FrameError('The batch is compressed, which takes Node 22.15 or 23.8 to read', 'ERR_KSOCKET_NO_ZSTD');
   const body = await new Promise<Uint8Array>((resolve, reject) => {
-    const options = { maxOutputLength: Math.max(1, bodyBytes) };
+    const params = { [constants.ZSTD_d_windowLogMax as number]: WINDOW_LOG_MAX };
+    const options = { maxOutputLength: Math.max(1, bodyBytes), params };
     zstdDecompress(bytes.subarray(headerBytes), options, (error, result) => {
       if (error === null) resolve(result);
       else reject(new FrameError(`The batch is not what zstd compresses: ${error.message}`));
@@ -221,9 +228,11 @@ function check(bytes: Uint8Array, header: Header): void {
     numbers.nextSigned();
     const many = numbers.next();
     const size = numbers.next();
-    if (many < 1 || size > 65_535) throw new FrameError(`The batch has ${many} datagrams of ${size} bytes`);
+    const last = many === 1 ? size : numbers.next();
+    if (many < 1 || size > DATAGRAM_MAX || last > DATAGRAM_MAX)
+      throw new FrameError(`The batch has ${many} datagrams of ${size} bytes, the last one of ${last}`);
     datagrams += many;
-    total += many === 1 ? size : (many - 1) * size + numbers.next();
+    total += (many - 1) * size + last;
     if (total > payloadBytes || datagrams > count) break;
   }
   if (datagrams !== count || total !== payloadBytes)

@@ -9,11 +9,14 @@ import { SinkError } from '../collect/sink.js';
 import { within } from '../collect/time.js';
 import type { CollectedDatagram, PackedBatch } from '../collect/types.js';
 import { type CheckedConsume, type ConsumeOptions, checkConsumeOptions, type Source } from './options.js';
+import { Places } from './places.js';
 
 /** Of a pull, in ms: after so long it is made anew, and who hears nothing for twice the other looks what is wrong. */
 const PULL_MS = 10_000;
 const HEARTBEAT_MS = 1000;
 const PREFETCHED = 16;
+/** Batches that are expanded at a time, of all subjects: a short message may say that it has 64 MiB. */
+const EXPANDED_MAX = 4;
 const NS_PER_MS = 1_000_000;
 
 /** A batch, with what the stream says of it. */
@@ -53,7 +56,9 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   #nats: Nats | undefined;
   readonly #messages: ConsumerMessages[] = [];
   readonly #ready: Held[] = [];
-  readonly #refused: JsMsg[] = [];
+  /** What has come, and is neither acknowledged nor passed over. */
+  readonly #under = new Set<JsMsg>();
+  readonly #places = new Places(EXPANDED_MAX);
   #held: Held | undefined; // by the loop
   #wake: (() => void) | undefined;
   #failure: unknown;
@@ -170,9 +175,13 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   // Resolves when the loop has worked on it.
   async #hold(message: JsMsg): Promise<void> {
     const { ackWaitMs } = this.#options;
+    this.#under.add(message);
     const alive = setInterval(() => message.working(), ackWaitMs / 3);
+    await this.#places.take();
     try {
+      if (this.#closed) return;
       const frame = readFrame(await expandFrame(message.data), message.subject);
+      if (this.#closed) return;
       const batch = Object.assign(frame, { sequence: message.seq, deliveries: message.info.deliveryCount });
       if (batch.deliveries > 1) this.#stats.redelivered++;
       await new Promise<void>((release) => {
@@ -180,22 +189,30 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
         this.#wake?.();
       });
     } catch (error) {
-      this.#bad(message, error);
+      await this.#bad(message, error);
     } finally {
       clearInterval(alive);
+      this.#places.give();
     }
   }
 
-  #bad(message: JsMsg, error: unknown): void {
+  // What ends the loop is given back by close(): now it would come here again.
+  async #bad(message: JsMsg, error: unknown): Promise<void> {
     const { onBad } = this.#options;
+    const { subject, seq: sequence } = message;
     if (!(error instanceof FrameError) || error.code === 'ERR_KSOCKET_NO_ZSTD' || onBad === undefined) {
-      this.#refused.push(message); // given back by close(): now it would come here again
-      if (error instanceof Error) errors.withContext(error, `${message.subject}, message ${message.seq}`);
+      if (error instanceof Error) errors.withContext(error, `${subject}, message ${sequence}`);
       this.#fail(error);
       return;
     }
+    try {
+      await onBad(error, { sequence, subject });
+    } catch (thrown) {
+      this.#fail(thrown);
+      return;
+    }
+    if (!this.#under.delete(message)) return; // closed meanwhile
     this.#stats.bad++;
-    onBad(error, { sequence: message.seq, subject: message.subject });
     message.term();
   }
 
@@ -218,6 +235,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   }
 
   #done({ message, batch, release }: Held): void {
+    this.#under.delete(message);
     message.ack();
     this.#stats.batches++;
     this.#stats.datagrams += batch.count;
@@ -284,7 +302,8 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       nats.timeoutMs,
       nats.connection.flush().catch(() => {}),
     );
-    for (const message of [...all.map(({ message }) => message), ...this.#refused]) message.nak();
+    for (const message of this.#under) message.nak();
+    this.#under.clear();
     await nats.close(); // what was acknowledged has left
   }
 

@@ -41,9 +41,10 @@ export interface ConsumeOptions extends NatsOptions {
   ackWaitMs?: number;
   /** How many messages may be under way at all who share it, 1 to 65 536, if it is not `ordered`; 256 by default. */
   maxPending?: number;
-  /** Is asked about a message that is none of a collector's: it is passed over when this returns, for good. Without it the loop
-   * throws ERR_KSOCKET_BAD_FRAME, and the message comes again. */
-  onBad?: (error: Error, message: BadMessage) => void;
+  /** Is asked about a message that is none of a collector's, or damaged: it is passed over for good when this returns, or what it
+   * returns resolves, and counted (`stats().bad`). When it throws or rejects the loop throws that, and the message comes again. Without
+   * it the loop throws ERR_KSOCKET_BAD_FRAME, and the message comes again. */
+  onBad?: (error: Error, message: BadMessage) => unknown;
   /** Ends the loop when it is aborted: it throws the reason. */
   signal?: AbortSignal;
 }
