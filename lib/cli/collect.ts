@@ -24,6 +24,7 @@ interface CollectOptions extends NatsAccess {
   batchMs?: number;
   inFlight?: number;
   onFull?: 'block' | 'drop';
+  prefix?: string;
   rotateBytes?: number;
   rotateSeconds?: number;
   rotateFiles?: number;
@@ -36,7 +37,7 @@ interface CollectOptions extends NatsAccess {
 /** What is for one kind of target alone. */
 const ONLY_FOR: Record<Target['kind'], readonly (keyof CollectOptions)[]> = {
   nats: ['stream', 'subject', 'lanes', ...NATS_ACCESS],
-  files: ['rotateBytes', 'rotateSeconds', 'rotateFiles', 'fsync'],
+  files: ['prefix', 'rotateBytes', 'rotateSeconds', 'rotateFiles', 'fsync'],
   lines: [],
 };
 const NAMES: Record<Target['kind'], string> = { nats: 'nats://HOST', files: 'a directory', lines: '-' };
@@ -82,6 +83,7 @@ export function defineCollect(program: Command): void {
     .option('--subject <template>', 'to NATS: of what each source sends; with {source}, {port}, {local}, {hash:N}, …')
     .option('--lanes <number>', 'to NATS: messages of one subject that may be on their way at a time', integer(1, 64));
   defineNatsAccess(command)
+    .option('--prefix <name>', 'to files: what their names begin with; each collector in a directory has its own')
     .option('--rotate-bytes <bytes>', 'to files: each has so many at most', integer(1, 2 ** 40))
     .option('--rotate-seconds <seconds>', 'to files: after which the next one begins', integer(1, 2_147_483))
     .option('--rotate-files <number>', 'to files: so many are kept', integer(1, 1_000_000))
@@ -120,10 +122,15 @@ function checkTogether(options: CollectOptions): void {
 }
 
 function sinkOf(options: CollectOptions, { jetstream, lines, pcapng }: typeof collecting): collecting.Sink {
-  const { to, stream = '', subject = '', lanes, rotateBytes, rotateSeconds, rotateFiles, fsync } = options;
+  const { to, stream = '', subject = '', lanes, prefix, rotateBytes, rotateSeconds, rotateFiles, fsync } = options;
   if (to.kind === 'lines') return lines();
   if (to.kind === 'files') {
-    return pcapng({ dir: to.dir, rotate: { bytes: rotateBytes, seconds: rotateSeconds, files: rotateFiles }, fsync });
+    return pcapng({
+      dir: to.dir,
+      prefix,
+      rotate: { bytes: rotateBytes, seconds: rotateSeconds, files: rotateFiles },
+      fsync,
+    });
   }
   return jetstream({ ...natsOptions(to.servers, options), stream, subject, lanes });
 }

@@ -1,8 +1,8 @@
 // `ksocket collect` into files that cannot be finished: it says so in a line, and what was written is there.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Folder, readWithTshark } from '../support/captures.js';
+import { capturesIn, Folder, readWithTshark } from '../support/captures.js';
 import { startCli } from '../support/child.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
@@ -18,7 +18,7 @@ test('a file that does not get its name: a line, 1, and all of it is readable', 
   const client = sockets.makePeer();
   await bound(client);
   await sent(client, 'x', port());
-  const [file] = readdirSync(dir);
+  const [file] = capturesIn(dir);
   mkdirSync(join(dir, file.replace(/\.part$/, '')));
   child.kill('SIGTERM');
   const { code, stdout, stderr } = await child.end();

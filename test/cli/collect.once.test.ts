@@ -1,12 +1,12 @@
 // `ksocket collect` into files and to standard output: what it says, how it ends, and what it refuses.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listening } from '../support/activated.js';
-import { Folder, readWithTshark } from '../support/captures.js';
+import { capturesIn, Folder, readWithTshark } from '../support/captures.js';
 import { Child, type ChildResult, runCli, startCli } from '../support/child.js';
 import { ask, askJson } from '../support/monitor.js';
 import { bound, Sockets, sent } from '../support/peer.js';
@@ -47,7 +47,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     const [first, last, ...rest] = stdout.split('\n');
     assert.match(first, new RegExp(`^ksocket: collecting on 127\\.0\\.0\\.1:\\d+, pcapng in ${dir}$`));
     assert.deepEqual([last, ...rest], ['ksocket: received 150, delivered 150, dropped 0', '']);
-    const [file] = readdirSync(dir);
+    const [file] = capturesIn(dir);
     assert.match(file, /^ksocket-.*\.pcapng$/);
     const read = readWithTshark(join(dir, file));
     assert.deepEqual(

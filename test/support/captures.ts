@@ -102,12 +102,19 @@ export function batchOf(datagrams: readonly CollectedDatagram[]): PackedBatch {
   };
 }
 
+/** What a collector has in a directory, but for what tells others that it is there. */
+export function capturesIn(dir: string): string[] {
+  return readdirSync(dir)
+    .filter((name) => !name.startsWith('.'))
+    .sort();
+}
+
 /** A folder of its own, empty, until the end of its block. */
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), 'ksocket-collect-'));
 
   get files(): string[] {
-    return readdirSync(this.path).sort();
+    return capturesIn(this.path);
   }
 
   [Symbol.dispose](): void {

@@ -4,6 +4,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'no
 import { join } from 'node:path';
 import { now, wallClockNs } from '../../base/runtime.js';
 import { fileHeader, statistics } from './blocks.js';
+import { claim } from './claim.js';
 import { baseName, finishedName, finishedOf, ours, unfinishedName } from './names.js';
 
 /** The program's data: others may not read it. */
@@ -41,6 +42,7 @@ const isCode = (error: unknown, code: string) => (error as NodeJS.ErrnoException
 export class Files {
   readonly #options: FilesOptions;
   #current: Current | undefined;
+  #release: () => Promise<void> = async () => {};
   #number = 0;
   /** Files, since open(). */
   begun = 0;
@@ -53,16 +55,22 @@ export class Files {
 
   /** Makes the directory, if it is the only one that is missing, and the first file. What a process that was killed has left
    * unfinished is finished now.
-   * @throws as mkdir(2), open(2) and write(2) */
+   * @throws as mkdir(2), open(2) and write(2); ERR_KSOCKET_PREFIX_IN_USE */
   async open(): Promise<void> {
     const { dir, prefix } = this.#options;
     await mkdir(dir, { mode: DIRECTORY_MODE }).catch((error) => {
       if (!isCode(error, 'EEXIST')) throw error;
     });
-    const found = ours(await readdir(dir), prefix);
-    for (const { name, finished } of found) if (!finished) await this.#rename(name, finishedOf(name));
-    this.#number = found.at(-1)?.number ?? 0;
-    await this.#begin();
+    this.#release = await claim(dir, prefix);
+    try {
+      const found = ours(await readdir(dir), prefix);
+      for (const { name, finished } of found) if (!finished) await this.#rename(name, finishedOf(name));
+      this.#number = found.at(-1)?.number ?? 0;
+      await this.#begin();
+    } catch (error) {
+      await this.#release();
+      throw error;
+    }
   }
 
   /** Appends the blocks of so many packets, `bytesMax` at most, to one file: all, or on an error none. Of `blocks` each is written
@@ -80,7 +88,11 @@ export class Files {
   /** The last file is whole, and has its name. One without packets does not stay.
    * @throws as fdatasync(2), close(2) and rename(2) */
   async close(): Promise<void> {
-    if (this.#current !== undefined) await this.#finish(this.#current);
+    try {
+      if (this.#current !== undefined) await this.#finish(this.#current);
+    } finally {
+      await this.#release();
+    }
   }
 
   async #roomFor(bytes: number): Promise<Current> {

@@ -28,7 +28,7 @@ export interface PcapngOptions {
   /** The directory. It is made where only it is missing. */
   dir: string;
   /** What the names of its files begin with: letters, digits, `.`, `_` and `-`, 1 to 64. Of several collectors in one directory each
-   * has its own. Default `ksocket`. */
+   * needs its own: `start()` rejects with ERR_KSOCKET_PREFIX_IN_USE where another one that runs has it. Default `ksocket`. */
   prefix?: string;
   /** When the next file begins. */
   rotate?: PcapngRotation;
@@ -178,7 +178,8 @@ class PcapngSink implements Sink {
   // Whatever it is, somebody may put it right: make room, or the directory writable.
   #named(error: unknown): SinkError {
     const { code = 'ERR_KSOCKET_SINK', message } = error as NodeJS.ErrnoException;
-    return new SinkError(code, `${this.name}: ${message}`, true, error);
+    const retry = error instanceof SinkError ? error.retry : true;
+    return new SinkError(code, `${this.name}: ${message}`, retry, error);
   }
 }
 
