@@ -86,6 +86,24 @@ export function startTunnelProgram(host: 'far' | 'here', options: TunnelOptions)
   return startProgram(host, TUNNEL, [JSON.stringify(options)]);
 }
 
+/** What a tunnel is made with here, 1, or by the other host, 2. */
+export function optionsOf(host: 1 | 2, more: Partial<TunnelOptions> = {}): TunnelOptions {
+  const addresses = [`10.50.0.${host}/24`, `fd50::${host}/64`];
+  return { vni: 42, device: 'lan0', addresses, remotes: [{ address: `10.7.0.${3 - host}` }], ...more };
+}
+
+export const otherEnds = ['another tunnel', 'the kernel’s own vxlan device'];
+
+/** What is at the other host, with what optionsOf(2) says. */
+export async function startOtherEnd(kind: string): Promise<{ end(): Promise<void> }> {
+  if (kind === otherEnds[0]) return await startTunnelProgram('far', optionsOf(2));
+  sh(
+    'ip -n far link add lan0 mtu 9050 type vxlan id 42 local 10.7.0.2 remote 10.7.0.1 dstport 4789 && ' +
+      'ip -n far addr add 10.50.0.2/24 dev lan0 && ip -n far addr add fd50::2/64 dev lan0 nodad && ip -n far link set lan0 up',
+  );
+  return { end: async () => {} };
+}
+
 /** What the transfers' other end does: port 5001 answers with the SHA-256 of what it was sent, 5002 sends. */
 const SERVICES = `
   const { createHash } = await import('node:crypto');

@@ -1,51 +1,44 @@
 // `ksocket tunnel`: what it says, moves and leaves, and what it refuses.
 import assert from 'node:assert/strict';
-import { runCli, runProgram } from '../support/child.js';
+import { runCli } from '../support/child.js';
 import { test } from '../support/test.js';
-import { beforeTunnelHosts } from '../support/tunnel-hosts.js';
+import { runBetweenHosts } from '../support/tunnel-hosts.js';
 
-const hosts = new URL('../support/tunnel-hosts.js', import.meta.url).href;
 const child = new URL('../support/child.js', import.meta.url).href;
 
 test('it joins two hosts, says what it does, and ends cleanly', async () => {
-  const { code, stdout, stderr } = await runProgram(
-    async (hosts, child) => {
-      const { ping, startTunnelProgram } = (await import(hosts)) as typeof import('../support/tunnel-hosts.js');
-      const { startCli } = (await import(child)) as typeof import('../support/child.js');
-      const { createSocket } = await import('ksocket');
-      const { existsSync, mkdtempSync } = await import('node:fs');
-      const far = await startTunnelProgram('far', {
-        vni: 7,
-        addresses: ['10.50.0.2/24'],
-        remotes: [{ address: '10.7.0.1', port: 4800 }],
-      });
-      // Who manages services: READY=1 comes when frames are moved.
-      const path = `${mkdtempSync('/tmp/ksocket-tunnel-')}/notify`;
-      const manager = createSocket('unix_dgram');
-      const told: string[] = [];
-      manager.on('message', (message) => void told.push(...`${message}`.split('\n')));
-      manager.bindSync(path);
-      const where = ['--dev', 'lan0', '--vni', '7', '--local', '10.7.0.1:4800', '--remote', '10.7.0.2'];
-      const more = ['--address', '10.50.0.1/24', '--address', 'fd50::1/64', '--monitor', '0'];
-      const cli = startCli(['tunnel', ...where, ...more], { env: { NOTIFY_SOCKET: path } });
-      await cli.line(/monitor on/);
-      ping('10.50.0.2', 1472);
-      ping('fd50::1', 56);
-      while (!told.includes('READY=1')) await new Promise(setImmediate);
-      const device = existsSync('/proc/sys/net/ipv4/conf/lan0');
-      cli.kill('SIGTERM');
-      const { code, signal, stdout, stderr } = await cli.end();
-      while (!told.includes('STOPPING=1')) await new Promise(setImmediate);
-      manager.close();
-      console.log(device, existsSync('/proc/sys/net/ipv4/conf/lan0'), code, signal, stderr);
-      console.log(stdout);
-      await far.end();
-    },
-    [hosts, child],
-    { under: beforeTunnelHosts() },
-  );
-  assert.deepEqual([code, stderr], [0, '']);
-  const [summary, ...log] = stdout.trim().split('\n');
+  const [summary, ...log] = await runBetweenHosts(async (hosts, child) => {
+    const { ping, startTunnelProgram } = (await import(hosts)) as typeof import('../support/tunnel-hosts.js');
+    const { startCli } = (await import(child)) as typeof import('../support/child.js');
+    const { createSocket } = await import('ksocket');
+    const { existsSync, mkdtempSync } = await import('node:fs');
+    const far = await startTunnelProgram('far', {
+      vni: 7,
+      addresses: ['10.50.0.2/24'],
+      remotes: [{ address: '10.7.0.1', port: 4800 }],
+    });
+    // Who manages services: READY=1 comes when frames are moved.
+    const path = `${mkdtempSync('/tmp/ksocket-tunnel-')}/notify`;
+    const manager = createSocket('unix_dgram');
+    const told: string[] = [];
+    manager.on('message', (message) => void told.push(...`${message}`.split('\n')));
+    manager.bindSync(path);
+    const where = ['--dev', 'lan0', '--vni', '7', '--local', '10.7.0.1:4800', '--remote', '10.7.0.2'];
+    const more = ['--address', '10.50.0.1/24', '--address', 'fd50::1/64', '--monitor', '0'];
+    const cli = startCli(['tunnel', ...where, ...more], { env: { NOTIFY_SOCKET: path } });
+    await cli.line(/monitor on/);
+    ping('10.50.0.2', 1472);
+    ping('fd50::1', 56);
+    while (!told.includes('READY=1')) await new Promise(setImmediate);
+    const device = existsSync('/proc/sys/net/ipv4/conf/lan0');
+    cli.kill('SIGTERM');
+    const { code, signal, stdout, stderr } = await cli.end();
+    while (!told.includes('STOPPING=1')) await new Promise(setImmediate);
+    manager.close();
+    console.log(device, existsSync('/proc/sys/net/ipv4/conf/lan0'), code, signal, stderr);
+    console.log(stdout);
+    await far.end();
+  }, child);
   assert.equal(summary.trim(), 'true false 0 null');
   assert.match(log.splice(3, 1)[0], /^ksocket: monitor on http:\/\/127\.0\.0\.1:\d+\/$/);
   assert.deepEqual(log, [

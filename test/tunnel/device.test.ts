@@ -1,19 +1,10 @@
 // A tunnel's device in the hands of others: renamed, and too short for IPv6.
 import assert from 'node:assert/strict';
-import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
-import { beforeTunnelHosts } from '../support/tunnel-hosts.js';
-
-const hosts = new URL('../support/tunnel-hosts.js', import.meta.url).href;
-
-async function run(program: (helper: string) => Promise<void>): Promise<string[]> {
-  const { code, stdout, stderr } = await runProgram(program, [hosts], { under: beforeTunnelHosts() });
-  assert.deepEqual([code, stderr], [0, ''], stdout);
-  return stdout.trim().split('\n');
-}
+import { runBetweenHosts } from '../support/tunnel-hosts.js';
 
 test('a renamed device follows the path under its new name, and another interface of the old one stays as it is', async () => {
-  const lines = await run(async (helper) => {
+  const lines = await runBetweenHosts(async (helper) => {
     const { sh } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     const { execFileSync } = await import('node:child_process');
@@ -35,17 +26,13 @@ test('a renamed device follows the path under its new name, and another interfac
 });
 
 test('with a path that is too short for IPv6 inside the device follows it, too, and has its addresses again behind it', async () => {
-  const lines = await run(async (helper) => {
-    const { ping, sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, sh, startTunnelProgram } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     const { setTimeout } = await import('node:timers/promises');
-    const options = (n: number, remote: string) => ({
-      vni: 1,
-      device: 'lan0',
-      addresses: [`10.50.0.${n}/24`, `fd50::${n}/64`],
-      remotes: [{ address: remote }],
-    });
-    const tunnel = createTunnel(options(1, '10.7.0.2'));
+    const tunnel = createTunnel(optionsOf(1));
     await tunnel.start();
     for (const [changes, wire] of [
       [1, 1300],
@@ -55,12 +42,12 @@ test('with a path that is too short for IPv6 inside the device follows it, too, 
       for (let n = 0; tunnel.stats().mtuChanges < changes && n < 250; n++) await setTimeout(20);
       console.log(tunnel.stats().mtu, tunnel.stats().mtuChanges);
     }
-    const far = await startTunnelProgram('far', options(2, '10.7.0.1'));
+    const far = await startTunnelProgram('far', optionsOf(2));
     ping('fd50::2', 56);
     await tunnel.stop();
     await far.end();
     const refused = (mtu: number) =>
-      createTunnel({ ...options(1, '10.7.0.2'), mtu })
+      createTunnel(optionsOf(1, { mtu }))
         .start()
         .catch((error) => console.log(error.message));
     await refused(1279);

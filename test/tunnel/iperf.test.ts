@@ -1,44 +1,17 @@
 // iperf3 through a tunnel, over TCP and UDP in both directions, and what hosts on a network send that is seldom: small
 // frames, tags, fragments, a peer that starts again.
 import assert from 'node:assert/strict';
-import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
-import { beforeTunnelHosts } from '../support/tunnel-hosts.js';
+import { otherEnds, runBetweenHosts } from '../support/tunnel-hosts.js';
 
-const hosts = new URL('../support/tunnel-hosts.js', import.meta.url).href;
-
-async function run(program: (helper: string, argument: string) => Promise<void>, argument = ''): Promise<string[]> {
-  const { code, stdout, stderr } = await runProgram(program, [hosts, argument], { under: beforeTunnelHosts() });
-  assert.deepEqual([code, stderr], [0, ''], stdout);
-  return stdout.trim().split('\n');
-}
-
-for (const other of ['another tunnel', 'the kernel’s vxlan device']) {
+for (const other of otherEnds) {
   test(`iperf3 to ${other}: TCP and UDP, both directions, with the event loop blocked all the time`, async () => {
-    const lines = await run(async (helper, other) => {
-      const { sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+    const lines = await runBetweenHosts(async (helper, other) => {
+      const { optionsOf, sh, startOtherEnd } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
       const { createTunnel } = await import('ksocket/tunnel');
       const { spawnSync } = await import('node:child_process');
-      const far = other.startsWith('another')
-        ? await startTunnelProgram('far', {
-            vni: 42,
-            device: 'lan0',
-            addresses: ['10.50.0.2/24'],
-            remotes: [{ address: '10.7.0.1' }],
-          })
-        : undefined;
-      if (far === undefined) {
-        sh(
-          'ip -n far link add lan0 mtu 9050 type vxlan id 42 local 10.7.0.2 remote 10.7.0.1 dstport 4789 && ' +
-            'ip -n far addr add 10.50.0.2/24 dev lan0 && ip -n far link set lan0 up',
-        );
-      }
-      const tunnel = createTunnel({
-        vni: 42,
-        device: 'lan0',
-        addresses: ['10.50.0.1/24'],
-        remotes: [{ address: '10.7.0.2' }],
-      });
+      const far = await startOtherEnd(other);
+      const tunnel = createTunnel(optionsOf(1));
       await tunnel.start();
       for (const args of [
         '',
@@ -67,7 +40,7 @@ for (const other of ['another tunnel', 'the kernel’s vxlan device']) {
         console.log(`iperf3 ${args}`.trim(), error ?? (received > 0 && received >= least));
       }
       await tunnel.stop();
-      await far?.end();
+      await far.end();
     }, other);
     assert.deepEqual(lines, [
       'iperf3 true',
@@ -81,21 +54,13 @@ for (const other of ['another tunnel', 'the kernel’s vxlan device']) {
 }
 
 test('frames with two tags, fragments and jumbo frames go through; frames that are too long for the other end are counted there', async () => {
-  const lines = await run(async (helper) => {
-    const { ping, sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, sh, startTunnelProgram } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
-    const far = await startTunnelProgram('far', {
-      vni: 42,
-      device: 'lan0',
-      addresses: ['10.50.0.2/24', 'fd50::2/64'],
-      remotes: [{ address: '10.7.0.1' }],
-    });
-    const tunnel = createTunnel({
-      vni: 42,
-      device: 'lan0',
-      addresses: ['10.50.0.1/24', 'fd50::1/64'],
-      remotes: [{ address: '10.7.0.2' }],
-    });
+    const far = await startTunnelProgram('far', optionsOf(2));
+    const tunnel = createTunnel(optionsOf(1));
     await tunnel.start();
     // Each comes with both tags, of which the kernel takes the outer one off before anybody looks.
     const receiver = `import socket as s, struct
@@ -141,19 +106,15 @@ for n in (60, 1472, 9040): u.send(bytes.fromhex('ffffffffffff02000000000188a8000
 });
 
 test('a peer that is killed and starts again is found again at once, with its new Ethernet address, and what was sent meanwhile does no harm', async () => {
-  const lines = await run(async (helper) => {
-    const { ping, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, startTunnelProgram } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     const { readdirSync } = await import('node:fs');
     const { spawnSync } = await import('node:child_process');
-    const start = () =>
-      startTunnelProgram('far', {
-        vni: 1,
-        device: 'lan0',
-        addresses: ['10.50.0.2/24'],
-        remotes: [{ address: '10.7.0.1' }],
-      });
-    const tunnel = createTunnel({ vni: 1, addresses: ['10.50.0.1/24'], remotes: [{ address: '10.7.0.2' }] });
+    const start = () => startTunnelProgram('far', optionsOf(2));
+    const tunnel = createTunnel(optionsOf(1));
     await tunnel.start();
     let fds = 0;
     for (let n = 0; n < 4; n++) {

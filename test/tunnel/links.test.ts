@@ -5,7 +5,9 @@ import { runBetweenHosts } from '../support/tunnel-hosts.js';
 
 test('a remote on a link is nobody on another one, whatever its address', async () => {
   const lines = await runBetweenHosts(async (helper) => {
-    const { ping, sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+    const { optionsOf, ping, sh, startTunnelProgram } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     // A second wire, on which the other host has the same address.
     sh(
@@ -13,12 +15,7 @@ test('a remote on a link is nobody on another one, whatever its address', async 
         'for at in "ip" "ip -n far"; do n=$([ "$at" = ip ] && echo 1 || echo 2); ' +
         'for dev in wire other; do $at addr add fe80::$n/64 dev $dev nodad; done; done',
     );
-    const options = (n: number) => ({
-      vni: 1,
-      device: 'lan0',
-      addresses: [`10.50.0.${n}/24`],
-      remotes: [{ address: `fe80::${3 - n}%wire` }],
-    });
+    const options = (host: 1 | 2) => optionsOf(host, { remotes: [{ address: `fe80::${3 - host}%wire` }] });
     const far = await startTunnelProgram('far', options(2));
     const tunnel = createTunnel(options(1));
     await tunnel.start();

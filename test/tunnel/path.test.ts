@@ -1,20 +1,11 @@
 // What a tunnel makes of the path beneath it, and of what kernels leave to a network card.
 import assert from 'node:assert/strict';
-import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
-import { beforeTunnelHosts } from '../support/tunnel-hosts.js';
-
-const hosts = new URL('../support/tunnel-hosts.js', import.meta.url).href;
-
-async function run(program: (helper: string) => Promise<void>): Promise<string[]> {
-  const { code, stdout, stderr } = await runProgram(program, [hosts], { under: beforeTunnelHosts() });
-  assert.deepEqual([code, stderr], [0, ''], stdout);
-  return stdout.trim().split('\n');
-}
+import { otherEnds, runBetweenHosts } from '../support/tunnel-hosts.js';
 
 test('the device’s MTU follows the path’s, also what a router on the way says of it', async () => {
-  const lines = await run(async (helper) => {
-    const { ping, sh, startServices, startTunnelProgram, transfer } = (await import(
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, sh, startServices, startTunnelProgram, transfer } = (await import(
       helper
     )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
@@ -29,14 +20,9 @@ test('the device’s MTU follows the path’s, also what a router on the way say
         'ip -n router link set here up && ip -n router link set there up && ip link set way up && ip -n far link set way up && ' +
         'ip route add 10.8.2.0/24 via 10.8.1.254 && ip -n far route add 10.8.1.0/24 via 10.8.2.254',
     );
-    const options = (n: number, remote: string) => ({
-      vni: 1,
-      device: 'lan0',
-      addresses: [`10.50.0.${n}/24`, `fd50::${n}/64`],
-      remotes: [{ address: remote }],
-    });
-    const far = await startTunnelProgram('far', options(2, '10.8.1.1'));
-    const tunnel = createTunnel(options(1, '10.8.2.2'));
+    const to = (address: string) => ({ remotes: [{ address }] });
+    const far = await startTunnelProgram('far', optionsOf(2, to('10.8.1.1')));
+    const tunnel = createTunnel(optionsOf(1, to('10.8.2.2')));
     await tunnel.start();
     const services = await startServices(3_000_000);
     const became = async (mtu: number) => {
@@ -62,7 +48,7 @@ test('the device’s MTU follows the path’s, also what a router on the way say
 });
 
 test('an MTU that was given stays', async () => {
-  const lines = await run(async (helper) => {
+  const lines = await runBetweenHosts(async (helper) => {
     const { sh } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     const { setTimeout } = await import('node:timers/promises');
@@ -81,35 +67,17 @@ test('an MTU that was given stays', async () => {
   assert.deepEqual(lines, ['1450 0 1250']);
 });
 
-for (const other of ['another tunnel', 'the kernel’s vxlan device']) {
+for (const other of otherEnds) {
   test(`datagrams of UDP that leave as one (UDP_SEGMENT) arrive each, behind ${other}`, async () => {
-    const { code, stdout, stderr } = await runProgram(
-      async (helper, other) => {
-        const { sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
-        const { createTunnel } = await import('ksocket/tunnel');
-        const { execFileSync } = await import('node:child_process');
-        const common = { vni: 42, device: 'lan0' };
-        const end = other.startsWith('another')
-          ? await startTunnelProgram('far', {
-              ...common,
-              addresses: ['10.50.0.2/24', 'fd50::2/64'],
-              remotes: [{ address: '10.7.0.1' }],
-            })
-          : undefined;
-        if (end === undefined) {
-          sh(
-            'ip -n far link add lan0 mtu 9050 type vxlan id 42 local 10.7.0.2 remote 10.7.0.1 dstport 4789 && ' +
-              'ip -n far addr add 10.50.0.2/24 dev lan0 && ip -n far addr add fd50::2/64 dev lan0 nodad && ip -n far link set lan0 up',
-          );
-        }
-        const tunnel = createTunnel({
-          ...common,
-          addresses: ['10.50.0.1/24', 'fd50::1/64'],
-          remotes: [{ address: '10.7.0.2' }],
-        });
-        await tunnel.start();
-        // Who receives says how many of each size it got within a second of the last one.
-        const receiver = `import socket as s, sys, collections
+    const lines = await runBetweenHosts(async (helper, other) => {
+      const { optionsOf, startOtherEnd } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+      const { createTunnel } = await import('ksocket/tunnel');
+      const { execFileSync } = await import('node:child_process');
+      const end = await startOtherEnd(other);
+      const tunnel = createTunnel(optionsOf(1));
+      await tunnel.start();
+      // Who receives says how many of each size it got within a second of the last one.
+      const receiver = `import socket as s, sys, collections
 u = s.socket(s.AF_INET6, s.SOCK_DGRAM); u.bind(('::', 7)); u.settimeout(30); print('ready', flush=True)
 got = collections.Counter(); order = []
 try:
@@ -118,40 +86,36 @@ try:
         got[len(data)] += 1; order.append(data[:2])
 except TimeoutError: pass
 print(sorted(got.items()), order == sorted(order))`;
-        const sender = `import socket as s, sys
+      const sender = `import socket as s, sys
 u = s.socket(s.AF_INET6 if ':' in sys.argv[1] else s.AF_INET, s.SOCK_DGRAM)
 u.setsockopt(17, 103, 1200)
 u.sendto(b''.join(bytes([0, n]) + b'x' * 1198 for n in range(20)) + bytes([0, 20]) + b'y' * 98, (sys.argv[1], 7))`;
-        const { spawn } = await import('node:child_process');
-        const { once } = await import('node:events');
-        for (const [address, from, at] of [
-          ['10.50.0.2', '', 'ip netns exec far '],
-          ['fd50::2', '', 'ip netns exec far '],
-          ['10.50.0.1', 'ip netns exec far ', ''],
-          ['fd50::1', 'ip netns exec far ', ''],
-        ]) {
-          const child = spawn('sh', ['-c', `exec ${at}python3 -c "$0"`, receiver], {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          });
-          let said = '';
-          child.stdout.on('data', (data) => {
-            said += data;
-          });
-          while (!said.includes('ready')) await once(child.stdout, 'data');
-          execFileSync('sh', ['-c', `exec ${from}python3 -c "$0" ${address}`, sender], { stdio: 'inherit' });
-          await once(child, 'close');
-          console.log(said.replace('ready', '').trim());
-        }
-        const { deviceDrops, malformedDrops, tooLongDrops, unsendableDrops } = tunnel.stats();
-        console.log(deviceDrops, malformedDrops, tooLongDrops, unsendableDrops);
-        await tunnel.stop();
-        await end?.end();
-      },
-      [hosts, other],
-      { under: beforeTunnelHosts() },
-    );
-    assert.deepEqual([code, stderr], [0, ''], stdout);
+      const { spawn } = await import('node:child_process');
+      const { once } = await import('node:events');
+      for (const [address, from, at] of [
+        ['10.50.0.2', '', 'ip netns exec far '],
+        ['fd50::2', '', 'ip netns exec far '],
+        ['10.50.0.1', 'ip netns exec far ', ''],
+        ['fd50::1', 'ip netns exec far ', ''],
+      ]) {
+        const child = spawn('sh', ['-c', `exec ${at}python3 -c "$0"`, receiver], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        let said = '';
+        child.stdout.on('data', (data) => {
+          said += data;
+        });
+        while (!said.includes('ready')) await once(child.stdout, 'data');
+        execFileSync('sh', ['-c', `exec ${from}python3 -c "$0" ${address}`, sender], { stdio: 'inherit' });
+        await once(child, 'close');
+        console.log(said.replace('ready', '').trim());
+      }
+      const { deviceDrops, malformedDrops, tooLongDrops, unsendableDrops } = tunnel.stats();
+      console.log(deviceDrops, malformedDrops, tooLongDrops, unsendableDrops);
+      await tunnel.stop();
+      await end.end();
+    }, other);
     const all = '[(100, 1), (1200, 20)] True';
-    assert.deepEqual(stdout.trim().split('\n'), [all, all, all, all, '0 0 0 0']);
+    assert.deepEqual(lines, [all, all, all, all, '0 0 0 0']);
   });
 }

@@ -1,59 +1,45 @@
 // A device with several queues: each has a thread, and connections are spread over them, in both directions.
 import assert from 'node:assert/strict';
-import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
-import { beforeTunnelHosts } from '../support/tunnel-hosts.js';
+import { runBetweenHosts } from '../support/tunnel-hosts.js';
 
-const hosts = new URL('../support/tunnel-hosts.js', import.meta.url).href;
 const processes = new URL('../support/process.js', import.meta.url).href;
 
 test('two queues: transfers arrive whole, all threads move frames, and nothing stays behind', async () => {
-  const { code, stdout, stderr } = await runProgram(
-    async (helper, processes) => {
-      const { ping, sh, startServices, startTunnelProgram, transfer } = (await import(
-        helper
-      )) as typeof import('../support/tunnel-hosts.js');
-      const { fdCount, ioThreadCount } = (await import(processes)) as typeof import('../support/process.js');
-      const { createTunnel } = await import('ksocket/tunnel');
-      const { readFileSync, readdirSync } = await import('node:fs');
-      const options = (n: number) => ({
-        vni: 42,
-        device: 'lan0',
-        queues: 2,
-        addresses: [`10.50.0.${n}/24`, `fd50::${n}/64`],
-        remotes: [{ address: `10.7.0.${3 - n}` }],
+  const lines = await runBetweenHosts(async (helper, processes) => {
+    const { optionsOf, ping, sh, startServices, startTunnelProgram, transfer } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
+    const { fdCount, ioThreadCount } = (await import(processes)) as typeof import('../support/process.js');
+    const { createTunnel } = await import('ksocket/tunnel');
+    const { readFileSync, readdirSync } = await import('node:fs');
+    const far = await startTunnelProgram('far', optionsOf(2, { queues: 2 }));
+    const tunnel = createTunnel(optionsOf(1, { queues: 2 }));
+    const services = await startServices(10_000_000);
+    const before = fdCount();
+    await tunnel.start();
+    for (const address of ['10.50.0.2', 'fd50::2']) {
+      ping(address, 8972);
+      for (const direction of ['up', 'down'] as const) transfer(address, direction, 10_000_000);
+    }
+    console.log(ioThreadCount());
+    sh('ip netns exec far iperf3 -s -1 -D -B 10.50.0.2 && sleep 0.3 && iperf3 -c 10.50.0.2 -P 16 -t 2 >/dev/null');
+    // Of the threads of both ends: have they had a processor for more than a start takes?
+    for (const pid of [process.pid, far.pid]) {
+      const busy = readdirSync(`/proc/${pid}/task`).filter((id) => {
+        const at = `/proc/${pid}/task/${id}`;
+        if (!readFileSync(`${at}/comm`, 'utf8').startsWith('ksocket')) return false;
+        return Number(readFileSync(`${at}/schedstat`, 'utf8').split(' ')[0]) > 2_000_000;
       });
-      const far = await startTunnelProgram('far', options(2));
-      const tunnel = createTunnel(options(1));
-      const services = await startServices(10_000_000);
-      const before = fdCount();
-      await tunnel.start();
-      for (const address of ['10.50.0.2', 'fd50::2']) {
-        ping(address, 8972);
-        for (const direction of ['up', 'down'] as const) transfer(address, direction, 10_000_000);
-      }
-      console.log(ioThreadCount());
-      sh('ip netns exec far iperf3 -s -1 -D -B 10.50.0.2 && sleep 0.3 && iperf3 -c 10.50.0.2 -P 16 -t 2 >/dev/null');
-      // Of the threads of both ends: have they had a processor for more than a start takes?
-      for (const pid of [process.pid, far.pid]) {
-        const busy = readdirSync(`/proc/${pid}/task`).filter((id) => {
-          const at = `/proc/${pid}/task/${id}`;
-          if (!readFileSync(`${at}/comm`, 'utf8').startsWith('ksocket')) return false;
-          return Number(readFileSync(`${at}/schedstat`, 'utf8').split(' ')[0]) > 2_000_000;
-        });
-        console.log(busy.length);
-      }
-      const { framesSent, framesReceived, deviceReads, deviceDrops, malformedDrops, mtu, socket } = tunnel.stats();
-      console.log(framesSent > deviceReads, framesReceived > 1000, deviceDrops, malformedDrops, mtu);
-      console.log((socket?.rxDatagrams ?? 0) >= framesReceived);
-      await tunnel.stop();
-      console.log(fdCount() - before, ioThreadCount());
-      await far.end();
-      await services.end();
-    },
-    [hosts, processes],
-    { under: beforeTunnelHosts() },
-  );
-  assert.deepEqual([code, stderr], [0, ''], stdout);
-  assert.deepEqual(stdout.trim().split('\n'), ['2', '2', '2', 'true true 0 0 9050', 'true', '0 0']);
+      console.log(busy.length);
+    }
+    const { framesSent, framesReceived, deviceReads, deviceDrops, malformedDrops, mtu, socket } = tunnel.stats();
+    console.log(framesSent > deviceReads, framesReceived > 1000, deviceDrops, malformedDrops, mtu);
+    console.log((socket?.rxDatagrams ?? 0) >= framesReceived);
+    await tunnel.stop();
+    console.log(fdCount() - before, ioThreadCount());
+    await far.end();
+    await services.end();
+  }, processes);
+  assert.deepEqual(lines, ['2', '2', '2', 'true true 0 0 9050', 'true', '0 0']);
 });

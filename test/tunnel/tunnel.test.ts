@@ -1,38 +1,19 @@
 // A tunnel between two hosts: what goes through it, and what becomes of what does not.
 import assert from 'node:assert/strict';
-import { runProgram } from '../support/child.js';
 import { test } from '../support/test.js';
-import { beforeTunnelHosts } from '../support/tunnel-hosts.js';
-
-const hosts = new URL('../support/tunnel-hosts.js', import.meta.url).href;
-
-async function run(program: (helper: string, argument: string) => Promise<void>, argument = ''): Promise<string[]> {
-  const { code, stdout, stderr } = await runProgram(program, [hosts, argument], { under: beforeTunnelHosts() });
-  assert.deepEqual([code, stderr], [0, ''], stdout);
-  return stdout.trim().split('\n');
-}
+import { otherEnds, runBetweenHosts } from '../support/tunnel-hosts.js';
 
 for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
   test(`${how}: pings of each size and family, and 30 MB each way (KSOCKET_TEST_TUNNEL_BYTES for others), with the event loop blocked`, async () => {
-    const lines = await run(async (helper, how) => {
-      const { pingAndTransfer, startServices, startTunnelProgram } = (await import(
+    const lines = await runBetweenHosts(async (helper, how) => {
+      const { optionsOf, pingAndTransfer, startServices, startTunnelProgram } = (await import(
         helper
       )) as typeof import('../support/tunnel-hosts.js');
       const { createTunnel } = await import('ksocket/tunnel');
       const [ours, theirs] = how.endsWith('6') ? ['fd07::1', 'fd07::2'] : ['10.7.0.1', '10.7.0.2'];
-      const common = how.startsWith('raw') ? { encapsulation: 'raw' as const } : { vni: 42 };
-      const far = await startTunnelProgram('far', {
-        ...common,
-        device: 'lan0',
-        addresses: ['10.50.0.2/24', 'fd50::2/64'],
-        remotes: [{ address: ours }],
-      });
-      const tunnel = createTunnel({
-        ...common,
-        device: 'lan0',
-        addresses: ['10.50.0.1/24', 'fd50::1/64'],
-        remotes: [{ address: theirs }],
-      });
+      const more = how.startsWith('raw') ? { encapsulation: 'raw' as const, vni: undefined } : {};
+      const far = await startTunnelProgram('far', optionsOf(2, { ...more, remotes: [{ address: ours }] }));
+      const tunnel = createTunnel(optionsOf(1, { ...more, remotes: [{ address: theirs }] }));
       await tunnel.start();
       const bytes = Number(process.env.KSOCKET_TEST_TUNNEL_BYTES ?? 30_000_000);
       const services = await startServices(bytes);
@@ -56,22 +37,14 @@ for (const how of ['vxlan over IPv4', 'vxlan over IPv6', 'raw over IPv4']) {
   });
 }
 
-test('the other end is the kernel’s own vxlan device', async () => {
-  const lines = await run(async (helper) => {
-    const { pingAndTransfer, sh, startServices } = (await import(
+test(`the other end is ${otherEnds[1]}`, async () => {
+  const lines = await runBetweenHosts(async (helper, other) => {
+    const { optionsOf, pingAndTransfer, startOtherEnd, startServices } = (await import(
       helper
     )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
-    sh(
-      'ip -n far link add lan0 mtu 9050 type vxlan id 42 local 10.7.0.2 remote 10.7.0.1 dstport 4789 && ' +
-        'ip -n far addr add 10.50.0.2/24 dev lan0 && ip -n far addr add fd50::2/64 dev lan0 nodad && ip -n far link set lan0 up',
-    );
-    const tunnel = createTunnel({
-      vni: 42,
-      device: 'lan0',
-      addresses: ['10.50.0.1/24', 'fd50::1/64'],
-      remotes: [{ address: '10.7.0.2' }],
-    });
+    const end = await startOtherEnd(other);
+    const tunnel = createTunnel(optionsOf(1));
     await tunnel.start();
     const bytes = Number(process.env.KSOCKET_TEST_TUNNEL_BYTES ?? 30_000_000);
     const services = await startServices(bytes);
@@ -79,12 +52,13 @@ test('the other end is the kernel’s own vxlan device', async () => {
     console.log(tunnel.stats().malformedDrops, tunnel.stats().unknownRemoteDrops);
     await tunnel.stop();
     await services.end();
-  });
+    await end.end();
+  }, otherEnds[1]);
   assert.deepEqual(lines, ['0 0']);
 });
 
 test('a device is gone with its process, also by SIGKILL; a persistent one stays and is taken up', async () => {
-  const lines = await run(async (helper) => {
+  const lines = await runBetweenHosts(async (helper) => {
     const { startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
     const { existsSync } = await import('node:fs');
     const { setTimeout } = await import('node:timers/promises');
@@ -107,21 +81,14 @@ test('a device is gone with its process, also by SIGKILL; a persistent one stays
 });
 
 test('a device that somebody takes away is made again, with its addresses', async () => {
-  const lines = await run(async (helper) => {
-    const { ping, sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, sh, startTunnelProgram } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     const { setTimeout } = await import('node:timers/promises');
-    const far = await startTunnelProgram('far', {
-      vni: 1,
-      addresses: ['10.50.0.2/24'],
-      remotes: [{ address: '10.7.0.1' }],
-    });
-    const tunnel = createTunnel({
-      vni: 1,
-      device: 'lan0',
-      addresses: ['10.50.0.1/24'],
-      remotes: [{ address: '10.7.0.2' }],
-    });
+    const far = await startTunnelProgram('far', optionsOf(2));
+    const tunnel = createTunnel(optionsOf(1));
     await tunnel.start();
     ping('10.50.0.2', 56);
     sh('ip link del lan0');
@@ -135,7 +102,7 @@ test('a device that somebody takes away is made again, with its addresses', asyn
 });
 
 test('of three hosts each hears the others; what is forged or of another network is counted', async () => {
-  const lines = await run(async (helper) => {
+  const lines = await runBetweenHosts(async (helper) => {
     const { ping, sh, startTunnelProgram } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
     const { createTunnel } = await import('ksocket/tunnel');
     const { createSocket } = await import('ksocket');
