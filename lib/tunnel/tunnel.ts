@@ -1,7 +1,7 @@
 // A tunnel's life: its thread, its socket and its device come and go together.
 import { EventEmitter } from 'node:events';
 import type { NativeAddress } from '../backend/contract.js';
-import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO, OPEN_REUSE_PORT } from '../backend/layout.js';
+import { OPEN_DROP_WHEN_FULL, OPEN_GRO, OPEN_GSO, OPEN_REUSE_PORT, SocketOption } from '../backend/layout.js';
 import { emitAsNode } from '../base/emit.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress } from '../base/family.js';
@@ -219,11 +219,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const check = (errno: number, syscall: string) => {
       if (errno !== 0) throw errors.exceptionWithHostPort(errno, syscall, address, local.port);
     };
-    check(
-      native.open(id, family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL | (multiQueue ? OPEN_REUSE_PORT : 0)),
-      'socket',
-    );
+    // The first is bound alone: the port that another tunnel's queues share is not to be had.
+    const shares = queue > 0 ? OPEN_REUSE_PORT : 0;
+    check(native.open(id, family.number, OPEN_GRO | OPEN_GSO | OPEN_DROP_WHEN_FULL | shares), 'socket');
     check(native.bind(id, address, local.port), 'bind');
+    if (multiQueue && queue === 0) check(native.setOption(id, SocketOption.reusePort, 1), 'setsockopt');
     native.deliver(id, false);
     const paths = pathsTo(native, id, remotes).filter((path) => path > 0);
     const path = paths.length > 0 ? Math.min(...paths) : ETHERNET_MTU;

@@ -43,3 +43,25 @@ test('two queues: transfers arrive whole, all threads move frames, and nothing s
   }, processes);
   assert.deepEqual(lines, ['2', '2', '2', 'true true 0 0 9050', 'true', '0 0']);
 });
+
+test('a port that the queues of another tunnel share is not to be had, by as many or by one', async () => {
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+    const { createTunnel } = await import('ksocket/tunnel');
+    for (const [first, second] of [
+      [2, 2],
+      [2, 1],
+      [1, 2],
+    ]) {
+      const tunnel = createTunnel(optionsOf(1, { queues: first }));
+      await tunnel.start();
+      await createTunnel({ vni: 43, device: 'lan1', queues: second, remotes: [{ address: '10.7.0.2' }] })
+        .start()
+        .catch((error) => console.log(error.message));
+      console.log(tunnel.running);
+      await tunnel.stop();
+    }
+  });
+  const refused = ['bind EADDRINUSE 0.0.0.0:4789', 'true'];
+  assert.deepEqual(lines, [...refused, ...refused, ...refused]);
+});
