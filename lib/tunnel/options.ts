@@ -13,7 +13,7 @@ import {
   validatePort,
   validateString,
 } from '../base/validate.js';
-import { wrongZone } from './zones.js';
+import { canonical, isOneMachine, ONE_MACHINE, wrongZone } from './addresses.js';
 
 /** The other end of a tunnel. */
 export interface TunnelRemote {
@@ -129,6 +129,7 @@ function checkNetwork(value: unknown, name: string): CheckedTunnelOptions['netwo
   if (family === 0 || port > (family === 4 ? 32 : 128)) {
     throw errors.invalidArgValue(name, value, "must be an IP address and its prefix, as '10.9.0.1/24'");
   }
+  if (!isOneMachine(canonical(address))) throw errors.invalidArgValue(name, value, ONE_MACHINE);
   return { address, family, port };
 }
 

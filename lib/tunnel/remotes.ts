@@ -4,22 +4,12 @@ import type { NativeAddress, NativeIoThread } from '../backend/contract.js';
 import { EACCES, EINVAL } from '../base/errno.js';
 import * as errors from '../base/errors.js';
 import { type Family, familyOfAddress, familyOfText } from '../base/family.js';
+import { canonical, isLinkLocal, isOneMachine, ONE_MACHINE, wrongZone, zoneOf } from './addresses.js';
 import type { CheckedTunnelOptions } from './options.js';
-import { canonical, isLinkLocal, wrongZone, zoneOf } from './zones.js';
-
-const ONE_MACHINE = 'must be the address of one machine';
 
 async function resolve(host: string, family: Family | undefined): Promise<string> {
   if (familyOfText(host) !== undefined) return host;
   return (await dns.promises.lookup(host, { family: family?.number ?? 0 })).address;
-}
-
-/** Frames come from the address of one machine: what is sent to a group or to everybody comes back from others. */
-function isOneMachine(address: string): boolean {
-  const v4 = address.replace(/^::ffff:(?=\d+\.)/, '');
-  if (v4.includes(':')) return !/^(::$|ff)/.test(v4);
-  const first = Number(v4.split('.')[0]);
-  return first !== 0 && (first < 224 || first > 239) && v4 !== '255.255.255.255';
 }
 
 /** A socket that is on one link sends to no other. */

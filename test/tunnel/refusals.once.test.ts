@@ -37,6 +37,13 @@ test('options that are none are refused by their names', () => {
     [{ addresses: ['10.0.0.1'] }, 'ERR_INVALID_ARG_VALUE', /options\.addresses\[0\]/],
     [{ addresses: ['10.0.0.1/33'] }, 'ERR_INVALID_ARG_VALUE', /options\.addresses\[0\]/],
     [{ addresses: ['fd00::1/129'] }, 'ERR_INVALID_ARG_VALUE', /options\.addresses\[0\]/],
+    ...['0.0.0.0/0', '239.1.1.1/4', '255.255.255.255/32', '::/64', '0:0::0/64', 'FF02::1/64'].map(
+      (address): [object, string, RegExp] => [
+        { addresses: [address] },
+        'ERR_INVALID_ARG_VALUE',
+        /options\.addresses\[0\].* of one machine/,
+      ],
+    ),
     [{ mtu: 67 }, 'ERR_OUT_OF_RANGE', /options\.mtu/],
     [{ local: { address: 'example.org' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address/],
     [{ local: { address: 'fe80::1' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address.* as 'fe80::1%eth0'/],

@@ -1,4 +1,4 @@
-// The zones of IPv6 addresses (RFC 4007): interfaces' names, behind a '%'.
+// What the addresses of a tunnel's ends may be. The zone of one of IPv6 (RFC 4007) is an interface's name, behind a '%'.
 import { SocketAddress } from 'node:net';
 
 /** One text for each address: those of IPv6 can be written in many ways. */
@@ -25,4 +25,14 @@ export function wrongZone(address: string): string | undefined {
   const zone = zoneOf(address);
   if (isLinkLocal(address)) return zone ? undefined : "must say on which link it is, as 'fe80::1%eth0'";
   return zone === undefined ? undefined : 'must have no zone: those of link-local addresses alone count';
+}
+
+export const ONE_MACHINE = 'must be the address of one machine';
+
+/** Frames come from the address of one machine: what is sent to a group or to everybody comes back from others. */
+export function isOneMachine(address: string): boolean {
+  const v4 = address.replace(/^::ffff:(?=\d+\.)/, '');
+  if (v4.includes(':')) return !/^(::$|ff)/.test(v4);
+  const first = Number(v4.split('.')[0]);
+  return first !== 0 && (first < 224 || first > 239) && v4 !== '255.255.255.255';
 }
