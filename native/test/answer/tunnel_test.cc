@@ -8,6 +8,7 @@
 
 #include "support/conversation.h"
 #include "support/frames.h"
+#include "support/tap_pair.h"
 
 namespace ksocket {
 namespace {
@@ -25,31 +26,27 @@ Frame with_ends(Frame frame, uint8_t to, uint8_t from) {
   return frame;
 }
 
-// A tunnel whose device is one end of a pair of sockets: it keeps a read's and a write's bounds, too.
+// A tunnel, its device and the network.
 struct Rig {
-  explicit Rig(Tunnel::Options options) : Rig(std::move(options), pair()) {}
-
-  // As the kernel hands it over.
-  void device_sends(const Frame& frame, VnetHeader header = {}) {
-    Frame all(sizeof header);
-    std::memcpy(all.data(), &header, sizeof header);
-    all.insert(all.end(), frame.begin(), frame.end());
-    ASSERT_EQ(::send(machine.get(), all.data(), all.size(), MSG_DONTWAIT), static_cast<ssize_t>(all.size()));
+  explicit Rig(Tunnel::Options options)
+      : talk(std::move(options), Tap{std::move(tap.device), "none", 1500, true}, 0, uint8_t{4},
+             Tunnel::Host{[this](int fd, uint32_t key, uint32_t interest) {
+                            watches[fd] = {key, interest};
+                            return 0;
+                          },
+                          [this](int fd) { watches.erase(fd); }},
+             true, TunnelCounters(cells)) {
+    talk.responder.start();
   }
+
+  void device_sends(const Frame& frame, VnetHeader header = {}) { ASSERT_TRUE(tap.send(frame, header)); }
   void device_is_readable() { talk.responder.ready(tools(), 0); }
   // "4789/size: bytes" by destination's last byte, of each message that left.
   std::vector<Outgoing> left() {
     device_is_readable();
     return talk.engine.take_sent();
   }
-  // What the device was given, without its header.
-  std::vector<Frame> device_got() {
-    std::vector<Frame> out;
-    Frame buffer(70000);
-    for (ssize_t bytes; (bytes = recv(machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;)
-      out.emplace_back(buffer.begin() + sizeof(VnetHeader), buffer.begin() + bytes);
-    return out;
-  }
+  std::vector<Frame> device_got() { return tap.take(); }
   void hear(const Address& from, const Frame& frame, uint32_t vni = 7) {
     Frame datagram(8);
     write_vxlan(vni, datagram.data());
@@ -70,31 +67,9 @@ struct Rig {
   }
 
   std::map<int, std::pair<uint32_t, uint32_t>> watches;  // before `talk`, which takes them back
-  Fd machine;
+  test::TapPair tap;
   uint64_t cells[kTunnelCounters] = {};
   test::Conversation<Tunnel> talk;
-
- private:
-  static std::pair<Fd, Fd> pair() {
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds) != 0)
-      throw std::runtime_error("socketpair");
-    int bytes = 4 << 20;
-    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    return {Fd(fds[0]), Fd(fds[1])};
-  }
-  Rig(Tunnel::Options options, std::pair<Fd, Fd> ends)
-      : machine(std::move(ends.first)),
-        talk(std::move(options), Tap{std::move(ends.second), "none", 1500, true}, 0, uint8_t{4},
-             Tunnel::Host{[this](int fd, uint32_t key, uint32_t interest) {
-                            watches[fd] = {key, interest};
-                            return 0;
-                          },
-                          [this](int fd) { watches.erase(fd); }},
-             true, TunnelCounters(cells)) {
-    talk.responder.start();
-  }
 };
 
 Tunnel::Options to(std::vector<Address> remotes) {
@@ -202,7 +177,7 @@ TEST(Tunnel, datagrams_of_udp_that_a_kernel_has_left_joined_inside_stay_so) {
   datagram.insert(datagram.end(), frame.begin(), frame.end());
   rig.hear_bytes(remote(2), datagram, 1000);
   Frame buffer(70000);
-  ssize_t bytes = recv(rig.machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  ssize_t bytes = recv(rig.tap.machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   ASSERT_EQ(bytes, static_cast<ssize_t>(sizeof(VnetHeader) + frame.size()));
   VnetHeader header;
   std::memcpy(&header, buffer.data(), sizeof header);
@@ -422,7 +397,7 @@ TEST(Tunnel, what_the_device_hands_over_and_is_no_frame_is_counted) {
 
 TEST(Tunnel, goes_on_without_a_device_that_does_not_take_frames) {
   Rig rig(to({remote(2)}));
-  rig.machine.reset();
+  rig.tap.machine.reset();
   rig.hear(remote(2), make_frame({}));
   EXPECT_EQ(rig.count(TunnelCounter::device_drops), 1u);
   rig.talk.responder.tick();

@@ -14,15 +14,10 @@
 
 #include "core/base/fd.h"
 #include "core/socket/socket.h"
+#include "support/addresses.h"
 
 namespace ksocket {
 namespace {
-
-Address parsed(uint8_t family, const char* text) {
-  Address address;
-  EXPECT_EQ(parse_address(family, text, 0, &address), 0);
-  return address;
-}
 
 Fd local_socket(int type, const std::string& path) {
   Fd fd(socket(AF_UNIX, type, 0));
@@ -52,7 +47,7 @@ TEST(Inherited, says_kind_and_address_of_internet_sockets) {
                            {AF_INET, SOCK_STREAM, "tcp4", "127.0.0.1"},
                            {AF_INET6, SOCK_STREAM, "tcp6", "::1"}}) {
     Fd fd(socket(each.domain, each.type, 0));
-    ASSERT_EQ(bind_socket(fd.get(), parsed(each.domain == AF_INET ? 4 : 6, each.address)), 0);
+    ASSERT_EQ(bind_socket(fd.get(), test::address_of(each.address)), 0);
     InheritedSocket found;
     ASSERT_EQ(claim_inherited(fd.get(), &found), 0);
     EXPECT_STREQ(found.type, each.name);

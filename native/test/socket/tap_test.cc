@@ -14,10 +14,13 @@
 #include <string>
 
 #include "core/socket/interface.h"
+#include "support/addresses.h"
 #include "support/frames.h"
 
 namespace ksocket {
 namespace {
+
+using test::address_of;
 
 // Runs `check` in a process with a network of its own, which ends with it; its exit code is what it returns.
 // -1: this machine has no such thing for us.
@@ -45,19 +48,13 @@ int in_own_network(const std::function<int()>& check) {
 #define CHECK_THAT(number, condition) \
   if (!(condition)) return number
 
-Address address_of(uint8_t family, const char* text) {
-  Address out;
-  parse_address(family, text, 0, &out);
-  return out;
-}
-
 TEST(Tap, is_made_set_up_and_gone_with_its_descriptor) {
   IN_OWN_NETWORK({
     Tap tap;
     TapOptions options;
     options.mtu = 1400;
     options.queue_frames = 1000;
-    options.networks = {{address_of(4, "10.1.2.3"), 24}, {address_of(6, "fd01::1"), 64}};
+    options.networks = {{address_of("10.1.2.3"), 24}, {address_of("fd01::1"), 64}};
     TapFailure failure = open_tap(options, &tap);
     CHECK_THAT(1, !failure);
     CHECK_THAT(2, tap.mtu == 1400 && tap.name == "tap0" && if_nametoindex("tap0") != 0);
@@ -65,7 +62,7 @@ TEST(Tap, is_made_set_up_and_gone_with_its_descriptor) {
     for (const char* text : {"10.1.2.3", "fd01::1"}) {
       uint8_t family = std::string(text).find(':') == std::string::npos ? 4 : 6;
       Fd bound(socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0));
-      SockAddr name = to_sockaddr(address_of(family, text));
+      SockAddr name = to_sockaddr(address_of(text));
       CHECK_THAT(3, bind(bound.get(), &name.any, name.length) == 0);
     }
     tap.fd.reset();
@@ -135,9 +132,9 @@ TEST(Tap, without_the_capability_the_attaching_is_refused) {
 TEST(Tap, frames_that_the_machine_sends_are_read_behind_a_header) {
   IN_OWN_NETWORK({
     Tap tap;
-    CHECK_THAT(1, !open_tap({.networks = {{address_of(4, "10.1.2.3"), 24}}}, &tap));
+    CHECK_THAT(1, !open_tap({.networks = {{address_of("10.1.2.3"), 24}}}, &tap));
     Fd sender(socket(AF_INET, SOCK_DGRAM, 0));
-    SockAddr to = to_sockaddr(address_of(4, "10.1.2.255"));
+    SockAddr to = to_sockaddr(address_of("10.1.2.255"));
     to.v4.sin_port = htons(9);
     int on = 1;
     setsockopt(sender.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on);

@@ -281,11 +281,4 @@ Fd dummy_fd() {
   return fd;
 }
 
-Address address_of(const char* text, uint16_t port) {
-  Address out;
-  uint8_t family = std::strchr(text, ':') != nullptr ? 6 : 4;
-  if (parse_address(family, text, port, &out) != 0) throw std::invalid_argument(text);
-  return out;
-}
-
 }  // namespace ksocket::test

@@ -18,6 +18,7 @@
 #include "core/socket/address.h"
 #include "core/socket/socket.h"
 #include "engine/engine.h"
+#include "support/addresses.h"
 
 namespace ksocket::test {
 
@@ -106,8 +107,5 @@ class FakeEngine : public Engine {
 
 // A descriptor that nothing can be received from or sent to: for sockets whose engine is the fake.
 Fd dummy_fd();
-
-// "127.0.0.1", 4000 → an Address; throws when it is none.
-Address address_of(const char* text, uint16_t port);
 
 }  // namespace ksocket::test

@@ -1,6 +1,5 @@
 // A tunnel on its thread: what others ask of it while frames pass, and its end in the middle of that.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <atomic>
 #include <memory>
@@ -9,25 +8,19 @@
 #include <vector>
 
 #include "core/answer/tunnel.h"
-#include "support/frames.h"
 #include "support/io_thread_loopback.h"
+#include "support/tap_pair.h"
 
 namespace ksocket {
 namespace {
 
 using test::eventually;
-using test::Frame;
 using test::IoRig;
 using test::name_of;
 
-// A socket, and a tunnel behind it whose device is one end of a pair of sockets: it keeps frames apart, too.
+// A socket, and a tunnel behind it with its device.
 struct End {
-  End(IoRig& rig) : endpoint(rig.add(test::bound_socket())), thread(rig.thread) {
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds) != 0)
-      throw std::runtime_error("socketpair");
-    machine = Fd(fds[0]), device = Fd(fds[1]);
-  }
+  explicit End(IoRig& rig) : endpoint(rig.add(test::bound_socket())), thread(rig.thread) {}
   // As the bridge does it.
   void open(const Address& other) {
     Tunnel::Options options;
@@ -38,7 +31,7 @@ struct End {
     auto watch = [&engine, id = endpoint->id](int fd, uint32_t key, uint32_t interest) {
       return engine.watch(fd, responder_token(id, key), interest);
     };
-    auto made = std::make_unique<Tunnel>(std::move(options), Tap{std::move(device), "none", 1500, true},
+    auto made = std::make_unique<Tunnel>(std::move(options), Tap{std::move(tap.device), "none", 1500, true},
                                          endpoint->fd.get(), uint8_t{4},
                                          Tunnel::Host{watch, [&engine](int fd) { engine.unwatch(fd); }}, true,
                                          TunnelCounters(cells), endpoint->counters);
@@ -47,21 +40,10 @@ struct End {
     endpoint->responder = std::move(made);
     ASSERT_EQ(tunnel->start(), 0);
   }
-  bool sends(const Frame& frame) {
-    Frame all(sizeof(VnetHeader));
-    all.insert(all.end(), frame.begin(), frame.end());
-    return send(machine.get(), all.data(), all.size(), MSG_DONTWAIT) == static_cast<ssize_t>(all.size());
-  }
-  size_t takes() {
-    size_t frames = 0;
-    Frame buffer(70000);
-    while (recv(machine.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) frames++;
-    return frames;
-  }
 
   std::shared_ptr<Endpoint> endpoint;
   IoThread& thread;
-  Fd machine, device;
+  test::TapPair tap;
   Tunnel* tunnel = nullptr;
   uint64_t cells[kTunnelCounters] = {};
 };
@@ -84,8 +66,8 @@ TEST_P(IoThreadTunnel, is_asked_and_ended_while_frames_pass) {
     std::thread machines([&] {
       for (uint32_t n = 0; !done.load(); n++) {
         for (End* end : {&left, &right}) {
-          end->sends(test::make_frame({.id = n}));
-          end->takes();
+          end->tap.send(test::make_frame({.id = n}));
+          end->tap.take();
         }
       }
     });

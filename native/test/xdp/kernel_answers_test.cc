@@ -14,11 +14,14 @@
 #include <vector>
 
 #include "core/xdp/bpf_call.h"
+#include "support/addresses.h"
 #include "support/own_network.h"
 #include "support/xdp_kernel.h"
 
 namespace ksocket::xdp {
 namespace {
+
+using test::address_of;
 
 using rules::Action;
 using rules::Part;
@@ -33,15 +36,9 @@ constexpr uint16_t kPort = 7777;
   if (without.empty()) without = test::in_own_network([&]() body); \
   if (!without.empty()) GTEST_SKIP() << without
 
-Address loopback() {
-  Address out;
-  EXPECT_EQ(parse_address(4, "127.0.0.1", kPort, &out), 0);
-  return out;
-}
-
 KernelAnswers::Options options(std::vector<std::string> names = {}) {
   KernelAnswers::Options out;
-  out.where = {std::move(names), loopback(), Mode::automatic};
+  out.where = {std::move(names), address_of("127.0.0.1", kPort), Mode::automatic};
   out.compile.port = kPort;
   out.compile.ipv6 = false;
   return out;
@@ -67,7 +64,7 @@ RuleSpec saying(char letter, size_t rules = 1) {
 }
 
 // What comes back; "" when nothing does.
-std::string ask(const Address& server = loopback()) {
+std::string ask(const Address& server = address_of("127.0.0.1", kPort)) {
   Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   timeval patience{0, 200'000};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -174,11 +171,10 @@ TEST(KernelAnswers, what_could_not_be_found_out_about_addresses_is_asked_for_aga
   IN_OWN_NETWORK({
     Row row;
     KernelAnswers::Options everywhere = options();
-    EXPECT_EQ(parse_address(4, "0.0.0.0", kPort, &everywhere.where.own), 0);
+    everywhere.where.own = address_of("0.0.0.0", kPort);
     KernelAnswers answers(everywhere, row.counters());
     put_in_force(answers, saying('a'), {"one"});
-    Address later;
-    EXPECT_EQ(parse_address(4, "192.0.2.9", kPort, &later), 0);
+    Address later = address_of("192.0.2.9", kPort);
     rlimit before;
     ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
     rlimit none = before;
@@ -217,32 +213,27 @@ TEST(AddressTable, has_what_the_interfaces_have_and_nothing_else) {
   if (!without.empty()) GTEST_SKIP() << without;
   Fd map;
   ASSERT_EQ(create_map({BPF_MAP_TYPE_HASH, 16, 4, kAddressesMax}, "test", &map), 0);
-  auto address = [](uint8_t family, const char* text) {
-    Address out;
-    EXPECT_EQ(parse_address(family, text, 0, &out), 0);
-    return out;
-  };
   auto flags_of = [&](const char* text) {
     in6_addr key;
     EXPECT_EQ(inet_pton(AF_INET6, text, &key), 1);
     uint32_t flags = 0;
     return get_element(map.get(), &key, &flags) == 0 ? flags : 0;
   };
-  Interface one{1, "one", true, true, {address(4, "192.0.2.1"), address(6, "2001:db8::1")}};
-  one.broadcasts = {address(4, "192.0.2.255")};
-  AddressTable any(address(6, "::"), true, true);
+  Interface one{1, "one", true, true, {address_of("192.0.2.1"), address_of("2001:db8::1")}};
+  one.broadcasts = {address_of("192.0.2.255")};
+  AddressTable any(address_of("::"), true, true);
   EXPECT_EQ(any.follow(map.get(), {one}), 0);
   EXPECT_EQ(flags_of("::ffff:192.0.2.1"), kAddressLocal | kAddressServed);
   EXPECT_EQ(flags_of("2001:db8::1"), kAddressLocal | kAddressServed);
   EXPECT_EQ(flags_of("::ffff:192.0.2.255"), kAddressBroadcast);
-  one.addresses = {address(6, "2001:db8::2")};
+  one.addresses = {address_of("2001:db8::2")};
   EXPECT_EQ(any.follow(map.get(), {one}), 0);
   EXPECT_EQ(flags_of("2001:db8::1"), 0u);
   EXPECT_EQ(flags_of("::ffff:192.0.2.1"), 0u);
   EXPECT_EQ(flags_of("2001:db8::2"), kAddressLocal | kAddressServed);
-  Interface lo{2, "lo", true, true, {address(4, "127.0.0.1"), address(6, "::1")}};
-  Interface down{3, "down", false, true, {address(4, "192.0.2.9")}};
-  one.addresses.push_back(address(6, "fe80::1"));
+  Interface lo{2, "lo", true, true, {address_of("127.0.0.1"), address_of("::1")}};
+  Interface down{3, "down", false, true, {address_of("192.0.2.9")}};
+  one.addresses.push_back(address_of("fe80::1"));
   EXPECT_EQ(any.follow(map.get(), {one, lo, down}), 0);
   EXPECT_EQ(flags_of("::ffff:127.0.0.1"), kAddressLocal | kAddressServed | kAddressLoopback);
   EXPECT_EQ(flags_of("::1"), kAddressLocal | kAddressServed | kAddressLoopback);
@@ -251,7 +242,7 @@ TEST(AddressTable, has_what_the_interfaces_have_and_nothing_else) {
   EXPECT_EQ(any.follow(map.get(), {}), 0);
   EXPECT_EQ(next_key(map.get(), nullptr, std::vector<uint8_t>(16).data()), -ENOENT);
 
-  AddressTable only(address(4, "127.1.2.3"), true, false);
+  AddressTable only(address_of("127.1.2.3"), true, false);
   EXPECT_EQ(only.follow(map.get(), {one}), 0);
   EXPECT_EQ(flags_of("::ffff:127.1.2.3"), kAddressLocal | kAddressServed | kAddressLoopback)
       << "all of 127.0.0.0/8 is local";

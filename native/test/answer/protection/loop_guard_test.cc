@@ -15,12 +15,6 @@ using test::address_of;
 using test::Lines;
 using Kind = LoopGuard::Kind;
 
-Address ipv6(const char* text, uint16_t port) {
-  Address out;
-  EXPECT_EQ(parse_address(6, text, port, &out), 0);
-  return out;
-}
-
 struct Guard {
   explicit Guard(LoopGuard::Options options) : loops(std::move(options), counters) {}
   bool admits(const Address& source, Kind kind = Kind::reply) { return loops.admits(source, {}, 1, kind); }
@@ -33,15 +27,15 @@ TEST(LoopGuard, answers_nobody_at_port_0_and_no_address_that_is_none_or_many) {
   Guard guard({.own = address_of("127.0.0.1", 2325)});
   for (const Address& source :
        {address_of("192.0.2.1", 0), address_of("0.0.0.0", 9), address_of("255.255.255.255", 9),
-        address_of("224.0.0.251", 5353), address_of("239.255.255.250", 1900), ipv6("::", 9),
-        ipv6("ff02::fb", 5353), ipv6("::ffff:0.0.0.0", 9), ipv6("::ffff:224.0.0.1", 9),
-        ipv6("::ffff:255.255.255.255", 9), ipv6("2001:db8::1", 0)}) {
+        address_of("224.0.0.251", 5353), address_of("239.255.255.250", 1900), address_of("::", 9),
+        address_of("ff02::fb", 5353), address_of("::ffff:0.0.0.0", 9), address_of("::ffff:224.0.0.1", 9),
+        address_of("::ffff:255.255.255.255", 9), address_of("2001:db8::1", 0)}) {
     EXPECT_FALSE(guard.admits(source)) << format_address(source) << " " << source.port;
     EXPECT_TRUE(guard.admits(source, Kind::elsewhere)) << "an answer to somebody else";
   }
   EXPECT_EQ(guard.counters[Counter::loop_sources], 11u);
   for (const Address& source :
-       {address_of("192.0.2.1", 1), address_of("223.255.255.255", 9), ipv6("fe80::1", 9)}) {
+       {address_of("192.0.2.1", 1), address_of("223.255.255.255", 9), address_of("fe80::1", 9)}) {
     EXPECT_TRUE(guard.admits(source)) << format_address(source);
   }
 }
@@ -49,21 +43,21 @@ TEST(LoopGuard, answers_nobody_at_port_0_and_no_address_that_is_none_or_many) {
 TEST(LoopGuard, does_not_answer_the_servers_own_address) {
   Guard guard({.own = address_of("192.0.2.1", 2325)});
   EXPECT_FALSE(guard.admits(address_of("192.0.2.1", 2325)));
-  EXPECT_FALSE(guard.admits(ipv6("::ffff:192.0.2.1", 2325)));
+  EXPECT_FALSE(guard.admits(address_of("::ffff:192.0.2.1", 2325)));
   EXPECT_TRUE(guard.admits(address_of("192.0.2.1", 2326)));
   EXPECT_TRUE(guard.admits(address_of("192.0.2.2", 2325)));
 }
 
 TEST(LoopGuard, does_not_answer_any_address_of_the_machine_when_it_is_bound_to_all) {
-  for (const Address& own : {address_of("0.0.0.0", 2325), ipv6("::", 2325)}) {
+  for (const Address& own : {address_of("0.0.0.0", 2325), address_of("::", 2325)}) {
     Guard guard({.own = own});
     EXPECT_FALSE(guard.admits(address_of("127.0.0.1", 2325)));
     EXPECT_FALSE(guard.admits(address_of("127.99.1.2", 2325)));
     EXPECT_TRUE(guard.admits(address_of("127.0.0.1", 2326)));
     EXPECT_TRUE(guard.admits(address_of("192.0.2.1", 2325))) << "the same port of another machine";
   }
-  Guard guard({.own = ipv6("::", 2325)});
-  EXPECT_FALSE(guard.admits(ipv6("::1", 2325)));
+  Guard guard({.own = address_of("::", 2325)});
+  EXPECT_FALSE(guard.admits(address_of("::1", 2325)));
 }
 
 TEST(LoopGuard, does_not_answer_the_servers_other_sockets) {
@@ -112,14 +106,14 @@ TEST(LoopGuard, leaves_datagrams_to_javascript) {
 TEST(ListensOn, knows_the_socket_by_each_of_its_addresses) {
   LocalAddresses local;
   auto comes = [&](const Address& own, const Address& to) { return listens_on(own, to, local, 1); };
-  Address loopback = address_of("127.0.0.1", 5), any = address_of("0.0.0.0", 5), any6 = ipv6("::", 5);
+  Address loopback = address_of("127.0.0.1", 5), any = address_of("0.0.0.0", 5), any6 = address_of("::", 5);
   EXPECT_TRUE(comes(loopback, loopback));
   EXPECT_TRUE(comes(loopback, any)) << "0.0.0.0 as a destination is 127.0.0.1";
   EXPECT_TRUE(comes(any, address_of("127.0.0.2", 5)));
   EXPECT_TRUE(comes(any6, loopback));
-  EXPECT_TRUE(comes(any6, ipv6("::1", 5)));
-  EXPECT_TRUE(comes(ipv6("::1", 5), any6));
-  EXPECT_FALSE(comes(any, ipv6("::1", 5))) << "an IPv4 socket";
+  EXPECT_TRUE(comes(any6, address_of("::1", 5)));
+  EXPECT_TRUE(comes(address_of("::1", 5), any6));
+  EXPECT_FALSE(comes(any, address_of("::1", 5))) << "an IPv4 socket";
   EXPECT_FALSE(comes(loopback, address_of("127.0.0.2", 5)));
   EXPECT_FALSE(comes(loopback, address_of("127.0.0.1", 6)));
   EXPECT_FALSE(comes(any, address_of("192.0.2.1", 5)));
@@ -127,9 +121,9 @@ TEST(ListensOn, knows_the_socket_by_each_of_its_addresses) {
 
 TEST(LocalAddresses, are_those_of_the_interfaces) {
   LocalAddresses local;
-  EXPECT_TRUE(local.contains(ipv6("::1", 5), 1));
+  EXPECT_TRUE(local.contains(address_of("::1", 5), 1));
   EXPECT_TRUE(local.contains(address_of("127.9.9.9", 5), 1));
-  EXPECT_FALSE(local.contains(ipv6("::", 5), 1)) << "what a link-layer address is read as";
+  EXPECT_FALSE(local.contains(address_of("::", 5), 1)) << "what a link-layer address is read as";
   EXPECT_FALSE(local.contains(address_of("0.0.0.0", 5), 1));
   EXPECT_FALSE(local.contains(address_of("192.0.2.1", 5), 1));
 }
