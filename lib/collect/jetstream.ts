@@ -182,7 +182,7 @@ class Jetstream implements Sink {
     this.#nats = undefined;
     this.#client = undefined;
     this.#reconnects += nats?.reconnects ?? 0;
-    await nats?.close();
+    await nats?.close({ flush: false }); // what was not acknowledged is given up
   }
 
   stats(): Record<string, number> {

@@ -102,6 +102,9 @@ function checkServer(server: string): void {
     throw errors.invalidArgValue(name, server, 'must be nats://HOST:PORT or tls://HOST:PORT');
 }
 
+/** Acknowledgements, and what asks for messages. */
+const UNANSWERED = /^\$JS\.(?:ACK|API\.CONSUMER\.MSG\.NEXT)\./;
+
 export type Clients = Omit<typeof transport & typeof streams, 'default'>;
 let clients: Clients | undefined;
 
@@ -128,9 +131,14 @@ export class Nats {
   readonly where: string;
   /** How often it was made anew. */
   reconnects = 0;
+  /** It was, just now. */
+  onReconnect: () => void = () => {};
+  /** Something was published that nobody waits for an answer to, and may not be. */
+  onForbidden: (error: Error) => void = () => {};
   #latest: { error: Error; at: number } | undefined;
 
   readonly #credentials: Credentials | undefined;
+  #isThere = true; // as far as flush() knows
 
   private constructor(
     clients: Clients,
@@ -179,9 +187,18 @@ export class Nats {
 
   async #watch(status: AsyncIterable<transport.Status>): Promise<void> {
     for await (const each of status) {
-      if (each.type === 'error') this.#latest = { error: each.error, at: now() };
-      else if (each.type === 'reconnect') this.reconnects++;
+      if (each.type === 'error') this.#onError(each.error);
+      if (each.type !== 'reconnect') continue;
+      this.reconnects++;
+      this.onReconnect();
     }
+  }
+
+  #onError(error: Error): void {
+    this.#latest = { error, at: now() };
+    const { PermissionViolationError } = this.clients.errors;
+    const isForbidden = error instanceof PermissionViolationError && error.operation === 'publish';
+    if (isForbidden && UNANSWERED.test(error.subject)) this.onForbidden(error);
   }
 
   /** `what` has failed. Where the server has just said why, that is it. */
@@ -220,13 +237,25 @@ export class Nats {
     }
   }
 
-  /** What was sent before has left, if the server is there. */
-  async close(): Promise<void> {
-    if (this.connection.isClosed()) return;
-    await within(
-      this.timeoutMs,
-      this.connection.flush().catch(() => {}),
+  /** Resolves with whether what was sent before has come to the server. */
+  async flush(): Promise<boolean> {
+    let done = false;
+    const flushed = this.connection.flush().then(
+      () => {
+        done = true;
+      },
+      () => {},
     );
+    this.#isThere = false;
+    await within(this.timeoutMs, flushed);
+    this.#isThere = done;
+    return done;
+  }
+
+  /** What was sent before has left, if the server is there. */
+  async close({ flush = true } = {}): Promise<void> {
+    if (this.connection.isClosed()) return;
+    if (flush && this.#isThere) await this.flush();
     await this.connection.close();
     // It does not close the socket of an attempt that is under way.
     const { connection, clients } = this;
@@ -237,6 +266,7 @@ export class Nats {
 // What the server says of what it does not do: https://github.com/nats-io/nats-server/blob/main/server/errors.json
 const apiCodes: Record<number, [code: string, retry: boolean]> = {
   10059: ['ERR_KSOCKET_STREAM_NOT_FOUND', true],
+  10014: ['ERR_KSOCKET_CONSUMER', false], // it is not there any more
   10060: ['ERR_KSOCKET_STREAM_SUBJECT', false], // the subject is another stream's
   10054: ['ERR_KSOCKET_BATCH_BYTES', false],
   10077: ['ERR_KSOCKET_STREAM_FULL', true],

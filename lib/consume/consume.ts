@@ -1,20 +1,18 @@
 // A loop over what collectors have published: messages are pulled from consumers that the stream keeps, and each is acknowledged when
 // the loop asks for what is behind it.
-import type { ConsumerMessages, JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
 import * as errors from '../base/errors.js';
 import { clearInterval, setInterval } from '../base/runtime.js';
 import { expandFrame, FrameError, readFrame } from '../collect/frame.js';
 import { Nats } from '../collect/nats.js';
 import { SinkError } from '../collect/sink.js';
-import { within } from '../collect/time.js';
 import type { CollectedDatagram, PackedBatch } from '../collect/types.js';
 import { type CheckedConsume, type ConsumeOptions, checkConsumeOptions, type Source } from './options.js';
 import { Places } from './places.js';
+import { Pulling } from './pulling.js';
 
-/** Of a pull, in ms: after so long it is made anew, and who hears nothing for twice the other looks what is wrong. */
-const PULL_MS = 10_000;
-const HEARTBEAT_MS = 1000;
-const PREFETCHED = 16;
+/** How many messages are under way here, if order does not matter: so many of a consumer's, or two of each. */
+const UNORDERED = 16;
 /** Batches that are expanded at a time, of all subjects: a short message may say that it has 64 MiB. */
 const EXPANDED_MAX = 4;
 const NS_PER_MS = 1_000_000;
@@ -54,7 +52,7 @@ interface Held {
 export class Consumption implements AsyncIterable<CollectedDatagram> {
   readonly #options: CheckedConsume;
   #nats: Nats | undefined;
-  readonly #messages: ConsumerMessages[] = [];
+  readonly #pulling: Pulling[] = [];
   readonly #ready: Held[] = [];
   /** What has come, and is neither acknowledged nor passed over. */
   readonly #under = new Set<JsMsg>();
@@ -104,6 +102,12 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       await nats.close();
       throw error;
     }
+    nats.onReconnect = () => {
+      for (const each of this.#pulling) each.again();
+    };
+    // Else each message would come again and again.
+    nats.onForbidden = (error) =>
+      this.#fail(nats.failed(error, `acknowledge or ask for messages of the stream ${stream}`));
     this.#nats = nats;
     signal?.addEventListener('abort', this.#abort, { once: true });
   }
@@ -149,39 +153,34 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
   }
 
   async #pump(nats: Nats, { durable }: Source): Promise<void> {
-    const { stream, ordered } = this.#options;
+    const { stream, sources, ordered, maxPending } = this.#options;
+    const count = ordered ? 1 : Math.min(maxPending, Math.max(2, Math.ceil(UNORDERED / sources.length)));
     try {
       const client = nats.clients.jetstream(nats.connection, { timeout: nats.timeoutMs });
       const consumer = await client.consumers.get(stream, durable);
-      const messages = await consumer.consume({
-        max_messages: ordered ? 1 : PREFETCHED,
-        expires: PULL_MS,
-        idle_heartbeat: HEARTBEAT_MS,
-        abort_on_missing_resource: true,
-      });
-      this.#messages.push(messages);
-      for await (const message of messages) {
-        if (this.#closed) return;
-        await this.#hold(message);
-        // What is asked for now might be sent where nobody is any more.
-        if (this.#failure !== undefined) return;
-      }
-      if (!this.#closed) throw errors.invalidState(`The consumer ${durable} has ended`);
+      if (this.#closed) return;
+      const pulling = Array.from(
+        { length: count },
+        () => new Pulling(nats, consumer, (message) => this.#hold(message)),
+      );
+      this.#pulling.push(...pulling);
+      await Promise.all(pulling.map((each) => each.run()));
     } catch (error) {
       if (!this.#closed) this.#fail(nats.failed(error, `consume ${durable} of the stream ${stream}`));
     }
   }
 
-  // Resolves when the loop has worked on it.
-  async #hold(message: JsMsg): Promise<void> {
+  // Resolves when the loop has worked on it. Is there to be another one? What is asked for when it has failed might be sent where nobody
+  // is any more.
+  async #hold(message: JsMsg): Promise<boolean> {
     const { ackWaitMs } = this.#options;
     this.#under.add(message);
     const alive = setInterval(() => message.working(), ackWaitMs / 3);
     await this.#places.take();
     try {
-      if (this.#closed) return;
+      if (this.#closed) return false;
       const frame = readFrame(await expandFrame(message.data), message.subject);
-      if (this.#closed) return;
+      if (this.#closed) return false;
       const batch = Object.assign(frame, { sequence: message.seq, deliveries: message.info.deliveryCount });
       if (batch.deliveries > 1) this.#stats.redelivered++;
       await new Promise<void>((release) => {
@@ -194,6 +193,7 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
       clearInterval(alive);
       this.#places.give();
     }
+    return this.#failure === undefined;
   }
 
   // What ends the loop is given back by close(): now it would come here again.
@@ -297,12 +297,8 @@ export class Consumption implements AsyncIterable<CollectedDatagram> {
     // Nothing is pulled any more before anything is given back: it would come here.
     const all = this.#held === undefined ? this.#ready.splice(0) : [this.#held, ...this.#ready.splice(0)];
     for (const { release } of all) release();
-    await within(nats.timeoutMs, Promise.all(this.#messages.map((messages) => messages.close())));
-    await within(
-      nats.timeoutMs,
-      nats.connection.flush().catch(() => {}),
-    );
-    for (const message of this.#under) message.nak();
+    for (const each of this.#pulling) each.stop();
+    if (await nats.flush()) for (const message of this.#under) message.nak();
     this.#under.clear();
     await nats.close(); // what was acknowledged has left
   }

@@ -37,7 +37,7 @@ export interface ConsumeOptions extends NatsOptions {
   /** Where a new consumer begins: at the stream's `'first'` message (the default), or with what is `'new'`. */
   from?: 'first' | 'new';
   /** Milliseconds, 1000 to 86 400 000, after which a message comes again, to whoever it may be, when the process that works on it has
-   * gone or hangs; 30 000 by default. While its event loop runs the time is extended. */
+   * gone or hangs; 30 000 by default. While its event loop runs the time is extended, for what waits, too. */
   ackWaitMs?: number;
   /** How many messages may be under way at all who share it, 1 to 65 536, if it is not `ordered`; 256 by default. */
   maxPending?: number;
