@@ -1,4 +1,5 @@
 // The clients of NATS, which are packages of their own: loaded when somebody uses them, and what they say in our words.
+import { isIPv6 } from 'node:net';
 import type * as streams from '@nats-io/jetstream';
 import type * as transport from '@nats-io/transport-node';
 import * as errors from '../base/errors.js';
@@ -99,6 +100,8 @@ function checkServer(server: string): void {
     );
   }
   if (scheme !== undefined && !/^(?:nats|tls)$/i.test(scheme))
+    throw errors.invalidArgValue(name, server, 'must be nats://HOST:PORT or tls://HOST:PORT');
+  if (!isIPv6(host) && !URL.canParse(`http://${host}`))
     throw errors.invalidArgValue(name, server, 'must be nats://HOST:PORT or tls://HOST:PORT');
 }
 
@@ -233,7 +236,11 @@ export class Nats {
       });
       return { manager, info: await manager.streams.info(name) };
     } catch (error) {
-      throw this.failed(error, `look at ${what}`);
+      const failure = this.failed(error, `look at ${what}`);
+      if (failure.code !== 'ERR_KSOCKET_NO_STREAM') throw failure;
+      // Nobody answers what every server with JetStream answers.
+      const message = `Cannot look at ${what} at ${this.where}: JetStream is not enabled there, or has not begun yet`;
+      throw new SinkError('ERR_KSOCKET_NO_JETSTREAM', message, true, error);
     }
   }
 

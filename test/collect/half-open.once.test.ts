@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createSocket } from 'ksocket';
 import { createCollector, jetstream } from 'ksocket/collect';
 import { consume } from 'ksocket/consume';
-import { Nats } from '../support/nats.js';
+import { Child } from '../support/child.js';
+import { freePorts, Nats } from '../support/nats.js';
 import { fdCount } from '../support/process.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -34,6 +35,25 @@ test('close() while it opens, and open() twice: nothing stays open', async () =>
   for (let i = 0; i < 2; i++) await assert.rejects(none.open(), { code: 'ERR_KSOCKET_STREAM_NOT_FOUND' });
   await none.close();
   assert.equal(fdCount(), fds);
+});
+
+test('a server without JetStream says so, to a collector and a consumer', async () => {
+  const [port] = await freePorts(1);
+  await using _ = new Child('nats-server', ['-a', '127.0.0.1', '-p', String(port)]);
+  const given = { servers: `nats://127.0.0.1:${port}`, stream: 'LOGS', timeoutMs: 500 };
+  const attempts = [
+    () => createCollector({ address: '127.0.0.1', sink: jetstream({ ...given, subject: 'logs.a' }) }).start(),
+    () => consume({ ...given, durable: 'a' }).open(),
+  ];
+  for (const attempt of attempts) {
+    let error: NodeJS.ErrnoException = new Error();
+    await waitFor(async () => {
+      error = await attempt().catch((error) => error);
+      return error.code !== 'ECONNREFUSED';
+    }, 'the server');
+    assert.equal(error.code, 'ERR_KSOCKET_NO_JETSTREAM');
+    assert.match(error.message, /^Cannot look at the stream LOGS at .*: JetStream is not enabled there/);
+  }
 });
 
 test('a subject of a function that is none of the stream’s is refused, and holds up nobody', async () => {

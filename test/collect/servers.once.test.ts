@@ -36,7 +36,18 @@ test('a user, a password, and what is no address of NATS are refused, and no pas
         !error.message.includes('secret'),
     );
   }
-  for (const servers of ['http://127.0.0.1', 'ws://127.0.0.1', '://127.0.0.1', ' ', 'nats://127.0.0.1, ']) {
+  for (const servers of [
+    'http://127.0.0.1',
+    'ws://127.0.0.1',
+    '://127.0.0.1',
+    ' ',
+    'nats://127.0.0.1, ',
+    'nats://',
+    'nats://a:1x',
+    'a:99999',
+    '[::1',
+    'a b',
+  ]) {
     const refused = { code: 'ERR_INVALID_ARG_VALUE', message: /options\.servers/ };
     assert.throws(() => jetstream({ servers, stream, subject: 'logs.a' }), refused);
     assert.throws(() => consume({ servers, stream, durable: 'a' }), refused);
