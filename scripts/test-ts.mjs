@@ -201,11 +201,18 @@ async function runFile(file) {
   return { passed, failed };
 }
 
+// With what it was caused by: a property's failure has there what failed.
+function told(error) {
+  if (!(error instanceof Error)) return inspect(error);
+  const text = error.stack ?? error.message;
+  return error.cause === undefined ? text : `${text}\ncaused by ${told(error.cause)}`;
+}
+
 function describeError(error) {
   if (typeof error === 'string') return error;
   const { failureType, exitCode, signal, cause } = error;
   if (exitCode !== undefined || signal !== undefined) return `ended with exit code ${exitCode}, signal ${signal}`;
-  const text = inspect(cause); // with what it was caused by: a property's failure has there what failed
+  const text = told(cause);
   return `${failureType}: ${text.replaceAll(/\n +at .*\(?node:internal.*/g, '')}`;
 }
 
