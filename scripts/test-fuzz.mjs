@@ -22,8 +22,8 @@ const INPUTS_PER_SECOND_MIN = 20_000;
 /** The speed of a shorter run says nothing. */
 const SPEED_SECONDS_MIN = 5;
 const MISTAKE_SECONDS_MAX = 60;
-/** Where how often a line runs counts as something new, hardly any but long inputs are kept. */
-const ARGS = { tx: ['-use_counters=0'] };
+/** Where how often a line runs counts as something new, hardly any but long inputs are kept, or large sets of rules. */
+const ARGS = { tx: ['-use_counters=0'], kernel: ['-use_counters=0'] };
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

@@ -10,7 +10,7 @@
 namespace ksocket::fuzz {
 
 void run(Random& in) {
-  constexpr int kFrames = 4;
+  constexpr int kFrames = 16;
   auto spec = rules::decode_rules(test::encode(test::random_spec(in, 6)));
   must(spec.has_value(), "what the encoder writes is taken");
   test::XdpPairs pairs;

@@ -127,17 +127,17 @@ void EbpfAssembler::exit() {
 }
 
 // `targets`: where each instruction jumps to, or kUnbound.
-std::vector<bool> EbpfAssembler::reachable(const std::vector<uint32_t>& targets) const {
-  std::vector<bool> out(code_.size());
+std::vector<uint8_t> EbpfAssembler::reachable(const std::vector<uint32_t>& targets) const {
+  std::vector<uint8_t> out(code_.size());
   std::vector<uint32_t> pending{0};
   while (!pending.empty()) {
     uint32_t at = pending.back();
     pending.pop_back();
     while (at < code_.size() && !out[at]) {
-      out[at] = true;
+      out[at] = 1;
       uint8_t code = code_[at].code;
       if (code == kExit) break;
-      if (code == kLoadImmediate) out[at + 1] = true;
+      if (code == kLoadImmediate) out[at + 1] = 1;
       if (targets[at] != kUnbound && code != kJump64) pending.push_back(targets[at]);
       at = code == kJump64 ? targets[at] : at + (code == kLoadImmediate ? 2 : 1);
     }
@@ -151,14 +151,15 @@ std::optional<EbpfAssembler::Program> EbpfAssembler::finish() const {
     targets[jump.at] = labels_[jump.label];
     if (targets[jump.at] == kUnbound) return std::nullopt;
   }
-  std::vector<bool> kept = reachable(targets);
-  std::vector<uint32_t> places;  // in the program that is handed out
+  std::vector<uint8_t> kept = reachable(targets);
+  std::vector<uint32_t> places(code_.size());  // in the program that is handed out
   uint32_t place = 0;
   for (size_t i = 0; i < code_.size(); i++) {
-    places.push_back(place);
+    places[i] = place;
     place += kept[i];
   }
   Program out;
+  out.code.reserve(place);
   for (size_t i = 0; i < code_.size(); i++) {
     if (!kept[i]) continue;
     bpf_insn instruction = code_[i];

@@ -71,6 +71,8 @@ class EbpfAssembler {
     uint8_t map;
   };
 
+  EbpfAssembler() { code_.reserve(kUsualSize); }
+
   Label label();
   void bind(Label label);
   // A label that is bound here.
@@ -120,6 +122,8 @@ class EbpfAssembler {
   std::optional<Program> finish() const;
 
  private:
+  static constexpr size_t kUsualSize = 1024;  // in instructions
+
   void put(uint8_t code, Register to, Register from, int32_t offset, int32_t immediate);
   void put_jump(uint8_t code, Register left, Register right, int32_t immediate, Label to);
   void put_wide(Register to, uint8_t kind, uint32_t low, uint32_t high);
@@ -128,7 +132,8 @@ class EbpfAssembler {
     uint32_t at;
     uint32_t label;
   };
-  std::vector<bool> reachable(const std::vector<uint32_t>& targets) const;
+  // Of each instruction: 1 if something leads to it.
+  std::vector<uint8_t> reachable(const std::vector<uint32_t>& targets) const;
 
   std::vector<bpf_insn> code_;
   std::vector<uint32_t> labels_;  // where each is bound

@@ -32,6 +32,7 @@ class Random {
 
   // Of a fuzzer's bytes: how many there are left, and the next ones, `count` of them or all that are left.
   size_t left() const { return bytes_.size(); }
+  bool is_used_up() const { return !engine_ && bytes_.empty(); }
   std::span<const uint8_t> bytes(size_t count) {
     std::span<const uint8_t> out = bytes_.first(std::min(count, bytes_.size()));
     bytes_ = bytes_.subspan(out.size());

@@ -1,6 +1,7 @@
 #include "support/xdp_agreement.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -46,15 +47,28 @@ Request request_of(const Frame& frame, uint64_t time_ns) {
           frame.local,   static_cast<uint16_t>(kTosSaid | frame.tos), frame.ttl};
 }
 
-// The thread's responder, on an engine that keeps what it sends.
+// The thread's responder, on an engine that keeps what it sends. There is one for each port, which gets rules
+// and is left without: making one takes longer than hundreds of datagrams.
 class Thread {
  public:
-  Thread(const RuleSpec& spec, uint16_t port)
-      : responder_(7, Address{.port = port, .family = 6},
-                   Forwarder::Host{[](int, uint32_t) { return 0; }, [](int) {}}, false, nullptr, counters_) {
+  static Thread& of(uint16_t port) {
+    static std::map<uint16_t, std::unique_ptr<Thread>> all;
+    std::unique_ptr<Thread>& one = all[port];
+    if (!one) one.reset(new Thread(port));
+    return *one;
+  }
+
+  void begin(const RuleSpec& spec) {
     std::vector<std::string> names;
     for (size_t i = 0; i < spec.rules.size(); i++) names.push_back("rule " + std::to_string(i));
-    responder_.update(spec, names, std::vector<Forwarder::Options>(spec.forwards, Forwarder::Options{}));
+    // What is forwarded is none of the kernel's, and nothing is asked here.
+    Forwarder::Options none{.flows_max = 1};
+    responder_.update(spec, names, std::vector<Forwarder::Options>(spec.forwards, none));
+  }
+  // Of what was counted nothing is left.
+  void end() {
+    responder_.update({}, {}, {});
+    responder_.tick();
   }
 
   // None: no answer.
@@ -71,8 +85,8 @@ class Thread {
     one.metadata.tos = kTosSaid | frame.tos;
     one.metadata.ttl = frame.ttl;
     one.packet_info = &info;
-    responder_.answer({engine_, flush_, batch_, round_}, frame.payload.data(), {&one, 1});
-    std::vector<Outgoing> sent = engine_.take_sent();
+    responder_.answer(host_.tools(), frame.payload.data(), {&one, 1});
+    std::vector<Outgoing> sent = host_.engine.take_sent();
     if (sent.empty()) return std::nullopt;
     return Bytes(sent[0].data.begin(), sent[0].data.end());
   }
@@ -80,10 +94,26 @@ class Thread {
   std::vector<uint64_t> hits() const { return responder_.hits(); }
 
  private:
-  FakeEngine engine_;
-  TxFlush flush_;
-  RxBatch batch_;
-  RxRound round_;
+  explicit Thread(uint16_t port)
+      : responder_(7, Address{.port = port, .family = 6},
+                   Forwarder::Host{[](int, uint32_t) { return 0; }, [](int) {}}, false, nullptr, counters_) {}
+
+  // Of all of them.
+  struct Host {
+    FakeEngine engine;
+    TxFlush flush;
+    RxBatch batch;
+    RxRound round;
+
+    ResponderTools tools() { return {engine, flush, batch, round}; }
+  };
+
+  static Host& host() {
+    static Host one;
+    return one;
+  }
+
+  Host& host_ = host();
   CounterRow counters_;
   RuleResponder responder_;
 };
@@ -126,10 +156,11 @@ class Comparison {
         guarded_(random.one_in(10)),
         compiled_(xdp::compile(spec, guarded_ ? unbounded() : xdp::Protection{}, options_)),
         kernel_(make(compiled_)),
-        thread_(spec, options_.port),
+        thread_(Thread::of(options_.port)),
         time_ns_(random.u64() >> 2),
         numbers_(spec.rules.size()),
         hits_(spec.rules.size()) {
+    thread_.begin(spec);
     kernel_->set_options({.clock_offset_ns = time_ns_, .epoch_ns = time_ns_ - (uint64_t{1} << 54)});
     kernel_->enter_by(entry_);
     if (generic_) kernel_->set_generic();
@@ -138,9 +169,13 @@ class Comparison {
     }
   }
 
+  ~Comparison() { thread_.end(); }
+  Comparison(const Comparison&) = delete;
+  Comparison& operator=(const Comparison&) = delete;
+
   std::string run(int frames) {
     if (!kernel_->error().empty()) return "it is not loaded: " + kernel_->error();
-    for (int i = 0; i < frames; i++) {
+    for (int i = 0; i < frames && (i == 0 || !random_.is_used_up()); i++) {
       Frame frame = random_frame(random_, spec_, options_.port, entry_);
       if (std::string wrong = compare(frame); !wrong.empty()) return wrong;
     }
@@ -257,7 +292,7 @@ class Comparison {
   const bool guarded_;
   const xdp::CompiledRules compiled_;
   const std::unique_ptr<XdpRunner> kernel_;
-  Thread thread_;
+  Thread& thread_;
   const uint64_t time_ns_;
   std::vector<uint64_t> numbers_, hits_;
   xdp::KernelCounters counters_;

@@ -23,7 +23,8 @@ std::unique_ptr<XdpRunner> make_runner(const xdp::CompiledRules& compiled) {
   return std::make_unique<Runner>(compiled);
 }
 
-// Compiles the rules, and asks who runs them, and the thread, about some frames. What is different, or "".
+// Compiles the rules, and asks who runs them, and the thread, about some frames, of a fuzzer's bytes as many
+// as they say something about. What is different, or "".
 std::string xdp_disagreement(const rules::RuleSpec& spec, MakeRunner make, Random& random, int frames,
                              XdpPairs* pairs);
 

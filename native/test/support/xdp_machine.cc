@@ -45,18 +45,20 @@ XdpMachine::XdpMachine(const CompiledRules& compiled)
       first_(compiled.programs.data()),
       program_(first_) {
   for (const MapSpec& spec : compiled.maps) {
-    Map& map = maps_[spec.id];
+    Map& map = at(spec.id).emplace();
     map.spec = spec;
-    for (uint32_t i = 0; is_array(spec.type) && i < spec.max_entries; i++) {
-      set(spec.id, bytes_of(&i, 4), Bytes(spec.value_size));
-    }
+    if (is_array(spec.type)) map.elements.resize(size_t{spec.max_entries} * spec.value_size);
   }
   for (const MapEntry& entry : compiled.entries) set(entry.map, entry.key, entry.value);
-  regions_[reinterpret_cast<uintptr_t>(stack_.data())] = kStackBytes;
 }
 
 void XdpMachine::set(MapId map, Bytes key, Bytes value) {
-  auto& place = maps_[map].values[std::move(key)];
+  Map& to = *at(map);
+  if (to.is_array()) {
+    if (uint8_t* element = value_of(to, key)) std::ranges::copy(value, element);
+    return;
+  }
+  auto& place = to.values[std::move(key)];
   if (!place) {
     place = std::make_unique<Bytes>(value.size());
     regions_[reinterpret_cast<uintptr_t>(place->data())] = value.size();
@@ -70,25 +72,23 @@ void XdpMachine::set_address(std::span<const uint8_t, 16> address, uint32_t flag
 
 void XdpMachine::set_options(const Options& options) {
   uint32_t first = 0;
-  if (maps_.contains(MapId::options))
-    set(MapId::options, bytes_of(&first, 4), bytes_of(&options, sizeof options));
+  if (at(MapId::options)) set(MapId::options, bytes_of(&first, 4), bytes_of(&options, sizeof options));
 }
 
 std::vector<uint64_t> XdpMachine::sum(MapId map, uint32_t key, size_t numbers) const {
   std::vector<uint64_t> out(numbers);
-  auto found = maps_.find(map);
-  if (found != maps_.end())
-    std::memcpy(out.data(), found->second.values.at(bytes_of(&key, 4))->data(), 8 * numbers);
+  const auto& found = maps_[static_cast<size_t>(map)];
+  if (found) std::memcpy(out.data(), &found->elements.at(size_t{key} * found->spec.value_size), 8 * numbers);
   return out;
 }
 
 void XdpMachine::set_generic() {
   uint32_t loopback = 1;
-  if (maps_.contains(MapId::generic)) set(MapId::generic, bytes_of(&loopback, 4), {1});
+  if (at(MapId::generic)) set(MapId::generic, bytes_of(&loopback, 4), {1});
 }
 
 void XdpMachine::enter_by(const Entry& entry) {
-  maps_[MapId::servers].spec = {MapId::servers, "ks_servers", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2, 0};
+  at(MapId::servers).emplace().spec = {MapId::servers, "ks_servers", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2, 0};
   entry_program_ = compile_entry(entry);
   layout_ = entry.joined;
   first_ = &entry_program_;
@@ -100,28 +100,41 @@ uint64_t XdpMachine::fail(const std::string& what) {
   return 0;
 }
 
-uint8_t* XdpMachine::memory(uint64_t address, uint64_t bytes) {
+// Of an array what is allowed does not go from one element to the next.
+bool XdpMachine::is_allowed(uint64_t address, uint64_t bytes) const {
+  auto is_in = [&](const uint8_t* begin, size_t size, size_t each) {
+    uint64_t offset = address - reinterpret_cast<uintptr_t>(begin);
+    return offset < size && bytes <= each - offset % each;
+  };
+  if (is_in(stack_.data(), stack_.size(), stack_.size())) return true;
+  if (frame_bytes_ > 0 && is_in(frame_.data(), frame_bytes_, frame_bytes_)) return true;
+  for (const auto& map : maps_) {
+    if (map && map->is_array() && is_in(map->elements.data(), map->elements.size(), map->spec.value_size))
+      return true;
+  }
   auto region = regions_.upper_bound(address);
-  bool inside = region != regions_.begin();
-  if (inside) --region;
-  inside = inside && bytes <= region->second && address - region->first <= region->second - bytes;
-  if (inside) return reinterpret_cast<uint8_t*>(address);
+  if (region == regions_.begin()) return false;
+  --region;
+  return is_in(reinterpret_cast<const uint8_t*>(region->first), region->second, region->second);
+}
+
+uint8_t* XdpMachine::memory(uint64_t address, uint64_t bytes) {
+  if (is_allowed(address, bytes)) return reinterpret_cast<uint8_t*>(address);
   fail("no memory of the program's");
   return nullptr;
 }
 
 XdpMachine::Map* XdpMachine::map_of(uint64_t reference) {
-  auto found = maps_.find(static_cast<MapId>(reference & 0xff));
-  if (reference >> 32 == kMapReference >> 32 && found != maps_.end()) return &found->second;
+  uint64_t id = reference & 0xff;
+  if (reference >> 32 == kMapReference >> 32 && id < maps_.size() && maps_[id]) return &*maps_[id];
   fail("no map");
   return nullptr;
 }
 
 XdpRunner::Result XdpMachine::run(std::span<const uint8_t> frame, uint32_t) {
-  std::ranges::fill(frame_, 0xa5);
+  std::memset(frame_.data(), 0xa5, frame_.size());
   std::ranges::copy(frame, frame_.begin());
   frame_bytes_ = frame.size();
-  regions_[reinterpret_cast<uintptr_t>(frame_.data())] = frame_bytes_;
   registers_[1] = kContext;
   registers_[10] = reinterpret_cast<uintptr_t>(stack_.data()) + kStackBytes;
   program_ = first_;
@@ -186,7 +199,7 @@ void XdpMachine::load_wide() {
     Map* map = map_of(to);
     if (low.src_reg == BPF_PSEUDO_MAP_VALUE && map != nullptr) {
       if (map->spec.max_entries != 1) fail("more than one value");
-      to = reinterpret_cast<uintptr_t>(map->values.begin()->second->data()) + static_cast<uint32_t>(high.imm);
+      to = reinterpret_cast<uintptr_t>(map->element(0)) + static_cast<uint32_t>(high.imm);
     }
   }
   place_ += 2;

@@ -3,6 +3,7 @@
 // sees when it happens.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,10 +31,17 @@ class XdpMachine final : public XdpRunner {
   using Bytes = std::vector<uint8_t>;
   struct Map {
     xdp::MapSpec spec;
+    Bytes elements;  // of an array, one behind the other
     std::map<Bytes, std::unique_ptr<Bytes>> values;
+
+    bool is_array() const { return !elements.empty(); }
+    uint8_t* element(uint32_t at) {
+      return at < spec.max_entries ? &elements[size_t{at} * spec.value_size] : nullptr;
+    }
   };
 
   std::vector<uint64_t> sum(xdp::MapId map, uint32_t key, size_t numbers) const override;
+  std::optional<Map>& at(xdp::MapId map) { return maps_[static_cast<size_t>(map)]; }
   uint8_t* value_of(Map& map, const Bytes& key);
   void set(xdp::MapId map, Bytes key, Bytes value);
   void execute();
@@ -49,6 +57,7 @@ class XdpMachine final : public XdpRunner {
   void tail_call(xdp::MapId map, uint64_t place);
   uint64_t read_kernel(uint64_t to, uint64_t bytes, uint64_t from);
   uint64_t copy(bool to_frame, uint64_t offset, uint64_t address, uint64_t bytes);
+  bool is_allowed(uint64_t address, uint64_t bytes) const;
   // Memory that the program may use; null, and an error, for other.
   uint8_t* memory(uint64_t address, uint64_t bytes);
   Map* map_of(uint64_t reference);
@@ -58,8 +67,8 @@ class XdpMachine final : public XdpRunner {
   xdp::Program entry_program_;
   std::optional<xdp::JoinedFrames> layout_;
   uint16_t joined_ = 0;
-  std::map<xdp::MapId, Map> maps_;
-  std::map<uintptr_t, size_t> regions_;
+  std::array<std::optional<Map>, static_cast<size_t>(xdp::MapId::kCount)> maps_;
+  std::map<uintptr_t, size_t> regions_;  // of values that are in no array
   Bytes stack_, frame_;
   size_t frame_bytes_ = 0;
   uint64_t registers_[11] = {};

@@ -28,8 +28,9 @@ uint64_t word_at(const uint8_t* from) {
 
 }  // namespace
 
-// The most specific network in an LPM trie.
+// Of an array the element, of an LPM trie the most specific network.
 uint8_t* XdpMachine::value_of(Map& map, const Bytes& key) {
+  if (map.is_array()) return map.element(static_cast<uint32_t>(word_at(key.data())));
   if (map.spec.type != BPF_MAP_TYPE_LPM_TRIE) {
     auto found = map.values.find(key);
     return found != map.values.end() ? found->second->data() : nullptr;
@@ -137,7 +138,6 @@ uint64_t XdpMachine::adjust_tail(int32_t by) {
   if (bytes < 14 || bytes > static_cast<int64_t>(frame_.size())) return static_cast<uint64_t>(-EINVAL);
   for (int64_t at = static_cast<int64_t>(frame_bytes_); at < bytes; at++) frame_[static_cast<size_t>(at)] = 0;
   frame_bytes_ = static_cast<size_t>(bytes);
-  regions_[reinterpret_cast<uintptr_t>(frame_.data())] = frame_bytes_;
   return 0;
 }
 
