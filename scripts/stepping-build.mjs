@@ -26,9 +26,17 @@ const LIMITS = [
   ['lib/thread/batch.ts', 'VIEWS_MAX = 8192;', 'VIEWS_MAX = 16;'],
   ['lib/thread/lanes.ts', 'CROWD_RECORDS = 64;', 'CROWD_RECORDS = 2;'],
   ['lib/thread/lanes.ts', 'COMPACT_AT = 1024;', 'COMPACT_AT = 2;'],
-  ['lib/backend/layout.ts', 'CHUNK_BYTES = 65536;', 'CHUNK_BYTES = 2048;'],
+  ['lib/thread/payloads.ts', 'SHARED_BYTES = CHUNK_BYTES;', 'SHARED_BYTES = 2048;'],
+  // A few hundred bytes are large, and received into memory that a listener may keep.
+  ['native/core/memory/layout.h', 'kChunks = 8;', 'kChunks = 3;'],
+  ['lib/backend/layout.ts', 'CHUNKS = 8;', 'CHUNKS = 3;'],
+  ['lib/thread/payloads.ts', 'LARGE_BYTES = 32 * 1024;', 'LARGE_BYTES = 500;'],
+  ['native/core/endpoint/rx_turn.cc', 'kLargeBytes = 16 * 1024;', 'kLargeBytes = 300;'],
+  ['native/core/endpoint/rx_turn.cc', 'kHugeBytes = kChunkBytes / 2;', 'kHugeBytes = 500;'],
   ['lib/thread/staging.ts', 'STAGED_DATAGRAMS_MAX = 1024;', 'STAGED_DATAGRAMS_MAX = 6;'],
   ['lib/thread/staging.ts', 'STAGED_BYTES_MAX = 512 * 1024;', 'STAGED_BYTES_MAX = 66_000;'],
+  // What the schedule before it has read is not lately.
+  ['native/bridge/ring_reader.cc', '  ring_ = ring;\n', '  ring_ = ring;\n  ended_ns = 0;\n'],
 ];
 
 /** Modules of lib/ that stand for the world around it, and what stands for them. */

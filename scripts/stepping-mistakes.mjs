@@ -7,6 +7,7 @@ const records = 'lib/thread/records.ts';
 const batch = 'lib/thread/batch.ts';
 const lanes = 'lib/thread/lanes.ts';
 const payloads = 'lib/thread/payloads.ts';
+const chunks = 'native/core/memory/chunks.h';
 const endpoint = 'lib/thread/endpoint.ts';
 const sender = 'lib/thread/sender.ts';
 const lists = 'lib/thread/lists.ts';
@@ -267,6 +268,101 @@ export const mistakes = {
   ],
   'a slot keeps its number when its socket closes': [
     ['lib/thread/io-thread.ts', '    this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;\n', ''],
+  ],
+
+  // ---- memory that a listener may keep, which the event loop receives into
+  'what was taken over is remembered though others come in between': [
+    [receiver, '      this.#payloads.intoArena(lane.records[lane.first], base); // others come in between\n', ''],
+    [
+      receiver,
+      'this.records.socketId(this.#payloads.intoArena(this.#tail, base))',
+      'this.records.socketId(this.records.at(this.#tail, base))',
+    ],
+  ],
+  'what was taken over is remembered while its socket waits for its turn': [
+    [receiver, '      this.#payloads.intoArena(lane.records[lane.first], base); // others come in between\n', ''],
+  ],
+  'what was taken over is remembered when sockets begin to have turns': [
+    [
+      receiver,
+      'this.records.socketId(this.#payloads.intoArena(this.#tail, base))',
+      'this.records.socketId(this.records.at(this.#tail, base))',
+    ],
+  ],
+  'what was taken over is looked for where the kernel is to write': [
+    [payloads, 'const chunk = this.#isTaken(n) ? this.#chunk : ', 'const chunk = '],
+  ],
+  'what was taken over, and detached, is taken over once more': [
+    [payloads, '    if (this.#isTaken(n)) return false;\n', ''],
+  ],
+  'what was taken over, and detached, is handed out': [[payloads, ' && this.#bytes.length > 0;', ';']],
+  'what was taken over, and detached, is copied': [
+    [payloads, 'if (chunk === undefined || chunk.byteLength === 0) this', 'if (chunk === undefined) this'],
+  ],
+  'what was taken over, and detached, is what others had there': [
+    [
+      payloads,
+      'if (chunk === undefined || chunk.byteLength === 0) this.#arena.fill(0, offset, offset + length);\n    else',
+      'if (chunk !== undefined && chunk.byteLength > 0)',
+    ],
+  ],
+  "what was taken over stays the kernel's": [
+    [payloads, '    this.#giveChunk?.(this.#given, place, this.#taker);\n', ''],
+  ],
+  'what was taken over is given once more': [
+    [payloads, 'this.#given[place] = newChunk(CHUNK_BYTES);', 'this.#given[place] = this.#chunk as ArrayBuffer;'],
+  ],
+  'what was taken over is replaced in another place': [
+    [
+      payloads,
+      'this.#giveChunk?.(this.#given, place, this.#taker);',
+      'this.#giveChunk?.(this.#given, 0, this.#taker);',
+    ],
+  ],
+  'what was taken over has room for more': [
+    [payloads, '    this.#used = CHUNK_BYTES; // nothing else has room there\n', ''],
+  ],
+  'what was taken over lies where it would in the arena': [
+    [payloads, 'this.#shift = -this.#records.offset(at);', 'this.#shift = 0;'],
+  ],
+  'what was taken over reaches one record further': [
+    [payloads, '    this.#until = (n + 1) | 0;\n    return true;', '    this.#until = (n + 2) | 0;\n    return true;'],
+  ],
+  'what is not in the arena is copied from there, behind others': [
+    [payloads, ' || records.inChunk(at)) break;', ') break;'],
+  ],
+  'what is not in the arena is read there by a batch': [
+    [
+      receiver,
+      'const at = this.#payloads.intoArena(n, base);\n      if (records.socketId(at) !== id',
+      'const at = records.at(n, base);\n      if (records.socketId(at) !== id',
+    ],
+  ],
+  'what is not in the arena is read there by a batch of a socket in turn': [
+    [
+      receiver,
+      'const at = this.#payloads.intoArena(lane.records[first], base);',
+      'const at = records.at(lane.records[first], base);',
+    ],
+  ],
+  'what is in the arena by now is said not to be': [[payloads, '    records.leaveChunk(at);\n', '']],
+  'memory that has a record is received into': [[chunks, '      if (!chunk.held) {', '      if (true) {']],
+  'memory that has a record is free whatever was read': [
+    [chunks, '} else if (static_cast<int32_t>(consumed - chunk.record) > 0) {', '} else {'],
+  ],
+  'memory that has a record is free': [[chunks, '    chunks_[place].held = true;\n', '']],
+  'memory that has a record is told for all of its turn': [
+    [
+      turn,
+      'deliver_chunk(endpoint, datagram, target.chunks[&datagram - received.data()]);',
+      'deliver_chunk(endpoint, datagram, target.chunks[0]);',
+    ],
+  ],
+  'memory that has a record is told wrong': [
+    [turn, 'kInChunk | chunk.place << kChunkShift', 'kInChunk | (chunk.place ^ 1) << kChunkShift'],
+  ],
+  "memory that has a record is nobody's when that is small": [
+    [turn, '    std::memcpy(ring_.payload(*record), chunk.memory, datagram.length);\n    return;', '    return;'],
   ],
 
   // ---- sockets in turn

@@ -6,8 +6,10 @@ import { getBuiltinModule } from '../base/runtime.js';
 import { FastBuffer } from './batch.js';
 import type { ReceivedRecords } from './records.js';
 
+/** Messages share so much memory. */
+const SHARED_BYTES = CHUNK_BYTES;
 /** Payload bytes that are copied at once, ahead of the events. */
-const RUN_BYTES = CHUNK_BYTES / 2;
+const RUN_BYTES = SHARED_BYTES / 2;
 /** From so many bytes on, copied at once, it is worthwhile to have the kernel write there. */
 const LARGE_BYTES = 32 * 1024;
 /** Up to so many bytes a loop copies faster than TypedArray.set, which needs a view made for it. */
@@ -139,7 +141,7 @@ export class OwnedPayloads {
   }
 
   #makeChunk(bytes: number): void {
-    this.#use(newChunk(Math.max(CHUNK_BYTES, bytes)));
+    this.#use(newChunk(Math.max(SHARED_BYTES, bytes)));
     this.#used = 0;
     this.#until = this.#first; // nothing is copied ahead into this one
   }

@@ -37,4 +37,17 @@ export const kept: Record<string, Scenario> = {
     pauses: [],
     stops: false,
   },
+  // The first's joined datagrams have memory of their own, of which the time is up behind one; then the second's is read.
+  'what was taken over is remembered though others come in between': {
+    slots: 8,
+    arena: 700,
+    rxUsecs: 100,
+    shares: true,
+    practised: false,
+    sockets: [{ ...waits, pooled: true }],
+    actions: [{ ...action('arrive joined'), size: 10 }, action('open'), { ...action('arrive'), socket: 1, size: 9 }],
+    reactions: [null, { ...action('arrive joined'), size: 9 }, action('spend', 5)],
+    pauses: [],
+    stops: false,
+  },
 };

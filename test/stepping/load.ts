@@ -1,12 +1,16 @@
 // In place of lib/backend/load.ts: the stepped addon. The I/O thread may take steps before each call.
 import type { Binding } from '../../build-lib/backend/binding.js';
 import type { NativeIoThreadOptions, OnLone } from '../../build-lib/backend/contract.js';
+import { CHUNKS } from '../../build-lib/backend/layout.js';
+import { ReceivedRecords } from '../../build-lib/thread/records.js';
 import { addon } from './native.js';
 import { world } from './world.js';
 
 const calls = ['resume', 'send', 'sendFrom', 'watch', 'unwatch', 'close', 'notifyDrained', 'stop'] as const;
 
 class IoThread extends addon.IoThread {
+  #given = 0;
+
   constructor(options: NativeIoThreadOptions) {
     super(options);
     world.control = options.control;
@@ -20,6 +24,13 @@ class IoThread extends addon.IoThread {
     };
     return super.start(onWake, seen, resource);
   }
+
+  override giveChunk(chunks: ArrayBuffer[], place: number, id: number): number {
+    world.point();
+    // The first ones are in exchange for none.
+    if (place < CHUNKS && ++this.#given > CHUNKS) world.see('received into memory of a listener');
+    return super.giveChunk?.(chunks, place, id) ?? 0;
+  }
 }
 for (const name of calls) {
   const call = addon.IoThread.prototype[name] as (...args: unknown[]) => unknown;
@@ -31,6 +42,12 @@ for (const name of calls) {
     },
   });
 }
+
+const { leaveChunk } = ReceivedRecords.prototype;
+ReceivedRecords.prototype.leaveChunk = function (at) {
+  world.see('given up for the ring');
+  leaveChunk.call(this, at);
+};
 
 export const backend = 'addon';
 export const binding: Binding = { ...addon, IoThread };

@@ -33,6 +33,8 @@ interface Stepping {
   beforePoll(): void;
   /** fd, port, size, hash of each datagram that has left since the last call. */
   takeSent(): number[];
+  /** As ArrayBuffer.prototype.transfer, which Node 20 has not. */
+  detach(buffer: ArrayBuffer): void;
 }
 
 export const addon = createRequire(import.meta.url)(process.env.KSOCKET_STEPPING as string) as Binding & {

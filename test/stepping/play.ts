@@ -188,6 +188,9 @@ class Player {
       case 'answer':
         socket.answer(++this.#key, size);
         break;
+      case 'detach':
+        socket.received.detach();
+        break;
       case 'mode':
         socket.wantsBatches = !socket.wantsBatches;
         break;

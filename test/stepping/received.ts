@@ -18,7 +18,11 @@ export interface Source {
   port: number;
 }
 
+/** Memory that a program has detached: what it was told of there is empty. */
+const detached = new WeakSet<ArrayBufferLike>();
+
 export class Received {
+  static #latest: Received | undefined; // whose datagram was told last
   readonly #fd: number;
   readonly #drops: boolean;
   readonly #keepBytesMax: number;
@@ -28,6 +32,7 @@ export class Received {
   readonly #kept: { data: Uint8Array; datagram: Datagram }[] = [];
   #next = 0; // of #expected
   #skipped = 0;
+  readonly #emptied = new Set<number>(); // keys of those that the program has detached: what is left of them may be lost
   #errors = 0;
   #errorsTold = 0;
 
@@ -60,30 +65,49 @@ export class Received {
     if (++this.#errorsTold > this.#errors) fail('an error is told twice');
   }
 
+  /** The program detaches the memory of the latest one. */
+  detach(): void {
+    const { buffer } = this.#kept.at(-1)?.data ?? {};
+    if (!(buffer instanceof ArrayBuffer) || buffer.byteLength === 0) return;
+    world.see('detached');
+    detached.add(buffer);
+    for (const { data, datagram } of this.#kept) if (data.buffer === buffer) this.#emptied.add(datagram.key);
+    stepping.detach(buffer);
+  }
+
   /** Which of those that arrived is this one? It is the next, or those before were dropped. `size`: before it was cut,
    * where that is known. */
   take(data: Uint8Array, source: Source, size?: number): void {
     for (; this.#next < this.#expected.length; this.#next++) {
       const datagram = this.#expected[this.#next];
-      const { port, key, from } = datagram;
-      const kept = Math.min(datagram.size, this.#keepBytesMax);
+      const { port, from } = datagram;
       const isIt =
         source.port === port &&
         (size ?? datagram.size) === datagram.size &&
-        data.length === kept &&
-        isPart(data, key, from);
+        (this.#isWhole(data, datagram) || this.#isLost(data, datagram));
       if (!isIt) {
         if (!this.#drops) break;
         this.#skipped++;
         continue;
       }
       if (source.address !== addressOf(port)) fail(`from ${source.address}, not ${addressOf(port)}`);
+      if (from > 0 && Received.#latest !== this) world.see('in pieces, with others in between');
+      Received.#latest = this;
       this.#next++;
       this.#kept.push({ data, datagram });
       return;
     }
     const datagram = this.#expected[this.#next];
     fail(`got ${data.length} of ${size ?? '?'} bytes from port ${source.port}, not ${JSON.stringify(datagram)}`);
+  }
+
+  #isWhole(data: Uint8Array, { key, from, size }: Datagram): boolean {
+    return data.length === Math.min(size, this.#keepBytesMax) && isPart(data, key, from);
+  }
+
+  // No more than nothing is told then: no bytes of others.
+  #isLost(data: Uint8Array, { key, size }: Datagram): boolean {
+    return this.#emptied.has(key) && data.length <= size && data.every((byte) => byte === 0);
   }
 
   /** As `take`, of an event. */
@@ -102,8 +126,10 @@ export class Received {
     for (const { data, datagram } of this.#kept) this.#checkBytes(data, datagram);
   }
 
-  #checkBytes(data: Uint8Array, { key, from }: Datagram): void {
-    if (!isPart(data, key, from)) fail('bytes that were handed out have changed');
+  #checkBytes(data: Uint8Array, datagram: Datagram): void {
+    if (detached.has(data.buffer)) return;
+    if (!isPart(data, datagram.key, datagram.from) && !this.#isLost(data, datagram))
+      fail('bytes that were handed out have changed');
   }
 
   /** All that arrived is handed out or counted; `closed`: or was not looked at. */

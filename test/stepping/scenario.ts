@@ -39,8 +39,43 @@ const reactions = [
   ...happenings.filter((kind) => kind !== 'open'),
   'answer',
   'answer',
+  'detach',
   'throw',
   'throw',
+  'spend',
+  'spend',
+  'spend',
+] as const;
+
+// Where the event loop receives into memory of the listeners.
+const largeHappenings = [
+  'arrive',
+  'arrive joined',
+  'arrive joined',
+  'arrive joined',
+  'mode',
+  'close',
+  'open',
+  'step',
+  'wake',
+  'turn',
+  'turn',
+  'poll',
+  'poll',
+  'poll',
+  'poll',
+  'wait',
+] as const;
+
+const largeReactions = [
+  'arrive joined',
+  'mode',
+  'close',
+  'poll',
+  'wake',
+  'throw',
+  'detach',
+  'spend',
   'spend',
   'spend',
   'spend',
@@ -86,10 +121,25 @@ const size = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 14, max: SIZES.length - 1 }) },
 );
 
+// Most of them are received where they can stay (scripts/stepping-build.mjs).
+const largeSize = fc.oneof(
+  { weight: 1, arbitrary: fc.nat(8) },
+  { weight: 8, arbitrary: fc.integer({ min: 9, max: 13 }) },
+);
+
 const more = fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
 
-function action<Kind extends Action['kind']>(kinds: readonly Kind[]): fc.Arbitrary<Action> {
+function action<Kind extends Action['kind']>(kinds: readonly Kind[], size: fc.Arbitrary<number>): fc.Arbitrary<Action> {
   return fc.record({ kind: fc.constantFrom(...kinds), socket: fc.nat(2), count: fc.nat(7), size, more });
+}
+
+function actions<Kind extends Action['kind']>(kinds: readonly Kind[], size: fc.Arbitrary<number>) {
+  return fc.array(action(kinds, size), { minLength: 1, maxLength: 40, size: 'max' });
+}
+
+function reactionsOf<Kind extends Action['kind']>(kinds: readonly Kind[], size: fc.Arbitrary<number>) {
+  const one = fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: action(kinds, size) });
+  return fc.array(one, { maxLength: 30, size: 'max' });
 }
 
 const pause = fc.oneof(
@@ -106,21 +156,41 @@ const socket: fc.Arbitrary<SocketKind> = fc.record({
   keepBytesMax: fc.constantFrom(65_535, 65_535, 65_535, 50),
 });
 
-export const scenarios: fc.Arbitrary<Scenario> = fc.record({
+const any = {
   slots: fc.constantFrom(2, 4, 4, 8, 128),
   arena: fc.constantFrom(0, 1, 100, 700, 700, 4000, 65_535, 80_000, 280_000),
   rxUsecs: fc.constantFrom(0, 100),
   shares: fc.boolean(),
   practised: fc.boolean(),
   sockets: fc.array(socket, { minLength: 1, maxLength: 3 }),
-  actions: fc.array(action(happenings), { minLength: 1, maxLength: 40, size: 'max' }),
-  reactions: fc.array(
-    fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: action(reactions) }),
-    {
-      maxLength: 30,
-      size: 'max',
-    },
-  ),
+  actions: actions(happenings, size),
+  reactions: reactionsOf(reactions, size),
   pauses: fc.array(pause, { maxLength: 24, size: 'max' }),
   stops: fc.oneof({ weight: 7, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
-});
+};
+
+const large = {
+  ...any,
+  slots: fc.constantFrom(8, 128),
+  arena: fc.constantFrom(700, 4000, 4000, 65_535, 280_000),
+  rxUsecs: fc.constant(100),
+  shares: fc.constant(true),
+  practised: fc.constant(false),
+  sockets: fc.array(
+    fc.record({
+      drops: fc.boolean(),
+      batches: fc.constantFrom(false, false, false, true),
+      pooled: fc.constantFrom(true, true, true, false),
+      joins: fc.constant(false),
+      keepBytesMax: fc.constant(65_535),
+    }),
+    { minLength: 1, maxLength: 3 },
+  ),
+  actions: actions(largeHappenings, largeSize),
+  reactions: reactionsOf(largeReactions, largeSize),
+};
+
+export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
+  { weight: 3, arbitrary: fc.record(any) },
+  { weight: 1, arbitrary: fc.record(large) },
+);

@@ -156,6 +156,12 @@ Napi::Value take_sent(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// detach(buffer): as ArrayBuffer.prototype.transfer, which Node 20 has not
+Napi::Value detach(const Napi::CallbackInfo& info) {
+  info[0].As<Napi::ArrayBuffer>().Detach();
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("IoThread", IoThreadObject::define(env));
   define_module_functions(env, exports);
@@ -176,6 +182,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                {"refuse", refuse},
                {"forget", forget},
                {"takeSent", take_sent},
+               {"detach", detach},
                {"share", share},
                {"places", places},
                {"receiveOnLoop", receive_on_loop},
