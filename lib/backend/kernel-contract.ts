@@ -45,6 +45,9 @@ export interface NativeKernelOptions {
   ipv4: boolean;
   ipv6: boolean;
   ttl: number;
+  /** Of IPv4. */
   tos: number;
+  /** Of IPv6. */
+  trafficClass: number;
   counters: BigUint64Array<SharedArrayBuffer>;
 }

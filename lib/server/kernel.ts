@@ -37,6 +37,12 @@ export interface KernelState {
   otherwise?: string;
 }
 
+// Of netinet/in.h and linux/in6.h.
+const IPPROTO_IP = 0;
+const IP_TOS = 1;
+const IPPROTO_IPV6 = 41;
+const IPV6_TCLASS = 67;
+
 interface Refused {
   errno: number;
   /** `needs CAP_BPF …` */
@@ -259,8 +265,16 @@ function placeOf({ thread: { native }, id }: ServerPart) {
     ipv4: isIpv4 || isMapped || (address === '::' && !onlyIpv6),
     ipv6: !isIpv4 && !isMapped,
     ttl: ttl > 0 ? ttl : 64,
-    tos: 0,
+    tos: byteOf(native, id, IPPROTO_IP, IP_TOS),
+    trafficClass: byteOf(native, id, IPPROTO_IPV6, IPV6_TCLASS),
   };
+}
+
+/** 0 of an option that the socket does not have. */
+function byteOf(native: ServerPart['thread']['native'], id: number, level: number, name: number): number {
+  const value = new Int32Array(1);
+  native.getRawOption(id, level, name, new Uint8Array(value.buffer));
+  return value[0] & 0xff;
 }
 
 function refusal([errno, needs]: [errno: number, needs: string]): Refused | undefined {

@@ -152,7 +152,7 @@ Napi::Function KernelAnswersObject::define(Napi::Env env) {
 }
 
 // new KernelAnswers({ interfaces: string[], mode, own: { family, address, port }, ipv4, ipv6, ttl, tos,
-// counters: BigUint64Array })
+// trafficClass, counters: BigUint64Array })
 KernelAnswersObject::KernelAnswersObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   Reader reader(info.Env());
   auto get = [&](const char* name) { return reader.get(info[0], name); };
@@ -165,6 +165,7 @@ KernelAnswersObject::KernelAnswersObject(const Napi::CallbackInfo& info) : Objec
   options.compile.ipv6 = boolean(get("ipv6"));
   options.compile.ttl = static_cast<uint8_t>(u32(get("ttl")));
   options.compile.tos = static_cast<uint8_t>(u32(get("tos")));
+  options.compile.traffic_class = static_cast<uint8_t>(u32(get("trafficClass")));
   using Clock = xdp::CompileOptions::Clock;
   options.compile.clock = xdp::kernel_is_from(6, 1) ? Clock::tai : Clock::monotonic;
   Napi::Value row = get("counters");

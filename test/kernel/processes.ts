@@ -92,6 +92,19 @@ function without(...capabilities: string[]): string[] {
   return ['setpriv', `--bounding-set=${capabilities.map((name) => `-${name}`).join()}`];
 }
 
+/** What the IPv4 header of an answer has. */
+function tosOfAnswer(under: string[], address: string, port: number): number {
+  const program = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+s.settimeout(5)
+s.sendto(b"x", ("${address}", ${port}))
+print(s.recvmsg(64, 64)[1][0][2][0])`;
+  const [command, ...args] = [...under, 'python3', '-c', program];
+  return Number(execFileSync(command, args, { encoding: 'utf8' }));
+}
+
 export const cases: Record<string, () => Promise<void>> = {
   'a process that is stopped for five seconds answers all that it is asked meanwhile, and one that is killed leaves nothing':
     async () => {
@@ -168,13 +181,14 @@ export const cases: Record<string, () => Promise<void>> = {
 
   'a server at a descriptor that somebody else has bound answers in the kernel': async () => {
     await using host = await hosts();
-    const under = listening({ type: 'udp4', address: '0.0.0.0', port: 7000 });
+    const under = listening({ type: 'udp4', address: '0.0.0.0', port: 7000, tos: 0xb8 });
     const { child, port, kernel } = await started({ fd: 3 }, { under });
     await using _ = child;
     assert.equal(kernel.state, 'attached', JSON.stringify(kernel));
     assert.ok(answeredAll(await ask(host.before, OURS_V4, port, 50)));
+    assert.equal(tosOfAnswer(host.before, OURS_V4, port), 0xb8);
     const { replies, rxDatagrams } = await now(child);
-    assert.deepEqual([replies, rxDatagrams], [50, 0]);
+    assert.deepEqual([replies, rxDatagrams], [51, 0]);
   },
 
   'a server at a descriptor that does not get all is left to the thread in the process that takes over, too':

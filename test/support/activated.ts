@@ -13,6 +13,8 @@ export interface Listening {
   address?: string;
   port?: number;
   reusePort?: boolean;
+  /** Of what it sends by IPv4. */
+  tos?: number;
   /** What it is bound to besides. */
   device?: string;
   ipv6Only?: boolean;

@@ -27,6 +27,8 @@ def opened(spec):
     one = socket.socket(*KINDS[spec["type"]])
     if spec.get("reusePort"):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if "tos" in spec:
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, spec["tos"])
     if "device" in spec:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, spec["device"].encode())
     if "ipv6Only" in spec:

@@ -44,8 +44,9 @@ struct CompileOptions {
 
   uint16_t port = 0;  // the socket's
   bool ipv4 = true, ipv6 = true;
-  uint8_t ttl = 64;  // of answers
-  uint8_t tos = 0;
+  uint8_t ttl = 64;           // of answers
+  uint8_t tos = 0;            // of IPv4
+  uint8_t traffic_class = 0;  // of IPv6
   Clock clock = Clock::monotonic;
   // Where in MapId::numbers each rule counts its replies, and how many places that has; empty: as they stand.
   std::vector<uint32_t> numbers;

@@ -94,8 +94,8 @@ void emit_ipv4(Assembler& out, const CompileOptions& options, Label broken) {
 
 void emit_ipv6(Assembler& out, const CompileOptions& options, Label broken) {
   constexpr int32_t kIp = kEthernetBytes, kUdp = kIp + kIpv6Bytes;
-  const uint8_t first[4] = {static_cast<uint8_t>(0x60 | options.tos >> 4),
-                            static_cast<uint8_t>(options.tos << 4), 0, 0};
+  const uint8_t first[4] = {static_cast<uint8_t>(0x60 | options.traffic_class >> 4),
+                            static_cast<uint8_t>(options.traffic_class << 4), 0, 0};
   emit_ethernet(out, kUdp + kUdpBytes, broken);
   out.store(Size::word, kFrame, kIp, word_of(first));
   emit_length(out, 0);

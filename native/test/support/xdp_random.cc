@@ -91,6 +91,7 @@ xdp::CompileOptions random_options(Random& random) {
   out.ipv6 = !out.ipv4 || !random.one_in(10);
   out.ttl = static_cast<uint8_t>(1 + random.below(255));
   out.tos = static_cast<uint8_t>(random.one_in(2) ? 0 : random.below(256));
+  out.traffic_class = out.tos ^ 0x2c;
   return out;
 }
 
@@ -183,7 +184,7 @@ Frame answer_to(const Frame& frame, std::vector<uint8_t> payload, const xdp::Com
   out.source_port = frame.local_port;
   out.local_port = frame.source_port;
   out.ttl = options.ttl;
-  out.tos = options.tos;
+  out.tos = frame.source.size() == 4 ? options.tos : options.traffic_class;
   out.identification = 0;
   out.flow_label = 0;
   Bytes given = frame.bytes();
