@@ -1,7 +1,7 @@
 // `ksocket consume`: what collectors have handed to NATS JetStream, as lines of JSON.
 import type { Command } from 'commander';
 import type { PackedBatch, Sink } from '../collect/index.js';
-import type { Consumption } from '../consume/index.js';
+import type { BadMessage, Consumption } from '../consume/index.js';
 import { complain } from './fail.js';
 import { integer } from './numbers.js';
 import { defineNatsAccess, type NatsAccess, natsOptions, parseServers } from './target.js';
@@ -60,11 +60,15 @@ async function consume(options: ConsumeOptions): Promise<void> {
     ordered: !unordered,
     from: options.new ? 'new' : 'first',
     ...(ackWait === undefined ? {} : { ackWaitMs: ackWait * 1000 }),
-    ...(skipBad ? { onBad: (error: Error) => complain(`passed over: ${error.message}`) } : {}),
+    ...(skipBad ? { onBad: passedOver } : {}),
   });
   const printing = new Printing(consumption, lines(), drain * 1000);
   for (const signal of ENDING) process.on(signal, () => printing.onSignal());
   await printing.run(`consuming ${stream} as ${durable} from ${from.join(', ')}`);
+}
+
+function passedOver({ message }: Error, { subject, sequence }: BadMessage): void {
+  complain(`passed over: ${subject}, message ${sequence}: ${message}`);
 }
 
 class Printing {
