@@ -51,7 +51,7 @@ export const mistakes = {
       receiver,
       secondLook,
       `        if (Atomics.load(control, C_HEAD >> 2) === this.#tail) {
-          this.#tools.afterDrain();
+          this.#tools.answers.flush();
           Atomics.store(control, C_WAKE_PENDING >> 2, 0);
           break;
         }
