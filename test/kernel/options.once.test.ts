@@ -46,6 +46,15 @@ test('what is no option of kernel is refused, as Node refuses it', () => {
   }
 });
 
+test('an interface has 1 to 15 bytes of name, and there are 1 to 1024 of them', () => {
+  const named = (count: number) => Array.from({ length: count }, (_, n) => `eth${n}`);
+  for (const interfaces of [['l'], ['fifteen-letters'], named(1024)]) {
+    const server = createServer({ rules: [], kernel: { interfaces } });
+    assert.equal(server.kernel.state, 'off');
+  }
+  refuses({ interfaces: named(1025) }, 'ERR_OUT_OF_RANGE', />= 1 && <= 1024. Received 1025/);
+});
+
 test('kernel goes with rules that see whole datagrams', () => {
   refuses(true, 'ERR_INVALID_ARG_VALUE', /cannot be given without rules/, { reply: 'echo' });
   refuses(true, 'ERR_INVALID_ARG_VALUE', /cannot be given together with kernel/, { rules: [], maxBytes: 100 });
