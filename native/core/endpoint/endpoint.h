@@ -127,10 +127,10 @@ struct Endpoint {
   struct Sharing {
     // May the event loop receive from it, too? Written under LoopSharing's lock, read by anybody.
     std::atomic<bool> shared{false};
-    uint32_t place = 0;          // guarded by LoopSharing's lock: which of its places, if shared
-    size_t fresh_at = SIZE_MAX;  // guarded by LoopSharing's lock: where among the fresh sockets, if there
-    uint32_t lone_rounds = 0;    // guarded by LoopSharing's lock: of the loop in a row, up to the limit
-    bool refusal_told = false;   // guarded by LoopSharing's lock: the engine would not watch it
+    bool refusal_told = false;       // guarded by LoopSharing's lock: the engine would not watch it
+    uint32_t place = 0;              // guarded by LoopSharing's lock: which of its places, if shared
+    uint32_t fresh_at = UINT32_MAX;  // guarded by LoopSharing's lock: where among the fresh sockets, if there
+    uint32_t lone_rounds = 0;        // guarded by LoopSharing's lock: of the loop in a row, up to the limit
   } sharing;
 
   // By the engine (Watches).

@@ -21,13 +21,13 @@ bool FreshSockets::add(const std::shared_ptr<Endpoint>& endpoint) {
     if (timerfd_settime(timer_.get(), 0, &after, nullptr) < 0) return false;
     armed_ = true;
   }
-  endpoint->sharing.fresh_at = list_.size();
+  endpoint->sharing.fresh_at = static_cast<uint32_t>(list_.size());
   list_.push_back(endpoint);
   return true;
 }
 
 void FreshSockets::remove(Endpoint& endpoint) {
-  size_t at = endpoint.sharing.fresh_at;
+  uint32_t at = endpoint.sharing.fresh_at;
   if (at >= list_.size() || list_[at].get() != &endpoint) return;
   list_[at] = std::move(list_.back());
   list_[at]->sharing.fresh_at = at;
@@ -45,7 +45,7 @@ Endpoints FreshSockets::take_unshared() {
       unshared.push_back(std::move(endpoint));
       continue;
     }
-    endpoint->sharing.fresh_at = list_.size();
+    endpoint->sharing.fresh_at = static_cast<uint32_t>(list_.size());
     list_.push_back(std::move(endpoint));
   }
   return unshared;
