@@ -141,6 +141,7 @@ void Tunnel::read_device(const ResponderTools& tools) {
       break;
     }
     reads++;
+    tools.round.frames++;
     counters_.add(TunnelCounter::device_reads, 1);
     VnetHeader header;
     if (static_cast<size_t>(bytes) < sizeof header + kEthernetBytes) {
@@ -237,6 +238,7 @@ void Tunnel::go_on(const ResponderTools& tools) {
 std::span<const Incoming> Tunnel::answer(const ResponderTools& tools, const uint8_t* base,
                                          std::span<const Incoming> batch) {
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC_COARSE);
+  tools.round.frames += static_cast<uint32_t>(batch.size());
   for (const Incoming& incoming : batch) {
     uint32_t remote = remote_of(incoming.from);
     if (remote == ForwardingTable::kUnknown) {

@@ -14,6 +14,7 @@ struct RxRound {
   bool short_queue = false;
   uint32_t forwarded = 0;  // of the datagrams
   uint32_t returned = 0;   // of those, to clients
+  uint32_t frames = 0;     // that a tunnel has moved, and super-frames, either way
 };
 
 }  // namespace ksocket

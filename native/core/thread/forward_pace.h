@@ -6,7 +6,8 @@
 //
 // Where somebody was, the other side may answer within less than it takes to sleep and to be woken: it looks
 // for that first, as long as it pays. For answers to requests and for requests behind answers that is decided
-// apart: a back end may be fast where the client thinks.
+// apart: a back end may be fast where the client thinks. So it is behind frames of a tunnel: of TCP, those
+// that follow are on their way.
 #pragma once
 
 #include <sched.h>
@@ -32,6 +33,10 @@ class ForwardPace {
 
   // After a round: how long to sleep before the next.
   uint64_t after(const RxRound& round, uint64_t now_ns) {
+    if (round.frames > 0) {
+      chance_ = &frames_;
+      return 0;
+    }
     if (round.datagrams == 0) return 0;
     chance_ = nullptr;
     if (round.returned > 0 || round.forwarded < round.datagrams) answered_ = true;
@@ -72,7 +77,7 @@ class ForwardPace {
   uint32_t rounds_ = 0;           // in a row, that nobody may wait for
   bool answered_ = false;         // somebody was, since the latest round that forwarded
   uint64_t one_way_from_ns_ = 0;  // unless somebody is answered
-  SecondLook answers_, requests_;
+  SecondLook answers_, requests_, frames_;
   SecondLook* chance_ = nullptr;  // null: there is none
 };
 

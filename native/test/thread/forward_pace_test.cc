@@ -172,5 +172,15 @@ TEST(ForwardPace, ends_looking_where_others_make_it_late) {
   EXPECT_LT(looked, 15u);
 }
 
+TEST(ForwardPace, looks_for_more_frames_of_a_tunnel_as_long_as_it_pays) {
+  constexpr RxRound kFromDevice{.frames = 3}, kFromRemote{.datagrams = 2, .frames = 2};
+  ForwardPace pays(true);
+  EXPECT_EQ(looks_in(pays, 100, kFromDevice, true), 100u);
+  EXPECT_EQ(looks_in(pays, 100, kFromRemote, true), 100u);
+  for (uint32_t i = 0; i < 1000; i++) EXPECT_EQ(pays.after(kFromRemote, later_ns()), 0u);  // nor wait
+  ForwardPace in_vain(true);
+  EXPECT_LT(looks_in(in_vain, 1000, kFromDevice, false), 30u);
+}
+
 }  // namespace
 }  // namespace ksocket
