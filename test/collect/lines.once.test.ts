@@ -3,13 +3,10 @@ import assert from 'node:assert/strict';
 import { PassThrough, Writable } from 'node:stream';
 import fc from 'fast-check';
 import { type CollectedDatagram, type LinesOptions, lines, type SinkError } from 'ksocket/collect';
-import { batchOf } from '../support/captures.js';
+import { batchOf, never, OPENING } from '../support/captures.js';
 import { startProgram } from '../support/child.js';
 import { test } from '../support/test.js';
 import { nextTurn, waitFor } from '../support/wait.js';
-
-const OPENING = { signal: new AbortController().signal, batchBytes: 1 << 20, inFlight: 8 };
-const never = new AbortController().signal;
 
 const datagram = (data: string | Uint8Array, more: Partial<CollectedDatagram> = {}): CollectedDatagram => ({
   data: Buffer.from(data),

@@ -3,23 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PcapngOptions, pcapng, type Sink, type SinkError } from 'ksocket/collect';
-import { batchOf, Folder, readWithTshark } from '../support/captures.js';
+import { batchOf, Folder, large, never, OPENING, readWithTshark } from '../support/captures.js';
 import { startCli, startProgram } from '../support/child.js';
 import { bound, Sockets, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 
-const { signal } = new AbortController();
-const OPENING = { signal, batchBytes: 1 << 20, inFlight: 8 };
-const large = {
-  data: Buffer.alloc(60_000),
-  address: '192.0.2.1',
-  port: 1,
-  local: '192.0.2.9',
-  localPort: 514,
-  receivedNs: 1n,
-};
-const write = (sink: Sink) => sink.write(batchOf([large]), signal);
+const write = (sink: Sink) => sink.write(batchOf([large]), never);
 
 async function opened(options: PcapngOptions): Promise<Sink> {
   const sink = pcapng(options);

@@ -3,19 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pcapng } from 'ksocket/collect';
-import { batchOf, Folder, readWithTshark } from '../support/captures.js';
+import { batchOf, Folder, large, never, OPENING, readWithTshark } from '../support/captures.js';
 import { test } from '../support/test.js';
-
-const OPENING = { signal: new AbortController().signal, batchBytes: 1 << 20, inFlight: 8 };
-const never = new AbortController().signal;
-const large = {
-  data: Buffer.alloc(60_000),
-  address: '192.0.2.1',
-  port: 1,
-  local: '192.0.2.9',
-  localPort: 514,
-  receivedNs: 1n,
-};
 
 test('a file that somebody else has finished meanwhile is not written over', async () => {
   using folder = new Folder();

@@ -6,12 +6,19 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type CollectedDatagram, type PcapngOptions, pcapng, type Sink, type SinkError } from 'ksocket/collect';
-import { batchOf, capturesIn, countWithTcpdump, expected, Folder, readWithTshark } from '../support/captures.js';
+import {
+  batchOf,
+  capturesIn,
+  countWithTcpdump,
+  expected,
+  Folder,
+  never,
+  OPENING,
+  readWithTshark,
+} from '../support/captures.js';
 import { Child, startProgram } from '../support/child.js';
 import { test } from '../support/test.js';
 
-const OPENING = { signal: new AbortController().signal, batchBytes: 1 << 20, inFlight: 8 };
-const never = new AbortController().signal;
 const NOW = 1_764_269_233_123_456_789n;
 
 const datagram = (text: string | Buffer, more: Partial<CollectedDatagram> = {}): CollectedDatagram => ({

@@ -16,6 +16,20 @@ export interface Captured {
   payload: string;
 }
 
+/** What a sink is told when it opens, and the signal of a collector that never gives up. */
+export const never = new AbortController().signal;
+export const OPENING = { signal: never, batchBytes: 1 << 20, inFlight: 8 };
+
+/** One that fills a file of 64 KiB. */
+export const large = {
+  data: Buffer.alloc(60_000),
+  address: '192.0.2.1',
+  port: 1,
+  local: '192.0.2.9',
+  localPort: 514,
+  receivedNs: 1n,
+};
+
 const FIELDS = [
   'frame.time_epoch',
   'ip.src',
