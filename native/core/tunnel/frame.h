@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/tunnel/checksum.h"
 #include "core/tunnel/wire.h"
 
 namespace ksocket {

@@ -54,16 +54,19 @@ void Segmentation::write(std::span<const uint8_t> prefix, uint8_t* out) const {
     uint32_t payload_bytes = std::min(each_, payload_bytes_ - at);
     std::copy(prefix.begin(), prefix.end(), out);
     out += prefix.size();
-    std::memcpy(out, frame_, header_bytes_);
-    std::memcpy(out + header_bytes_, frame_ + header_bytes_ + at, payload_bytes);
-    if (joined_) write_headers(out, i, payload_bytes);
+    std::memcpy(out, frame_, header_bytes_);  // of a frame that was not joined: none
+    const uint8_t* payload = frame_ + header_bytes_ + at;
+    if (joined_)
+      write_headers(out, i, payload_bytes, copied_sum(out + header_bytes_, payload, payload_bytes));
+    else
+      std::memcpy(out, payload, payload_bytes);
     out += header_bytes_ + payload_bytes;
     at += payload_bytes;
   }
 }
 
 // What differs from the headers of the whole.
-void Segmentation::write_headers(uint8_t* frame, uint32_t index, uint32_t payload_bytes) const {
+void Segmentation::write_headers(uint8_t* frame, uint32_t index, uint32_t payload_bytes, Sum payload) const {
   uint8_t* ip = frame + layout_.ip;
   uint8_t* transport = frame + layout_.transport;
   uint32_t end = header_bytes_ + payload_bytes, segment_bytes = end - layout_.transport;
@@ -84,7 +87,8 @@ void Segmentation::write_headers(uint8_t* frame, uint32_t index, uint32_t payloa
     store16(transport + udp::kLength, static_cast<uint16_t>(segment_bytes));
     store16(transport + udp::kChecksum, 0);
   }
-  Sum sum = pseudo_header_sum(frame, layout_, segment_bytes) + sum_of(transport, segment_bytes);
+  Sum sum = pseudo_header_sum(frame, layout_, segment_bytes) +
+            sum_of(transport, header_bytes_ - layout_.transport) + payload;
   if (layout_.protocol == kTcp)
     store_checksum(transport + tcp::kChecksum, sum);
   else

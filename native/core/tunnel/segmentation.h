@@ -30,7 +30,7 @@ class Segmentation {
 
  private:
   static bool make_checksum(const VnetHeader& header, std::span<uint8_t> frame);
-  void write_headers(uint8_t* frame, uint32_t index, uint32_t payload_bytes) const;
+  void write_headers(uint8_t* frame, uint32_t index, uint32_t payload_bytes, Sum payload) const;
 
   const uint8_t* frame_ = nullptr;
   FrameLayout layout_;

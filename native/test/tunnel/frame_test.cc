@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/tunnel/vxlan.h"
 #include "support/frames.h"
 #include "support/random.h"
@@ -13,15 +15,58 @@ using test::Frame;
 using test::FrameOptions;
 using test::make_frame;
 
+// Many bits set: carries.
+Frame bytes_with_carries(test::Random& random, size_t bytes) {
+  Frame out(bytes);
+  for (uint8_t& each : out) each = random.one_in(2) ? 0xff : static_cast<uint8_t>(random());
+  return out;
+}
+
+uint16_t stored_of(Sum sum) {
+  Frame stored(2);
+  store_checksum(stored.data(), sum);
+  return test::get16(stored, 0);
+}
+
 TEST(Checksum, is_that_of_the_plain_reference_at_each_length) {
   test::Random random(1);
   for (size_t bytes = 0; bytes < 300; bytes++) {
-    Frame data(bytes);
-    // Many bits set: carries.
-    for (uint8_t& each : data) each = random.one_in(2) ? 0xff : static_cast<uint8_t>(random());
-    Frame stored(2);
-    store_checksum(stored.data(), sum_of(data.data(), bytes));
-    EXPECT_EQ(test::get16(stored, 0), (~test::plain_sum(data, 0, bytes) & 0xffff)) << bytes;
+    Frame data = bytes_with_carries(random, bytes);
+    EXPECT_EQ(stored_of(sum_of(data.data(), bytes)), (~test::plain_sum(data, 0, bytes) & 0xffff)) << bytes;
+  }
+}
+
+TEST(Checksum, of_what_is_copied_is_the_same_and_the_copy_ends_where_it_should) {
+  test::Random random(2);
+  for (size_t bytes = 0; bytes < 300; bytes++) {
+    Frame data = bytes_with_carries(random, bytes), copy(bytes + 2, 0xa5);
+    Sum sum = copied_sum(copy.data() + 1, data.data(), bytes);
+    EXPECT_EQ(stored_of(sum), (~test::plain_sum(data, 0, bytes) & 0xffff)) << bytes;
+    EXPECT_TRUE(std::equal(data.begin(), data.end(), copy.begin() + 1)) << bytes;
+    EXPECT_TRUE(copy.front() == 0xa5 && copy.back() == 0xa5) << bytes;
+  }
+}
+
+TEST(Checksum, wide_blocks_sum_and_copy_as_plain_ones_do) {
+  checksum::Blocks wide = checksum::wide_blocks();
+#if defined(__x86_64__)
+  ASSERT_EQ(wide != nullptr, __builtin_cpu_supports("avx2") != 0);
+#else
+  ASSERT_EQ(wide, nullptr);
+#endif
+  test::Random random(3);
+  for (size_t blocks = 0; blocks < 200; blocks++) {
+    size_t bytes = blocks * checksum::kBlockBytes, shift = random.below(64);
+    Frame data = bytes_with_carries(random, bytes + shift), copy(bytes + 1, 0xa5);
+    const uint8_t* from = data.data() + shift;
+    Sum sum = checksum::plain_blocks(copy.data(), from, blocks);
+    EXPECT_EQ(stored_of(sum), (~test::plain_sum(data, shift, shift + bytes) & 0xffff)) << blocks;
+    EXPECT_TRUE(std::equal(from, from + bytes, copy.begin()) && copy.back() == 0xa5) << blocks;
+    if (wide == nullptr) continue;
+    Frame wider(bytes + 1, 0xa5);
+    EXPECT_EQ(stored_of(wide(wider.data(), from, blocks)), stored_of(sum)) << blocks;
+    EXPECT_EQ(wider, copy) << blocks;
+    EXPECT_EQ(stored_of(wide(nullptr, from, blocks)), stored_of(sum)) << blocks;
   }
 }
 
