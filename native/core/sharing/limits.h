@@ -38,7 +38,7 @@ struct Limits {
   uint32_t forward_rounds = 64;
   uint64_t forward_one_way_ns = 250'000'000;
   // The other side may have answered by then. To fall asleep and to be woken takes as long.
-  uint64_t forward_look_ns = 20'000;
+  uint64_t forward_look_ns = 50'000;
   // Two processes that share a processor answer within that. What is found later others have delayed: they
   // had the rest of their time slice.
   uint64_t forward_late_ns = 200'000;

@@ -14,6 +14,7 @@
 #include "core/control/control.h"
 #include "core/datapath/rx_batch.h"
 #include "core/socket/options.h"
+#include "core/socket/socket.h"
 #include "support/engines.h"
 #include "support/loopback.h"
 
@@ -98,6 +99,33 @@ TEST_P(EngineTest, sends_several_datagrams) {
   EXPECT_TRUE(from == socket.address());
   EXPECT_EQ(other.receive(), "");
   EXPECT_EQ(other.receive(), "three");
+}
+
+TEST_P(EngineTest, says_of_a_lone_datagram_how_long_it_was_whether_it_has_an_address_or_not) {
+  Peer socket, other;
+  Batch batch(other.address(), {"to an address", "to whom it is connected", ""});
+  EXPECT_EQ(engine->send(socket.fd(), batch.from(0).first(1)), 1);
+  EXPECT_EQ(batch.messages[0].length, batch.payloads[0].size());
+  ASSERT_EQ(connect_socket(socket.fd(), other.address()), 0);
+  for (Message& message : batch.from(1)) {
+    message.header.msg_name = nullptr;
+    message.header.msg_namelen = 0;
+    message.length = 99;
+    EXPECT_EQ(engine->send(socket.fd(), {&message, 1}), 1);
+    EXPECT_EQ(message.length, message.header.msg_iov->iov_len);
+  }
+  for (const std::string& payload : batch.payloads) EXPECT_EQ(other.receive(), payload);
+}
+
+TEST_P(EngineTest, sends_a_lone_datagram_of_pieces_whole) {
+  Peer socket, other;
+  Batch batch(other.address(), {"one", "two"});
+  Message& message = batch.messages[0];
+  message.header.msg_iov = batch.iovs.data();
+  message.header.msg_iovlen = 2;
+  EXPECT_EQ(engine->send(socket.fd(), {&message, 1}), 1);
+  EXPECT_EQ(message.length, 6u);
+  EXPECT_EQ(other.receive(), "onetwo");
 }
 
 TEST_P(EngineTest, stops_before_the_message_that_fails_and_then_says_why) {
