@@ -16,6 +16,7 @@ const LARGE_BYTES = 32 * 1024;
 const LOOP_BYTES_MAX = 64;
 
 const { allocUnsafeSlow } = Buffer;
+let markAsUntransferable: ((object: object) => void) | undefined;
 
 export class OwnedPayloads {
   readonly #records: ReceivedRecords;
@@ -154,6 +155,8 @@ export class OwnedPayloads {
 
 function newChunk(bytes: number): ArrayBuffer {
   const chunk = allocUnsafeSlow(bytes).buffer as ArrayBuffer;
-  getBuiltinModule('node:worker_threads').markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
+  // Looked for once: to find a module by its name takes as long as to make a chunk.
+  markAsUntransferable ??= getBuiltinModule('node:worker_threads').markAsUntransferable;
+  markAsUntransferable(chunk); // as Node does with its own pool: other messages' payloads are in it
   return chunk;
 }

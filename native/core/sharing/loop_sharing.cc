@@ -289,7 +289,7 @@ uint32_t LoopSharing::note_loop_round() {
   if (!loop_owns() || round.datagrams == 0) return round.datagrams;
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
   loop_round_ns_ = now_ns;
-  moderation_.observe(round.datagrams, now_ns);
+  moderation_.observe(round, now_ns);
   arbiter_.after_loop_round(round, moderation_.gap_ns(), now_ns);
   follow_arbiter();
   return round.datagrams;
@@ -300,7 +300,7 @@ uint64_t LoopSharing::after_round(bool caught_up) {
   if (round.datagrams == 0 || (!loop_ && !moderation_.enabled())) return 0;
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
   if (loop_owns()) {  // the event loop was busy, or a burst came
-    moderation_.observe(round.datagrams, now_ns);
+    moderation_.observe(round, now_ns);
     arbiter_.after_stand_in(round, moderation_.gap_ns());
     follow_arbiter();
     return 0;

@@ -36,7 +36,7 @@ class Moderation {
   // chances.
   uint64_t after(const RxRound& round, uint64_t now_ns) {
     uint32_t datagrams = round.datagrams;
-    observe(datagrams, now_ns);
+    observe(round, now_ns);
     uint64_t waited_ns = std::exchange(waited_ns_, 0);
     if (!enabled() || datagrams == 0) return 0;
     bool is_full = round.filled || round.short_queue;
@@ -66,13 +66,19 @@ class Moderation {
   uint64_t gap_ns() const { return gap_ns_; }
 
   // For rounds that nobody would wait after.
-  void observe(uint32_t datagrams, uint64_t now_ns) {
+  void observe(const RxRound& round, uint64_t now_ns) {
+    uint32_t datagrams = round.datagrams;
     uint64_t since_round_ns = now_ns - std::exchange(round_at_ns_, now_ns);
-    if (waited_ns_ == 0 && datagrams > 0) observe_free(datagrams, since_round_ns);
+    bool behind_filled = std::exchange(filled_, round.filled);
+    if (waited_ns_ == 0 && datagrams > 0 && !behind_filled) observe_free(datagrams, since_round_ns);
     datagrams_ += datagrams;
     uint64_t elapsed_ns = now_ns - since_ns_;
     if (datagrams_ < kLimits.rate_datagrams && elapsed_ns < kLimits.rate_ns) return;
+    // What waits behind a filled round came while the reader was kept from it: one figure for all of it.
+    if (round.filled && !behind_filled) filled_from_ns_ = now_ns;
+    if (round.filled && now_ns - filled_from_ns_ < kLimits.rate_ns) return;
     gap_ns_ = elapsed_ns / std::max(datagrams_, 1u);
+    filled_from_ns_ = now_ns;
     datagrams_ = 0;
     since_ns_ = now_ns;
   }
@@ -80,7 +86,8 @@ class Moderation {
  private:
   static constexpr uint64_t kWaitNsMin = 1000;  // rxUsecs counts microseconds
 
-  // Between two rounds without a wait.
+  // Between two rounds without a wait. Not behind one that the kernel filled: what is read then came before
+  // it, while the reader was kept from it, and not as fast as it is read.
   void observe_free(uint32_t datagrams, uint64_t elapsed_ns) {
     free_datagrams_ += datagrams;
     free_ns_ += elapsed_ns;
@@ -106,6 +113,8 @@ class Moderation {
   uint32_t skip_ = 0;
   bool futile_ = false;
   bool waited_ = false;
+  bool filled_ = false;  // the latest round
+  uint64_t filled_from_ns_ = 0;
 };
 
 }  // namespace ksocket

@@ -48,7 +48,7 @@ class ForwardPace {
     if (rounds_ > kLimits.forward_rounds) {
       pause_ns = moderation_.after(round, now_ns);
     } else {
-      moderation_.observe(round.datagrams, now_ns);
+      moderation_.observe(round, now_ns);
     }
     if (!one_way) chance_ = round.returned < round.forwarded ? &answers_ : &requests_;
     return pause_ns;

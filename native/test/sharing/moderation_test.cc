@@ -122,6 +122,27 @@ TEST(Moderation, goes_on_waiting_where_less_comes_than_before) {
   EXPECT_GT(waits, 9'000u);
 }
 
+// Who was kept from reading finds more than one round takes: how fast that is read is not how fast it came.
+TEST(Moderation, goes_on_waiting_behind_a_backlog) {
+  Moderation moderation(kAdaptive);
+  uint64_t now = 0, read_ns = 0;
+  uint32_t futile = 0, backlogs = 0;
+  for (uint32_t round = 0; round < 20'000; round++) {
+    uint64_t held_up_ns = round % 100 == 99 ? 5'000'000 : 10'000;
+    now += held_up_ns;
+    uint64_t waiting = (now - read_ns) / 16'000;  // 60 000 a second
+    if (waiting == 0) continue;
+    bool filled = waiting >= 64;
+    backlogs += filled;
+    uint32_t datagrams = static_cast<uint32_t>(std::min<uint64_t>(waiting, 64));
+    read_ns += uint64_t{datagrams} * 16'000;
+    now += moderation.after({datagrams, filled}, now);
+    futile += moderation.futile();
+  }
+  EXPECT_GT(backlogs, 400u);
+  EXPECT_LT(futile, 10u);
+}
+
 // A ping-pong has a steady rate, but its next datagram comes only after our answer. It tries, but hardly
 // ever.
 TEST(Moderation, gives_up_on_traffic_that_a_wait_does_not_gather) {
