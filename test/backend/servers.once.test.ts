@@ -1,15 +1,14 @@
 // A server on the addon and one on node:dgram, asked the same: they answer, count and hand out the same.
 import assert from 'node:assert/strict';
 import dgram, { type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { type DefaultAction, type Rule, type ServerOptions, slot } from 'ksocket';
 import { bound, closed } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
 import type { Order, Told } from './server-worker.js';
+import { Side } from './side.js';
 
 const RUNS = 400;
 const PROTECTED_RUNS = 60;
@@ -20,33 +19,6 @@ const endRules: Rule[] = [
   { name: 'mark', match: { exact: MARK }, action: 'deliver' },
   { name: 'end', match: { exact: END }, action: 'echo' },
 ];
-
-class Side implements AsyncDisposable {
-  readonly #worker: Worker;
-  port = 0;
-
-  constructor(backend: string) {
-    const { KSOCKET_ENGINE: _, ...inherited } = process.env;
-    const env = { ...inherited, KSOCKET_BACKEND: backend };
-    this.#worker = new Worker(new URL('./server-worker.js', import.meta.url), { env });
-  }
-
-  order(order: Order): Promise<Told> {
-    const told = once(this.#worker, 'message').then(([message]) => message as Told);
-    this.#worker.postMessage(order);
-    return told;
-  }
-
-  async start(options: ServerOptions): Promise<Told> {
-    const told = await this.order({ do: 'start', options });
-    this.port = told.port ?? 0;
-    return told;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
-  }
-}
 
 /** Sends from its own socket, so that both servers see the same source. */
 class Asker implements AsyncDisposable {

@@ -1,0 +1,68 @@
+// To which back end a client's datagrams go: the same on the addon and on node:dgram, by the rule and not by chance.
+import assert from 'node:assert/strict';
+import dgram, { type Socket } from 'node:dgram';
+import type { ForwardAction } from 'ksocket';
+import { bound, closed } from '../support/peer.js';
+import { test } from '../support/test.js';
+import { waitFor } from '../support/wait.js';
+import { Side } from './side.js';
+
+const BACK_ENDS = 3;
+const CLIENTS = 6;
+const EACH = 2;
+type Balance = NonNullable<ForwardAction['balance']>;
+
+/** What `CLIENTS` ports of 127.0.0.1 have sent, one behind the other: whose datagrams each back end has got. */
+async function forwarded(backend: string, balance: Balance): Promise<string[][]> {
+  await using side = new Side(backend);
+  const heard: string[][] = [];
+  const backEnds = Array.from({ length: BACK_ENDS }, (_, n) => {
+    heard.push([]);
+    return dgram.createSocket('udp4', (data) => heard[n].push(`${data}`));
+  });
+  const clients: Socket[] = Array.from({ length: CLIENTS }, () => dgram.createSocket('udp4'));
+  const count = () => heard.reduce((sum, each) => sum + each.length, 0);
+  try {
+    const forward: { address: string; port: number }[] = [];
+    for (const backEnd of backEnds) forward.push({ address: '127.0.0.1', port: await bound(backEnd) });
+    const { code } = await side.start({ rules: [{ name: 'on', match: {}, action: { forward, balance } }] });
+    assert.equal(code, undefined);
+    for (const client of clients) await bound(client);
+    let expected = 0;
+    for (let round = 0; round < EACH; round++) {
+      for (const [n, client] of clients.entries()) {
+        client.send(`${n}`, side.port, '127.0.0.1');
+        expected += balance === 'all' ? BACK_ENDS : 1;
+        await waitFor(
+          () => count() >= expected,
+          () => JSON.stringify({ backend, balance, heard }),
+        );
+      }
+    }
+    return heard;
+  } finally {
+    for (const socket of [...backEnds, ...clients]) await closed(socket);
+  }
+}
+
+for (const backend of ['addon', 'dgram']) {
+  const all = Array.from({ length: CLIENTS }, (_, n) => `${n}`);
+
+  test(`${backend}: one back end after the other gets a client, and keeps it`, async () => {
+    const of = (n: number) => all.filter((each) => Number(each) % BACK_ENDS === n);
+    const expected = Array.from({ length: BACK_ENDS }, (_, n) => [...of(n), ...of(n)]);
+    assert.deepEqual(await forwarded(backend, 'round-robin'), expected);
+  });
+
+  test(`${backend}: by their source, all ports of an address go to one back end`, async () => {
+    const heard = await forwarded(backend, 'source');
+    assert.deepEqual(
+      heard.filter((each) => each.length > 0),
+      [[...all, ...all]],
+    );
+  });
+
+  test(`${backend}: all back ends get what each client has sent`, async () => {
+    assert.deepEqual(await forwarded(backend, 'all'), Array(BACK_ENDS).fill([...all, ...all]));
+  });
+}
