@@ -6,7 +6,8 @@ import { createServer, type DefaultAction, features, type Rule, type Server, typ
 export type Order =
   | { do: 'start'; options: ServerOptions }
   | { do: 'update'; rules: Rule[]; otherwise: DefaultAction }
-  | { do: 'tell' };
+  | { do: 'tell' }
+  | { do: 'end' };
 
 export interface Told {
   /** What it was refused with. */
@@ -33,9 +34,16 @@ function tell(): Told {
   return { hits: server?.ruleHits(), answering: server?.stats().answering, delivered: delivered.splice(0) };
 }
 
+async function end(): Promise<Told> {
+  await server?.stop();
+  parentPort?.close();
+  return {};
+}
+
 async function follow(order: Order): Promise<Told> {
   if (order.do === 'start') return start(order.options);
   if (order.do === 'tell') return tell();
+  if (order.do === 'end') return end();
   await server?.update(order.rules, order.otherwise);
   return {};
 }
