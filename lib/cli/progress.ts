@@ -7,7 +7,7 @@ const FORMAT =
   '{received}/s, {bytes}/s | in flight {batches} batches, {datagrams} datagrams | dropped {dropped}{state}';
 
 /** 950, 1.25 k, 12.5 M */
-function scaled(value: number, unit = ''): string {
+export function scaled(value: number, unit = ''): string {
   let rest = value;
   let step = 0;
   for (; rest >= 999.5 && step < 4; step++) rest /= 1000;

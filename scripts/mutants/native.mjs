@@ -16,10 +16,15 @@ const TEST_LIMIT_MS = 100_000;
 /** The TypeScript tests for code of these rooms: parts of their names. */
 const seenFrom = [
   [/hand_over|flow_row/, ['hand-over/']],
+  [/^native\/core\/(?:answer\/tunnel|tunnel\/|socket\/tap)/, ['tunnel/']],
+  [/^native\/core\/xdp\//, ['kernel/']],
   [/^native\/core\/answer\//, ['server/', 'protection/', 'monitor/health']],
   [/^native\/core\/control\//, ['socket/metadata', 'socket/bursts', 'socket/stats']],
-  [/^native\/(?:core\/(?:endpoint|thread)|engine)\//, ['socket/', 'server/', 'lifecycle/exit', 'dgram/differential']],
-  [/./, ['socket/', 'lifecycle/exit', 'dgram/differential']],
+  [
+    /^native\/(?:core\/(?:endpoint|thread)|engine)\//,
+    ['socket/', 'unix/', 'server/', 'lifecycle/exit', 'dgram/differential'],
+  ],
+  [/./, ['socket/', 'unix/', 'lifecycle/exit', 'dgram/differential']],
 ];
 
 export class NativeTests {

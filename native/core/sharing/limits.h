@@ -37,11 +37,13 @@ struct Limits {
   // answer, the thread's or a back end's: nobody who asks waits more than once in that time.
   uint32_t forward_rounds = 64;
   uint64_t forward_one_way_ns = 250'000'000;
-  // The other side may have answered by then. To fall asleep and to be woken takes as long.
+  // The other side may have answered by then, though it had to be woken.
   uint64_t forward_look_ns = 50'000;
-  // Two processes that share a processor answer within that. What is found later others have delayed: they
-  // had the rest of their time slice.
-  uint64_t forward_late_ns = 200'000;
+  // What follows a tunnel's frame is nearer.
+  uint64_t frame_look_ns = 20'000;
+  // What is found saves about as much: to fall asleep and to be woken, on a virtual machine, whose processors
+  // take their time to begin anew.
+  uint64_t look_worth_ns = 40'000;
 
   // ---- the loop owns the sockets, and could lose them
 

@@ -19,8 +19,8 @@
 #include "core/base/clock.h"
 #include "core/datapath/rx_round.h"
 #include "core/sharing/limits.h"
+#include "core/sharing/look_credit.h"
 #include "core/sharing/moderation.h"
-#include "core/sharing/second_look.h"
 #include "engine/engine.h"
 
 namespace ksocket {
@@ -59,16 +59,16 @@ class ForwardPace {
   // answer, to sleep were better.
   template <typename Look, typename Interrupted>
   std::span<Event> look(Look&& look, Interrupted&& interrupted) {
-    SecondLook* chance = std::exchange(chance_, nullptr);
+    LookCredit* chance = std::exchange(chance_, nullptr);
     if (chance == nullptr || !chance->pays()) return {};
     uint64_t from_ns = clock_ns(CLOCK_MONOTONIC), elapsed_ns = 0;
     std::span<Event> events = look();
-    while (events.empty() && elapsed_ns < kLimits.forward_look_ns && !interrupted()) {
+    while (events.empty() && elapsed_ns < chance->look_ns() && !interrupted()) {
       sched_yield();
       events = look();
       elapsed_ns = clock_ns(CLOCK_MONOTONIC) - from_ns;
     }
-    chance->note(!events.empty() && elapsed_ns < kLimits.forward_late_ns);
+    chance->note(!events.empty(), elapsed_ns);
     return events;
   }
 
@@ -77,8 +77,10 @@ class ForwardPace {
   uint32_t rounds_ = 0;           // in a row, that nobody may wait for
   bool answered_ = false;         // somebody was, since the latest round that forwarded
   uint64_t one_way_from_ns_ = 0;  // unless somebody is answered
-  SecondLook answers_, requests_, frames_;
-  SecondLook* chance_ = nullptr;  // null: there is none
+  LookCredit answers_{kLimits.forward_look_ns, kLimits.look_worth_ns};
+  LookCredit requests_{kLimits.forward_look_ns, kLimits.look_worth_ns};
+  LookCredit frames_{kLimits.frame_look_ns, kLimits.look_worth_ns};
+  LookCredit* chance_ = nullptr;  // null: there is none
 };
 
 }  // namespace ksocket

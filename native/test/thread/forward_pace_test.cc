@@ -105,6 +105,28 @@ TEST(ForwardPace, looks_as_long_as_it_pays) {
   EXPECT_GT(looks_in(does_not, 1000, kRequest, false), 0u);
 }
 
+// Many clients and back ends that are far away: something comes by in a part of the looks, and costs more of
+// them than it would to sleep.
+TEST(ForwardPace, does_not_look_for_what_comes_by_chance) {
+  ForwardPace pace(true);
+  pace.after(kAnswer, later_ns());
+  Event event{};
+  uint32_t taken = 0;
+  for (uint32_t i = 0; i < 300; i++) {
+    pace.after(kRequest, later_ns());
+    auto from = std::chrono::steady_clock::now();
+    bool comes = i % 3 == 0, looked = false;
+    auto by_chance = [&]() -> std::span<Event> {
+      looked = true;
+      bool there = comes && std::chrono::steady_clock::now() - from > std::chrono::microseconds(25);
+      return {&event, there ? 1u : 0u};
+    };
+    pace.look(by_chance, [] { return false; });
+    taken += looked;
+  }
+  EXPECT_LT(taken, 60u);
+}
+
 TEST(ForwardPace, looks_for_answers_of_a_fast_back_end_and_not_for_requests_of_a_client_that_thinks) {
   ForwardPace pace(true);
   uint32_t for_answers = 0, for_requests = 0;
