@@ -28,6 +28,13 @@ const PARTS = [
 ];
 const FOLDERS = ['bench', 'build-test', 'dist', 'docs', 'examples', 'lib', 'native', 'prebuilds', 'scripts', 'test'];
 
+/** What is loaded when it is needed is a bundle elsewhere. That modules may be required is an experiment of Node 20's, and said so. */
+const MODULE_BY_MODULE = `const { emitWarning } = process;
+process.emitWarning = () => {};
+module.exports = require('./index.js');
+process.emitWarning = emitWarning;
+`;
+
 export class Scratch {
   #running = new Set(); // what ends each command
 
@@ -41,6 +48,12 @@ export class Scratch {
     // A mutant is a module: dist/ is module by module here, and so what tests of internals import.
     cpSync(join(root, 'build-lib'), join(this.path, 'dist'), { recursive: true, preserveTimestamps: true });
     symlinkSync('dist', join(this.path, 'build-lib'));
+    for (const part of readdirSync(join(this.path, 'dist'), { recursive: true }).filter((name) =>
+      name.endsWith('.cjs'),
+    )) {
+      if (part.startsWith('shared')) continue; // of the bundles, which nobody loads here
+      this.write(join('dist', part), MODULE_BY_MODULE);
+    }
   }
 
   read(file) {
