@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Worker } from 'node:worker_threads';
+import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { createServer } from 'ksocket';
 import { createMonitor, type MonitorOptions } from 'ksocket/monitor';
 import { runProgram, startProgram } from '../support/child.js';
@@ -209,6 +209,31 @@ test('a process that serves ends cleanly by process.exit()', async () => {
     process.exit(3);
   }, []);
   assert.deepEqual([result.code, result.stdout, result.stderr], [3, 'bye\n', '']);
+});
+
+test('a thread of its that fails to start is why start() is refused, and the next one may work', async () => {
+  const { code, stdout, stderr } = await runProgram(async () => {
+    const { syncBuiltinESMExports } = await import('node:module');
+    const { default: threads } = await import('node:worker_threads');
+    const { Worker } = threads;
+    let failing = true;
+    threads.Worker = class extends Worker {
+      constructor(file: URL, options?: WorkerOptions) {
+        if (failing) super('throw new Error("no thread today")', { ...options, eval: true });
+        else super(file, options);
+      }
+    };
+    syncBuiltinESMExports();
+    const { createServer } = await import('ksocket');
+    const { createMonitor } = await import('ksocket/monitor');
+    const monitor = createMonitor({ servers: [createServer({ address: '127.0.0.1', port: 0, reply: 'echo' })] });
+    await monitor.start().catch(({ message }) => console.log(message, monitor.address()));
+    failing = false;
+    await monitor.start();
+    console.log(monitor.address()?.address);
+    await monitor.stop();
+  }, []);
+  assert.deepEqual([code, stdout, stderr], [0, 'no thread today null\n127.0.0.1\n', '']);
 });
 
 test('it keeps the process alive, unless it was unref’d', async () => {

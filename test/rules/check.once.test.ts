@@ -294,6 +294,26 @@ test('literals of as many bytes as a datagram can have are a reply, also with a 
   assert.ok(encodeRules([rule]).bytes.length > literal.length);
 });
 
+test('each slot is as long as it is filled at least', () => {
+  const slots: [slot: Any, bytes: number][] = [
+    [slot.request(), 0],
+    [slot.sourceAddress(), 4],
+    [slot.sourcePort(), 2],
+    [slot.time('unix'), 8],
+    ...([1, 2, 4, 8] as const).map((bytes): [Any, number] => [slot.counter(bytes), bytes]),
+    [slot.localAddress(), 4],
+    [slot.ttl(), 1],
+    [slot.dscp(), 1],
+    [slot.ecn(), 1],
+  ];
+  for (const [part, bytes] of slots) {
+    encodeRules([{ match: { length: bytes }, action: { reply: part } }]);
+    if (bytes === 0) continue;
+    const why = `The property 'action.reply' is at least ${bytes} bytes`;
+    refusedActions([[{ reply: part }, VALUE, why]], { length: { max: bytes - 1 } });
+  }
+});
+
 test('a reply that would always be too long to be sent is refused', () => {
   const reply = ['12', slot.sourceAddress(), slot.sourcePort(), slot.time('ntp'), slot.counter(4), slot.request()];
   refusedActions(
