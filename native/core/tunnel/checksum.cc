@@ -3,6 +3,7 @@
 #include <bit>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -59,11 +60,21 @@ __attribute__((target("avx2"))) Sum avx2_blocks(uint8_t* to, const uint8_t* from
   return to == nullptr ? blocks_of_32<false>(to, from, blocks) : blocks_of_32<true>(to, from, blocks);
 }
 
+// Of the processor, and of a kernel that keeps the wide registers. Not __builtin_cpu_supports: what that
+// reads cannot be linked into every shared object.
+bool has_avx2() {
+  constexpr uint32_t kSseAndAvxState = 6;
+  uint32_t a, b, c, d;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return false;
+  asm("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  if ((a & kSseAndAvxState) != kSseAndAvxState) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_AVX2) != 0;
+}
+
 }  // namespace
 
 Blocks wide_blocks() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") ? avx2_blocks : nullptr;
+  return has_avx2() ? avx2_blocks : nullptr;
 }
 #else
 Blocks wide_blocks() {
