@@ -146,6 +146,15 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   return next<decltype(sendmsg)>("sendmsg")(fd, message, flags);
 }
 
+ssize_t sendto(int fd, const void* data, size_t bytes, int flags, const sockaddr* to, socklen_t to_bytes) {
+  iovec piece{const_cast<void*>(data), bytes};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  if (int error = refusal(fd, message)) return errno = error, -1;
+  return next<decltype(sendto)>("sendto")(fd, data, bytes, flags, to, to_bytes);
+}
+
 int sendmmsg(int fd, mmsghdr* messages, unsigned int count, int flags) {
   unsigned int accepted = 0;
   const char* takes = std::getenv("KERNEL_TAKES");
