@@ -27,6 +27,19 @@ TEST(FdType, tells_sockets_apart) {
   EXPECT_EQ(fd_family(unix_datagram.get()), 1);
 }
 
+// What a program is started with (inetd's way) may be at 0.
+TEST(FdType, is_told_of_descriptor_0_and_of_none_below) {
+  Fd udp(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), kept(fcntl(0, F_DUPFD_CLOEXEC, 3));
+  ASSERT_EQ(dup2(udp.get(), 0), 0);
+  EXPECT_STREQ(fd_type(0), "UDP");
+  if (kept) {
+    dup2(kept.get(), 0);
+  } else {
+    close(0);
+  }
+  EXPECT_STREQ(fd_type(-1), "INVALID");
+}
+
 TEST(FdType, knows_the_family_of_ipv6) {
   if (!test::has_ipv6()) GTEST_SKIP() << "no IPv6 here";
   Fd udp = test::bound_socket(6);
