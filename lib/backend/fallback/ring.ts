@@ -19,7 +19,6 @@ import {
   D_SEGMENT_SIZE,
   D_SIZE,
   D_SOCKET_ID,
-  D_TTL,
   D_USER_DATA,
   DESCRIPTOR_BYTES,
   FLAG_TRUNCATED,
@@ -108,7 +107,6 @@ export class RxRing {
     this.#words[at + (D_LENGTH >> 2)] = length;
     this.#halves[(at << 1) + (D_SEGMENT_SIZE >> 1)] = 0;
     this.#bytes[(at << 2) + D_KIND] = kind;
-    this.#bytes[(at << 2) + D_TTL] = 0; // node:dgram does not say it
     this.#write = offset + length;
     if (this.#head === tail) this.#oldest = offset;
     this.#head = (this.#head + 1) | 0;
