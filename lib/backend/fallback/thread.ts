@@ -122,7 +122,7 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
   open(id: number, family: number, flags: number): number {
     if (this.#onWake === undefined) return EBADF;
     if ((flags & OPEN_REUSE_PORT) !== 0 && !hasReusePort) return ENOTSUP;
-    return attempt(() => void this.#add(id, family === 4 ? 4 : 6, flags));
+    return attempt(() => void this.#add(id, family, flags));
   }
 
   openAt(id: number, family: number, flags: number, address: string, port: number, keepBytesMax: number): number {
@@ -133,14 +133,14 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
   adopt(id: number, given: { fd: number; copy: boolean; flags: number; family: number }): number {
     if (this.#onWake === undefined) return EBADF;
     if (given.copy) return ENOTSUP;
-    const endpoint = this.#add(id, given.family === 4 ? 4 : 6, given.flags);
+    const endpoint = this.#add(id, given.family, given.flags);
     const errno = attempt(() => endpoint.socket.bind({ fd: given.fd, exclusive: true }));
     this.#isBound(endpoint, errno);
     if (errno !== 0) this.close(id);
     return errno;
   }
 
-  #add(id: number, family: 4 | 6, flags: number): Endpoint {
+  #add(id: number, family: number, flags: number): Endpoint {
     const socket = makeSocket({
       type: family === 4 ? 'udp4' : 'udp6',
       reuseAddr: (flags & OPEN_REUSE_ADDRESS) !== 0,
