@@ -17,8 +17,8 @@ class Ticker {
 
   void add(std::weak_ptr<Endpoint> endpoint);
 
-  // How long the I/O thread may wait for events: milliseconds, -1: without a limit.
-  int timeout_ms() const { return any_.load(std::memory_order_relaxed) ? kTickMs : -1; }
+  // How long the I/O thread may wait for events, until it is time to: milliseconds, -1: without a limit.
+  int timeout_ms() const;
   // Ticks if it is time to. The I/O thread, without any endpoint's lock.
   void tick();
 
