@@ -61,3 +61,37 @@ test('with a path that is too short for IPv6 inside the device follows it, too, 
     'RTM_NEWADDR EACCES: the device lan0 has no IPv6: net.ipv6.conf.default.disable_ipv6 says so',
   ]);
 });
+
+test('a device that is taken away while the path is too short for IPv6 is made again, within about a second', async () => {
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, sh, startTunnelProgram } = (await import(
+      helper
+    )) as typeof import('../support/tunnel-hosts.js');
+    const { createTunnel } = await import('ksocket/tunnel');
+    const { setTimeout } = await import('node:timers/promises');
+    const tunnel = createTunnel(optionsOf(1, { addresses: ['fd50::1/64', '10.50.0.1/24'] }));
+    const became = async (mtu: number) => {
+      for (let n = 0; tunnel.stats().mtu !== mtu && n < 250; n++) await setTimeout(20);
+      console.log(tunnel.stats().mtu);
+    };
+    const wires = (mtu: number) => sh(`ip link set wire mtu ${mtu} && ip -n far link set wire mtu ${mtu}`);
+    await tunnel.start();
+    wires(1300);
+    await became(1250);
+    sh('ip link del lan0');
+    await became(0);
+    await became(1250);
+    wires(100); // too short for any device
+    sh('ip link del lan0');
+    await became(0);
+    await setTimeout(1500);
+    wires(9100);
+    await became(9050);
+    console.log(tunnel.stats().deviceLosses);
+    const far = await startTunnelProgram('far', optionsOf(2));
+    for (const address of ['10.50.0.2', 'fd50::2']) ping(address, 56);
+    await tunnel.stop();
+    await far.end();
+  });
+  assert.deepEqual(lines, ['1250', '0', '1250', '0', '9050', '2']);
+});

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 
 #include "core/base/clock.h"
@@ -45,6 +44,7 @@ Tunnel::Tunnel(Options options, Tap tap, int fd, uint8_t family, Host host, bool
       path_mtu_(options_.path_overhead_bytes + tap_.mtu),
       read_(new uint8_t[kReadBytes]),
       out_(new uint8_t[kOutBytes]) {
+  options_.device.networks_needed = false;  // of one that is made again, or too short for IPv6 by now
   write_vxlan(options_.vni, prefix_);
   tx_.gso.enabled = offloads;
   tx_.retry_refused = true;
@@ -84,8 +84,10 @@ void Tunnel::tick() {
   if (tap_.fd) {
     refresh_tap(&tap_);
     follow_path();
-  } else if (!open_tap(options_.device, &tap_) && !waits_ && watch_device() != 0) {
-    tap_.fd.reset();  // and again with the next tick
+  } else {
+    learn_path();
+    if (!open_tap(options_.device, &tap_) && !waits_ && watch_device() != 0)
+      tap_.fd.reset();  // and again with the next tick
   }
   tell_device();
 }
@@ -98,12 +100,8 @@ void Tunnel::tell_device() {
 // What is told of a path is kept for ten minutes (net.ipv4.route.mtu_expires): it becomes longer again, too.
 // Somebody's own change stays until then.
 void Tunnel::follow_path() {
-  if (options_.path_overhead_bytes == 0) return;
   path_is_too_short_ = false;
-  uint32_t mtu = path_mtu_to_all();
-  if (mtu == 0 || mtu == path_mtu_ || mtu <= options_.path_overhead_bytes) return;
-  path_mtu_ = mtu;
-  options_.device.mtu = mtu - options_.path_overhead_bytes;
+  if (!learn_path()) return;
   TapOptions changed = options_.device;
   changed.up = false, changed.queue_frames = 0;  // as somebody else has it by now
   // Below 1280 it has no IPv6: such addresses are refused, and come back with a longer one.
@@ -112,14 +110,19 @@ void Tunnel::follow_path() {
   counters_.add(TunnelCounter::mtu_changes, 1);
 }
 
-// Of the path that has the least; 0: none is known.
-uint32_t Tunnel::path_mtu_to_all() {
-  int least = INT_MAX;
+// For the device, also while it is gone: of several paths the one that has the least. Is it another one than
+// before?
+bool Tunnel::learn_path() {
+  if (options_.path_overhead_bytes == 0) return false;
+  uint32_t least = UINT32_MAX;
   for (const Address& remote : options_.remotes) {
     int mtu = path_mtu(tx_.fd, family_, remote);
-    if (mtu > 0) least = std::min(least, mtu);
+    if (mtu > 0) least = std::min(least, static_cast<uint32_t>(mtu));
   }
-  return least == INT_MAX ? 0 : static_cast<uint32_t>(least);
+  if (least == UINT32_MAX || least == path_mtu_ || least <= options_.path_overhead_bytes) return false;
+  path_mtu_ = least;
+  options_.device.mtu = least - options_.path_overhead_bytes;
+  return true;
 }
 
 void Tunnel::lose_device() {

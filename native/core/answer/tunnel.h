@@ -107,7 +107,7 @@ class Tunnel : public Responder {
   int watch_device() { return host_.watch(tap_.fd.get(), kDevice, kReadable); }
   void lose_device();
   void follow_path();
-  uint32_t path_mtu_to_all();
+  bool learn_path();
 
   Options options_;  // the device's MTU follows the path
   const Host host_;

@@ -81,7 +81,7 @@ TapFailure set_up_tap(const TapOptions& options, Tap* tap) {
   }
   for (const TapOptions::Network& network : options.networks) {
     int error = interface.add_address(network.address, network.prefix_bits);
-    if (error != 0 && error != -EEXIST) return {error, "RTM_NEWADDR"};
+    if (error != 0 && error != -EEXIST && options.networks_needed) return {error, "RTM_NEWADDR"};
   }
   if (options.up) {
     interface.announce();

@@ -27,6 +27,7 @@ struct TapOptions {
   uint32_t overhead_bytes = 0;
   bool up = true;
   std::vector<Network> networks;  // addresses that it gets
+  bool networks_needed = true;    // else it is made without those that are refused
 };
 
 struct Tap {
