@@ -295,7 +295,8 @@ void Tunnel::receive(std::span<const uint8_t> datagram, uint32_t remote, uint64_
     if (is == Vxlan::other_vni) return counters_.add(TunnelCounter::other_vni_drops, 1);
     datagram = datagram.subspan(kVxlanBytes);
   }
-  if (!takes(datagram, divided_bytes(datagram, frame_bytes_max(tap_.mtu)), remote, now_ns)) return;
+  size_t bytes = divided_bytes(datagram, tap_.mtu, frame_bytes_max(tap_.mtu));
+  if (!takes(datagram, bytes, remote, now_ns)) return;
   // The memory that was received into is the thread's own.
   if (options_.clamp_mss) clamp_mss({const_cast<uint8_t*>(datagram.data()), datagram.size()}, tap_.mtu);
   joiner_.add(datagram, tap_.mtu);

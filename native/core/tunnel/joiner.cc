@@ -28,6 +28,12 @@ bool is_checksum_right(std::span<const uint8_t> frame, const FrameLayout& layout
   return layout.version == 6 || folded(sum_of(frame.data() + layout.ip, ipv4::kBytes)) == UINT16_MAX;
 }
 
+// Of TCP that is divided for a device; 0: its headers alone are too long.
+uint32_t payload_bytes_of_each(std::span<const uint8_t> frame, const FrameLayout& layout, uint32_t mtu) {
+  uint32_t headers = layout.transport - layout.ip + tcp_header_bytes(frame.data() + layout.transport);
+  return headers < mtu ? mtu - headers : 0;
+}
+
 bool same(const uint8_t* a, const uint8_t* b, uint32_t from, uint32_t end) {
   return std::memcmp(a + from, b + from, end - from) == 0;
 }
@@ -44,10 +50,12 @@ bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout) {
   return stored == sum;
 }
 
-size_t divided_bytes(std::span<const uint8_t> frame, uint32_t bytes_max) {
+size_t divided_bytes(std::span<const uint8_t> frame, uint32_t mtu, uint32_t bytes_max) {
   if (frame.size() <= bytes_max) return frame.size();
   FrameLayout layout = layout_of(frame);
-  return layout.protocol == kTcp && is_unfinished(frame, layout) ? 0 : frame.size();
+  // What stands behind the packet is not divided.
+  bool whole = layout.protocol == kTcp && layout.end == frame.size() && is_unfinished(frame, layout);
+  return whole && payload_bytes_of_each(frame, layout, mtu) > 0 ? 0 : frame.size();
 }
 
 // What its sender's kernel left to others this one does.
@@ -64,11 +72,11 @@ void Joiner::leave_to_kernel(Item& item, uint32_t mtu, uint16_t udp_bytes) {
     return;
   }
   if (layout.protocol != kTcp || layout.end - layout.ip <= mtu) return;
-  uint32_t headers = layout.transport + tcp_header_bytes(item.first.data() + layout.transport);
-  if (headers - layout.ip >= mtu) return;
+  uint32_t each = payload_bytes_of_each(item.first, layout, mtu);
+  if (each == 0) return;
   item.header.gso_type = layout.version == 4 ? kGsoTcpV4 : kGsoTcpV6;
-  item.header.header_bytes = static_cast<uint16_t>(headers);
-  item.header.gso_size = static_cast<uint16_t>(mtu - (headers - layout.ip));
+  item.header.header_bytes = static_cast<uint16_t>(layout.ip + mtu - each);
+  item.header.gso_size = static_cast<uint16_t>(each);
 }
 
 // By itself: data, and nothing that has to be said of one frame alone.

@@ -24,7 +24,7 @@ namespace ksocket {
 bool is_unfinished(std::span<const uint8_t> frame, const FrameLayout& layout);
 
 // How long the frame is that it is written as; 0: of TCP that was left to be divided, as long as is allowed.
-size_t divided_bytes(std::span<const uint8_t> frame, uint32_t bytes_max);
+size_t divided_bytes(std::span<const uint8_t> frame, uint32_t mtu, uint32_t bytes_max);
 
 class Joiner {
  public:

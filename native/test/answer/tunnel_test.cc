@@ -171,6 +171,29 @@ TEST(Tunnel, what_is_no_frame_of_its_network_is_dropped_and_counted) {
   EXPECT_TRUE(rig.device_got().empty());
 }
 
+TEST(Tunnel, a_long_frame_of_tcp_that_is_not_divided_is_dropped_though_its_checksum_is_still_to_be_made) {
+  Rig rig(tunnel_to({remote(2)}));
+  test::FrameOptions o{.payload_bytes = 1500};
+  auto unfinished = [&] {
+    Frame frame = make_frame(o);
+    test::set16(&frame, test::transport_checksum_at(o), test::plain_transport_sum(frame, o, false));
+    return frame;
+  };
+  rig.hear(remote(2), unfinished());
+  EXPECT_EQ(rig.device_got().size(), 1u);
+  o.payload_bytes = 10;
+  Frame with_more_behind = unfinished();
+  with_more_behind.resize(1600);
+  rig.hear(remote(2), with_more_behind);
+  EXPECT_EQ(rig.count(TunnelCounter::too_long_drops), 1u);
+  EXPECT_TRUE(rig.device_got().empty());
+  // Headers of 72 bytes: a device of 72 has no room for data.
+  o.payload_bytes = 1500, o.version = 6;
+  Frame headers = unfinished();
+  EXPECT_EQ(divided_bytes(headers, 72, 94), headers.size());
+  EXPECT_EQ(divided_bytes(headers, 73, 95), 0u);
+}
+
 TEST(Tunnel, frames_go_where_their_address_was_heard_of_and_others_to_all) {
   Rig rig(tunnel_to({remote(2), remote(3), remote(4)}));
   auto destinations = [&](const Frame& frame) {
