@@ -6,6 +6,7 @@
 
 #include "bridge/io_thread_object.h"
 #include "core/answer/tunnel.h"
+#include "core/base/kernel_names.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -23,6 +24,13 @@ void make_buffers_large(int fd) {
   };
   set(SO_RCVBUFFORCE, SO_RCVBUF);
   set(SO_SNDBUFFORCE, SO_SNDBUF);
+}
+
+// Of VXLAN a datagram without a checksum is to be taken (RFC 7348, 5), over IPv6, too (RFC 6935): what is
+// inside has its own. The kernel drops it unless told.
+void take_without_checksum(int fd) {
+  int on = 1;
+  setsockopt(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, &on, sizeof on);
 }
 
 // { name, persistent, multiQueue, mtu, queueFrames, networks: { family, address, port: bits of the prefix }[]
@@ -123,6 +131,7 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
   if (TapFailure failure = open_tap(options.device, &tap)) return answer(failure.syscall, failure.error);
   options.device.name = tap.name;  // if it is made again
   make_buffers_large(endpoint->fd.get());
+  if (options.vxlan && endpoint->family == 6) take_without_checksum(endpoint->fd.get());
   endpoint->may_grow.store(false);
   Engine& engine = thread_->engine();
   Tunnel::Host host{[&engine, id = endpoint->id](int fd, uint32_t key, uint32_t interest) {

@@ -97,3 +97,34 @@ test('a listener that throws is the program’s error: the tunnel has started, o
   });
   assert.deepEqual(lines, ['true lan0', 'uncaught listening', 'false', 'uncaught close']);
 });
+
+test('over IPv6 datagrams without a checksum are taken, as those of the kernel’s own device that was told so', async () => {
+  const lines = await runBetweenHosts(async (helper) => {
+    const { optionsOf, ping, sh } = (await import(helper)) as typeof import('../support/tunnel-hosts.js');
+    const { createTunnel } = await import('ksocket/tunnel');
+    const { setTimeout } = await import('node:timers/promises');
+    sh(
+      'ip -n far link add lan0 mtu 9030 type vxlan id 42 local fd07::2 remote fd07::1 dstport 4789 udp6zerocsumtx && ' +
+        'ip -n far addr add 10.50.0.2/24 dev lan0 && ip -n far link set lan0 up',
+    );
+    const remotes = [{ address: 'fd07::2' }];
+    const tunnel = createTunnel(optionsOf(1, { remotes }));
+    await tunnel.start();
+    ping('10.50.0.2', 8972);
+    console.log(tunnel.stats().framesReceived > 0);
+    await tunnel.stop();
+    // Of bare frames nothing says that.
+    const bare = createTunnel({ encapsulation: 'raw', remotes: [{ address: 'fd07::2', port: 9 }] });
+    await bare.start();
+    const send = (checksum: boolean) =>
+      sh(
+        `ip netns exec far python3 -c "import socket as s; u = s.socket(s.AF_INET6, s.SOCK_DGRAM); u.setsockopt(17, 101, ${checksum ? 0 : 1}); u.bind(('fd07::2', 9)); u.sendto(bytes(60), ('fd07::1', 4789))"`,
+      );
+    send(false);
+    send(true);
+    for (let n = 0; bare.stats().framesReceived === 0 && n < 250; n++) await setTimeout(20);
+    console.log(bare.stats().framesReceived);
+    await bare.stop();
+  });
+  assert.deepEqual(lines, ['true', '1']);
+});
