@@ -45,6 +45,29 @@ async function forwarded(backend: string, balance: Balance): Promise<string[][]>
   }
 }
 
+/** From which ports a back end was sent two datagrams of one client, with a rest between them in which the flow expires. */
+async function portsAroundARest(backend: string): Promise<number[]> {
+  await using side = new Side(backend);
+  const ports: number[] = [];
+  const backEnd = dgram.createSocket('udp4', (_, { port }) => ports.push(port));
+  const client = dgram.createSocket('udp4');
+  try {
+    const target = { address: '127.0.0.1', port: await bound(backEnd) };
+    await bound(client);
+    await side.start({ rules: [{ name: 'on', match: {}, action: { forward: target, idleMs: 200 } }] });
+    for (const expired of [1, 2]) {
+      client.send('x', side.port, '127.0.0.1');
+      await waitFor(
+        async () => (await side.order({ do: 'tell' })).answering?.flowsExpired === expired,
+        () => JSON.stringify({ backend, expired, ports }),
+      );
+    }
+    return ports;
+  } finally {
+    for (const socket of [backEnd, client]) await closed(socket);
+  }
+}
+
 for (const backend of ['addon', 'dgram']) {
   const all = Array.from({ length: CLIENTS }, (_, n) => `${n}`);
 
@@ -64,5 +87,11 @@ for (const backend of ['addon', 'dgram']) {
 
   test(`${backend}: all back ends get what each client has sent`, async () => {
     assert.deepEqual(await forwarded(backend, 'all'), Array(BACK_ENDS).fill([...all, ...all]));
+  });
+
+  test(`${backend}: a flow that has expired is closed, and the next datagram opens another`, async () => {
+    const ports = await portsAroundARest(backend);
+    assert.equal(ports.length, 2);
+    assert.notEqual(ports[1], ports[0]);
   });
 }
