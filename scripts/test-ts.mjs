@@ -12,6 +12,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { run } from 'node:test';
 import { inspect, parseArgs } from 'node:util';
 import { runCompiler } from './compiler.mjs';
+import { runsOn, variablesOf } from './test-engines.mjs';
 
 const root = dirname(import.meta.dirname);
 const built = join(root, 'build-test');
@@ -21,46 +22,6 @@ const built = join(root, 'build-test');
 const SILENCE_LIMIT_MS = 100_000;
 /** Where a test compiles the addon. */
 const COMPILING_LIMIT_MS = 600_000;
-
-/** What runs on the engine `dgram`. In these files addonTest() (test/support/backend.ts) marks what only the addon can do. */
-const ON_DGRAM = [
-  'backend/',
-  'cli/info',
-  'collect/collector',
-  'cli/serve',
-  'monitor/cli',
-  'monitor/endpoints',
-  'server/',
-  'socket/',
-];
-
-/** But for these, which are about that and nothing else. */
-const NOT_ON_DGRAM = [
-  'server/blocked-loop', // a thread that answers while the event loop is stuck
-  'server/descriptors', // how many a process may have
-  'server/handler', // a shared object
-  'server/inherited', // copies of descriptors
-  'server/kernel-rules', // what the kernel says beside a datagram
-  'server/no-wait', // fuller batches, for which the thread waits
-  'socket/accounting', // what the kernel has dropped
-  'socket/adopt-live', // copies of descriptors
-  'socket/busy-poll',
-  'socket/limits', // the thread's
-  'socket/lone-datagrams', // the short way out of native code
-  'socket/path-mtu',
-  'socket/raw-options',
-  'socket/receive-buffer', // how long a stuck loop leaves datagrams there
-  'socket/refusals', // a kernel that is made to refuse
-  'server/set-shards',
-  'server/shards',
-  'socket/shards',
-  'socket/steering', // of shards
-  'socket/schedule', // where and when a thread runs
-  'socket/settings.test', // what only the addon can have the kernel set
-  'socket/sharing', // of the loop with the thread
-  'socket/super-datagrams', // GRO
-  'socket/wire', // what the kernel says beside a datagram, and is told
-];
 
 const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
@@ -127,20 +88,13 @@ function build() {
   }
 }
 
-function runsOn(engine, file) {
-  if (engine !== 'dgram') return true;
-  if (file.endsWith('.once.test.js')) return false;
-  return ON_DGRAM.some((part) => file.startsWith(part)) && !NOT_ON_DGRAM.some((part) => file.startsWith(part));
-}
-
 function fail(message) {
   console.error(message);
   process.exit(1);
 }
 
 async function runEngine(engine, files) {
-  const [variable, other] =
-    engine === 'dgram' ? ['KSOCKET_BACKEND', 'KSOCKET_ENGINE'] : ['KSOCKET_ENGINE', 'KSOCKET_BACKEND'];
+  const { variable, other } = variablesOf(engine);
   console.log(`engine ${engine} (${variable}=${engine}), ${files.length} files, node ${process.version}`);
   process.env[variable] = engine; // the test processes inherit it
   delete process.env[other];

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { variablesOf } from '../test-engines.mjs';
 
 export const root = resolve(import.meta.dirname, '../..');
 
@@ -71,7 +72,9 @@ export class Scratch {
   }
 
   runTest(test, engine, limitMs, env = {}) {
-    return this.run(process.execPath, [`build-test/${test}`], { env: { KSOCKET_ENGINE: engine, ...env }, limitMs });
+    const { variable, other } = variablesOf(engine);
+    const own = { [variable]: engine, [other]: undefined, ...env };
+    return this.run(process.execPath, [`build-test/${test}`], { env: own, limitMs });
   }
 
   /** Runs a command to its end, or to the limit: then it is ended with all that it has started. `status` is null then. */

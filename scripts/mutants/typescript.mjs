@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { runsOn } from '../test-engines.mjs';
 import { apply } from './mutant.mjs';
 import { Kept } from './scratch.mjs';
 import { transpile, typescriptMutants } from './typescript-operators.mjs';
 
-const ENGINE = 'mmsg'; // lib/ does not know which one it is
+/** Elsewhere lib/ does not know which engine it is. */
+const FALLBACK = 'lib/backend/fallback/';
 const COVERING_LIMIT_MS = 150_000;
 
 /** Tests that take minutes (other versions of Node, other people's programs, a browser, many random runs), and those of the
@@ -20,7 +22,7 @@ export class TypescriptTests {
   #compiled = new Map(); // file → its JavaScript without a mistake
   #kept;
   #say;
-  #tests = []; // { test, text, ms, reached: { file: [start, end, start, end, …] } }
+  #tests = []; // { test, engine, text, ms, reached: { file: [start, end, start, end, …] } }
 
   constructor(scratch) {
     this.#scratch = scratch;
@@ -43,19 +45,21 @@ export class TypescriptTests {
     this.#tests = this.#scratch
       .tests()
       .filter((test) => !without.test(test))
-      .map((test) => {
+      .flatMap((test) => ['mmsg', 'dgram'].filter((engine) => runsOn(engine, test)).map((engine) => ({ test, engine })))
+      .map(({ test, engine }) => {
         const text = hashOf(this.#scratch.read(`build-test/${test}`));
-        return known.find((each) => each.test === test && each.text === text) ?? { test, text };
+        const same = (each) => each.test === test && each.engine === engine && each.text === text;
+        return known.find(same) ?? { test, engine, text };
       });
   }
 
   // Does the test get to this place of the file?
   async #reaches(test, file, at) {
     if (test.reached === undefined) {
-      let covered = await this.#cover(test.test);
-      if (covered.ms === undefined) covered = await this.#cover(test.test); // on a busy machine one may fail by itself
+      let covered = await this.#cover(test);
+      if (covered.ms === undefined) covered = await this.#cover(test); // on a busy machine one may fail by itself
       Object.assign(test, covered);
-      if (test.ms === undefined) this.#say(`${test.test} fails as it is, and is left out`);
+      if (test.ms === undefined) this.#say(`${test.test}, ${test.engine}, fails as it is, and is left out`);
       else this.#kept.write(this.#tests.filter(({ ms }) => ms !== undefined));
     }
     return includes(test.reached[file] ?? [], at);
@@ -101,18 +105,19 @@ export class TypescriptTests {
     if (at < 0) return { outcome: 'nothing' };
     let left = budgetMs;
     let run = 0;
-    for await (const { test, ms } of this.#reaching(file, at)) {
+    for await (const each of this.#reaching(file, at)) {
+      const { test, engine, ms } = each;
       left -= ms;
       if (left < 0) return { outcome: 'survived', by: `the first ${run} tests that reach it` };
       run++;
       const limitMs = 15_000 + 3 * ms;
       this.#scratch.write(compiledName(file), after);
-      const { status } = await this.#run(test, limitMs);
+      const { status } = await this.#run(each, limitMs);
       this.#scratch.write(compiledName(file), before);
       if (status === 0) continue;
       // On a busy machine a test may fail by itself.
-      const { status: without } = await this.#run(test, limitMs);
-      if (without === 0) return { outcome: 'noticed', by: `${test}${status === null ? ' (hangs)' : ''}` };
+      const { status: without } = await this.#run(each, limitMs);
+      if (without === 0) return { outcome: 'noticed', by: `${test}, ${engine}${status === null ? ' (hangs)' : ''}` };
     }
     return { outcome: 'survived', by: `all ${run} tests that reach it` };
   }
@@ -126,17 +131,18 @@ export class TypescriptTests {
       any = true;
       yield each;
     }
-    if (!any) yield* tests.filter(({ test, ms }) => ms !== undefined && near(file, test));
+    if (!any) yield* tests.filter((each) => each.ms !== undefined && near(file, each));
   }
 
   // First those of the file's room, the quickest first.
   #inOrder(file) {
-    const key = ({ test, ms }) => (near(file, test) ? 0 : 1e9) + (ms ?? 1e6);
-    return [...this.#tests].sort((a, b) => key(a) - key(b));
+    const key = (each) => (near(file, each) ? 0 : 1e9) + (each.ms ?? 1e6);
+    const all = this.#tests.filter(({ engine }) => engine === 'mmsg' || file.startsWith(FALLBACK));
+    return all.sort((a, b) => key(a) - key(b));
   }
 
-  #run(test, limitMs, env = {}) {
-    return this.#scratch.runTest(test, ENGINE, limitMs, env);
+  #run({ test, engine }, limitMs, env = {}) {
+    return this.#scratch.runTest(test, engine, limitMs, env);
   }
 }
 
@@ -147,7 +153,8 @@ const nearby = {
   base: ['socket', 'server'],
 };
 
-function near(file, test) {
+function near(file, { test, engine }) {
+  if (file.startsWith(FALLBACK)) return engine === 'dgram' || test.startsWith('backend/');
   const room = file.split('/')[1];
   return (nearby[room] ?? [room]).some((folder) => test.startsWith(`${folder}/`));
 }
