@@ -74,7 +74,7 @@ export class Exchanges {
     const gap = Math.max(0, now - exchange.latest);
     exchange.latest = now;
     if (gap >= PAUSE_MS) Object.assign(exchange, this.#begun(exchange.seed, now));
-    else exchange.tokens = Math.min(burst, exchange.tokens + (gap * rate) / 1000);
+    else if (exchange.tokens < burst) exchange.tokens = Math.min(burst, exchange.tokens + (gap * rate) / 1000); // a trial earns more
     if (exchange.trial !== undefined && this.#inTrial(exchange, exchange.trial, gap, now)) return false;
     exchange.asked++;
     if (exchange.tokens < burst / 4 && this.#repeats(exchange, payload) && exchange.tokens < 1) {
