@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type dgram from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Rule, type Server, type ServerOptions } from 'ksocket';
-import { addonTest } from '../support/backend.js';
+import { addonTest, onDgram } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
 import { inNamespace } from '../support/namespace.js';
 import { bound, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
@@ -206,7 +206,8 @@ test('a client that sends the same from one port without waiting is answered', a
   await using server = await started({ reply: 'echo' });
   const client = sockets.makePeer();
   await bound(client);
-  while (server.stats().rxDatagrams < 300_000) {
+  const many = onDgram ? 100_000 : 300_000;
+  while (server.stats().rxDatagrams < many) {
     for (let i = 0; i < 50; i++) client.send('same', server.port, '127.0.0.1');
     await new Promise((resolve) => setImmediate(resolve));
   }
