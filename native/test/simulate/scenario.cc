@@ -44,8 +44,7 @@ constexpr int kPathErrors[] = {EINVAL, EPERM, ENETUNREACH, EACCES};
 constexpr uint32_t kLengths[] = {64, 8, 0, 5, 100, 512, 1200, 1472};
 constexpr uint32_t kLargeLengths[] = {20'000, 65'507, 16'384, 40'000};
 
-// Turns in a row in which nothing comes or goes: what is waited for longest is a second, and a thread that
-// looks before it sleeps looks some five hundred times.
+// Turns in a row in which nothing comes or goes: a thread looks some five hundred times before it sleeps.
 constexpr uint32_t kIdleTurns = 2000;
 
 class Scenario {
