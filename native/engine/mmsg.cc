@@ -27,8 +27,7 @@ mmsghdr* as_mmsghdr(std::span<Message> messages) {
   return reinterpret_cast<mmsghdr*>(messages.data());
 }
 
-// A payload and perhaps an address: then the kernel has no msghdr to copy and to check, which is 50 of 700
-// ns.
+// A payload and perhaps an address: then the kernel need not copy and check a msghdr.
 bool is_bare(const msghdr& header) {
   return header.msg_iovlen == 1 && header.msg_controllen == 0;
 }
