@@ -5,11 +5,10 @@ import type * as collecting from '../collect/index.js';
 import { Collecting } from './collecting.js';
 import { parseHost, parseListen, parsePort } from './endpoint.js';
 import { integer, parseShards } from './numbers.js';
+import { onEnding } from './signals.js';
 import { defineNatsAccess, NATS_ACCESS, type NatsAccess, natsOptions, parseTarget, type Target } from './target.js';
 import { inheritedSockets } from './under-systemd.js';
 
-/** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const DRAIN_S = 10;
 
 interface CollectOptions extends NatsAccess {
@@ -175,6 +174,6 @@ async function collect(options: CollectOptions): Promise<void> {
     progress: Boolean(process.stderr.isTTY) && !options.quiet,
     drainMs: options.drain * 1000,
   });
-  for (const signal of ENDING) process.on(signal, () => running.onSignal());
+  onEnding(() => running.onSignal());
   await running.start();
 }

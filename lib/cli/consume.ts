@@ -4,9 +4,9 @@ import type { PackedBatch, Sink } from '../collect/index.js';
 import type { BadMessage, Consumption } from '../consume/index.js';
 import { complain } from './fail.js';
 import { integer } from './numbers.js';
+import { onEnding } from './signals.js';
 import { defineNatsAccess, type NatsAccess, natsOptions, parseServers } from './target.js';
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Who runs it for somebody else may pass a signal on that has come already (npx). */
 const SAME_SIGNAL_MS = 250;
 const DRAIN_S = 10;
@@ -63,7 +63,7 @@ async function consume(options: ConsumeOptions): Promise<void> {
     ...(skipBad ? { onBad: passedOver } : {}),
   });
   const printing = new Printing(consumption, lines(), drain * 1000);
-  for (const signal of ENDING) process.on(signal, () => printing.onSignal());
+  onEnding(() => printing.onSignal());
   await printing.run(`consuming ${stream} as ${durable} from ${from.join(', ')}`);
 }
 

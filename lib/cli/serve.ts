@@ -10,11 +10,9 @@ import { parseEndpoint, parseHost, parseListen, parsePort } from './endpoint.js'
 import { complain } from './fail.js';
 import { parseShards } from './numbers.js';
 import { Service } from './service.js';
+import { ENDING, onEnding } from './signals.js';
 import { inheritedSockets } from './under-systemd.js';
 import { upgradePath } from './upgrade.js';
-
-/** The signals that end it: from a terminal, from who manages processes, from a terminal that closes. */
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface ServeOptions {
   port: number;
@@ -175,9 +173,7 @@ async function serve(options: ServeOptions, command: Command): Promise<void> {
   service.quiet = config.quiet;
 
   const unload = () => service.unload();
-  for (const signal of ENDING) {
-    if (path === undefined || signal !== 'SIGHUP') process.on(signal, unload); // to the very end: no signal of theirs kills what ends anyway
-  }
+  onEnding(unload, path === undefined ? ENDING : ENDING.filter((signal) => signal !== 'SIGHUP'));
   process.stdout.on('error', unload); // nobody reads the log any more: a pipe's reader has ended, a terminal hung up
   if (path !== undefined) {
     const { request } = new Reloading(path, service, config, override, hasOwnPort);

@@ -6,10 +6,8 @@ import type { Tunnel, TunnelOptions, TunnelRemote } from '../tunnel/index.js';
 import { parseHost, parseListen, parsePort } from './endpoint.js';
 import { fail } from './fail.js';
 import { log, nameOfMonitor } from './service.js';
+import { onEnding } from './signals.js';
 import { keepTelling, tell } from './under-systemd.js';
-
-/** The signals that end it, as those of `ksocket serve`. */
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface TunnelArguments {
   dev?: string;
@@ -90,7 +88,7 @@ async function tunnel(given: TunnelArguments): Promise<void> {
     given.monitor && (await import('../monitor/index.js')).createMonitor({ ...given.monitor, servers: [made] });
   const running = new RunningTunnel(made, given, monitor);
   const unload = () => void running.unload();
-  for (const signal of ENDING) process.on(signal, unload);
+  onEnding(unload);
   process.stdout.on('error', unload);
   await running.start();
 }

@@ -180,12 +180,19 @@ test('other failures to start: a line each, and exit code 1', async () => {
   }
 });
 
-test('two signals in a row unload once', async () => {
+test('signals unload once, however many come and until the very end', async () => {
   const { child } = await serve('--echo');
   await using _ = child;
-  child.kill('SIGINT');
-  child.kill('SIGTERM');
-  const { code, signal, stdout, stderr } = await child.end();
+  const end = child.end();
+  let ended = false;
+  const raise = () => {
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+    if (!ended) setImmediate(raise);
+  };
+  raise();
+  const { code, signal, stdout, stderr } = await end;
+  ended = true;
   assert.deepEqual([code, signal, stderr], [0, null, '']);
   assert.equal(stdout.match(/module unloaded/g)?.length, 1);
 });

@@ -93,8 +93,9 @@ test('the event loop hears of room by itself, and the thread sleeps', async () =
 
 test('a socket that closes while it waits, or in its listener, leaves no descriptor open', async () => {
   await using sockets = new LocalSockets();
-  const counts: number[] = [];
+  let before = 0;
   for (let i = 0; i < 20; i++) {
+    if (i === 2) before = openDescriptors(); // the first have made what the thread keeps
     const { receiver, sender } = await congested(sockets, `a${i}`);
     let calls = 0;
     const written = new Promise<void>((resolve) => {
@@ -109,9 +110,8 @@ test('a socket that closes while it waits, or in its listener, leaves no descrip
     receiver.socket.close();
     for (let turns = 0; turns < 3; turns++) await nextTurn();
     assert.equal(calls, i % 2);
-    counts.push(openDescriptors());
   }
-  assert.equal(counts[19], counts[1]); // the first have made what the thread keeps
+  await waitFor(() => openDescriptors() <= before, 'all are closed'); // a few that were closing may be in `before`; of each kind there were nine more
 });
 
 test('a peer that goes is room: the next send says that it has gone', async () => {
