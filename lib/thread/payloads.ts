@@ -12,11 +12,15 @@ const SHARED_BYTES = CHUNK_BYTES;
 const RUN_BYTES = SHARED_BYTES / 2;
 /** From so many bytes on, copied at once, it is worthwhile to have the kernel write there. */
 const LARGE_BYTES = 32 * 1024;
+/** V8 frees up to 32 MiB of buffers at once. What is free beyond twice the largest mapping that was ever freed glibc gives back to
+ * the kernel (mallopt(3), M_TRIM_THRESHOLD), which then makes each page anew. */
+const KEPT_BYTES = 16 * 1024 * 1024;
 /** Up to so many bytes a loop copies faster than TypedArray.set, which needs a view made for it. */
 const LOOP_BYTES_MAX = 64;
 
 const { allocUnsafeSlow } = Buffer;
 let markAsUntransferable: ((object: object) => void) | undefined;
+let keepsFreed = false;
 
 export class OwnedPayloads {
   readonly #records: ReceivedRecords;
@@ -97,6 +101,7 @@ export class OwnedPayloads {
 
   // The next large ones of this socket may be received into memory of ours.
   #offer(id: number): void {
+    keepFreed();
     if (this.#giveChunk === undefined || (this.#taker === id && ++this.#copied < CHUNKS)) return;
     this.#copied = 0;
     this.#taker = id;
@@ -151,6 +156,13 @@ export class OwnedPayloads {
     this.#chunk = chunk;
     this.#bytes = new Uint8Array(chunk);
   }
+}
+
+// A mapping that nobody touches, and that is garbage at once.
+function keepFreed(): void {
+  if (keepsFreed) return;
+  keepsFreed = true;
+  allocUnsafeSlow(KEPT_BYTES);
 }
 
 function newChunk(bytes: number): ArrayBuffer {
