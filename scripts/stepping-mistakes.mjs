@@ -120,22 +120,42 @@ export const mistakes = {
 
   // ---- a datagram that comes alone
   'a lone datagram comes for ever': [
-    [receiver, '    this.#tail = (this.#tail + 1) | 0;\n    this.#draining = true;', '    this.#draining = true;'],
+    [
+      receiver,
+      '    this.#tail = (this.#tail + 1) | 0;\n    this.#draining = true;\n    try {\n      const rinfo',
+      '    this.#draining = true;\n    try {\n      const rinfo',
+    ],
+  ],
+  'a lone batch comes for ever': [
+    [
+      receiver,
+      '    this.#tail = (this.#tail + 1) | 0;\n    this.#draining = true;\n    try {\n      endpoint.onBatch',
+      '    this.#draining = true;\n    try {\n      endpoint.onBatch',
+    ],
+  ],
+  'a lone batch reaches the next socket in that place': [
+    [receiver, 'endpoint?.id !== id || !wantsBatches(endpoint)', 'endpoint === undefined || !wantsBatches(endpoint)'],
+  ],
+  'a lone batch comes within another one': [
+    [receiver, 'if (this.#draining || this.waits || endpoint?.id !== id', 'if (this.waits || endpoint?.id !== id'],
+  ],
+  'a lone batch is looked for where the ring began': [
+    [
+      receiver,
+      'batch.add(this.records.at(this.#tail, this.#control[C_BASE >> 2]), 0);',
+      'batch.add(this.records.at(this.#tail, 0), 0);',
+    ],
   ],
   'joined datagrams that come alone stay joined': [[reader, ' || record.segment_size != 0', '']],
   'a lone datagram reaches the next socket in that place': [[endpoint, 'return endpoint.id === id && ', 'return ']],
   'what came during the listener of a lone one waits for the next': [
-    [receiver, '      if (Atomics.load(this.#control, C_HEAD >> 2) !== this.#tail) goOnLater(this);\n', ''],
+    [receiver, '    if (Atomics.load(this.#control, C_HEAD >> 2) !== this.#tail) goOnLater(this);\n', ''],
   ],
   'behind a lone datagram the flag is not cleared': [
-    [
-      receiver,
-      '      this.#tools.answers.flush();\n      Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);\n',
-      '      this.#tools.answers.flush();\n',
-    ],
+    [receiver, 'looks\n    Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);\n', 'looks\n'],
   ],
   'what the listener of a lone datagram sends stays': [
-    [receiver, '      this.#tools.answers.flush();\n      Atomics.store', '      Atomics.store'],
+    [receiver, '    this.#tools.answers.flush();\n    if (this.#paused)', '    if (this.#paused)'],
   ],
 
   // ---- where records are
@@ -205,9 +225,9 @@ export const mistakes = {
   'a batch is given back before its listener has run': [
     [
       receiver,
-      `      this.#next(this.#fill(batch, endpoint.id, head, base));
+      `      this.#next(this.#batches.fill(batch, endpoint.id, n, this.#segmentAt, head, base));
 `,
-      `      this.#next(this.#fill(batch, endpoint.id, head, base));
+      `      this.#next(this.#batches.fill(batch, endpoint.id, n, this.#segmentAt, head, base));
       this.#returned.upTo(this.#tail);
 `,
     ],

@@ -22,6 +22,9 @@ export type OnLone = (
   entered: boolean,
 ) => boolean;
 
+/** The same of a socket that wants batches, whose id this is. */
+export type OnLoneBatch = (id: number, entered: boolean) => boolean;
+
 export interface NativeIoThreadOptions extends ThreadMemory {
   engine: string;
   busyPoll: number;
@@ -85,7 +88,7 @@ export interface NativeTunnel {
 /** native/bridge/io_thread_object.h. Every `number` result is 0 (or the value) or -errno. */
 export interface NativeIoThread {
   /** `onWake` reads the ring. `resource` stands for the thread in async_hooks. */
-  start(onWake: () => void, onLone: OnLone, resource: { hasRef(): boolean }): number;
+  start(onWake: () => void, onLone: OnLone, onLoneBatch: OnLoneBatch, resource: { hasRef(): boolean }): number;
   /** While it runs: on these processors only. */
   setCpus(cpus: readonly number[]): number;
   /** While it runs: SCHED_FIFO with this priority. */

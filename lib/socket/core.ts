@@ -113,14 +113,18 @@ export class SocketCore
   onLone(data: Buffer<ArrayBuffer>, rinfo: RemoteInfo, entered: boolean): void {
     if (!entered) {
       this.onDatagram(data, rinfo);
-      if (++this.#alone === 2) this.#keepContext();
+      this.#countAlone();
     } else if (!this.#stopped && !this.#blocks(rinfo.address)) {
       this.thread?.sender.passEvent();
       this.face.emit('message', data, rinfo);
     }
   }
 
-  onBatch(batch: Batch): void {
+  #countAlone(): void {
+    if (++this.#alone === 2) this.#keepContext();
+  }
+
+  onBatch(batch: Batch, entered?: boolean): void {
     if (this.#stopped) return;
     const { receiveBlockList } = this.options;
     if (receiveBlockList !== undefined) {
@@ -131,11 +135,14 @@ export class SocketCore
     }
     this.thread?.sender.passEvent();
     try {
-      this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
+      if (entered) this.face.emit('batch', batch);
+      else this.#resource.runInAsyncScope(this.face.emit, this.face, 'batch', batch);
     } finally {
       if ((this.flags & OPEN_RECEIVE_RIGHTS) !== 0) batch.dropDescriptors();
     }
-    this.thread?.sender.passEvent();
+    if (entered === undefined)
+      this.thread?.sender.passEvent(); // behind one that comes alone everything is sent
+    else if (!entered) this.#countAlone();
   }
 
   /** Whoever takes batches may answer them: from the address that was asked, where that can be one of several. Before the

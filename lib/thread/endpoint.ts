@@ -36,7 +36,8 @@ export interface TakesLone {
 export interface TakesBatches extends Replier {
   /** Does it take batches now, or single datagrams? */
   readonly wantsBatches: boolean;
-  onBatch(batch: Batch): void;
+  /** `entered`: of a batch of one that comes alone, as onLone. */
+  onBatch(batch: Batch, entered?: boolean): void;
 }
 
 export interface TakesSendResults {

@@ -101,7 +101,8 @@ export class IoThread {
     this.#onIdle = onIdle;
     // Who lists what keeps a program running (Jest) asks it: the thread goes on for a while behind its last socket.
     const resource = { hasRef: () => this.#holds > 0 };
-    const error = this.#native.start(() => this.#receiver.drain(), this.#receiver.takeLone, resource);
+    const { takeLone, takeLoneBatch } = this.#receiver;
+    const error = this.#native.start(() => this.#receiver.drain(), takeLone, takeLoneBatch, resource);
     if (error === EINVAL) throw invalidArgValue('KSOCKET_ENGINE', engineWanted, engineRule);
     if (error !== 0) throw whyNoThread(error);
     const refused = schedule(this.#native, options);

@@ -1,8 +1,9 @@
 // The consumer's half of the receive ring (native/core/memory/rx_ring.h is the other).
-import type { OnLone, ThreadMemory } from '../backend/contract.js';
+import type { OnLone, OnLoneBatch, ThreadMemory } from '../backend/contract.js';
 import { C_BASE, C_CROWDING, C_HEAD, C_WAKE_PENDING, KIND_DATAGRAM, SOCKET_SLOT_BITS } from '../backend/layout.js';
 import { familyNames } from '../base/family.js';
-import { Batch } from './batch.js';
+import type { Batch } from './batch.js';
+import { Batches } from './batches.js';
 import { type Endpoint, isPlain, type RemoteInfo, type TakesBatches, wantsBatches } from './endpoint.js';
 import { type Lane, Lanes } from './lanes.js';
 import { describe } from './metadata.js';
@@ -21,7 +22,7 @@ export class Receiver implements Waiter {
   readonly records: ReceivedRecords;
   readonly #payloads: OwnedPayloads;
   readonly #arena: Uint8Array;
-  #batch: Batch | undefined; // made for the first who wants one
+  readonly #batches: Batches;
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #tools: ReceiverTools;
   readonly #returned: ReturnedRecords;
@@ -40,6 +41,7 @@ export class Receiver implements Waiter {
     this.#control = memory.control;
     this.records = new ReceivedRecords(memory.descriptors);
     this.#payloads = new OwnedPayloads(this.records, memory.arena, tools.giveChunk);
+    this.#batches = new Batches(this.records, this.#payloads, memory.arena);
     this.#arena = memory.arena;
     this.#endpoints = endpoints;
     this.#tools = tools;
@@ -79,15 +81,37 @@ export class Receiver implements Waiter {
       if (endpoint.onLone === undefined) endpoint.onDatagram(data, rinfo);
       else endpoint.onLone(data, rinfo, entered);
     } finally {
-      this.#draining = false;
-      this.#returned.upTo(this.#tail);
-      this.#tools.answers.flush();
-      Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);
-      // It woke nobody while the flag was set.
-      if (Atomics.load(this.#control, C_HEAD >> 2) !== this.#tail) goOnLater(this);
+      this.#endLone();
     }
     return true;
   };
+
+  /** The same as a batch. */
+  readonly takeLoneBatch: OnLoneBatch = (id, entered) => {
+    const endpoint = this.#endpoints[id & SLOT_MASK];
+    if (this.#draining || this.waits || endpoint?.id !== id || !wantsBatches(endpoint)) return false;
+    const batch = this.#batches.open(endpoint);
+    batch.add(this.records.at(this.#tail, this.#control[C_BASE >> 2]), 0);
+    this.#tail = (this.#tail + 1) | 0;
+    this.#draining = true;
+    try {
+      endpoint.onBatch(batch, entered);
+    } finally {
+      batch.release();
+      this.#endLone();
+    }
+    return true;
+  };
+
+  #endLone(): void {
+    this.#draining = false;
+    this.#returned.upTo(this.#tail);
+    this.#tools.answers.flush();
+    if (this.#paused) return; // whoever goes on later looks
+    Atomics.store(this.#control, C_WAKE_PENDING >> 2, 0);
+    // It woke nobody while the flag was set.
+    if (Atomics.load(this.#control, C_HEAD >> 2) !== this.#tail) goOnLater(this);
+  }
 
   /** No drain comes after this. */
   stop(): void {
@@ -198,32 +222,13 @@ export class Receiver implements Waiter {
       this.#next(1);
       notify(this.records, at, endpoint, this.#arena);
     } else if (wantsBatches(endpoint)) {
-      const batch = this.#open(endpoint);
-      this.#next(this.#fill(batch, endpoint.id, head, base));
+      const batch = this.#batches.open(endpoint);
+      this.#next(this.#batches.fill(batch, endpoint.id, n, this.#segmentAt, head, base));
       return this.#lend(endpoint, batch);
     } else {
       return this.#deliver(endpoint, n, head, base, undefined);
     }
     return true;
-  }
-
-  #open(endpoint: TakesBatches): Batch {
-    this.#batch ??= new Batch(this.records, this.#arena);
-    this.#batch.open(endpoint);
-    return this.#batch;
-  }
-
-  // Those of the socket in a row, from #tail on. Returns how many.
-  #fill(batch: Batch, id: number, head: number, base: number): number {
-    const records = this.records;
-    let n = this.#tail;
-    let segmentAt = this.#segmentAt;
-    for (; n !== head; n = (n + 1) | 0) {
-      const at = this.#payloads.intoArena(n, base);
-      if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;
-      segmentAt = 0;
-    }
-    return (n - this.#tail) | 0;
   }
 
   #next(count: number): void {
@@ -255,8 +260,8 @@ export class Receiver implements Waiter {
       this.#done(lanes, lane, 1, base);
       notify(this.records, at, endpoint, this.#arena);
     } else if (wantsBatches(endpoint)) {
-      const batch = this.#open(endpoint);
-      this.#done(lanes, lane, this.#fillFromLane(batch, lane, base), base);
+      const batch = this.#batches.open(endpoint);
+      this.#done(lanes, lane, this.#batches.fillFromLane(batch, lane, base), base);
       return this.#lend(endpoint, batch);
     } else {
       return this.#deliver(endpoint, n, head, base, lane);
@@ -270,17 +275,6 @@ export class Receiver implements Waiter {
       this.#payloads.intoArena(lane.records[lane.first], base); // others come in between
       lane.segmentAt = position;
     } else this.#done(this.#lanes as Lanes, lane, 1, base);
-  }
-
-  #fillFromLane(batch: Batch, lane: Lane, base: number): number {
-    const records = this.records;
-    let { first, segmentAt } = lane;
-    for (; first < lane.records.length; first++) {
-      const at = this.#payloads.intoArena(lane.records[first], base);
-      if (records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;
-      segmentAt = 0;
-    }
-    return first - lane.first;
   }
 
   // The next `count` records of the lane are done with, and #tail is the oldest that is not.

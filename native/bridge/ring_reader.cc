@@ -11,8 +11,8 @@ namespace ksocket {
 
 namespace {
 
-// The socket wants batches, or more said of its datagrams: such a program goes on so.
-constexpr uint32_t kSkipped = 255;
+// A socket that wants batches, or more said of its datagrams, goes on so.
+constexpr uint32_t kSameWish = 255;
 
 // The latest call of this thread's environment. All of its readers share a turn of the event loop.
 thread_local uint64_t ended_ns = 0;
@@ -23,11 +23,12 @@ uint32_t load(uint32_t& word) {
 
 }  // namespace
 
-void RingReader::open(napi_env env, const RingMemory& ring, napi_value on_wake, napi_value on_lone) {
+void RingReader::open(napi_env env, const RingMemory& ring, const Callbacks& callbacks) {
   ring_ = ring;
   open_ = std::make_shared<bool>(true);
-  napi_create_reference(env, on_wake, 1, &on_wake_);
-  napi_create_reference(env, on_lone, 1, &on_lone_);
+  napi_create_reference(env, callbacks.on_wake, 1, &on_wake_);
+  napi_create_reference(env, callbacks.on_lone, 1, &on_lone_);
+  napi_create_reference(env, callbacks.on_lone_batch, 1, &on_lone_batch_);
   napi_value names;  // a reference of its own a string cannot have before Node-API 10
   napi_create_array_with_length(env, 1, &names);
   napi_create_reference(env, names, 1, &names_);
@@ -37,6 +38,7 @@ void RingReader::close(napi_env env) {
   if (!open_ || !std::exchange(*open_, false)) return;
   napi_delete_reference(env, on_wake_);
   napi_delete_reference(env, on_lone_);
+  napi_delete_reference(env, on_lone_batch_);
   napi_delete_reference(env, names_);
   for (auto& [id, context] : std::exchange(contexts_, {})) context->close(env);
 }
@@ -77,19 +79,42 @@ std::shared_ptr<AsyncContext> RingReader::context_of(uint32_t id) {
 
 napi_status RingReader::hand_over(napi_env env, const Descriptor* lone, bool entered) {
   std::shared_ptr<bool> open = open_;
-  napi_value arguments[kArguments], result;
+  napi_value result;
   napi_status status = napi_generic_failure;
   bool read = false;
-  if (lone != nullptr && arguments_of(env, *lone, entered, arguments)) {
+  if (lone != nullptr) {
     uint32_t id = lone->socket_id;
-    status = call(env, on_lone_, kArguments, arguments, &result);
-    if (status != napi_ok || napi_get_value_bool(env, result, &read) != napi_ok) read = true;
-    if (!read && *open) {
-      skip_ = kSkipped;
-      skipped_id_ = id;
+    bool asked = wish_left_ == 0 || wish_id_ != id;
+    if (asked) {
+      wish_ = Wish::message;
+    } else {
+      wish_left_--;
+    }
+    status = tell(env, *lone, entered, &read);
+    if (!read && *open && (asked || wish_ == Wish::batch)) {
+      wish_ = asked ? Wish::batch : Wish::neither;
+      wish_left_ = kSameWish;
+      wish_id_ = id;
     }
   }
   if (!read && *open) status = call(env, on_wake_, 0, nullptr, &result);
+  return status;
+}
+
+napi_status RingReader::tell(napi_env env, const Descriptor& lone, bool entered, bool* read) {
+  napi_value arguments[kArguments], result;
+  napi_status status = napi_generic_failure;
+  if (wish_ == Wish::neither) return status;
+  if (wish_ == Wish::batch) {
+    napi_create_uint32(env, lone.socket_id, &arguments[0]);
+    napi_get_boolean(env, entered, &arguments[1]);
+    status = call(env, on_lone_batch_, 2, arguments, &result);
+  } else {
+    if (!arguments_of(env, lone, entered, arguments)) return status;
+    status = call(env, on_lone_, kArguments, arguments, &result);
+  }
+  // Where a listener has thrown, it has had it.
+  if (status != napi_ok || napi_get_value_bool(env, result, read) != napi_ok) *read = true;
   return status;
 }
 
@@ -110,9 +135,7 @@ const Descriptor* RingReader::lone_datagram() {
     return nullptr;
   bool inside =
       uint64_t{record.offset} + record.length <= ring_.arena_bytes;  // JavaScript could write there, too
-  if (!inside) return nullptr;
-  if (skip_ > 0 && record.socket_id == skipped_id_) return skip_--, nullptr;
-  return &record;
+  return inside ? &record : nullptr;
 }
 
 bool RingReader::arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments) {

@@ -1,6 +1,7 @@
 // Calls JavaScript to read the receive ring (lib/thread/receiver.ts). After a rest the only record there is,
-// if it is nothing but a datagram, comes along: a program that hears little runs all that is between the
-// kernel and its listener before V8 has compiled it, so there is less of it in JavaScript.
+// if it is nothing but a datagram, comes along, or is announced to who wants batches: a program that hears
+// little runs all that is between the kernel and its listener before V8 has compiled it, so there is less of
+// it in JavaScript.
 #pragma once
 
 #include <napi.h>
@@ -18,8 +19,12 @@ namespace ksocket {
 class RingReader {
  public:
   // `on_wake()` reads the ring; `on_lone(data, id, address, family, port, entered)` the next record, which is
-  // this, in its socket's async context if that was `entered`. False: it did not, and on_wake() has to.
-  void open(napi_env env, const RingMemory& ring, napi_value on_wake, napi_value on_lone);
+  // this, in its socket's async context if that was `entered`; `on_lone_batch(id, entered)` the same as a
+  // batch. False: it did not, and on_wake() has to.
+  struct Callbacks {
+    napi_value on_wake, on_lone, on_lone_batch;
+  };
+  void open(napi_env env, const RingMemory& ring, const Callbacks& callbacks);
   void close(napi_env env);
 
   // From now on the lone datagrams of this socket are handed over in this async context.
@@ -35,6 +40,8 @@ class RingReader {
   const Descriptor* lone_datagram();
   std::shared_ptr<AsyncContext> context_of(uint32_t id);
   napi_status hand_over(napi_env env, const Descriptor* lone, bool entered);
+  // Calls with it what the latest socket wants; `read`: it did.
+  napi_status tell(napi_env env, const Descriptor& lone, bool entered, bool* read);
   bool arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments);
   napi_status call(napi_env env, napi_ref function, size_t count, napi_value* arguments, napi_value* result);
   napi_value name_of(napi_env env, Address address);
@@ -42,12 +49,15 @@ class RingReader {
   RingMemory ring_;
   napi_ref on_wake_ = nullptr;
   napi_ref on_lone_ = nullptr;
+  napi_ref on_lone_batch_ = nullptr;
   // Who sends little is mostly the one who has sent before: his address as text is in here.
   napi_ref names_ = nullptr;
   Address named_;
-  // So many lone datagrams of this socket are not told.
-  uint32_t skip_ = 0;
-  uint32_t skipped_id_ = 0;
+  // How the next `wish_left_` lone datagrams of this socket are told; each other one comes along.
+  enum class Wish { message, batch, neither };
+  Wish wish_ = Wish::message;
+  uint32_t wish_left_ = 0;
+  uint32_t wish_id_ = 0;
   std::unordered_map<uint32_t, std::shared_ptr<AsyncContext>> contexts_;  // by socket
   std::shared_ptr<bool> open_;  // outlives us on the stack of a call whose listeners close us
 };

@@ -337,3 +337,134 @@ test('a burst behind them comes whole and in order', async () => {
   assert.deepEqual(inbox.texts.slice(20), burst);
   assert.equal(socket.stats().rxDatagrams, 120);
 });
+
+// ---- as batches, which no Buffer is made for before somebody asks
+
+for (const [name, options] of alone.slice(1)) {
+  test(`batches of one come in the context in which the socket was made: ${name}`, async () => {
+    const storage = new AsyncLocalStorage<string>();
+    await using sockets = new Sockets();
+    const socket = storage.run('made here', () => sockets.make(options));
+    await bound(socket);
+    const seen: unknown[] = [];
+    const ids = new Set<number>();
+    const all: string[] = [];
+    const see = (): void => void seen.push(storage.getStore());
+    socket.on('batch', async (batch) => {
+      see();
+      ids.add(executionAsyncId());
+      all.push(`${batch.length} ${batch.data(0)} ${batch.address(0)} ${batch.port(0)}`);
+      await null;
+      see();
+    });
+    const peer = sockets.makePeer();
+    const from = await bound(peer);
+    await storage.run('sent here', () => dribble(socket, peer, 6, () => all.length));
+    await waitFor(() => seen.length === 12);
+    assert.deepEqual(seen, Array(12).fill('made here'));
+    assert.deepEqual(all, Array(6).fill(`1 x 127.0.0.1 ${from}`));
+    assert.ok(ids.size <= 2, [...ids].join());
+  });
+}
+
+test('batches of one: a closing listener, one that throws, and a batch that is kept', async () => {
+  const { stdout, stderr, code } = await runProgram(
+    async (rest: number) => {
+      const { createSocket } = await import('ksocket');
+      const { setTimeout: sleep } = await import('node:timers/promises');
+      const heard: string[] = [];
+      process.on('uncaughtException', (error) => heard.push(error.message));
+      const peer = createSocket('udp4');
+      for (const last of [0, 1, 2, 3, 4]) {
+        const socket = createSocket({ type: 'udp4', receiveTtl: last === 4 });
+        let n = 0;
+        socket.on('batch', (batch) => {
+          const text = String(batch.data(0));
+          setImmediate(() => {
+            try {
+              batch.data(0);
+            } catch (error) {
+              heard.push(`${text}: ${(error as Error).message.slice(0, 18)}`);
+            }
+          });
+          if (n++ === last) socket.close();
+          else throw new Error(`${text}: thrown`);
+        });
+        await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+        for (let i = 0; i <= last; i++) {
+          await sleep(rest);
+          peer.send(`${last}${i}`, socket.address().port);
+          while (!heard.includes(`${last}${i}: This batch is over`)) await sleep(1);
+        }
+      }
+      console.log(heard.join('\n'));
+      process.exit();
+    },
+    [REST_MS],
+  );
+  const expected = [0, 1, 2, 3, 4].flatMap((last) =>
+    Array.from({ length: last + 1 }, (_, i) => [
+      ...(i < last ? [`${last}${i}: thrown`] : []),
+      `${last}${i}: This batch is over`,
+    ]).flat(),
+  );
+  assert.deepEqual([stdout.trim().split('\n'), stderr, code], [expected, '', 0]);
+});
+
+test("a batch's answer leaves with the listener, and what came meanwhile is heard", async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const peer = sockets.makePeer();
+  const answers = new Inbox(peer);
+  await bound(peer);
+  const second = sockets.make();
+  await bound(second);
+  const heard: string[] = [];
+  socket.on('batch', (batch) => {
+    for (let i = 0; i < batch.length; i++) heard.push(String(batch.data(i)));
+    batch.reply(0, `answer to ${batch.data(0)}`);
+    if (!heard.at(-1)?.startsWith('first')) return;
+    const count = socket.stats().rxDatagrams;
+    second.sendMany(['second', port, '127.0.0.1']);
+    blockUntil(() => socket.stats().rxDatagrams === count + 1, 'the second');
+  });
+  for (let i = 1; i <= 5; i++) {
+    await sleep(REST_MS);
+    peer.send(`first ${i}`, port, '127.0.0.1');
+    await answers.take(i);
+    await waitFor(() => heard.length === 2 * i);
+  }
+  assert.deepEqual(
+    answers.texts,
+    [1, 2, 3, 4, 5].map((i) => `answer to first ${i}`),
+  );
+  assert.deepEqual(
+    heard,
+    [1, 2, 3, 4, 5].flatMap((i) => [`first ${i}`, 'second']),
+  );
+});
+
+test('a loop takes them one by one, and what it has no time for waits its turn', async () => {
+  await using sockets = new Sockets();
+  const socket = sockets.make();
+  const port = await bound(socket);
+  const peer = sockets.makePeer();
+  const taken: string[] = [];
+  const loop = (async () => {
+    for await (const { data } of socket) {
+      taken.push(String(data));
+      await sleep(3 * REST_MS);
+      if (taken.length === 12) break;
+    }
+  })();
+  for (let i = 0; i < 12; i++) {
+    await sleep(REST_MS);
+    await sent(peer, `${i}`, port);
+  }
+  await loop;
+  assert.deepEqual(
+    taken,
+    Array.from({ length: 12 }, (_, i) => `${i}`),
+  );
+});

@@ -455,6 +455,7 @@ test('native code sends nothing from outside the staging memory, whatever the re
       native.start(
         () => {},
         () => false,
+        () => false,
         { hasRef: () => false },
       ),
       0,

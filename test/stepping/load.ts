@@ -1,6 +1,6 @@
 // In place of lib/backend/load.ts: the stepped addon. The I/O thread may take steps before each call.
 import type { Binding } from '../../build-lib/backend/binding.js';
-import type { NativeIoThreadOptions, OnLone } from '../../build-lib/backend/contract.js';
+import type { NativeIoThreadOptions, OnLone, OnLoneBatch } from '../../build-lib/backend/contract.js';
 import { CHUNKS } from '../../build-lib/backend/layout.js';
 import { ReceivedRecords } from '../../build-lib/thread/records.js';
 import { addon } from './native.js';
@@ -16,13 +16,23 @@ class IoThread extends addon.IoThread {
     world.control = options.control;
   }
 
-  override start(onWake: () => void, onLone: OnLone, resource: { hasRef(): boolean }): number {
+  override start(
+    onWake: () => void,
+    onLone: OnLone,
+    onLoneBatch: OnLoneBatch,
+    resource: { hasRef(): boolean },
+  ): number {
     const seen: OnLone = (...told) => {
       const taken = onLone(...told);
       world.see(taken ? 'a lone datagram is taken' : 'a lone datagram is for the ring');
       return taken;
     };
-    return super.start(onWake, seen, resource);
+    const seenBatch: OnLoneBatch = (...told) => {
+      const taken = onLoneBatch(...told);
+      if (taken) world.see('a lone datagram is taken as a batch');
+      return taken;
+    };
+    return super.start(onWake, seen, seenBatch, resource);
   }
 
   override giveChunk(chunks: ArrayBuffer[], place: number, id: number): number {

@@ -73,10 +73,11 @@ export class TestSocket implements Endpoint {
     this.#passEvent();
   }
 
-  onBatch(batch: Batch): void {
+  onBatch(batch: Batch, entered?: boolean): void {
     world.see('batches');
     this.#checkOpen();
     this.#passEvent();
+    if (entered !== undefined && batch.length !== 1) fail('a batch of one that comes alone has others');
     this.#batch = batch;
     this.#lent = true;
     const { length } = batch;

@@ -35,6 +35,7 @@ const SITUATIONS = [
   'full rings',
   'a lone datagram is taken',
   'a lone datagram is for the ring',
+  'a lone datagram is taken as a batch',
   'rings that start over',
   'received into memory of a listener',
   'given up for the ring',
