@@ -53,30 +53,35 @@ test('cluster, worker threads and what is behind Node’s lazy exports are loade
     const first = new Set(loaded());
     const { createServer, createSocket } = await import('ksocket');
     const atImport = loaded().filter((name) => !first.has(name));
-    await new Promise<void>((resolve) => {
-      let heard = 0; // one that comes alone needs nothing more
-      const socket = createSocket('udp4', () => {
-        if (++heard === 2) socket.close(resolve);
+    const hear = (count: number) =>
+      new Promise<void>((resolve) => {
+        let heard = 0;
+        const socket = createSocket('udp4', () => {
+          if (++heard === count) socket.close(resolve);
+        });
+        socket.bind(0, '127.0.0.1', () => {
+          for (let n = 0; n < count; n++) socket.send('together', socket.address().port, '127.0.0.1');
+        });
       });
-      socket.bind(0, '127.0.0.1', () => {
-        for (let n = 0; n < 2; n++) socket.send('together', socket.address().port, '127.0.0.1');
-      });
-    });
+    await hear(20);
+    const byFew = loaded();
+    for (let n = 0; n < 5; n++) await hear(20);
     const byDatagrams = loaded();
     const protection = { deny: ['192.0.2.0/24'] };
     const server = createServer({ address: 'localhost', port: 0, reply: 'echo', ...protection });
     await server.start();
-    console.log(JSON.stringify({ atImport, byDatagrams, byServer: loaded() }));
+    console.log(JSON.stringify({ atImport, byFew, byDatagrams, byServer: loaded() }));
     await server.stop();
   }, []);
   assert.deepEqual([code, stderr], [0, '']);
-  const { atImport, byDatagrams, byServer } = JSON.parse(stdout) as Record<string, string[]>;
+  const { atImport, byFew, byDatagrams, byServer } = JSON.parse(stdout) as Record<string, string[]>;
   assert.ok(atImport.includes('dgram'), 'the list is of what is loaded');
   const rare = ['cluster', 'worker_threads'];
   const lazy = ['internal/blocklist', 'internal/dns/promises'];
   for (const name of [...rare, ...lazy, 'child_process', 'module', 'timers/promises', 'internal/mime']) {
     assert.ok(!atImport.includes(name), `${name} is loaded by the import`);
   }
+  assert.ok(!byFew.includes('worker_threads'), 'the first have memory of their own');
   for (const name of rare) assert.ok(byDatagrams.includes(name), `${name} is what the module is called`);
   for (const name of lazy) assert.ok(byServer.includes(name), `${name} is what the module is called`);
 });

@@ -329,7 +329,8 @@ addonTest(
     blockUntil(() => receiver.stats().rxDatagrams === count, 'all to lie in the ring');
     await waitFor(() => messages.length === count);
     messages.forEach((data, i) => void assert.equal(checkNumbered(data, bytes), i));
-    const memories = new Set(messages.map(({ buffer }) => buffer));
+    // A thread's first have memory of their own.
+    const memories = new Set(messages.slice(64).map(({ buffer }) => buffer));
     assert.deepEqual(
       new Set([...memories].map(({ byteLength }) => byteLength)),
       new Set([65536]),
