@@ -5,6 +5,7 @@ const receiver = 'lib/thread/receiver.ts';
 const returned = 'lib/thread/returned-records.ts';
 const records = 'lib/thread/records.ts';
 const batch = 'lib/thread/batch.ts';
+const batches = 'lib/thread/batches.ts';
 const lanes = 'lib/thread/lanes.ts';
 const payloads = 'lib/thread/payloads.ts';
 const chunks = 'native/core/memory/chunks.h';
@@ -245,14 +246,14 @@ export const mistakes = {
   'a batch is not cut where it is full': [[batch, 'return false;\n    let position', 'return true;\n    let position']],
   'a batch goes on behind a record of another kind': [
     [
-      receiver,
+      batches,
       'if (records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch.add(at, segmentAt)) break;',
       'if (records.socketId(at) !== id || !batch.add(at, segmentAt)) break;',
     ],
   ],
   'a batch has records of other sockets': [
     [
-      receiver,
+      batches,
       'records.socketId(at) !== id || records.kind(at) !== KIND_DATAGRAM || !batch',
       'records.kind(at) !== KIND_DATAGRAM || !batch',
     ],
@@ -353,14 +354,14 @@ export const mistakes = {
   ],
   'what is not in the arena is read there by a batch': [
     [
-      receiver,
+      batches,
       'const at = this.#payloads.intoArena(n, base);\n      if (records.socketId(at) !== id',
       'const at = records.at(n, base);\n      if (records.socketId(at) !== id',
     ],
   ],
   'what is not in the arena is read there by a batch of a socket in turn': [
     [
-      receiver,
+      batches,
       'const at = this.#payloads.intoArena(lane.records[first], base);',
       'const at = records.at(lane.records[first], base);',
     ],

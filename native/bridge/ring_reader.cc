@@ -84,28 +84,27 @@ napi_status RingReader::hand_over(napi_env env, const Descriptor* lone, bool ent
   bool read = false;
   if (lone != nullptr) {
     uint32_t id = lone->socket_id;
-    bool asked = wish_left_ == 0 || wish_id_ != id;
-    if (asked) {
-      wish_ = Wish::message;
-    } else {
-      wish_left_--;
-    }
-    status = tell(env, *lone, entered, &read);
-    if (!read && *open && (asked || wish_ == Wish::batch)) {
-      wish_ = asked ? Wish::batch : Wish::neither;
-      wish_left_ = kSameWish;
-      wish_id_ = id;
-    }
+    Wish wish = wish_of(id);
+    status = tell(env, *lone, wish, entered, &read);
+    if (!read && *open)
+      wishes_[id % kWishes] = {id, wish == Wish::message ? Wish::batch : Wish::neither, kSameWish};
   }
   if (!read && *open) status = call(env, on_wake_, 0, nullptr, &result);
   return status;
 }
 
-napi_status RingReader::tell(napi_env env, const Descriptor& lone, bool entered, bool* read) {
+// Who has not said otherwise lately wants messages.
+RingReader::Wish RingReader::wish_of(uint32_t id) {
+  Said& said = wishes_[id % kWishes];
+  if (said.id != id || said.left == 0) return Wish::message;
+  said.left--;
+  return said.wish;
+}
+
+napi_status RingReader::tell(napi_env env, const Descriptor& lone, Wish wish, bool entered, bool* read) {
   napi_value arguments[kArguments], result;
   napi_status status = napi_generic_failure;
-  if (wish_ == Wish::neither) return status;
-  if (wish_ == Wish::batch) {
+  if (wish == Wish::batch) {
     napi_create_uint32(env, lone.socket_id, &arguments[0]);
     napi_get_boolean(env, entered, &arguments[1]);
     status = call(env, on_lone_batch_, 2, arguments, &result);
@@ -135,7 +134,10 @@ const Descriptor* RingReader::lone_datagram() {
     return nullptr;
   bool inside =
       uint64_t{record.offset} + record.length <= ring_.arena_bytes;  // JavaScript could write there, too
-  return inside ? &record : nullptr;
+  if (!inside) return nullptr;
+  const Said& said = wishes_[record.socket_id % kWishes];
+  bool untold = said.wish == Wish::neither && said.left > 0 && said.id == record.socket_id;
+  return untold ? (wish_of(said.id), nullptr) : &record;
 }
 
 bool RingReader::arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments) {

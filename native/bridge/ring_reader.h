@@ -40,8 +40,10 @@ class RingReader {
   const Descriptor* lone_datagram();
   std::shared_ptr<AsyncContext> context_of(uint32_t id);
   napi_status hand_over(napi_env env, const Descriptor* lone, bool entered);
-  // Calls with it what the latest socket wants; `read`: it did.
-  napi_status tell(napi_env env, const Descriptor& lone, bool entered, bool* read);
+  enum class Wish { message, batch, neither };
+  Wish wish_of(uint32_t id);
+  // `read`: it did.
+  napi_status tell(napi_env env, const Descriptor& lone, Wish wish, bool entered, bool* read);
   bool arguments_of(napi_env env, const Descriptor& record, bool entered, napi_value* arguments);
   napi_status call(napi_env env, napi_ref function, size_t count, napi_value* arguments, napi_value* result);
   napi_value name_of(napi_env env, Address address);
@@ -53,11 +55,14 @@ class RingReader {
   // Who sends little is mostly the one who has sent before: his address as text is in here.
   napi_ref names_ = nullptr;
   Address named_;
-  // How the next `wish_left_` lone datagrams of this socket are told; each other one comes along.
-  enum class Wish { message, batch, neither };
-  Wish wish_ = Wish::message;
-  uint32_t wish_left_ = 0;
-  uint32_t wish_id_ = 0;
+  // How the next lone datagrams of a socket are told, `left` of them.
+  struct Said {
+    uint32_t id = 0;
+    Wish wish = Wish::message;
+    uint32_t left = 0;
+  };
+  static constexpr uint32_t kWishes = 16;
+  Said wishes_[kWishes];
   std::unordered_map<uint32_t, std::shared_ptr<AsyncContext>> contexts_;  // by socket
   std::shared_ptr<bool> open_;  // outlives us on the stack of a call whose listeners close us
 };

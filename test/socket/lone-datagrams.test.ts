@@ -468,3 +468,24 @@ test('a loop takes them one by one, and what it has no time for waits its turn',
     Array.from({ length: 12 }, (_, i) => `${i}`),
   );
 });
+
+test('sockets in turn each get theirs as they want it', async () => {
+  await using sockets = new Sockets();
+  const all = [sockets.make(), sockets.make(), sockets.make({ type: 'udp4', receiveTtl: true }), sockets.make()];
+  const ports: number[] = [];
+  for (const socket of all) ports.push(await bound(socket));
+  const heard: string[] = [];
+  all[0].on('batch', (batch) => heard.push(`0 ${batch.length} ${batch.data(0)}`));
+  all[1].on('message', (data) => heard.push(`1 1 ${data}`));
+  all[2].on('message', (data, { ttl }) => heard.push(`2 ${ttl && 1} ${data}`));
+  all[3].on('batch', (batch) => heard.push(`3 ${batch.length} ${batch.data(0)}`));
+  const peer = sockets.makePeer();
+  const expected: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    await sleep(REST_MS);
+    await sent(peer, `n${i}`, ports[i % 4]);
+    expected.push(`${i % 4} 1 n${i}`);
+    await waitFor(() => heard.length === i + 1);
+  }
+  assert.deepEqual(heard, expected);
+});
