@@ -12,9 +12,6 @@ const SHARED_BYTES = CHUNK_BYTES;
 const RUN_BYTES = SHARED_BYTES / 2;
 /** From so many bytes on, copied at once, it is worthwhile to have the kernel write there. */
 const LARGE_BYTES = 32 * 1024;
-/** So many payloads have memory of their own before others share any: a program that hears little needs no module of Node's to
- * guard that, which takes as long to load as a thousand of its datagrams. */
-const OWN_FIRST = 64;
 /** V8 frees up to 32 MiB of buffers at once. What is free beyond twice the largest mapping that was ever freed glibc gives back to
  * the kernel (mallopt(3), M_TRIM_THRESHOLD), which then makes each page anew. */
 const KEPT_BYTES = 16 * 1024 * 1024;
@@ -26,6 +23,9 @@ let markAsUntransferable: ((object: object) => void) | undefined;
 let keepsFreed = false;
 
 export class OwnedPayloads {
+  /** So many payloads have memory of their own before others share any: a program that hears little needs no module of Node's
+   * to guard that, which takes as long to load as a thousand of its datagrams. */
+  static ownFirst = 64;
   readonly #records: ReceivedRecords;
   readonly #arena: Uint8Array;
   #chunk: ArrayBuffer | undefined;
@@ -55,7 +55,7 @@ export class OwnedPayloads {
     // A program that detaches the chunk (ArrayBuffer.prototype.transfer) has emptied its messages, not those to come.
     const copied = ((n - this.#first) | 0) >= 0 && ((this.#until - n) | 0) > 0 && this.#bytes.length > 0;
     if (!copied) {
-      if (this.#own < OWN_FIRST) return this.#ownOf(n, from, size, base);
+      if (this.#own < OwnedPayloads.ownFirst) return this.#ownOf(n, from, size, base);
       if (!this.#ahead(n, from, head, base)) return new FastBuffer(new ArrayBuffer(0), 0, 0);
     }
     return new FastBuffer(this.#chunk as ArrayBuffer, from + this.#shift, size);

@@ -37,7 +37,7 @@ const calls: Record<string, string> = {
   'new IoThread': `
     const made = new binding.IoThread(settings);
     made.addCounters(page);
-    made.start(() => {}, () => true, settings);
+    made.start(() => {}, () => true, () => true, settings);
     made.setCpus([]);
     made.stop();`,
   results: `

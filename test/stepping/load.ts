@@ -2,6 +2,7 @@
 import type { Binding } from '../../build-lib/backend/binding.js';
 import type { NativeIoThreadOptions, OnLone, OnLoneBatch } from '../../build-lib/backend/contract.js';
 import { CHUNKS } from '../../build-lib/backend/layout.js';
+import { OwnedPayloads } from '../../build-lib/thread/payloads.js';
 import { ReceivedRecords } from '../../build-lib/thread/records.js';
 import { addon } from './native.js';
 import { world } from './world.js';
@@ -52,6 +53,8 @@ for (const name of calls) {
     },
   });
 }
+
+OwnedPayloads.ownFirst = 2; // a schedule has few
 
 const { leaveChunk } = ReceivedRecords.prototype;
 ReceivedRecords.prototype.leaveChunk = function (at) {
