@@ -82,28 +82,27 @@ test('takers that are killed at any moment, with flows on the way: the giver goe
   await using line = new Line();
   await using flows = await begin(line, 2000);
   await pause(700);
-  let giver = line.all[0];
-  let lost = 0;
-  for (let i = 0; i < 10; i++) {
-    await line.offered();
+  const giver = line.all[0];
+  const hasGiven = () => giver.lines.some((each) => each.startsWith('dropped'));
+  for (let i = 0; i < 10 && !hasGiven(); i++) {
+    await waitFor(() => hasGiven() || statSync(line.door, { throwIfNoEntry: false }) !== undefined);
     const taker = line.start();
     await pause(70 + i * 5); // from before it knocks to after it has begun
     if (giver.process.exitCode === null) {
       taker.kill('SIGKILL');
       await taker.end();
     }
-    // It may have begun just then: then what it had is gone with it, and the socket, too.
-    if (giver.lines.some((each) => each.startsWith('dropped'))) {
-      if (taker.process.signalCode === 'SIGKILL') lost++;
-      giver = taker;
-      break;
-    }
   }
   await pause(200);
   const { sent, ...failures } = await flows.end();
   assert.ok(sent > 1000);
   assert.deepEqual([failures.twice, failures.moved, failures.answeredTwice], [0, 0, 0]);
-  if (lost === 0) assert.deepEqual([failures.lost, failures.unanswered], [0, 0]);
+  // A taker may have begun just then: then what it had is gone with it, and the socket, too. (What the giver says of that may
+  // come late.)
+  const serves = (hasGiven() ? line.all.slice(1) : [giver]).some(({ process: { exitCode, signalCode } }) => {
+    return exitCode === null && signalCode === null;
+  });
+  if (serves) assert.deepEqual([failures.lost, failures.unanswered], [0, 0]);
 });
 
 test('a giver that has few descriptors left sends fewer at a time', async () => {
