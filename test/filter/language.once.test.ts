@@ -241,6 +241,11 @@ test('numbers that are kept in mind: sixteen at most', () => {
   assert.equal(accepts(nested(15), ipv4), true);
   assert.equal(accepts(nested(16), ipv4), false);
   assert.throws(() => compileFilter(nested(17), 'udp4'), /at character \d+: more than 16 numbers/);
+  // One more is kept where both sides of a relation are computed.
+  const beside = (depth: number) => `len = ${'(len - '.repeat(depth)}len${')'.repeat(depth)}`;
+  assert.equal(accepts(beside(14), ipv4), true);
+  assert.equal(accepts(beside(15), ipv4), false);
+  assert.throws(() => compileFilter(beside(16), 'udp4'), /at character \d+: more than 16 numbers/);
 });
 
 test('other arguments are refused as Node refuses them', () => {
