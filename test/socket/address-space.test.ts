@@ -1,5 +1,7 @@
 // The ring's memory where there is no WebAssembly, or little address space.
 import assert from 'node:assert/strict';
+import { DESCRIPTOR_BYTES, SOURCE_BYTES } from '../../build-lib/backend/layout.js';
+import { binding } from '../../build-lib/backend/load.js';
 import { allocateThreadMemory } from '../../build-lib/thread/memory.js';
 import { addonTest } from '../support/backend.js';
 import { type ChildOptions, runProgram } from '../support/child.js';
@@ -23,6 +25,20 @@ test('what nobody is lent is a SharedArrayBuffer, and the arena an ordinary Arra
   assert.equal(Object.keys(others).length, 5);
   for (const [name, { buffer }] of Object.entries(others)) assert.ok(buffer instanceof SharedArrayBuffer, name);
   assert.ok(arena.buffer instanceof ArrayBuffer);
+});
+
+test('whether there is room is asked of all that a thread takes before any of it is allocated', (t) => {
+  const asked: number[] = [];
+  const hasRoom = t.mock.method(binding as { hasRoom(bytes: number): boolean }, 'hasRoom', (bytes: number) => {
+    asked.push(bytes);
+    return asked.length > 1;
+  });
+  const [slots, arenaBytes, txSlots, txArenaBytes] = [2048, 1 << 20, 128, 1 << 17];
+  assert.throws(() => allocateThreadMemory(slots, arenaBytes, txSlots, txArenaBytes), { code: 'ENOMEM' });
+  hasRoom.mock.restore();
+  const ring = slots * DESCRIPTOR_BYTES + arenaBytes;
+  const outgoing = txSlots * DESCRIPTOR_BYTES + txSlots * SOURCE_BYTES + txArenaBytes;
+  assert.deepEqual(asked, [ring + outgoing + binding.threadBytes]);
 });
 
 /** What comes of opening these where so many MiB more are to be had than the process has. */
