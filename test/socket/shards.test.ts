@@ -10,8 +10,9 @@ import { Worker } from 'node:worker_threads';
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'ksocket';
 import { Flood } from '../support/askers.js';
 import { root, runProgram } from '../support/child.js';
+import { descriptorsOf, refuseAt } from '../support/kernel-options.js';
 import { inNamespace } from '../support/namespace.js';
-import { bound, closed, Inbox, Sockets, sent } from '../support/peer.js';
+import { bound, closed, Inbox, Sockets, sent, unusedPort } from '../support/peer.js';
 import { heldAtRest, ioThreadCount, untilHeldIs } from '../support/process.js';
 import { test } from '../support/test.js';
 import { nextTurn, waitFor } from '../support/wait.js';
@@ -302,6 +303,23 @@ test('options are every shard’s', async () => {
   socket.setsockopt(1, SO_RCVBUF, 1 << 19);
   assert.ok(socket.getRecvBufferSize() >= 2 ** 18);
   for (const shard of [0, 1]) assert.equal(await burst(shard), 100);
+});
+
+test('what receiving fails with is an error of the socket, whichever shard it is', async () => {
+  await using sockets = new Sockets();
+  const closedPort = await unusedPort();
+  const socket = sockets.make({ ...two, shards: 3 });
+  const told: string[] = [];
+  socket.on('error', (error) => told.push(error.message));
+  const port = await bound(socket);
+  const descriptors = descriptorsOf(port);
+  assert.equal(descriptors.length, 3);
+  for (const [i, fd] of descriptors.entries()) {
+    refuseAt(fd, closedPort);
+    await waitFor(() => told.length === i + 1, `error ${i}`);
+  }
+  assert.deepEqual(told, Array(3).fill('recvmsg ECONNREFUSED'));
+  for (const i of [0, 1, 2]) assert.equal(socket.shard(i).stats().rxErrors, 1);
 });
 
 test('what was not handed out when it closes is counted, of each shard', async () => {

@@ -8,18 +8,25 @@ export function fdOf(socket: Socket): number {
   return (socket as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
-/** Of this process's IPv4 UDP socket that is bound to the port. */
-export function descriptorOf(port: number): number {
+/** Of this process's IPv4 UDP sockets that are bound to the port. */
+export function descriptorsOf(port: number): number[] {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0');
   const lines = readFileSync('/proc/net/udp', 'utf8').trim().split('\n').slice(1);
   const inodes = lines.map((line) => line.trim().split(/\s+/)).filter(([, local]) => local.endsWith(`:${wanted}`));
-  for (const name of readdirSync('/proc/self/fd')) {
+  const isOne = (name: string) => {
     try {
       const link = readlinkSync(`/proc/self/fd/${name}`);
-      if (inodes.some((fields) => link === `socket:[${fields[9]}]`)) return Number(name);
-    } catch {} // that of the listing itself
-  }
-  return assert.fail(`no socket has port ${port}`);
+      return inodes.some((fields) => link === `socket:[${fields[9]}]`);
+    } catch {
+      return false; // that of the listing itself
+    }
+  };
+  return readdirSync('/proc/self/fd').filter(isOne).map(Number);
+}
+
+/** Of the first of them. */
+export function descriptorOf(port: number): number {
+  return descriptorsOf(port)[0] ?? assert.fail(`no socket has port ${port}`);
 }
 
 function ask(fds: number[], expressions: string[]): unknown[][] {
@@ -46,4 +53,14 @@ export function kernelOptions(fd: number, options: string[]): number[] {
 /** The same of an option that is no int: its bytes, of which there are at most `length`. */
 export function kernelBytesOf(fds: number[], option: string, length: number): Buffer[] {
   return ask(fds, [`of.getsockopt(${option}, ${length}).hex()`]).map(([hex]) => Buffer.from(hex as string, 'hex'));
+}
+
+/** Connects it to a port of this host where nobody is, and sends something there: the kernel says ECONNREFUSED of it. */
+export function refuseAt(fd: number, closedPort: number): void {
+  const program = `import socket as s
+of = s.socket(fileno=3)
+of.connect(('127.0.0.1', ${closedPort}))
+of.send(b'nobody')`;
+  const { status } = spawnSync('python3', ['-c', program], { stdio: ['ignore', 'inherit', 'inherit', fd] });
+  assert.equal(status, 0);
 }
