@@ -7,13 +7,32 @@ import { test } from '../support/test.js';
 
 const good: TunnelOptions = { vni: 1, remotes: [{ address: '127.0.0.1' }] };
 
+const remotesOf = (count: number) => Array.from({ length: count }, () => ({ address: '127.0.0.1' }));
+
+test('the least and the most of each number are taken', () => {
+  for (const least of [
+    { vni: 0 },
+    { mtu: 68 },
+    { queueFrames: 1 },
+    { ageSeconds: 1 },
+    { learnedMax: 0 },
+    { queues: 1 },
+  ])
+    createTunnel({ ...good, ...least });
+  const most = { vni: 2 ** 24 - 1, mtu: 65_521, queueFrames: 65_535, ageSeconds: 1_000_000, learnedMax: 2 ** 20 };
+  createTunnel({ ...good, ...most, queues: 256 });
+  createTunnel({ ...good, remotes: remotesOf(1024) });
+});
+
 test('options that are none are refused by their names', () => {
   const refused: [change: object, code: string, message: RegExp][] = [
     [{ vni: undefined }, 'ERR_INVALID_ARG_TYPE', /options\.vni/],
+    [{ vni: -1 }, 'ERR_OUT_OF_RANGE', /options\.vni/],
     [{ vni: 2 ** 24 }, 'ERR_OUT_OF_RANGE', /options\.vni/],
     [{ encapsulation: 'raw' }, 'ERR_INVALID_ARG_VALUE', /options\.vni/],
     [{ encapsulation: 'gre' }, 'ERR_INVALID_ARG_VALUE', /'vxlan', 'raw'/],
     [{ remotes: [] }, 'ERR_OUT_OF_RANGE', /options\.remotes\.length/],
+    [{ remotes: remotesOf(1025) }, 'ERR_OUT_OF_RANGE', /options\.remotes\.length/],
     [{ remotes: undefined }, 'ERR_INVALID_ARG_TYPE', /options\.remotes/],
     [{ remotes: [{ address: '' }] }, 'ERR_INVALID_ARG_VALUE', /options\.remotes\[0\]\.address/],
     [{ remotes: [{ address: '127.0.0.1', port: 0 }] }, 'ERR_SOCKET_BAD_PORT', /options\.remotes\[0\]\.port/],
@@ -45,12 +64,17 @@ test('options that are none are refused by their names', () => {
       ],
     ),
     [{ mtu: 67 }, 'ERR_OUT_OF_RANGE', /options\.mtu/],
+    [{ mtu: 65_522 }, 'ERR_OUT_OF_RANGE', /options\.mtu/],
+    [{ queueFrames: 0 }, 'ERR_OUT_OF_RANGE', /options\.queueFrames/],
+    [{ queueFrames: 65_536 }, 'ERR_OUT_OF_RANGE', /options\.queueFrames/],
     [{ local: { address: 'example.org' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address/],
     [{ local: { address: 'fe80::1' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address.* as 'fe80::1%eth0'/],
     [{ local: { address: 'fd07::1%lo' } }, 'ERR_INVALID_ARG_VALUE', /options\.local\.address.* no zone/],
     [{ local: { port: 0 } }, 'ERR_SOCKET_BAD_PORT', /options\.local\.port/],
     [{ ageSeconds: 0 }, 'ERR_OUT_OF_RANGE', /options\.ageSeconds/],
+    [{ ageSeconds: 1_000_001 }, 'ERR_OUT_OF_RANGE', /options\.ageSeconds/],
     [{ learnedMax: -1 }, 'ERR_OUT_OF_RANGE', /options\.learnedMax/],
+    [{ learnedMax: 2 ** 20 + 1 }, 'ERR_OUT_OF_RANGE', /options\.learnedMax/],
     [{ queues: 0 }, 'ERR_OUT_OF_RANGE', /options\.queues/],
     [{ queues: 257 }, 'ERR_OUT_OF_RANGE', /options\.queues/],
     [
