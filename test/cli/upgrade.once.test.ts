@@ -115,6 +115,33 @@ test('a path of its own, and one that cannot be', async () => {
   assert.match(refused.stderr, /ENAMETOOLONG/);
 });
 
+test('where nobody can come to take over it says so once, and serves on', async () => {
+  await using upgrades = new Upgrades();
+  const one = upgrades.start('--port', '0', '--upgrade', join(upgrades.directory, 'missing', 'door'));
+  const [, port] = await one.line(/^ksocket: listening on port (\d+)$/);
+  const complaint = /nobody can take over: .*ENOENT/;
+  await waitFor(
+    () => complaint.test(one.stderr),
+    () => one.stderr,
+  );
+  await using sockets = new Sockets();
+  const client = sockets.makePeer();
+  await bound(client);
+  const inbox = new Inbox(client);
+  client.send('still there', Number(port), '127.0.0.1');
+  await inbox.take(1);
+  one.kill('SIGTERM');
+  assert.equal((await one.end()).code, 0);
+  assert.equal(one.stderr.match(new RegExp(complaint, 'g'))?.length, 1);
+
+  const other = upgrades.start('--port', '0', '--upgrade', join(upgrades.directory, 'door'));
+  await other.line(/^ksocket: listening on port/);
+  await waitFor(() => existsSync(join(upgrades.directory, 'door')));
+  other.kill('SIGTERM');
+  assert.equal((await other.end()).code, 0);
+  assert.doesNotMatch(other.stderr, /nobody can take over/, 'that it ends is no complaint');
+});
+
 test('several that come at once take over one from the other', async () => {
   await using upgrades = new Upgrades();
   const port = await unusedPort();
