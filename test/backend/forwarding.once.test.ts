@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import dgram, { type Socket } from 'node:dgram';
 import type { ForwardAction } from 'ksocket';
+import { Forwarder } from '../../build-lib/backend/fallback/answer/forwarder.js';
+import { RuleResponder, type RuleSurroundings } from '../../build-lib/backend/fallback/answer/rule-responder.js';
+import type { Match, Rule } from '../../build-lib/backend/fallback/rules/rule.js';
 import { bound, closed } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -95,3 +98,21 @@ for (const backend of ['addon', 'dgram']) {
     assert.notEqual(ports[1], ports[0]);
   });
 }
+
+test('a forwarder of former rules that has no flows any more is let go', async (t) => {
+  const { mock } = t.mock.method(Forwarder.prototype, 'expire');
+  const looks = (of: number) => mock.calls.filter((call) => (call.this as Forwarder).options.idleMs === of).length;
+  const responder = new RuleResponder({} as RuleSurroundings); // no datagram comes
+  t.after(() => responder.close());
+  const any = { kind: 'any', payload: new Uint8Array(), lengthMin: 0, lengthMax: 65_535 } as const;
+  const match: Match = { ...any, masks: [], sources: [], destinationPorts: [] };
+  const rules: Rule[] = [{ match, action: 'forward', amplify: false, forward: 0, parts: [] }];
+  const targets = [{ family: 4, address: '127.0.0.1', port: 9 }] as const;
+  for (const idleMs of [1, 2]) {
+    const forward = { targets, balance: 'source', idleMs, flows: 1 } as const;
+    responder.update({ rules, otherwise: 'drop', forwards: 1 }, ['on'], [forward]);
+  }
+  // Its timer keeps no program.
+  await waitFor(() => looks(2) === 3, 'three looks at the present ones');
+  assert.equal(looks(1), 1);
+});
