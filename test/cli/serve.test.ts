@@ -107,7 +107,9 @@ test('--max-bytes may be all that a datagram can have', async () => {
 addonTest('a thread of its own', '--shards has so many threads, and each answers', async () => {
   await using sockets = new Sockets();
   for (const [given, count] of [
+    ['1', 1],
     ['3', 3],
+    ['64', 64],
     ['cores', Math.min(availableParallelism(), 64)],
   ] as const) {
     const { child, port } = await serve('--echo', '--quiet', '--shards', given);
