@@ -197,6 +197,7 @@ function bindSharedThere(
   failure: (errno: number) => Error,
   askedBack: AskedBack,
 ): void {
+  core.abandon(); // as take() does
   const opened = core.open(); // nothing is to be set there
   if (opened !== 0) {
     end(core, failure(opened));

@@ -182,8 +182,7 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
       this.#isBound(endpoint, errno);
       if (this.#endpoints.get(id) === endpoint) done(errno);
     };
-    if (endpoint.bound) done(EINVAL);
-    else bindShared(endpoint.socket, shared, whenDone, askedBack);
+    bindShared(endpoint.socket, shared, whenDone, askedBack);
   }
 
   connect(id: number, address: string, port: number): number {

@@ -136,6 +136,22 @@ const cases: Record<string, Case> = {
       });
     },
   },
+  'bound after a bind that failed': {
+    worker(log) {
+      const socket = open('udp4', log, 'a');
+      socket.bind(0, '192.0.2.77').once('error', () => socket.bind(0, HOST, ready));
+    },
+  },
+  'a group is joined before a shared bind': {
+    worker(log, port) {
+      const socket = open('udp4', log, 'a');
+      socket.addMembership('239.7.7.7', HOST);
+      socket.bind(port, HOST, () => {
+        log('bound', socket.address().address, socket.address().port === port);
+        ready();
+      });
+    },
+  },
   'an address that is not there': {
     worker(log) {
       open('udp4', log, 'a').bind(0, '192.0.2.77').once('error', ready);
