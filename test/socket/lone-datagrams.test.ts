@@ -137,8 +137,8 @@ test('a listener that throws has had its datagram, and the next comes', async ()
   assert.deepEqual([stdout, code], ['a true,tick a,b true,tick b,c true,tick c,d true,tick d\n', 0]);
 });
 
-test('an answer leaves with the listener, and what came meanwhile is heard', async () => {
-  await using sockets = new Sockets();
+/** Who asks it, and who else sends to it while it answers. */
+async function withSecond(sockets: Sockets) {
   const socket = sockets.make();
   const port = await bound(socket);
   const peer = sockets.makePeer();
@@ -146,6 +146,12 @@ test('an answer leaves with the listener, and what came meanwhile is heard', asy
   await bound(peer);
   const second = sockets.make();
   await bound(second);
+  return { socket, port, peer, answers, second };
+}
+
+test('an answer leaves with the listener, and what came meanwhile is heard', async () => {
+  await using sockets = new Sockets();
+  const { socket, port, peer, answers, second } = await withSecond(sockets);
   const heard: string[] = [];
   socket.on('message', (data, { port: to }) => {
     heard.push(String(data));
@@ -413,13 +419,7 @@ test('batches of one: a closing listener, one that throws, and a batch that is k
 
 test("a batch's answer leaves with the listener, and what came meanwhile is heard", async () => {
   await using sockets = new Sockets();
-  const socket = sockets.make();
-  const port = await bound(socket);
-  const peer = sockets.makePeer();
-  const answers = new Inbox(peer);
-  await bound(peer);
-  const second = sockets.make();
-  await bound(second);
+  const { socket, port, peer, answers, second } = await withSecond(sockets);
   const heard: string[] = [];
   socket.on('batch', (batch) => {
     for (let i = 0; i < batch.length; i++) heard.push(String(batch.data(i)));
