@@ -104,14 +104,16 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   ChosenEngine chosen = choose_engine(engine_wanted_);
   if (!chosen.engine) return number(info.Env(), chosen.error);
   reader_.open(env_, ring_, {info[0], info[1], info[2]});
-  if (waker_.open(env_, reader_, info[3]) != napi_ok) return number(info.Env(), -ENOMEM);
+  context_ = std::make_shared<AsyncContext>();
+  context_->open(env_, info[3], "ksocket");
+  if (waker_.open(env_, reader_, info[3], context_) != napi_ok) return number(info.Env(), -ENOMEM);
   // A thread-safe function adds its own cleanup hook when it is made, and hooks run in reverse: ours, added
   // after it, joins the thread while the function can still be called.
   napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);
   thread_ = std::make_unique<IoThread>(std::move(chosen.engine), ring_, counters_of(0), options_,
                                        [this] { waker_.wake(); });
   if (share_loop_ && thread_->engine().traits().exclusive &&
-      loop_watch_.open(env_, reader_, info[3], options_.busy_poll_us,
+      loop_watch_.open(env_, reader_, context_, options_.busy_poll_us,
                        {[this](uint32_t place) { return thread_->receive_on_loop(place); },
                         [this] { return thread_->look_again(); }, [this] { return thread_->look_now(); },
                         [this] { thread_->before_poll(); },
@@ -163,6 +165,7 @@ void IoThreadObject::tear_down() {
   pinned_.clear();
   chunks_.Reset();
   reader_.close(env_);
+  if (context_) context_->close(env_);
 }
 
 // getEngineName() → the one that start() has made, else ""

@@ -153,6 +153,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   RingReader reader_;
   Everywhere everywhere_;  // its sockets are the thread's
   bool share_loop_;
+  std::shared_ptr<AsyncContext> context_;  // of what the loop does for it
   Waker waker_;
   LoopWatch loop_watch_;
   std::unique_ptr<IoThread> thread_;  // gone before the memory it works on

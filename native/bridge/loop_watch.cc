@@ -20,16 +20,15 @@ thread_local uint32_t awake = 0;
 
 }  // namespace
 
-bool LoopWatch::open(napi_env env, RingReader& reader, napi_value resource, uint32_t busy_poll_us,
-                     Calls calls) {
+bool LoopWatch::open(napi_env env, RingReader& reader, std::shared_ptr<AsyncContext> context,
+                     uint32_t busy_poll_us, Calls calls) {
   const Libuv& uv = libuv();
   uv_loop_t* loop = nullptr;
   if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
   epoll_fd_ = uv.backend_fd(loop);
   if (epoll_fd_ < 0) return false;
 
-  context_ = std::make_shared<AsyncContext>();
-  context_->open(env, resource, "ksocket");
+  context_ = std::move(context);
   reader_ = &reader;
   env_ = env;
   calls_ = std::move(calls);
@@ -107,7 +106,7 @@ void LoopWatch::on_writable(uv_poll_t* poll, int status, int) {
 void LoopWatch::writable(uint32_t id) {
   std::shared_ptr<bool> open = open_;
   writers_[id]->wanted = false;
-  if (calls_.writable(id)) read_ring();
+  if (calls_.writable(id)) reader_->read_in(env_, context_);
   if (!*open) return;
   auto at = writers_.find(id);
   if (at == writers_.end() || at->second->wanted) return;  // its listener has filled the peer again
@@ -133,7 +132,6 @@ void LoopWatch::close() {
   }
   places_.clear();
   for (auto& [id, writer] : std::exchange(writers_, {})) close_writer(std::move(writer));
-  context_->close(env_);
 }
 
 // As libuv reads from its sockets, each time behind the listener: the next datagram is often there by then.
@@ -141,7 +139,7 @@ void LoopWatch::ready(uint32_t place) {
   std::shared_ptr<bool> open = open_;
   bool some = calls_.receive(place);
   for (uint32_t looks = 0; some; looks++) {
-    read_ring();
+    reader_->read_in(env_, context_);
     if (!*open) return;
     if (looks == kLimits.looks_in_a_row) break;
     some = calls_.look_again() == Look::found;
@@ -169,21 +167,13 @@ void LoopWatch::busy_poll() {
     if (look == Look::not_now) break;
     if (look == Look::nothing) continue;
     std::shared_ptr<bool> open = open_;
-    read_ring();
+    reader_->read_in(env_, context_);
     if (*open) stay_awake();
     return;
   }
   if (now_ns < busy_until_ns_) return;
   libuv().idle_stop(idle_.get());
   fall_asleep();
-}
-
-void LoopWatch::read_ring() {
-  napi_env env = env_;  // the listener may close us
-  napi_handle_scope handles;
-  napi_open_handle_scope(env, &handles);
-  reader_->read(env, context_);
-  napi_close_handle_scope(env, handles);
 }
 
 }  // namespace ksocket

@@ -39,7 +39,8 @@ class LoopWatch {
   };
   // False where this runtime has no libuv loop for us; then nothing happened. `busy_poll_us`: so long after a
   // datagram the loop does not sleep, but looks for the next.
-  bool open(napi_env env, RingReader& reader, napi_value resource, uint32_t busy_poll_us, Calls calls);
+  bool open(napi_env env, RingReader& reader, std::shared_ptr<AsyncContext> context, uint32_t busy_poll_us,
+            Calls calls);
   // No socket may be shared any more. Safe to call twice.
   void close();
 
@@ -84,7 +85,6 @@ class LoopWatch {
   void stay_awake();
   void busy_poll();
   void fall_asleep();
-  void read_ring();
 
   napi_env env_ = nullptr;
   RingReader* reader_ = nullptr;

@@ -72,6 +72,13 @@ napi_status RingReader::read(napi_env env, std::shared_ptr<AsyncContext> context
   return status;
 }
 
+void RingReader::read_in(napi_env env, std::shared_ptr<AsyncContext> context) {
+  napi_handle_scope handles;
+  napi_open_handle_scope(env, &handles);
+  read(env, std::move(context));
+  napi_close_handle_scope(env, handles);
+}
+
 std::shared_ptr<AsyncContext> RingReader::context_of(uint32_t id) {
   auto at = contexts_.find(id);
   return at == contexts_.end() ? nullptr : at->second;

@@ -34,6 +34,8 @@ class RingReader {
   // In a handle scope. In `context`, unless it is a datagram whose socket has one; without either JavaScript
   // may leave an exception behind: napi_pending_exception.
   napi_status read(napi_env env, std::shared_ptr<AsyncContext> context);
+  // The same from a callback of libuv's.
+  void read_in(napi_env env, std::shared_ptr<AsyncContext> context);
 
  private:
   static constexpr size_t kArguments = 6;

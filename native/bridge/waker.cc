@@ -6,17 +6,23 @@
 
 namespace ksocket {
 
-napi_status Waker::open(napi_env env, RingReader& reader, napi_value resource) {
+napi_status Waker::open(napi_env env, RingReader& reader, napi_value resource,
+                        std::shared_ptr<AsyncContext> context) {
   napi_value name;
   napi_status status = napi_create_string_utf8(env, "ksocket", NAPI_AUTO_LENGTH, &name);
   if (status != napi_ok) return status;
   status = napi_create_threadsafe_function(env, nullptr, resource, name, 0, 1, nullptr, nullptr, &reader,
                                            &Waker::call, &function_);
-  if (status == napi_ok) unref(env);
-  return status;
+  if (status != napi_ok) return status;
+  unref(env);
+  uv_loop_t* loop = nullptr;
+  if (libuv().complete() && napi_get_uv_event_loop(env, &loop) == napi_ok && loop != nullptr)
+    bell_.open(loop, [env, &reader, context] { reader.read_in(env, context); });
+  return napi_ok;
 }
 
 void Waker::close() {
+  bell_.close();
   if (auto function = std::exchange(function_, nullptr))
     napi_release_threadsafe_function(function, napi_tsfn_abort);
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createSocket as createDgramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createSocket, features } from 'ksocket';
-import { startProgram } from '../support/child.js';
+import { runProgram, startProgram } from '../support/child.js';
 import { bound, closed, sent } from '../support/peer.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -56,6 +56,62 @@ test('rxUsecs 0 and adaptiveRx false leave receiving to the thread alone', async
     assert.ok(thread.wakeups > 0);
     await closed(socket);
   }
+});
+
+test('the thread wakes the loop through a pipe of its own, and where there is no descriptor for it, too', async () => {
+  const program = async (spareMax: number) => {
+    const { closeSync, openSync, readdirSync, readlinkSync } = await import('node:fs');
+    const { createSocket: createDgram } = await import('node:dgram');
+    const { once } = await import('node:events');
+    const { createSocket } = await import('ksocket');
+    const sender = createDgram('udp4').bind(0, '127.0.0.1');
+    await once(sender, 'listening');
+    const pipes = (): number =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith('pipe:');
+        } catch {
+          return false; // the directory's own
+        }
+      }).length;
+    const others: number[] = [];
+    const before = pipes();
+    const listen = async () => {
+      const socket = createSocket({ type: 'udp4', rxUsecs: 0 });
+      try {
+        socket.bind(0, '127.0.0.1');
+        await once(socket, 'listening');
+        sender.send('x', socket.address().port, '127.0.0.1');
+        await once(socket, 'message');
+        const { wakeups, loopRounds } = socket.stats().thread;
+        if (wakeups === 0 || loopRounds > 0) throw new Error(`the thread did not wake the loop: ${wakeups}`);
+        closeSync(others.pop() as number); // to look takes one
+        return pipes() - before;
+      } finally {
+        socket.close();
+        await once(socket, 'close');
+      }
+    };
+    for (let spare = 0; spare <= spareMax; spare++) {
+      try {
+        for (;;) others.push(openSync('/dev/null', 'r'));
+      } catch {}
+      for (let i = 0; i < spare; i++) closeSync(others.pop() as number);
+      await listen().then(
+        (own) => console.log(`${own} pipe ends`),
+        (error) => console.log(error.code ?? error.message),
+      );
+    }
+    sender.close();
+  };
+  const under = ['sh', '-c', 'ulimit -n 64 && exec "$0" "$@"'];
+  const { code, stdout, stderr } = await runProgram(program, [20], { under });
+  assert.deepEqual([code, stderr], [0, '']);
+  const answers = stdout.trimEnd().split('\n');
+  const ofEngine = features().engine === 'posix' ? 2 : 0;
+  assert.equal(answers[0], 'EMFILE');
+  assert.equal(answers.at(-1), `${ofEngine + 2} pipe ends`);
+  assert.deepEqual(new Set(answers), new Set(['EMFILE', `${ofEngine} pipe ends`, `${ofEngine + 2} pipe ends`]));
 });
 
 test('the thread takes over while the event loop is busy', async () => {

@@ -99,6 +99,11 @@ struct Limits {
   // … which is at least so many rounds in that time: 8 000 wake-ups a second that nobody needs.
   uint64_t doze_rounds = 8;
 
+  // ---- the thread owns the sockets
+
+  // A loop that was woken reads by then, if a processor is free.
+  uint64_t loop_late_ns = 50'000;
+
   // ---- little traffic
 
   // Nothing for so long is a rest: what comes behind it mostly comes alone, and JavaScript may not be

@@ -1,5 +1,6 @@
 #include "core/thread/io_thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -143,6 +144,7 @@ void IoThread::run() {
     while (only_shared(events) && sharing_.leave_to_loop()) events = look(buffer, 0);
     events = events.first(sharing_.take_timer(events));
     uint64_t pause_ns = 0;
+    bool step_aside = false;
     {
       LoopSharing::ThreadLock lock(sharing_);
       if (!events.empty()) {
@@ -155,9 +157,14 @@ void IoThread::run() {
       bool caught_up = ring_.consumer_caught_up();
       publish();
       pause_ns = after_round(caught_up);
+      step_aside = step_aside_.is_due(ring_.consumed());
     }
     ticker_.tick();
-    if (pause_ns > 0) sleep_ns(pause_ns);
+    if (pause_ns > 0) {
+      sleep_ns(pause_ns);
+    } else if (step_aside) {
+      sched_yield();
+    }
   }
   ring_.set_thread_id(0);
 }
@@ -313,6 +320,7 @@ void IoThread::put_completions() {
 void IoThread::publish() {
   if (!ring_.has_unpublished() || !ring_.publish()) return;
   counters_.add(Counter::wakeups, 1);
+  step_aside_.on_wake(ring_.consumed());
   wake_();
 }
 

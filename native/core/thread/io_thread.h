@@ -25,6 +25,7 @@
 #include "core/memory/counters.h"
 #include "core/memory/rx_ring.h"
 #include "core/sharing/loop_sharing.h"
+#include "core/sharing/step_aside.h"
 #include "core/thread/forward_pace.h"
 #include "core/thread/postponed.h"
 #include "core/thread/schedule.h"
@@ -191,8 +192,9 @@ class IoThread {
   std::vector<std::weak_ptr<Endpoint>> paused_;
   std::vector<Descriptor> completions_;  // records that the ring had no room for yet
 
-  LoopSharing sharing_;  // owns that lock
-  ForwardPace pace_;     // the I/O thread's
+  LoopSharing sharing_;   // owns that lock
+  ForwardPace pace_;      // the I/O thread's
+  StepAside step_aside_;  // guarded by LoopSharing's lock
 };
 
 }  // namespace ksocket
