@@ -5,9 +5,9 @@
     {
       "target_name": "stepping",
       "sources": [
-        "<!@(node -p \"['bridge','core'].flatMap(d=>require('fs').readdirSync('../../../native/'+d,{recursive:true}).filter(f=>f.endsWith('.cc')&&f!='loop_watch.cc').sort().map(f=>'../../../native/'+d+'/'+f)).join(' ')\")",
+        "<!@(node -p \"['bridge','core'].flatMap(d=>require('fs').readdirSync('../../../native/'+d,{recursive:true}).filter(f=>f.endsWith('.cc')&&!['bell.cc','loop_watch.cc'].includes(f)).sort().map(f=>'../../../native/'+d+'/'+f)).join(' ')\")",
         "../../../native/test/support/fake_engine.cc",
-        "addon.cc", "engine.cc", "fiber.cc", "loop_watch.cc", "system.cc"
+        "addon.cc", "bell.cc", "engine.cc", "fiber.cc", "loop_watch.cc", "system.cc"
       ],
       "include_dirs": [".", "../../../native", "../../../native/test", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],

@@ -16,7 +16,7 @@ EventLoop event_loop;
 
 }  // namespace stepping
 
-bool LoopWatch::open(napi_env, RingReader&, napi_value, uint32_t, Calls calls) {
+bool LoopWatch::open(napi_env, RingReader&, std::shared_ptr<AsyncContext>, uint32_t, Calls calls) {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);  // sockets enter and leave it; nobody waits with it
   loop_ = reinterpret_cast<uv_loop_t*>(this);
   stepping::event_loop = {std::move(calls), false, 0};
