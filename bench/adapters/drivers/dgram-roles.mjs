@@ -112,6 +112,8 @@ export function dgramRoles(createSocket) {
             all.push(socket);
           }
         });
+        // Node adds what it is to watch when the loop next waits: until then nobody hears anything.
+        await new Promise((resolve) => setImmediate(resolve));
         const openUs = ((performance.now() - started) * 1000) / sockets;
         const socketBytes = (process.memoryUsage().rss - rssBefore) / sockets;
         return { ports: [all[0].address().port], stats: () => ({ openUs, socketBytes }) };
