@@ -9,6 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createSocket as createWitness, type Socket as Witness } from 'ksocket';
 import { fakeTimers } from '../support/fakes.js';
 import { describeValue } from './describe.js';
+import { holdPort } from './held-port.js';
 import {
   type Change,
   type Context,
@@ -44,6 +45,7 @@ const now = performance.now.bind(performance);
 
 const LIMIT_MS = 10_000;
 const FENCE = 'the fence';
+const NO_PORT = 9; // nobody listens there
 
 // biome-ignore lint/suspicious/noExplicitAny: either implementation's, and called in wrong ways
 type Any = any;
@@ -232,11 +234,11 @@ class Run implements Context {
   readonly count = (socket: number, event: string): number => this.#counts.get(`${socket} ${event}`) ?? 0;
 
   readonly port = (of: number | PeerName): number => {
-    if (typeof of === 'string') return this.#world.peers[of]?.address().port ?? 9;
+    if (typeof of === 'string') return this.#world.peers[of]?.address().port ?? NO_PORT;
     try {
       return this.sockets[of].address().port;
     } catch {
-      return 9;
+      return NO_PORT;
     }
   };
 
@@ -406,6 +408,7 @@ class Run implements Context {
     const values = args.map((arg) => this.#value(arg, path, stream + later));
     const log = (...entry: unknown[]) => this.#log(stream, [path, call, on, ...entry]);
     const changes = this.#changes.splice(0);
+    const port = call === 'disconnect' ? this.port(on) : NO_PORT;
     let result: Any;
     try {
       result = socket[call](...values);
@@ -415,6 +418,7 @@ class Run implements Context {
     } finally {
       for (const change of changes) change();
     }
+    if (port !== NO_PORT) this.after(holdPort(socket.type, port));
     log('returns', result instanceof Promise ? 'a promise' : result);
     if (result instanceof Promise) {
       const end = (...entry: unknown[]) => this.#log(`promise ${on}`, [path, ...entry]);
