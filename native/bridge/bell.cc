@@ -8,11 +8,24 @@
 
 namespace ksocket {
 
+namespace {
+
+// The thread goes without a bell, but not without what it still opens itself, nor its first socket without a
+// descriptor.
+bool leaves_enough(int any) {
+  Fd of_thread(fcntl(any, F_DUPFD_CLOEXEC, 0));
+  Fd of_socket(fcntl(any, F_DUPFD_CLOEXEC, 0));
+  return of_thread && of_socket;
+}
+
+}  // namespace
+
 bool Bell::open(uv_loop_t* loop, std::function<void()> heard) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
   Fd ours(ends[1]);
   std::unique_ptr<Rope> made(new Rope{{}, Fd(ends[0]), this});
+  if (!leaves_enough(ends[0])) return false;
   if (libuv().poll_init(loop, &made->poll, ends[0]) != 0) return false;
   made->poll.data = made.get();
   rope_.reset(made.release());

@@ -16,7 +16,8 @@ namespace ksocket {
 
 class Bell {
  public:
-  // `heard` is called on the loop's thread. False where there are no descriptors left: then nothing happened.
+  // `heard` is called on the loop's thread. False where it would take the process's last descriptors: then
+  // nothing happened.
   bool open(uv_loop_t* loop, std::function<void()> heard);
   // From any thread between open() and close(). False: nobody hears it.
   bool ring() const;

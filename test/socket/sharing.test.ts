@@ -111,7 +111,15 @@ test('the thread wakes the loop through a pipe of its own, and where there is no
   const ofEngine = features().engine === 'posix' ? 2 : 0;
   assert.equal(answers[0], 'EMFILE');
   assert.equal(answers.at(-1), `${ofEngine + 2} pipe ends`);
-  assert.deepEqual(new Set(answers), new Set(['EMFILE', `${ofEngine} pipe ends`, `${ofEngine + 2} pipe ends`]));
+  // What the pipe would take from the socket it leaves: with one descriptor more nobody has to do with less.
+  const inOrder = ['EMFILE', `${ofEngine} pipe ends`, `${ofEngine + 2} pipe ends`];
+  const places = answers.map((answer) => inOrder.indexOf(answer));
+  assert.deepEqual([...new Set(places)], [0, 1, 2], stdout);
+  assert.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+    stdout,
+  );
 });
 
 test('the thread takes over while the event loop is busy', async () => {
