@@ -1,5 +1,5 @@
-// In place of native/bridge/bell.cc: there is none, so that each wake-up is a call of the thread-safe function, which
-// the test delivers (system.cc).
+// In place of native/bridge/bell.cc: there is none, so that each wake-up is a call of the thread-safe
+// function, which the test delivers (system.cc).
 #include "bridge/bell.h"
 
 #include <utility>
