@@ -287,11 +287,11 @@ function inOurWords(clients: Clients, error: unknown, what: string): SinkError {
   const { errors: known, JetStreamApiError } = clients;
   const { cause, message } = error as Error;
   const say = (code: string, why: string, retry = true) => new SinkError(code, `Cannot ${what}: ${why}`, retry, error);
-  if (error instanceof JetStreamApiError) {
-    const [code, retry] = apiCodes[error.code] ?? ['ERR_KSOCKET_JETSTREAM', true];
-    return say(code, message, retry);
-  }
   for (const each of [error, cause]) {
+    if (each instanceof JetStreamApiError) {
+      const [code, retry] = apiCodes[each.code] ?? ['ERR_KSOCKET_JETSTREAM', true];
+      return say(code, each.message, retry);
+    }
     if (each instanceof known.PermissionViolationError) return say('ERR_KSOCKET_NATS_PERMISSION', each.message);
     if (each instanceof known.UserAuthenticationExpiredError) return say('ERR_KSOCKET_NATS_EXPIRED', each.message);
     if (each instanceof known.AuthorizationError) return say('ERR_KSOCKET_NATS_AUTH', each.message);

@@ -56,6 +56,20 @@ test('a server without JetStream says so, to a collector and a consumer', async 
   }
 });
 
+test('an account without JetStream says so, where others of the server have it', async () => {
+  const config =
+    'accounts { A { jetstream: enabled, users: [{ user: admin, password: secret }] }, B { users: [{ user: other, password: secret }] } }';
+  await using nats = await Nats.start({ config, login: { user: 'admin', pass: 'secret' } });
+  const given = { servers: nats.servers, user: 'other', pass: 'secret', stream: 'LOGS', timeoutMs: 1000 };
+  const expected = {
+    code: 'ERR_KSOCKET_NO_JETSTREAM',
+    message: `Cannot look at the stream LOGS at ${nats.servers[0]}: JetStream not enabled for account`,
+  };
+  const sink = jetstream({ ...given, subject: 'logs.a' });
+  await assert.rejects(createCollector({ address: '127.0.0.1', sink }).start(), expected);
+  await assert.rejects(consume({ ...given, durable: 'a' }).open(), expected);
+});
+
 test('a subject of a function that is none of the stream’s is refused, and holds up nobody', async () => {
   await using nats = await start();
   const refused: Error[] = [];
