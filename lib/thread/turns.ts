@@ -1,5 +1,6 @@
 // What the drains of all threads of an environment may take of one turn of the event loop, and who goes on in the next.
 import { type Immediate, setImmediate } from '../base/runtime.js';
+import { unheldImmediate } from '../base/unheld.js';
 import { Budget } from './budget.js';
 import { runTicks } from './run-ticks.js';
 
@@ -36,8 +37,8 @@ export function forget(waiter: Waiter): void {
 function arm(): void {
   if (immediate !== undefined) return;
   afterTimers = running;
-  immediate = setImmediate(onImmediate);
-  if (![...waiting].some(({ held }) => held)) immediate.unref?.();
+  const held = [...waiting].some(({ held }) => held);
+  immediate = held ? setImmediate(onImmediate) : unheldImmediate(onImmediate);
 }
 
 function onImmediate(): void {

@@ -67,3 +67,32 @@ test('onFull drop: what it has no place for is dropped and counted, the others c
   assert.ok(stats.rxRingDrops > 0, 'something was dropped');
   assert.equal(stats.rxPauses, 0);
 });
+
+test('what waits for room keeps no program running whose sockets are unref’d, and comes as long as it runs', async () => {
+  const program = async (count: number, listenerMs: number, runs: boolean) => {
+    const { createSocket } = await import('ksocket');
+    const receiver = createSocket({ type: 'udp4', ringBytes: 256 * 1024, recvBufferSize: 4 << 20 });
+    const sender = createSocket('udp4');
+    receiver.bindSync({ address: '127.0.0.1' });
+    sender.connectSync(receiver.address().port);
+    let calls = 0;
+    const rest = runs ? setTimeout(() => console.log('too late'), 10_000) : undefined;
+    receiver.on('message', () => {
+      for (const until = performance.now() + listenerMs; performance.now() < until; );
+      if (++calls === 1) for (const socket of [receiver, sender]) socket.unref();
+      if (calls === count) clearTimeout(rest);
+    });
+    sender.sendMany(Array.from({ length: count }, () => Buffer.alloc(9000)));
+    process.on('exit', () => console.log(JSON.stringify([calls, receiver.stats().rxPauses])));
+  };
+  const env = { KSOCKET_BACKEND: 'dgram', KSOCKET_ENGINE: undefined };
+  for (const listenerMs of [0, 2]) {
+    const { stdout } = await runProgram(program, [COUNT, listenerMs, true], { env });
+    const [calls, pauses] = JSON.parse(stdout);
+    assert.equal(calls, COUNT);
+    assert.ok(pauses > 0, 'the ring was full');
+    const { stdout: alone } = await runProgram(program, [COUNT, listenerMs, false], { env });
+    const [few] = JSON.parse(alone);
+    assert.ok(few < COUNT / 4, `ended after ${few} calls, of ${listenerMs} ms each`);
+  }
+});

@@ -155,7 +155,8 @@ function login(nats: Nats) {
 }
 
 async function filled(nats: Nats, batches: number): Promise<void> {
-  const collector = await started(options(nats, { subject: 'logs.all', lanes: 1 }));
+  // Ten come within this time, also where much else runs.
+  const collector = await started(options(nats, { subject: 'logs.all', lanes: 1 }), { batch: { ms: 200 } });
   const socket = await sender();
   for (let n = 0; n < batches; n++) {
     await send(collector, socket, 10 * n, 10);

@@ -131,6 +131,27 @@ test('closing a socket lets the program end, and quickly', async () => {
   ended(result, 'closed\n');
 });
 
+test('what waits for an unref’d socket’s slow listener comes as long as the program runs, though nothing else happens', async () => {
+  const program = async () => {
+    const { createSocket } = await import('ksocket');
+    const { once } = await import('node:events');
+    const [slow, sender] = [createSocket('udp4'), createSocket('udp4')];
+    for (const socket of [slow, sender]) {
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+    }
+    let calls = 0;
+    const rest = setTimeout(() => console.log(`after ${calls}`), 10_000);
+    slow.on('message', () => {
+      for (const until = performance.now() + 2; performance.now() < until; );
+      if (++calls === 50) clearTimeout(rest);
+    });
+    for (const socket of [slow, sender]) socket.unref();
+    for (let i = 0; i < 50; i++) sender.send('x', slow.address().port, '127.0.0.1');
+  };
+  ended(await runProgram(program, []), '');
+});
+
 test('an unref’d socket’s sends complete and call back', async () => {
   const result = await runProgram(async () => {
     const { createSocket } = await import('ksocket');

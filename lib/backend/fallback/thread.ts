@@ -87,14 +87,14 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
     this.#pages.add(page);
   }
 
-  // node:dgram tells of each datagram by itself. Read once the loop has seen them all, they come in batches.
+  // node:dgram tells of each datagram by itself. Read once the loop has seen them all, they come in batches: in the same turn of the
+  // loop, so that no program runs longer for it.
   #wake(): void {
     this.#pages.ofThread().add('wakeups');
-    const immediate = setImmediate(() => {
+    setImmediate(() => {
       this.#turn++;
       this.#onWake?.();
     });
-    if (!this.#referenced) immediate.unref?.();
   }
 
   #waitForRoom(endpoint: Endpoint): void {
