@@ -38,9 +38,7 @@ function connectedTo({ family, address, port }: NativeAddress, counters: SocketC
     return errno;
   }
   socket.on('error', () => {}); // that nobody is there
-  const outlet = new Outlet(socket, counters);
-  outlet.connected = true;
-  return outlet;
+  return new Outlet(socket, counters, { toPeer: true });
 }
 
 export interface Guard {

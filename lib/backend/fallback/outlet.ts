@@ -15,14 +15,15 @@ type Callback = (error: Error | null, bytes: number) => void;
 export class Outlet {
   readonly #socket: Socket;
   readonly #counters: SocketCounters;
-  /** Does it send to its one peer? */
-  connected = false;
+  readonly #toPeer: boolean;
   #pending = 0; // datagrams whose result is still to come
   #ended = false;
 
-  constructor(socket: Socket, counters: SocketCounters) {
+  /** `toPeer`: whatever address is said, it goes to the one peer of the connected socket. */
+  constructor(socket: Socket, counters: SocketCounters, { toPeer = false } = {}) {
     this.#socket = socket;
     this.#counters = counters;
+    this.#toPeer = toPeer;
   }
 
   /** Datagrams, and their bytes, that wait for the socket to be writable. */
@@ -32,7 +33,8 @@ export class Outlet {
     return [socket.getSendQueueCount?.() ?? 0, socket.getSendQueueSize?.() ?? 0];
   }
 
-  /** Sends bytes that nobody changes any more. Returns the result, or undefined: `later` gets it. */
+  /** Sends bytes that nobody changes any more; where `address` is empty, to the peer of a connected socket. Returns the result, or
+   * undefined: `later` gets it. */
   send(payload: Uint8Array, port: number, address: string, later?: Settled): number | undefined {
     this.#counters.add('txCalls');
     let result: number | undefined;
@@ -77,7 +79,7 @@ export class Outlet {
 
   #hand(payload: Uint8Array, port: number, address: string, settled: Callback): void {
     const { length } = payload;
-    if (this.connected) this.#socket.send(payload, 0, length, settled);
+    if (this.#toPeer || address === '') this.#socket.send(payload, 0, length, settled);
     else this.#socket.send(payload, 0, length, port, address, settled);
   }
 

@@ -186,19 +186,11 @@ export class DgramThread extends AbsentCalls implements NativeIoThread {
   }
 
   connect(id: number, address: string, port: number): number {
-    return this.#of(id, ({ socket, outlet }) => {
-      const errno = connectNow(socket, address, port);
-      outlet.connected = errno === 0;
-      return errno;
-    });
+    return this.#of(id, ({ socket }) => connectNow(socket, address, port));
   }
 
   disconnect(id: number): number {
-    return this.#of(id, ({ socket, outlet }) => {
-      const errno = attempt(() => socket.disconnect());
-      if (errno === 0) outlet.connected = false;
-      return errno;
-    });
+    return this.#of(id, ({ socket }) => attempt(() => socket.disconnect()));
   }
 
   watch(id: number, keepBytesMax: number): number {

@@ -120,7 +120,6 @@ export class Forwarder {
       return [EMFILE, ENFILE, ENOBUFS, ENOMEM].includes(errno) ? 'exhausted' : undefined;
     }
     const outlet = new Outlet(socket, this.#around.counters);
-    outlet.connected = true;
     const own = socket.address();
     const place = { host: new Host(own.address), port: own.port };
     const flow = { key, client, outlet, own: place, used: time, requests: 0, answers: 0 };
