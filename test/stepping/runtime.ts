@@ -18,6 +18,12 @@ export function setImmediate(callback: () => void): Immediate {
   return {};
 }
 
+// Of a loop that sleeps; the world's does not.
+export function setInterval(): object {
+  return {};
+}
+export function clearInterval(): void {}
+
 export function tickCallback(): void {
   world.runTicks();
 }
