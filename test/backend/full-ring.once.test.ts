@@ -96,3 +96,34 @@ test('what waits for room keeps no program running whose sockets are unref’d, 
     assert.ok(few < COUNT / 4, `ended after ${few} calls, of ${listenerMs} ms each`);
   }
 });
+
+test('what comes faster than it is read gets a larger buffer of the kernel, unless somebody has chosen its size', async () => {
+  const program = async (many: number, size: number, later: boolean) => {
+    const { createSocket } = await import('ksocket');
+    const receiver = createSocket({ type: 'udp4', ...(size > 0 && !later ? { recvBufferSize: size } : {}) });
+    const sender = createSocket('udp4');
+    receiver.bindSync({ address: '127.0.0.1' });
+    if (size > 0 && later) receiver.setRecvBufferSize(size);
+    const before = receiver.getRecvBufferSize();
+    sender.connectSync(receiver.address().port);
+    let calls = 0;
+    receiver.on('message', () => {
+      if (++calls < many) return;
+      console.log(receiver.getRecvBufferSize() > before);
+      receiver.close();
+      sender.close();
+    });
+    sender.sendMany(Array.from({ length: many }, () => Buffer.alloc(10)));
+  };
+  for (const [args, grows] of [
+    [[24, 0, false], true],
+    [[23, 0, false], false],
+    [[24, 50_000, false], false],
+    [[24, 50_000, true], false],
+  ] as const) {
+    const { stdout, stderr } = await runProgram(program, [...args], {
+      env: { KSOCKET_BACKEND: 'dgram', KSOCKET_ENGINE: undefined },
+    });
+    assert.deepEqual([stdout, stderr], [`${grows}\n`, ''], `${args}`);
+  }
+});
