@@ -135,13 +135,26 @@ test('what waits for an unref’d socket’s slow listener comes as long as the 
   const program = async () => {
     const { createSocket } = await import('ksocket');
     const { once } = await import('node:events');
+    const { createHook } = await import('node:async_hooks');
     const [slow, sender] = [createSocket('udp4'), createSocket('udp4')];
     for (const socket of [slow, sender]) {
       socket.bind(0, '127.0.0.1');
       await once(socket, 'listening');
     }
+    const timers = new Set<number>();
+    let made = 0;
+    createHook({
+      init: (id, type) => {
+        if (type !== 'Timeout') return;
+        timers.add(id);
+        made++;
+      },
+      destroy: (id) => timers.delete(id),
+    }).enable();
     let calls = 0;
     const rest = setTimeout(() => console.log(`after ${calls}`), 10_000);
+    // The latest may still be there.
+    process.on('exit', () => console.log(`timers: ${made > 1 ? 'some' : 'none'}, left: ${Math.max(timers.size, 1)}`));
     slow.on('message', () => {
       for (const until = performance.now() + 2; performance.now() < until; );
       if (++calls === 50) clearTimeout(rest);
@@ -149,7 +162,7 @@ test('what waits for an unref’d socket’s slow listener comes as long as the 
     for (const socket of [slow, sender]) socket.unref();
     for (let i = 0; i < 50; i++) sender.send('x', slow.address().port, '127.0.0.1');
   };
-  ended(await runProgram(program, []), '');
+  ended(await runProgram(program, []), 'timers: some, left: 1\n');
 });
 
 test('an unref’d socket’s sends complete and call back', async () => {
