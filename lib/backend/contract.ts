@@ -31,6 +31,8 @@ export interface NativeIoThreadOptions extends ThreadMemory {
   rxUsecs: number;
   rxFrames: number;
   adaptiveRx: boolean;
+  /** Is the runtime's event loop libuv's? */
+  libuv: boolean;
   /** May the event loop receive by itself while it is idle (native/core/sharing/loop_sharing.h)? */
   shareLoop: boolean;
 }

@@ -80,6 +80,7 @@ export class IoThread {
       rxUsecs: options.rxUsecs,
       rxFrames: options.rxFrames,
       adaptiveRx: options.adaptiveRx,
+      libuv: hasLibuv,
       shareLoop: hasLibuv && options.adaptiveRx && options.rxUsecs > 0 && !isScheduled(options) && !options.sharded,
     });
     this.#counters = new CounterPages((page) => this.#native.addCounters(page));

@@ -61,7 +61,7 @@ Napi::Function IoThreadObject::define(Napi::Env env) {
 }
 
 // new IoThread({ control, descriptors, arena, txDescriptors, txSources, txArena, engine, busyPoll, rxUsecs,
-// rxFrames, adaptiveRx, shareLoop })
+// rxFrames, adaptiveRx, libuv, shareLoop })
 IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   Reader reader(env_);
   auto get = [&](const char* name) { return reader.get(info[0], name); };
@@ -79,6 +79,7 @@ IoThreadObject::IoThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   engine_wanted_ = text(get("engine"));
   options_.busy_poll_us = u32(get("busyPoll"));
   options_.moderation = {u32(get("rxUsecs")), u32(get("rxFrames")), boolean(get("adaptiveRx"))};
+  libuv_ = boolean(get("libuv"));
   share_loop_ = boolean(get("shareLoop"));
   complete_ = reader.error() == 0;
 }
@@ -106,7 +107,8 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   reader_.open(env_, ring_, {info[0], info[1], info[2]});
   context_ = std::make_shared<AsyncContext>();
   context_->open(env_, info[3], "ksocket");
-  if (waker_.open(env_, reader_, info[3], context_) != napi_ok) return number(info.Env(), -ENOMEM);
+  if (waker_.open(env_, reader_, info[3], libuv_ ? context_ : nullptr) != napi_ok)
+    return number(info.Env(), -ENOMEM);
   // A thread-safe function adds its own cleanup hook when it is made, and hooks run in reverse: ours, added
   // after it, joins the thread while the function can still be called.
   napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);

@@ -152,6 +152,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   IoThread::Options options_;
   RingReader reader_;
   Everywhere everywhere_;  // its sockets are the thread's
+  bool libuv_;             // other runtimes have functions of its names that end the process
   bool share_loop_;
   std::shared_ptr<AsyncContext> context_;  // of what the loop does for it
   Waker waker_;

@@ -16,7 +16,7 @@ napi_status Waker::open(napi_env env, RingReader& reader, napi_value resource,
   if (status != napi_ok) return status;
   unref(env);
   uv_loop_t* loop = nullptr;
-  if (libuv().complete() && napi_get_uv_event_loop(env, &loop) == napi_ok && loop != nullptr)
+  if (context && libuv().complete() && napi_get_uv_event_loop(env, &loop) == napi_ok && loop != nullptr)
     bell_.open(loop, [env, &reader, context] { reader.read_in(env, context); });
   return napi_ok;
 }

@@ -17,7 +17,7 @@ class Waker {
  public:
   ~Waker() { close(); }
 
-  // `reader` outlives it; what is read by the bell is read in `context`.
+  // `reader` outlives it; what is read by the bell is read in `context`. None: without a bell.
   napi_status open(napi_env env, RingReader& reader, napi_value resource,
                    std::shared_ptr<AsyncContext> context);
   // From any thread, until close().

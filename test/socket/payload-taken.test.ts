@@ -446,6 +446,7 @@ test('native code sends nothing from outside the staging memory, whatever the re
     rxUsecs: 0,
     rxFrames: 64,
     adaptiveRx: true,
+    libuv: true,
     shareLoop: false,
   });
   const counters = new SharedArrayBuffer(COUNTER_ROWS_PER_PAGE * COUNTERS_PER_ROW * 8);
