@@ -105,10 +105,11 @@ Napi::Value IoThreadObject::start(const Napi::CallbackInfo& info) {
   ChosenEngine chosen = choose_engine(engine_wanted_);
   if (!chosen.engine) return number(info.Env(), chosen.error);
   reader_.open(env_, ring_, {info[0], info[1], info[2]});
-  context_ = std::make_shared<AsyncContext>();
-  context_->open(env_, info[3], "ksocket");
-  if (waker_.open(env_, reader_, info[3], libuv_ ? context_ : nullptr) != napi_ok)
-    return number(info.Env(), -ENOMEM);
+  if (libuv_) {
+    context_ = std::make_shared<AsyncContext>();
+    context_->open(env_, info[3], "ksocket");
+  }
+  if (waker_.open(env_, reader_, info[3], context_) != napi_ok) return number(info.Env(), -ENOMEM);
   // A thread-safe function adds its own cleanup hook when it is made, and hooks run in reverse: ours, added
   // after it, joins the thread while the function can still be called.
   napi_add_env_cleanup_hook(env_, &IoThreadObject::on_environment_end, this);

@@ -154,7 +154,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Everywhere everywhere_;  // its sockets are the thread's
   bool libuv_;             // other runtimes have functions of its names that end the process
   bool share_loop_;
-  std::shared_ptr<AsyncContext> context_;  // of what the loop does for it
+  std::shared_ptr<AsyncContext> context_;  // of what libuv's loop does for it
   Waker waker_;
   LoopWatch loop_watch_;
   std::unique_ptr<IoThread> thread_;  // gone before the memory it works on
