@@ -22,9 +22,9 @@ thread_local uint32_t awake = 0;
 
 bool LoopWatch::open(napi_env env, RingReader& reader, std::shared_ptr<AsyncContext> context,
                      uint32_t busy_poll_us, Calls calls) {
+  uv_loop_t* loop = libuv_loop(env);
+  if (loop == nullptr) return false;
   const Libuv& uv = libuv();
-  uv_loop_t* loop = nullptr;
-  if (!uv.complete() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) return false;
   epoll_fd_ = uv.backend_fd(loop);
   if (epoll_fd_ < 0) return false;
 

@@ -33,6 +33,8 @@ struct Libuv {
   }
 };
 const Libuv& libuv();
+// This environment's loop, or null where there is no libuv.
+uv_loop_t* libuv_loop(napi_env env);
 
 // `Handle`: one of libuv's, or a struct that begins with one.
 template <typename Handle>

@@ -15,9 +15,8 @@ napi_status Waker::open(napi_env env, RingReader& reader, napi_value resource,
                                            &Waker::call, &function_);
   if (status != napi_ok) return status;
   unref(env);
-  uv_loop_t* loop = nullptr;
-  if (context && libuv().complete() && napi_get_uv_event_loop(env, &loop) == napi_ok && loop != nullptr)
-    bell_.open(loop, [env, &reader, context] { reader.read_in(env, context); });
+  uv_loop_t* loop = context ? libuv_loop(env) : nullptr;
+  if (loop != nullptr) bell_.open(loop, [env, &reader, context] { reader.read_in(env, context); });
   return napi_ok;
 }
 
