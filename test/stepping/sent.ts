@@ -53,6 +53,10 @@ export class Sent {
     this.#sends.splice(this.#sends.length - count);
   }
 
+  hasEmpty(port: number): boolean {
+    return this.#sends.some((send) => send.port === port && send.size === 0);
+  }
+
   refuse(): void {
     this.#refused++;
   }
