@@ -16,6 +16,16 @@
 
 namespace ksocket {
 
+namespace {
+
+// Before the program chooses its size, which then stays.
+void leave_receive_buffer(Endpoint& endpoint) {
+  std::lock_guard lock(endpoint.rx_mutex);
+  endpoint.receive_buffer.leave();
+}
+
+}  // namespace
+
 // getFd(id) → the descriptor
 Napi::Value IoThreadObject::get_fd(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [](Endpoint& endpoint) { return endpoint.fd.get(); });
@@ -129,7 +139,7 @@ Napi::Value IoThreadObject::get_name(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     auto option = static_cast<SocketOption>(u32(info[1]));
-    if (option == SocketOption::receive_buffer_bytes) endpoint.may_grow.store(false);
+    if (option == SocketOption::receive_buffer_bytes) leave_receive_buffer(endpoint);
     int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, option, OptionValue(info[2]).bytes());
     if (error == 0 && (option == SocketOption::send_times || option == SocketOption::tx_time)) {
       std::lock_guard lock(endpoint.rx_mutex);
@@ -166,7 +176,7 @@ Napi::Value IoThreadObject::set_raw_option(const Napi::CallbackInfo& info) {
     if (const char* why = refusal(OptionCall::set, level, name)) {
       return Napi::Value(Napi::String::New(info.Env(), why));
     }
-    if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE)) endpoint.may_grow.store(false);
+    if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE)) leave_receive_buffer(endpoint);
     return number(info.Env(), ksocket::set_raw_option(endpoint.fd.get(), level, name, bytes(info[3])));
   });
 }

@@ -132,7 +132,7 @@ Napi::Value IoThreadObject::open_tunnel(const Napi::CallbackInfo& info) {
   options.device.name = tap.name;  // if it is made again
   make_buffers_large(endpoint->fd.get());
   if (options.vxlan && endpoint->family == 6) take_without_checksum(endpoint->fd.get());
-  endpoint->may_grow.store(false);
+  endpoint->receive_buffer.leave();
   Engine& engine = thread_->engine();
   Tunnel::Host host{[&engine, id = endpoint->id](int fd, uint32_t key, uint32_t interest) {
                       return engine.watch(fd, responder_token(id, key), interest);

@@ -226,7 +226,7 @@ void Forwarder::ready(const ResponderTools& tools, uint32_t key, Answers& to_cli
   // Where something was dropped a full buffer is read.
   if (count > 1) flow.drops.refresh(flow.fd.get(), counters_);
   if (count >= kGrowAtMessages && !std::exchange(flow.grown, true))
-    grow_receive_buffer(flow.fd.get(), flow.hops_family);
+    resize_receive_buffer(flow.fd.get(), flow.hops_family, kBurstBufferBytes);
   uint64_t datagrams = 0;
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = tools.batch.message(i);

@@ -28,6 +28,7 @@
 #include "core/memory/layout.h"
 #include "core/socket/bound_path.h"
 #include "core/socket/kernel_drops.h"
+#include "core/socket/receive_buffer.h"
 #include "core/socket/rights.h"
 #include "core/socket/socket.h"
 
@@ -101,22 +102,20 @@ struct Endpoint {
   std::atomic<bool> closing{false};
   // Does JavaScript want the datagrams?
   std::atomic<bool> deliver{true};
-  // May the kernel's receive buffer grow when datagrams come faster than they are read? Not once somebody has
-  // chosen its size.
-  std::atomic<bool> may_grow{true};
+  bool paused = false;  // guarded by LoopSharing's lock: not read until the ring has room again
 
   std::mutex rx_mutex;
   uint32_t batches = 0;            // guarded by rx_mutex: counts to kBusyAfterBatches
   bool wants_packet_info = false;  // guarded by rx_mutex: the kernel says it, and somebody has a use for it
   PacketInfo* packet_infos =
-      nullptr;                // guarded by rx_mutex: the ring's, of each slot, if the socket wants any
-  EndpointFilter filter;      // guarded by rx_mutex
-  KernelDrops kernel_drops;   // guarded by rx_mutex, but for refresh()
-  LatencyHistogram latency;   // guarded by rx_mutex; has cells while a monitor wants them
-  bool large = false;         // guarded by rx_mutex: was the latest batch super-datagrams?
-  bool huge = false;          // guarded by rx_mutex: of half a Chunk and more?
-  uint32_t futile_turns = 0;  // guarded by rx_mutex: in a row, that brought nothing
-  Backoff rx_backoff;         // guarded by rx_mutex
+      nullptr;                   // guarded by rx_mutex: the ring's, of each slot, if the socket wants any
+  EndpointFilter filter;         // guarded by rx_mutex
+  ReceiveBuffer receive_buffer;  // guarded by rx_mutex
+  KernelDrops kernel_drops;      // guarded by rx_mutex, but for refresh()
+  LatencyHistogram latency;      // guarded by rx_mutex; has cells while a monitor wants them
+  uint32_t mean_bytes = 0;       // guarded by rx_mutex: of the latest batch's messages; 0 where they are cut
+  uint32_t futile_turns = 0;     // guarded by rx_mutex: in a row, that brought nothing
+  Backoff rx_backoff;            // guarded by rx_mutex
 
   std::mutex tx_mutex;
   TxSocket tx;         // guarded by tx_mutex
@@ -141,8 +140,6 @@ struct Endpoint {
     bool sole_duty = false;  // guarded by mutex: counted in Watches::sole_duties_
     Backoff backoff;         // guarded by mutex: until the engine is asked again that has refused
   } watch;
-
-  bool paused = false;  // guarded by LoopSharing's lock: not read until the ring has room again
 };
 
 }  // namespace ksocket

@@ -12,7 +12,6 @@
 #include "core/base/udp_limits.h"
 #include "core/socket/error_queue.h"
 #include "core/socket/options.h"
-#include "core/socket/receive_buffer.h"
 #include "core/socket/socket.h"
 
 namespace ksocket {
@@ -26,11 +25,16 @@ namespace {
 constexpr uint32_t kBusyAfterBatches = 2;
 
 // Messages of that size on average are worth receiving into the ring itself, at a place for the largest each.
-constexpr uint32_t kLargeBytes = 16 * 1024;
+constexpr uint32_t kInPlaceBytes = 4 * 1024;
 // And those into memory that a listener may keep, of which they take half at least.
 constexpr uint32_t kHugeBytes = kChunkBytes / 2;
-// So many at once still lie in a core's cache when JavaScript reads them.
-constexpr uint32_t kLargeSlots = 8;
+// So many bytes at once still lie in a core's cache when JavaScript reads them.
+constexpr uint32_t kBytesAtOnce = 384 * 1024;
+constexpr uint32_t kPlacesMin = 8;
+// Of the ring's arena, for those that take less than half of their places.
+constexpr uint32_t kSparsePart = 2;
+// Those are told of as large (RxRound).
+constexpr uint32_t kLargeBytes = 16 * 1024;
 
 // So many turns that bring nothing, one after the other, are not somebody else who was faster: the socket was
 // shut down for receiving (shutdown(2)), errors wait in a queue that nobody reads (IP_RECVERR), or receiving
@@ -53,7 +57,8 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
     if (wanted == 0) return Outcome::ring_full;
   }
 
-  bool in_place = endpoint.large && deliver && !endpoint.responder && !yields_;
+  bool large = endpoint.mean_bytes >= kLargeBytes;
+  bool in_place = endpoint.mean_bytes >= kInPlaceBytes && deliver && !endpoint.responder && !yields_;
   Target target = in_place ? target_for(endpoint, wanted) : Target{batch_->slots(wanted)};
   wanted = static_cast<uint32_t>(target.slots.size());
   int got = engine_.receive(endpoint.fd.get(), target.slots);
@@ -69,9 +74,9 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   endpoint.rx_backoff.reset();
 
   uint32_t count = static_cast<uint32_t>(got);
-  if (count >= kGrowAtMessages || (target.large && count == kLargeSlots)) grow_buffer(endpoint);
   if (endpoint.batches < kBusyAfterBatches) note_traffic(endpoint, count);
-  decode(endpoint, count);
+  uint32_t bytes = decode(endpoint, count);
+  endpoint.receive_buffer.after_read(endpoint.fd.get(), endpoint.family, {count, wanted, bytes});
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
                                     count < wanted);
   std::span<const Incoming> received(incoming_, count);
@@ -80,7 +85,7 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
     for (const Incoming& datagram : received) {
       if (!target.chunks.empty()) {
         deliver_chunk(endpoint, datagram, target.chunks[&datagram - received.data()]);
-      } else if (target.large) {
+      } else if (target.in_place) {
         deliver_in_place(endpoint, datagram);
       } else {
         this->deliver(endpoint, datagram);
@@ -90,16 +95,23 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   batch_->recycle(count);
   if (count == wanted && most == RxBatch::kSlots) round_.filled = true;
   if (endpoint.family == kLocal) round_.short_queue = true;
-  if (target.large) round_.large = true;
+  if (target.in_place && large) round_.large = true;
   return count < wanted ? Outcome::drained : Outcome::more;
 }
 
-// Of large datagrams few, at places where they can stay.
+// Of large datagrams few, at places where they can stay. What is left between those that take less than half
+// of theirs is not for others: a ring in which something waits takes more of them packed.
 RxTurn::Target RxTurn::target_for(const Endpoint& endpoint, uint32_t wanted) {
-  uint32_t most = std::min(wanted, kLargeSlots);
-  if (endpoint.huge && chunks_ != nullptr) {
+  uint32_t most = std::min(wanted, std::max(kPlacesMin, kBytesAtOnce / endpoint.mean_bytes));
+  if (endpoint.mean_bytes >= kHugeBytes && chunks_ != nullptr) {
     std::span<const Chunks::Free> chunks = chunks_->find_free(endpoint.id, most, ring_.consumed());
     if (!chunks.empty()) return {batch_->slots_at(chunks), chunks, true};
+  }
+  if (endpoint.mean_bytes < kHugeBytes) {
+    uint32_t sparse_bytes = ring_.arena_bytes() / kSparsePart;
+    // The event loop reads what it has received itself before it is busy with anything else.
+    if (!ring_.holds_at_most(chunks_ != nullptr ? sparse_bytes : 0)) return {batch_->slots(wanted)};
+    most = std::min(most, sparse_bytes / RxBatch::kStride);
   }
   RxRing::Places places = ring_.places(most, RxBatch::kStride);
   if (places.count == 0) return {batch_->slots(wanted)};
@@ -159,12 +171,6 @@ RxTurn::Outcome RxTurn::after_failure(Endpoint& endpoint, int error, bool told) 
   return action == Action::wait ? Outcome::drained : Outcome::more;
 }
 
-void RxTurn::grow_buffer(Endpoint& endpoint) {
-  if (!endpoint.may_grow.load(std::memory_order_relaxed)) return;
-  endpoint.may_grow.store(false, std::memory_order_relaxed);
-  grow_receive_buffer(endpoint.fd.get(), endpoint.family);
-}
-
 void RxTurn::note_traffic(Endpoint& endpoint, uint32_t count) {
   endpoint.batches = count > 1 ? kBusyAfterBatches : endpoint.batches + 1;
   if (endpoint.batches < kBusyAfterBatches) return;
@@ -193,9 +199,10 @@ Address RxTurn::source_of(Endpoint& endpoint, uint32_t slot, PacketInfo* info) {
   return from_name(kLocal, batch_->name(slot), header.msg_namelen);
 }
 
-// From the kernel's messages to incoming_, and into the counters.
-void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
-  uint64_t datagrams = 0, bytes = 0, joined = 0, joined_segments = 0;
+// From the kernel's messages to incoming_, and into the counters. Returns how many bytes.
+uint32_t RxTurn::decode(Endpoint& endpoint, uint32_t count) {
+  uint64_t datagrams = 0, joined = 0, joined_segments = 0;
+  uint32_t bytes = 0;  // of 64 messages at most
   uint64_t now_ns = endpoint.latency ? clock_ns(CLOCK_REALTIME) : 0;
   for (uint32_t i = 0; i < count; i++) {
     const Message& message = batch_->message(i);
@@ -222,12 +229,12 @@ void RxTurn::decode(Endpoint& endpoint, uint32_t count) {
   round_.datagrams += static_cast<uint32_t>(datagrams);
   counters.add(Counter::rx_bytes, bytes);
   bool whole = endpoint.keep_bytes_max >= kDatagramBytesMax;
-  endpoint.large = whole && bytes >= uint64_t{count} * kLargeBytes;
-  endpoint.huge = whole && bytes >= uint64_t{count} * kHugeBytes;
+  endpoint.mean_bytes = whole && count > 0 ? bytes / count : 0;
   if (joined > 0) {
     counters.add(Counter::rx_gro_batches, joined);
     counters.add(Counter::rx_gro_segments, joined_segments);
   }
+  return bytes;
 }
 
 PacketInfo* RxTurn::packet_infos() {

@@ -76,7 +76,7 @@ class RxTurn {
   struct Target {
     std::span<Message> slots;
     std::span<const Chunks::Free> chunks = {};  // not empty: those that the slots are
-    bool large = false;                         // chunks, or the ring itself
+    bool in_place = false;                      // chunks, or the ring itself
   };
   Target target_for(const Endpoint& endpoint, uint32_t wanted);
   Outcome receive_batch(Endpoint& endpoint, bool told, uint32_t most);
@@ -84,9 +84,8 @@ class RxTurn {
   uint32_t room_for_messages(const Endpoint& endpoint);
   uint32_t discard_batch(Endpoint& endpoint);
   Outcome after_failure(Endpoint& endpoint, int error, bool told);
-  void grow_buffer(Endpoint& endpoint);
   void note_traffic(Endpoint& endpoint, uint32_t count);
-  void decode(Endpoint& endpoint, uint32_t count);
+  uint32_t decode(Endpoint& endpoint, uint32_t count);
   PacketInfo* packet_infos();
   RxBatch& batch_of(const Endpoint& endpoint) {
     if (endpoint.family != kLocal) return ip_batch_;

@@ -44,6 +44,12 @@ class RxRingOn {
     return room_cached(wanted, bytes_each);
   }
 
+  // Of the arena, with what is unused in between and what has been consumed since the last look.
+  bool holds_at_most(uint32_t bytes) {
+    if (!tail_is_fresh_) look_at_tail();
+    return head_ == tail_ || held_bytes() <= bytes;
+  }
+
   // Is the ring so full that this socket has to leave the rest to others? Theirs is a quarter of it: they
   // wait for one whose listener is slow no longer than for another.
   bool yields(uint32_t socket_id) {
@@ -90,6 +96,7 @@ class RxRingOn {
   }
   uint8_t* payload(const Descriptor& record) { return memory_.arena + record.offset; }
   uint8_t* arena() { return memory_.arena; }
+  uint32_t arena_bytes() const { return memory_.arena_bytes; }
   uint32_t slot_of(const Descriptor& record) const {
     return static_cast<uint32_t>(&record - memory_.descriptors);
   }
@@ -151,9 +158,10 @@ class RxRingOn {
   // Less than a quarter?
   bool leaves_too_little() const {
     if (head_ == tail_) return false;
-    uint32_t slots = head_ - tail_;
-    uint32_t bytes = write_ >= oldest_ ? write_ - oldest_ : memory_.arena_bytes - oldest_ + write_;
-    return slots > memory_.slots / 4 * 3 || bytes > memory_.arena_bytes / 4 * 3;
+    return head_ - tail_ > memory_.slots / 4 * 3 || held_bytes() > memory_.arena_bytes / 4 * 3;
+  }
+  uint32_t held_bytes() const {
+    return write_ >= oldest_ ? write_ - oldest_ : memory_.arena_bytes - oldest_ + write_;
   }
 
   uint32_t room_cached(uint32_t wanted, uint32_t bytes_each) const {

@@ -89,6 +89,25 @@ TEST(RxTurnChunks, get_nothing_small_and_nothing_on_a_turn_without_them) {
   EXPECT_EQ(records[3].data, std::string(60'000, 'z'));
 }
 
+// On a turn with chunks, which is the event loop's own.
+TEST(RxTurnChunks, leave_smaller_ones_to_the_ring_in_place_while_no_more_than_half_of_it_waits) {
+  ChunkRig rig(4096, 2 * 40 * RxBatch::kStride);
+  rig.endpoint.drop_when_full = true;
+  uint32_t sparse = 0;
+  auto receive = [&] {
+    for (int n = 0; n < 10; n++) rig.arrive(std::string(8192, 'x'));
+    rig.receive_into_chunks();
+    return rig.engine.offered();
+  };
+  EXPECT_EQ(receive(), RxBatch::kSlots) << "nothing was known of them";
+  while (receive() == 40) sparse++;
+  EXPECT_EQ(sparse, 5u) << "nine places each and one datagram, and less than 40 places before the last";
+  for (int i = 0; i < 5; i++) EXPECT_EQ(receive(), RxBatch::kSlots);
+  rig.take();
+  EXPECT_EQ(receive(), 40u);
+  EXPECT_EQ(rig.take().size(), 10u);
+}
+
 TEST(RxTurnChunks, are_offered_as_far_as_nobody_holds_them) {
   ChunkRig rig;
   rig.give_all();

@@ -91,7 +91,7 @@ TEST(RxTurn, delivers_large_and_small_in_any_mixture) {
   bool large = true;
   for (int round = 0; round < 2000; round++) {
     if (random() % 8 == 0) large = !large;
-    for (uint32_t i = 0, n = random() % 24; i < n; i++) {
+    for (uint32_t i = 0, n = random() % 48; i < n; i++) {
       size_t bytes = large ? 60'000 + random() % 5'500 : random() % 1500;
       if (random() % 16 == 0) bytes = random() % 65'507;
       std::string data(bytes, static_cast<char>('a' + random() % 26));
@@ -130,9 +130,11 @@ TEST(RxTurn, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
   EXPECT_EQ(data_of(rig.take()), std::vector<std::string>{"small"});
 }
 
-TEST(RxTurn, receives_eight_at_a_time_into_the_ring_once_they_have_16_KiB_on_average) {
-  for (auto [bytes, places] : {std::pair{16'383u, RxBatch::kSlots}, {16'384u, 8u}}) {
-    RxRig rig;
+TEST(RxTurn, receives_as_many_into_the_ring_as_a_cache_holds_once_they_have_4_KiB_on_average) {
+  using Row = std::pair<uint32_t, uint32_t>;
+  for (auto [bytes, places] :
+       {Row{4095, RxBatch::kSlots}, {4096, 50}, {8192, 48}, {16'384, 24}, {60'000, 8}}) {
+    RxRig rig(256, 2 * 50 * RxBatch::kStride);
     rig.arrive(std::string(bytes - 1000, 'x'));
     rig.arrive(std::string(bytes + 1000, 'x'));
     rig.receive();
@@ -140,6 +142,35 @@ TEST(RxTurn, receives_eight_at_a_time_into_the_ring_once_they_have_16_KiB_on_ave
     rig.arrive("next");
     rig.receive();
     EXPECT_EQ(rig.engine.offered(), places) << bytes;
+    EXPECT_EQ(data_of(rig.take()), std::vector<std::string>{"next"});
+  }
+}
+
+// Or a ring of 8 MiB would be full of 128 datagrams.
+TEST(RxTurn, packs_those_that_would_leave_much_of_their_places_unused_while_something_waits) {
+  for (uint32_t bytes : {4096u, 16'384u}) {
+    RxRig rig(4096, 8 << 20);
+    uint32_t sent = 0;
+    for (int i = 0; i < 100; i++) {
+      for (int n = 0; n < 20; n++, sent++) rig.arrive(std::string(bytes, 'x'));
+      rig.receive();
+    }
+    // All of the arena, but for the places of one batch, and room for the largest that is kept free.
+    uint32_t least = ((8 << 20) - 20 * RxBatch::kStride - 2 * kDatagramBytesMax) / bytes;
+    EXPECT_GE(rig.take().size(), std::min(sent, least)) << bytes;
+  }
+}
+
+TEST(RxTurn, takes_no_more_than_half_of_a_small_ring_for_places_that_are_half_empty) {
+  RxRig rig(256, 8 * RxBatch::kStride);
+  for (auto [bytes, places] : {std::pair{8192u, 4u}, {60'000u, 8u}}) {
+    rig.arrive(std::string(bytes, 'x'));
+    rig.receive();
+    rig.take();
+    rig.arrive(std::string(bytes, 'x'));
+    rig.receive();
+    EXPECT_EQ(rig.engine.offered(), places) << bytes;
+    rig.take();
   }
 }
 
@@ -171,6 +202,34 @@ TEST(RxTurn, says_that_few_places_were_offered_as_datagrams_are_large) {
   EXPECT_TRUE(is_large(60'000));
   EXPECT_TRUE(is_large(100)) << "it is told of the batch before";
   EXPECT_FALSE(is_large(100));
+  EXPECT_FALSE(is_large(16'383));
+  EXPECT_FALSE(is_large(16'384)) << "in place, and not large";
+  EXPECT_TRUE(is_large(100));
+}
+
+TEST(RxTurn, resizes_the_receive_buffer_by_what_it_reads) {
+  RxRig rig;
+  Fd socket;
+  ASSERT_EQ(open_datagram(4, &socket), 0);
+  auto size = [&] {
+    int bytes = 0;
+    EXPECT_EQ(get_option(rig.fd(), 4, SocketOption::receive_buffer_bytes, &bytes), 0);
+    return bytes;
+  };
+  rig.endpoint.fd = std::move(socket);
+  int initial = size();
+  auto fill = [&](uint32_t messages) {
+    for (uint32_t i = 0; i < messages; i++) rig.arrive(std::string(60'000, 'x'), 1);
+    rig.receive();
+    rig.take();
+  };
+  fill(7);
+  EXPECT_EQ(size(), initial);
+  fill(8);
+  int large = size();
+  EXPECT_GT(large, initial);
+  for (int i = 0; i < 100; i++) fill(8);
+  EXPECT_LT(size(), large);
 }
 
 // Cutting makes many records of one message: they need room as well.

@@ -280,7 +280,7 @@ TEST_P(IoThreadLoopback, accounts_for_everything_when_nobody_reads_for_a_while) 
     auto rig = start({.slots = 64});
     auto socket = rig->add(bound_socket());
     socket->drop_when_full = drop;
-    socket->may_grow = false;  // or a full batch raises the size again
+    socket->receive_buffer.leave();  // or a full batch raises the size again
     ASSERT_EQ(set_option(socket->fd.get(), 4, SocketOption::receive_buffer_bytes, 20'000), 0);
     ASSERT_EQ(set_option(socket->fd.get(), 4, SocketOption::report_kernel_drops, 1), 0);
     ASSERT_EQ(rig->thread.watch(*socket), 0);

@@ -1,0 +1,128 @@
+// When a socket's receive buffer grows, and when it is made small again. Sizes are compared with what the
+// kernel makes of the same wish for another socket: it caps them (net.core.rmem_max).
+#include "core/socket/receive_buffer.h"
+
+#include <gtest/gtest.h>
+
+#include "core/socket/socket.h"
+
+namespace ksocket {
+namespace {
+
+int size_of(const Fd& fd) {
+  int bytes = 0;
+  EXPECT_EQ(get_option(fd.get(), 4, SocketOption::receive_buffer_bytes, &bytes), 0);
+  return bytes;
+}
+
+int size_when_asked_for(int bytes) {
+  Fd fd;
+  EXPECT_EQ(open_datagram(4, &fd), 0);
+  if (bytes != 0) {
+    EXPECT_EQ(set_option(fd.get(), 4, SocketOption::receive_buffer_bytes, bytes), 0);
+  }
+  return size_of(fd);
+}
+
+class ReceiveBufferTest : public testing::Test {
+ protected:
+  static constexpr uint32_t kBytes = 16 * 1024, kPlaces = 8, kReadBytes = kBytes * kPlaces;
+  // How many reads in a row are no burst any more.
+  static constexpr int kOverload = (32 << 20) / kReadBytes;
+
+  ReceiveBufferTest() { EXPECT_EQ(open_datagram(4, &fd_), 0); }
+
+  void read(uint32_t count, uint32_t wanted, uint32_t each = kBytes) {
+    buffer_.after_read(fd_.get(), 4, {count, wanted, count * each});
+  }
+  void fill(int times, uint32_t each = kBytes) {
+    for (int i = 0; i < times; i++) read(kPlaces, kPlaces, each);
+  }
+  void overload() {
+    fill(1);
+    fill(kOverload + 1);
+    ASSERT_EQ(size_of(fd_), cache_);
+  }
+
+  const int initial_ = size_when_asked_for(0);
+  const int burst_ = size_when_asked_for(kBurstBufferBytes);
+  const int cache_ = size_when_asked_for(kCacheBufferBytes);
+  Fd fd_;
+  ReceiveBuffer buffer_;
+};
+
+TEST_F(ReceiveBufferTest, grows_once_datagrams_come_faster_than_they_are_read) {
+  for (int i = 0; i < 100; i++) {
+    read(kGrowAtMessages - 1, 64, 100);
+    read(7, 7);
+    read(7, 8);
+  }
+  EXPECT_EQ(size_of(fd_), initial_);
+  read(kGrowAtMessages, 64, 100);
+  EXPECT_EQ(size_of(fd_), burst_);
+}
+
+TEST_F(ReceiveBufferTest, grows_when_all_of_eight_places_are_filled) {
+  fill(1);
+  EXPECT_EQ(size_of(fd_), burst_);
+}
+
+TEST_F(ReceiveBufferTest, is_made_small_where_more_comes_than_is_ever_read) {
+  fill(1 + kOverload);
+  EXPECT_EQ(size_of(fd_), burst_) << "which may be a burst that was longer than most";
+  fill(1);
+  EXPECT_EQ(size_of(fd_), cache_);
+}
+
+TEST_F(ReceiveBufferTest, stays_large_for_bursts_that_end) {
+  fill(1);
+  for (int burst = 0; burst < 5; burst++) {
+    fill(kOverload);
+    read(kPlaces - 1, kPlaces);
+  }
+  EXPECT_EQ(size_of(fd_), burst_);
+}
+
+TEST_F(ReceiveBufferTest, stays_large_for_small_datagrams) {
+  fill(1);
+  for (int i = 0; i < 100'000; i++) read(64, 64, 4095);
+  EXPECT_EQ(size_of(fd_), burst_);
+  for (int i = 0; i < (32 << 20) / (64 * 4096) + 1; i++) read(64, 64, 4096);
+  EXPECT_EQ(size_of(fd_), cache_);
+}
+
+TEST_F(ReceiveBufferTest, is_large_again_once_the_overload_has_passed) {
+  overload();
+  for (int i = 0; i < 100; i++) {
+    for (int n = 0; n < 63; n++) read(kPlaces - 1, kPlaces);
+    fill(1);
+  }
+  EXPECT_EQ(size_of(fd_), cache_) << "now and then nothing waits in overload, too";
+  for (int n = 0; n < 32; n++) {
+    read(1, 1);  // of one place nothing is said
+    read(1, kPlaces);
+    read(1, kPlaces);
+  }
+  EXPECT_EQ(size_of(fd_), burst_);
+  fill(kOverload);
+  EXPECT_EQ(size_of(fd_), burst_);
+  fill(1);
+  EXPECT_EQ(size_of(fd_), cache_);
+}
+
+TEST_F(ReceiveBufferTest, is_the_programs_once_it_has_chosen) {
+  buffer_.leave();
+  fill(2 * kOverload);
+  read(64, 64);
+  EXPECT_EQ(size_of(fd_), initial_);
+}
+
+TEST_F(ReceiveBufferTest, is_the_programs_in_overload_too) {
+  overload();
+  buffer_.leave();
+  for (int n = 0; n < 1000; n++) read(1, kPlaces);
+  EXPECT_EQ(size_of(fd_), cache_);
+}
+
+}  // namespace
+}  // namespace ksocket
