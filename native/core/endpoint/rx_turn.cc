@@ -25,7 +25,7 @@ namespace {
 constexpr uint32_t kBusyAfterBatches = 2;
 
 // Messages of that size on average are worth receiving into the ring itself, at a place for the largest each.
-constexpr uint32_t kInPlaceBytes = 4 * 1024;
+constexpr uint32_t kInPlaceBytes = 6 * 1024;
 // And those into memory that a listener may keep, of which they take half at least.
 constexpr uint32_t kHugeBytes = kChunkBytes / 2;
 // So many bytes at once still lie in a core's cache when JavaScript reads them.

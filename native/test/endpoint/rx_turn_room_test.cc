@@ -130,10 +130,10 @@ TEST(RxTurn, receives_large_ones_a_few_at_a_time_and_small_ones_by_the_batch) {
   EXPECT_EQ(data_of(rig.take()), std::vector<std::string>{"small"});
 }
 
-TEST(RxTurn, receives_as_many_into_the_ring_as_a_cache_holds_once_they_have_4_KiB_on_average) {
+TEST(RxTurn, receives_as_many_into_the_ring_as_a_cache_holds_once_they_have_6_KiB_on_average) {
   using Row = std::pair<uint32_t, uint32_t>;
   for (auto [bytes, places] :
-       {Row{4095, RxBatch::kSlots}, {4096, 50}, {8192, 48}, {16'384, 24}, {60'000, 8}}) {
+       {Row{6143, RxBatch::kSlots}, {6144, 50}, {8192, 48}, {16'384, 24}, {60'000, 8}}) {
     RxRig rig(256, 2 * 50 * RxBatch::kStride);
     rig.arrive(std::string(bytes - 1000, 'x'));
     rig.arrive(std::string(bytes + 1000, 'x'));
@@ -148,7 +148,7 @@ TEST(RxTurn, receives_as_many_into_the_ring_as_a_cache_holds_once_they_have_4_Ki
 
 // Or a ring of 8 MiB would be full of 128 datagrams.
 TEST(RxTurn, packs_those_that_would_leave_much_of_their_places_unused_while_something_waits) {
-  for (uint32_t bytes : {4096u, 16'384u}) {
+  for (uint32_t bytes : {6144u, 16'384u}) {
     RxRig rig(4096, 8 << 20);
     uint32_t sent = 0;
     for (int i = 0; i < 100; i++) {
