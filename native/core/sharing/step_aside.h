@@ -2,7 +2,8 @@
 //
 // A loop that does not begin to read within a moment may wait for our processor, where the kernel has put it
 // behind us (bridge/bell.h), and would get it when our time slice ends; its timers are late by that. Once a
-// wake-up, or a thread beside other programs would give way for a slice of theirs after each round.
+// wake-up, or a thread beside other programs would give way for a slice of theirs after each round. And not
+// where several threads have one loop: the others, and who sends to them, would run instead of it.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,11 @@ namespace ksocket {
 
 class StepAside {
  public:
+  // The loop is this thread's alone.
+  void enable() { enabled_ = true; }
   // The loop was woken. `consumed`: JavaScript's cursor.
   void on_wake(uint32_t consumed) {
+    if (!enabled_) return;
     woken_ = true;
     consumed_ = consumed;
     since_ns_ = clock_ns(CLOCK_MONOTONIC);
@@ -31,6 +35,7 @@ class StepAside {
   }
 
  private:
+  bool enabled_ = false;
   bool woken_ = false;
   uint32_t consumed_ = 0;
   uint64_t since_ns_ = 0;

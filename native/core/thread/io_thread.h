@@ -59,7 +59,9 @@ class IoThread {
   // Lets this event loop receive, too, from now on; before start(). It has to call receive_on_loop() when the
   // kernel says so, and stop() ends it.
   void share(const LoopPoll& loop) {
-    if (engine_->traits().exclusive) sharing_.start(loop);
+    if (!engine_->traits().exclusive) return;
+    sharing_.start(loop);
+    step_aside_.enable();
   }
   // One batch of the socket that has this place, on the JavaScript thread. True: it has to read the ring now,
   // nobody will wake it.

@@ -12,6 +12,7 @@ void pass(uint64_t duration_ns) {
 
 TEST(StepAside, is_for_a_loop_that_was_woken_and_does_not_begin) {
   StepAside aside;
+  aside.enable();
   pass(2 * kLimits.loop_late_ns);
   EXPECT_FALSE(aside.is_due(7));  // nobody was woken
   aside.on_wake(7);
@@ -19,8 +20,16 @@ TEST(StepAside, is_for_a_loop_that_was_woken_and_does_not_begin) {
   EXPECT_TRUE(aside.is_due(7));
 }
 
+TEST(StepAside, is_not_for_a_thread_that_shares_the_loop_with_others) {
+  StepAside aside;
+  aside.on_wake(7);
+  pass(2 * kLimits.loop_late_ns);
+  EXPECT_FALSE(aside.is_due(7));
+}
+
 TEST(StepAside, comes_once_a_wake_up) {
   StepAside aside;
+  aside.enable();
   for (int wakes = 0; wakes < 3; wakes++) {
     aside.on_wake(7);
     pass(2 * kLimits.loop_late_ns);
@@ -32,6 +41,7 @@ TEST(StepAside, comes_once_a_wake_up) {
 
 TEST(StepAside, is_not_for_a_loop_that_has_begun_even_if_it_gets_no_further) {
   StepAside aside;
+  aside.enable();
   aside.on_wake(7);
   EXPECT_FALSE(aside.is_due(8));
   pass(2 * kLimits.loop_late_ns);
@@ -44,6 +54,7 @@ TEST(StepAside, leaves_the_loop_a_moment) {
   for (int tries = 0;; tries++) {
     ASSERT_LT(tries, 1000);
     StepAside aside;
+    aside.enable();
     uint64_t before_ns = clock_ns(CLOCK_MONOTONIC);
     aside.on_wake(7);
     bool due = aside.is_due(7);
