@@ -110,7 +110,8 @@ for (const connected of [false, true]) {
     const { user, system } = process.cpuUsage(cpu);
     // Once a second somebody looks whether the path is another socket's by now.
     assert.ok(sender.stats().txCalls <= calls + 2, 'nobody tries in vain');
-    assert.ok(user + system < 10_000, `${user + system} us of a second`);
+    // Who waits without sleeping takes what he gets of it. What V8 tidies up on a busy machine takes some 20 ms.
+    assert.ok(user + system < 100_000, `${user + system} us of a second`);
     assert.deepEqual(await slow.read(1000), numbers(0, 1000));
   });
 }
