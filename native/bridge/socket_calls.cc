@@ -18,10 +18,13 @@ namespace ksocket {
 
 namespace {
 
-// Before the program chooses its size, which then stays.
-void leave_receive_buffer(Endpoint& endpoint) {
+// Sets the size of the receive buffer, which then stays as it is.
+template <typename Set>
+int choose_receive_buffer(Endpoint& endpoint, Set&& set) {
   std::lock_guard lock(endpoint.rx_mutex);
-  endpoint.receive_buffer.leave();
+  int error = set();
+  if (error == 0) endpoint.receive_buffer.leave();
+  return error;
 }
 
 }  // namespace
@@ -139,8 +142,11 @@ Napi::Value IoThreadObject::get_name(const Napi::CallbackInfo& info) {
 Napi::Value IoThreadObject::set_option(const Napi::CallbackInfo& info) {
   return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
     auto option = static_cast<SocketOption>(u32(info[1]));
-    if (option == SocketOption::receive_buffer_bytes) leave_receive_buffer(endpoint);
-    int error = ksocket::set_option(endpoint.fd.get(), endpoint.family, option, OptionValue(info[2]).bytes());
+    auto set = [&, value = OptionValue(info[2])] {
+      return ksocket::set_option(endpoint.fd.get(), endpoint.family, option, value.bytes());
+    };
+    if (option == SocketOption::receive_buffer_bytes) return choose_receive_buffer(endpoint, set);
+    int error = set();
     if (error == 0 && (option == SocketOption::send_times || option == SocketOption::tx_time)) {
       std::lock_guard lock(endpoint.rx_mutex);
       endpoint.reads_queue = true;
@@ -176,8 +182,11 @@ Napi::Value IoThreadObject::set_raw_option(const Napi::CallbackInfo& info) {
     if (const char* why = refusal(OptionCall::set, level, name)) {
       return Napi::Value(Napi::String::New(info.Env(), why));
     }
-    if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE)) leave_receive_buffer(endpoint);
-    return number(info.Env(), ksocket::set_raw_option(endpoint.fd.get(), level, name, bytes(info[3])));
+    auto set = [&, value = bytes(info[3])] {
+      return ksocket::set_raw_option(endpoint.fd.get(), level, name, value);
+    };
+    bool is_receive_buffer = level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE);
+    return number(info.Env(), is_receive_buffer ? choose_receive_buffer(endpoint, set) : set());
   });
 }
 

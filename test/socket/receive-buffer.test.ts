@@ -2,6 +2,7 @@
 // large it is.
 import assert from 'node:assert/strict';
 import type { Socket } from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { bound, Sockets } from '../support/peer.js';
 import { sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
@@ -40,4 +41,40 @@ test('a receive buffer whose size the program has chosen stays as it is', async 
   const byName = sockets.make();
   assert.deepEqual(await flooded(byName, () => byName.setsockopt(1, SO_RCVBUF, CHOSEN)), [2 * CHOSEN, 2 * CHOSEN]);
   for (const { rxKernelDrops } of [asOption.stats(), bySetting.stats()]) assert.ok(rxKernelDrops > 0, 'it overflowed');
+});
+
+addonTest(
+  'kernel features',
+  'bursts of large datagrams make it grow, too, and as large as reads are they leave it large',
+  async () => {
+    await using sockets = new Sockets();
+    const socket = sockets.make();
+    let received = 0;
+    socket.on('message', () => received++);
+    const port = await bound(socket);
+    const before = socket.getRecvBufferSize();
+    let sent = 0;
+    const lost = () => socket.stats().rxKernelDrops;
+    const burst = async (count: number, bytes: number) => {
+      sendWhileBlocked({ port, count, bytes });
+      sent += count;
+      await waitFor(() => received + lost() >= sent);
+    };
+    for (let round = 0; round < 5; round++) await burst(60, 16_384);
+    const grown = socket.getRecvBufferSize();
+    assert.ok(grown > before, `${before} bytes, and then ${grown}`);
+    const dropped = lost();
+    for (let round = 0; round < 100; round++) await burst(8, 60_000);
+    assert.deepEqual([lost(), socket.getRecvBufferSize()], [dropped, grown]);
+  },
+);
+
+addonTest('kernel features', 'a size that is refused is not a choice', async () => {
+  await using sockets = new Sockets();
+  const SO_RCVBUF = 8;
+  const socket = sockets.make();
+  const [before, after] = await flooded(socket, () => {
+    assert.throws(() => socket.setsockopt(1, SO_RCVBUF, Buffer.alloc(1)), { code: 'EINVAL' });
+  });
+  assert.ok(after > before, `${before} bytes, and then ${after}`);
 });

@@ -76,9 +76,10 @@ RxTurn::Outcome RxTurn::receive_batch(Endpoint& endpoint, bool told, uint32_t mo
   uint32_t count = static_cast<uint32_t>(got);
   if (endpoint.batches < kBusyAfterBatches) note_traffic(endpoint, count);
   uint32_t bytes = decode(endpoint, count);
-  endpoint.receive_buffer.after_read(endpoint.fd.get(), endpoint.family, {count, wanted, bytes});
   endpoint.kernel_drops.after_batch(endpoint.fd.get(), endpoint.family, endpoint.counters, count,
                                     count < wanted);
+  uint64_t drops = endpoint.counters.get(Counter::rx_kernel_drops);
+  endpoint.receive_buffer.after_read(endpoint.fd.get(), endpoint.family, {count, wanted, bytes, drops});
   std::span<const Incoming> received(incoming_, count);
   if (endpoint.responder) received = endpoint.responder->answer(tools(), batch_->base(), received);
   if (deliver) {

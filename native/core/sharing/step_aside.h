@@ -3,7 +3,7 @@
 // A loop that does not begin to read within a moment may wait for our processor, where the kernel has put it
 // behind us (bridge/bell.h), and would get it when our time slice ends; its timers are late by that. Once a
 // wake-up, or a thread beside other programs would give way for a slice of theirs after each round. And not
-// where several threads have one loop: the others, and who sends to them, would run instead of it.
+// where shards have threads of their own: the others', and who sends to them, would run instead of the loop.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace ksocket {
 
 class StepAside {
  public:
-  // The loop is this thread's alone.
+  // The loop receives, too: the thread is none of a shard's.
   void enable() { enabled_ = true; }
   // The loop was woken. `consumed`: JavaScript's cursor.
   void on_wake(uint32_t consumed) {

@@ -26,11 +26,13 @@ inline void resize_receive_buffer(int fd, uint8_t family, int bytes) {
 
 class ReceiveBuffer {
  public:
-  // One call's datagrams: `count` messages where `wanted` had room.
+  // One call's datagrams: `count` messages where `wanted` had room; `drops`: how many the kernel has dropped
+  // so far, as far as it has said so.
   struct Read {
     uint32_t count;
     uint32_t wanted;
     uint32_t bytes;
+    uint64_t drops;
   };
 
   // From here on it is the program's.
@@ -40,7 +42,7 @@ class ReceiveBuffer {
     Size size = next(read);
     if (size == size_) return;
     size_ = size;
-    run_bytes_ = 0;
+    begin_run(read);
     calm_reads_ = 0;
     resize_receive_buffer(fd, family, size == Size::cache ? kCacheBufferBytes : kBurstBufferBytes);
   }
@@ -48,39 +50,47 @@ class ReceiveBuffer {
  private:
   enum class Size : uint8_t { initial, burst, cache, chosen };
 
-  // With fewer places a call that fills them says nothing of the rate.
-  static constexpr uint32_t kPlacesMin = 8;
+  // Half of what the default has room for, beside its overhead.
+  static constexpr uint32_t kGrowAtBytes = 96 * 1024;
   // On average, of messages (super-datagrams count as one): from there on the bytes cost more than the call.
   static constexpr uint32_t kCostlyBytes = 4 * 1024;
-  // More than a ring and a buffer hold: such a run without an end is no burst any more.
-  static constexpr uint32_t kOverloadBytes = 32 << 20;
-  // In a row, that found less than they could have taken. In overload one in some hundred does.
+  // More than a ring and a buffer hold: if such a run without an end loses something it is no burst any more.
+  static constexpr uint16_t kOverloadKib = 32 * 1024;
+  // In a row, without a loss: the overload has passed.
   static constexpr uint8_t kCalmReads = 64;
 
   Size next(const Read& read) {
-    bool filled = read.count == read.wanted;
+    bool lost = static_cast<uint32_t>(read.drops) != drops_;
     switch (size_) {
       case Size::initial:
-        return read.count >= kGrowAtMessages || (filled && read.count >= kPlacesMin) ? Size::burst : size_;
+        return read.count >= kGrowAtMessages || read.bytes >= kGrowAtBytes || lost ? Size::burst : size_;
       case Size::burst:
-        run_bytes_ = filled && read.bytes >= read.count * kCostlyBytes ? run_bytes_ + read.bytes : 0;
-        return run_bytes_ > kOverloadBytes ? Size::cache : size_;
-      case Size::cache:
-        if (!filled) {
-          calm_reads_++;
-        } else if (read.count >= kPlacesMin) {
-          calm_reads_ = 0;
+        if (read.count < read.wanted || read.bytes < read.count * kCostlyBytes) {
+          begin_run(read);
+          return size_;
         }
+        run_kib_ += static_cast<uint16_t>(read.bytes / 1024);
+        if (run_kib_ <= kOverloadKib) return size_;
+        begin_run(read);  // bursts may be just as large as reads are: those lose nothing
+        return lost ? Size::cache : size_;
+      case Size::cache:
+        calm_reads_ = lost ? 0 : calm_reads_ + 1;
+        drops_ = static_cast<uint32_t>(read.drops);
         return calm_reads_ == kCalmReads ? Size::burst : size_;
       case Size::chosen:
         break;
     }
     return size_;
   }
+  void begin_run(const Read& read) {
+    run_kib_ = 0;
+    drops_ = static_cast<uint32_t>(read.drops);
+  }
 
   Size size_ = Size::initial;
   uint8_t calm_reads_ = 0;
-  uint32_t run_bytes_ = 0;  // of such messages, without a read that found less than it could have taken
+  uint16_t run_kib_ = 0;  // of such messages, without a read that found less than it could have taken
+  uint32_t drops_ = 0;    // when the run began, or at the latest read
 };
 
 }  // namespace ksocket

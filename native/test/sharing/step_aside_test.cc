@@ -20,7 +20,7 @@ TEST(StepAside, is_for_a_loop_that_was_woken_and_does_not_begin) {
   EXPECT_TRUE(aside.is_due(7));
 }
 
-TEST(StepAside, is_not_for_a_thread_that_shares_the_loop_with_others) {
+TEST(StepAside, is_not_for_a_thread_that_is_not_asked_to) {
   StepAside aside;
   aside.on_wake(7);
   pass(2 * kLimits.loop_late_ns);

@@ -33,14 +33,17 @@ class ReceiveBufferTest : public testing::Test {
   ReceiveBufferTest() { EXPECT_EQ(open_datagram(4, &fd_), 0); }
 
   void read(uint32_t count, uint32_t wanted, uint32_t each = kBytes) {
-    buffer_.after_read(fd_.get(), 4, {count, wanted, count * each});
+    buffer_.after_read(fd_.get(), 4, {count, wanted, count * each, drops_});
   }
   void fill(int times, uint32_t each = kBytes) {
     for (int i = 0; i < times; i++) read(kPlaces, kPlaces, each);
   }
+  // More comes than is read.
+  void lose(int times, uint32_t each = kBytes) {
+    for (int i = 0; i < times; i++, drops_++) fill(1, each);
+  }
   void overload() {
-    fill(1);
-    fill(kOverload + 1);
+    lose(kOverload + 2);
     ASSERT_EQ(size_of(fd_), cache_);
   }
 
@@ -49,70 +52,84 @@ class ReceiveBufferTest : public testing::Test {
   const int cache_ = size_when_asked_for(kCacheBufferBytes);
   Fd fd_;
   ReceiveBuffer buffer_;
+  uint64_t drops_ = 0;
 };
 
 TEST_F(ReceiveBufferTest, grows_once_datagrams_come_faster_than_they_are_read) {
-  for (int i = 0; i < 100; i++) {
-    read(kGrowAtMessages - 1, 64, 100);
-    read(7, 7);
-    read(7, 8);
-  }
+  for (int i = 0; i < 100; i++) read(kGrowAtMessages - 1, 64, 100);
   EXPECT_EQ(size_of(fd_), initial_);
   read(kGrowAtMessages, 64, 100);
   EXPECT_EQ(size_of(fd_), burst_);
 }
 
-TEST_F(ReceiveBufferTest, grows_when_all_of_eight_places_are_filled) {
-  fill(1);
+TEST_F(ReceiveBufferTest, grows_when_half_of_what_it_holds_comes_at_once) {
+  read(5, 24);
+  read(1, 8, 65'507);
+  EXPECT_EQ(size_of(fd_), initial_);
+  read(6, 24);
+  EXPECT_EQ(size_of(fd_), burst_);
+}
+
+// Of a small ring that waits few places are offered, and a server reads what it finds at its own pace.
+TEST_F(ReceiveBufferTest, grows_when_something_was_lost) {
+  for (int i = 0; i < 100; i++) read(1, 1, 100);
+  EXPECT_EQ(size_of(fd_), initial_);
+  drops_++;
+  read(1, 1, 100);
   EXPECT_EQ(size_of(fd_), burst_);
 }
 
 TEST_F(ReceiveBufferTest, is_made_small_where_more_comes_than_is_ever_read) {
-  fill(1 + kOverload);
+  lose(1 + kOverload);
   EXPECT_EQ(size_of(fd_), burst_) << "which may be a burst that was longer than most";
-  fill(1);
+  lose(1);
   EXPECT_EQ(size_of(fd_), cache_);
 }
 
 TEST_F(ReceiveBufferTest, stays_large_for_bursts_that_end) {
   fill(1);
   for (int burst = 0; burst < 5; burst++) {
-    fill(kOverload);
+    lose(kOverload);
     read(kPlaces - 1, kPlaces);
   }
   EXPECT_EQ(size_of(fd_), burst_);
 }
 
+// Each may be just as large as a read has places.
+TEST_F(ReceiveBufferTest, stays_large_where_nothing_is_lost) {
+  fill(1);
+  drops_++;
+  read(1, kPlaces);
+  fill(10 * kOverload);
+  EXPECT_EQ(size_of(fd_), burst_);
+}
+
 TEST_F(ReceiveBufferTest, stays_large_for_small_datagrams) {
   fill(1);
-  for (int i = 0; i < 100'000; i++) read(64, 64, 4095);
+  for (int i = 0; i < 100'000; i++, drops_++) read(64, 64, 4095);
   EXPECT_EQ(size_of(fd_), burst_);
-  for (int i = 0; i < (32 << 20) / (64 * 4096) + 1; i++) read(64, 64, 4096);
+  for (int i = 0; i < (32 << 20) / (64 * 4096) + 1; i++, drops_++) read(64, 64, 4096);
   EXPECT_EQ(size_of(fd_), cache_);
 }
 
-TEST_F(ReceiveBufferTest, is_large_again_once_the_overload_has_passed) {
+TEST_F(ReceiveBufferTest, is_large_again_once_nothing_has_been_lost_for_a_while) {
   overload();
-  for (int i = 0; i < 100; i++) {
+  drops_++;
+  for (int i = 0; i < 100; i++, drops_++) {
     for (int n = 0; n < 63; n++) read(kPlaces - 1, kPlaces);
-    fill(1);
   }
-  EXPECT_EQ(size_of(fd_), cache_) << "now and then nothing waits in overload, too";
-  for (int n = 0; n < 32; n++) {
-    read(1, 1);  // of one place nothing is said
-    read(1, kPlaces);
-    read(1, kPlaces);
-  }
-  EXPECT_EQ(size_of(fd_), burst_);
-  fill(kOverload);
-  EXPECT_EQ(size_of(fd_), burst_);
+  EXPECT_EQ(size_of(fd_), cache_);
+  fill(64);
+  EXPECT_EQ(size_of(fd_), cache_) << "the loss is told with the first of these";
   fill(1);
+  EXPECT_EQ(size_of(fd_), burst_) << "though each found as much as it could take";
+  lose(kOverload + 1);
   EXPECT_EQ(size_of(fd_), cache_);
 }
 
 TEST_F(ReceiveBufferTest, is_the_programs_once_it_has_chosen) {
   buffer_.leave();
-  fill(2 * kOverload);
+  lose(2 * kOverload);
   read(64, 64);
   EXPECT_EQ(size_of(fd_), initial_);
 }
