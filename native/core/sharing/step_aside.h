@@ -15,7 +15,7 @@ namespace ksocket {
 
 class StepAside {
  public:
-  // The loop receives, too: the thread is none of a shard's.
+  // The loop receives, too, as it does not from shards.
   void enable() { enabled_ = true; }
   // The loop was woken. `consumed`: JavaScript's cursor.
   void on_wake(uint32_t consumed) {

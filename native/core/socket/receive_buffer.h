@@ -27,7 +27,7 @@ inline void resize_receive_buffer(int fd, uint8_t family, int bytes) {
 class ReceiveBuffer {
  public:
   // One call's datagrams: `count` messages where `wanted` had room; `drops`: how many the kernel has dropped
-  // so far, as far as it has said so.
+  // so far, as far as it has said so, with those of a filter, which it counts along.
   struct Read {
     uint32_t count;
     uint32_t wanted;
