@@ -14,11 +14,6 @@ import { STAGED_BYTES_MAX, STAGED_DATAGRAMS_MAX, type Staging } from './staging.
 /** Does the program's list of blocked addresses have it? */
 type IsBlocked = (address: string) => boolean;
 
-// Of a list of triples: do both go to one place?
-function goAlike(list: readonly unknown[], a: number, b: number): boolean {
-  return list[a + 1] === list[b + 1] && list[a + 2] === list[b + 2];
-}
-
 export class Lists {
   readonly #native: NativeIoThread;
   readonly #staging: Staging;
@@ -173,10 +168,12 @@ export class Lists {
     let at = start;
     let latest = list[from]; // the payload that ends at `at`
     let repeated = 0; // and the same again behind it, still to be copied
+    const port = step === 3 ? list[from + 1] : undefined;
+    const address = step === 3 ? list[from + 2] : undefined;
     let i = from + step;
     for (; i < end; i += step) {
       const payload = list[i];
-      if (step === 3 && !goAlike(list, i, from)) break;
+      if (step === 3 && (list[i + 1] !== port || list[i + 2] !== address)) break;
       if (payload === latest) {
         repeated++;
         continue;
@@ -204,12 +201,16 @@ export class Lists {
     const copies = (next - from) / step;
     const offset = this.#staging.bytes - copies * size;
     const payload = list[from];
+    const port = step === 3 ? list[from + 1] : undefined;
+    const address = step === 3 ? list[from + 2] : undefined;
     const most = Math.min(list.length, next + (STAGED_DATAGRAMS_MAX - this.#staging.datagrams) * step);
     let at = next;
     while (at < most && this.#staging.count < STAGED_DATAGRAMS_MAX) {
       const begin = at;
       const end = Math.min(most, at + copies * step);
-      while (at < end && list[at] === payload && (step === 1 || goAlike(list, at, from))) at += step;
+      while (at < end && list[at] === payload && (step === 1 || (list[at + 1] === port && list[at + 2] === address))) {
+        at += step;
+      }
       if (at === begin) break;
       this.#staging.runSize = 0; // nothing else can follow in the same record
       const n = this.#staging.next();
