@@ -1,7 +1,7 @@
 // What is behind a Socket: its states, what reaches it from its thread, and its end. The public face, with the
 // documentation, is socket.ts; binding.ts, connecting.ts, sending.ts and kernel-options.ts say what is done with it.
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { addAbortListener } from 'node:events';
+import { addAbortListener, EventEmitter } from 'node:events';
 import type { BlockList } from 'node:net';
 import { OPEN_RECEIVE_LOCAL, OPEN_RECEIVE_RIGHTS } from '../backend/layout.js';
 import { ECANCELED } from '../base/errno.js';
@@ -28,6 +28,7 @@ import type { Question } from '../thread/records.js';
 import type { SendMore } from '../thread/send-more.js';
 import type { SendTime } from '../thread/send-time.js';
 import type { KnownNames } from './known-names.js';
+import { type MessageListener, nodesEmit, onlyListener } from './listeners.js';
 import type { CheckedSocketOptions } from './options.js';
 import { noFilter, Place, type SocketFilter } from './place.js';
 import { concernsGroups } from './raw-options.js';
@@ -62,6 +63,9 @@ export class SocketCore
   readonly names: KnownNames | undefined;
   /** Undefined: it is one socket. */
   readonly shards: Shards | undefined;
+  wantsBatches = false;
+  readonly #capturesRejections = EventEmitter.captureRejections; // settled when an emitter is made
+  #listener: MessageListener | undefined; // for 'message', the only one
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
   #refd = true;
   #alone = 0; // datagrams that came alone while the thread did not know our async context
@@ -77,11 +81,14 @@ export class SocketCore
     this.shards = options.shards && new Shards(this, options.shards);
   }
 
-  // ---- what the thread tells
-
-  get wantsBatches(): boolean {
-    return this.face.listenerCount('batch') > 0;
+  /** A listener of this event has come or gone; undefined: of any. */
+  listenersChanged(event: string | symbol | undefined): void {
+    if (event === 'message' || event === undefined) this.#listener = onlyListener(this.face, this.#capturesRejections);
+    if (event === 'batch' || event === undefined) this.wantsBatches = this.face.listenerCount('batch') > 0;
+    if (this.wantsBatches) this.answerAsAsked();
   }
+
+  // ---- what the thread tells
 
   get metadata(): readonly MetadataKind[] | undefined {
     return this.options.metadata;
@@ -95,7 +102,10 @@ export class SocketCore
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
     if (this.#stopped || this.#blocks(rinfo.address)) return;
     this.thread?.sender.passEvent();
-    this.#resource.runInAsyncScope(this.face.emit, this.face, 'message', data, rinfo);
+    const { face } = this;
+    const only = face.emit === nodesEmit ? this.#listener : undefined;
+    if (only !== undefined) this.#resource.runInAsyncScope(only, face, data, rinfo);
+    else this.#resource.runInAsyncScope(face.emit, face, 'message', data, rinfo);
     this.thread?.sender.passEvent();
   }
 

@@ -9,6 +9,7 @@ import { SocketOption } from '../backend/layout.js';
 import type { MtuDiscover } from '../backend/settings.js';
 import * as errors from '../base/errors.js';
 import type { SocketType } from '../base/family.js';
+import { whenListenersChange } from '../base/listeners.js';
 import type { Payload, SendCallback } from '../base/payload.js';
 import { validateObject, validatePort, validateString } from '../base/validate.js';
 import { fdOf, isUvHandle, type UvHandle } from '../dgram/inherited.js';
@@ -576,15 +577,7 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
 };
 Object.assign(Socket.prototype, methods);
 Object.defineProperties(Socket.prototype, deprecatedProperties());
-// As EventEmitter's: 'newListener' would be a listener that programs see.
-for (const name of ['on', 'addListener', 'prependListener'] as const) {
-  const value = function (this: OwnSocket, event: string | symbol, listener: (...args: unknown[]) => void): OwnSocket {
-    EventEmitter.prototype[name].call(this, event, listener);
-    if (event === 'batch') this[kCore].answerAsAsked();
-    return this;
-  };
-  Object.defineProperty(Socket.prototype, name, { value, writable: true, configurable: true });
-}
+whenListenersChange(Socket.prototype, (socket, event) => (socket as OwnSocket)[kCore]?.listenersChanged(event));
 
 function shardsOf(socket: OwnSocket): Shards {
   const { shards } = socket[kCore];

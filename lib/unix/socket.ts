@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { binding } from '../backend/load.js';
 import { ENOTCONN } from '../base/errno.js';
 import * as errors from '../base/errors.js';
+import { whenListenersChange } from '../base/listeners.js';
 import type { Payload, SendCallback } from '../base/payload.js';
 import { netIsDenied, nextTick } from '../base/runtime.js';
 import { adoptQuietly, listen } from '../socket/binding.js';
@@ -321,5 +322,11 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
     };
     const messages = iterateMessages(this as never, core.closed, onDrop);
     return messages as unknown as AsyncIterableIterator<UnixDatagram, undefined>;
+  }
+
+  static {
+    whenListenersChange(UnixSocket.prototype, (socket, event) => {
+      if (#core in socket) socket.#core.listenersChanged(event);
+    });
   }
 }
