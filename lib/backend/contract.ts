@@ -170,6 +170,8 @@ export interface NativeIoThread {
   stopDrops(id: number): number;
   /** Before watch(), of an adopted descriptor: so many are counted; undefined: those that there are. */
   tellDrops(id: number, total: number | undefined): number;
+  /** Room for what comes while nobody receives, unless a program has chosen how much. `largest`: net.core.rmem_max; 0: it is not known. */
+  growReceiveBuffer(id: number, largest: number): number;
   /** Which file a local socket takes away when it closes (native/core/socket/bound_path.h); empty: none. */
   getFile(id: number): string;
   /** It does not. */

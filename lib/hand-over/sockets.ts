@@ -77,7 +77,7 @@ function givenOf(core: SocketCore): Given[] {
 
 async function offer(core: SocketCore, channel: Channel): Promise<void> {
   const all = givenOf(core);
-  if (core.family.isIp && !core.options.recvBufferSize) for (const { thread, id } of all) growBuffer(thread, id);
+  if (core.family.isIp) for (const { thread, id } of all) growBuffer(thread, id);
   const state: State = {
     what: 'socket',
     type: core.family.type,

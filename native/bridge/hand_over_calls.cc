@@ -34,11 +34,17 @@ Napi::Value float64s(Napi::Env env, std::span<const double> given) {
 
 std::vector<IoThreadObject::PropertyDescriptor> IoThreadObject::hand_over_methods() {
   using Self = IoThreadObject;
-  return {InstanceMethod<&Self::watch_again>("watchAgain"), InstanceMethod<&Self::get_file>("getFile"),
-          InstanceMethod<&Self::keep_file>("keepFile"),     InstanceMethod<&Self::take_file>("takeFile"),
-          InstanceMethod<&Self::get_flows>("getFlows"),     InstanceMethod<&Self::take_flows>("takeFlows"),
-          InstanceMethod<&Self::begin_flows>("beginFlows"), InstanceMethod<&Self::get_tallies>("getTallies"),
-          InstanceMethod<&Self::set_tallies>("setTallies"), InstanceMethod<&Self::stop_drops>("stopDrops"),
+  return {InstanceMethod<&Self::watch_again>("watchAgain"),
+          InstanceMethod<&Self::get_file>("getFile"),
+          InstanceMethod<&Self::grow_receive_buffer>("growReceiveBuffer"),
+          InstanceMethod<&Self::keep_file>("keepFile"),
+          InstanceMethod<&Self::take_file>("takeFile"),
+          InstanceMethod<&Self::get_flows>("getFlows"),
+          InstanceMethod<&Self::take_flows>("takeFlows"),
+          InstanceMethod<&Self::begin_flows>("beginFlows"),
+          InstanceMethod<&Self::get_tallies>("getTallies"),
+          InstanceMethod<&Self::set_tallies>("setTallies"),
+          InstanceMethod<&Self::stop_drops>("stopDrops"),
           InstanceMethod<&Self::tell_drops>("tellDrops")};
 }
 
@@ -132,6 +138,15 @@ Napi::Value IoThreadObject::get_file(const Napi::CallbackInfo& info) {
   auto endpoint = find(info[0]);
   bool has_file = endpoint && endpoint->local && endpoint->local->bound_path;
   return Napi::String::New(info.Env(), has_file ? endpoint->local->bound_path->file() : "");
+}
+
+// growReceiveBuffer(id, largest)
+Napi::Value IoThreadObject::grow_receive_buffer(const Napi::CallbackInfo& info) {
+  return endpoint_or_ebadf(info, [&](Endpoint& endpoint) {
+    std::lock_guard lock(endpoint.rx_mutex);
+    endpoint.receive_buffer.grow(endpoint.fd.get(), endpoint.family, i32(info[1]));
+    return 0;
+  });
 }
 
 // keepFile(id): it stays when the socket closes

@@ -74,6 +74,7 @@ class IoThreadObject : public Napi::ObjectWrap<IoThreadObject> {
   Napi::Value get_option(const Napi::CallbackInfo& info);
   Napi::Value get_path_mtu(const Napi::CallbackInfo& info);
   Napi::Value set_raw_option(const Napi::CallbackInfo& info);
+  Napi::Value grow_receive_buffer(const Napi::CallbackInfo& info);
   Napi::Value get_raw_option(const Napi::CallbackInfo& info);
   Napi::Value set_filter(const Napi::CallbackInfo& info);
   Napi::Value steer(const Napi::CallbackInfo& info);

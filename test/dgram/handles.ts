@@ -4,6 +4,7 @@ import dgram from 'node:dgram';
 interface Handle {
   readonly fd: number;
   bind(address: string, port: number, flags: number): number;
+  bufferSize(size: number, receive: boolean, context: object): number | undefined;
   close(): void;
 }
 

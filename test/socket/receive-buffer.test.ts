@@ -2,6 +2,7 @@
 // large it is.
 import assert from 'node:assert/strict';
 import type { Socket } from 'ksocket';
+import { boundHandle } from '../dgram/handles.js';
 import { addonTest } from '../support/backend.js';
 import { bound, Sockets } from '../support/peer.js';
 import { sendWhileBlocked } from '../support/programs.js';
@@ -12,10 +13,15 @@ const CHOSEN = 50_000;
 
 /** Datagrams come faster than they are read until some are lost; the buffer's sizes before and after. */
 async function flooded(socket: Socket, choose?: () => void): Promise<[before: number, after: number]> {
+  await bound(socket);
+  choose?.();
+  return overflown(socket);
+}
+
+async function overflown(socket: Socket): Promise<[before: number, after: number]> {
   let received = 0;
   socket.on('message', () => received++);
-  const port = await bound(socket);
-  choose?.();
+  const { port } = socket.address();
   const before = socket.getRecvBufferSize();
   for (let round = 0; round < 4 && socket.getRecvBufferSize() === before; round++) {
     sendWhileBlocked({ port, count: 20_000, bytes: 64 });
@@ -77,4 +83,29 @@ addonTest('kernel features', 'a size that is refused is not a choice', async () 
     assert.throws(() => socket.setsockopt(1, SO_RCVBUF, Buffer.alloc(1)), { code: 'EINVAL' });
   });
   assert.ok(after > before, `${before} bytes, and then ${after}`);
+});
+
+addonTest('kernel features', 'a size that somebody else has chosen stays, too', async () => {
+  await using sockets = new Sockets();
+  const path = `\0ksocket-receive-buffer-${process.pid}`;
+  const handle = boundHandle('udp4'); // kept: its descriptor is the socket's from now on
+  handle.bufferSize(CHOSEN, true, {});
+  const adopted = sockets.make();
+  adopted.bind({ fd: handle.fd });
+  const handedOver = async (given: Socket) => {
+    const socket = sockets.make();
+    await Promise.all([given.handOver(path), socket.takeOver(path)]);
+    return socket;
+  };
+  const chosen = sockets.make();
+  await bound(chosen);
+  chosen.setRecvBufferSize(CHOSEN);
+  for (const socket of [adopted, await handedOver(chosen)]) {
+    assert.deepEqual(await overflown(socket), [2 * CHOSEN, 2 * CHOSEN]);
+  }
+  const grown = sockets.make();
+  const [before, after] = await flooded(grown);
+  assert.ok(after > before);
+  const SO_BUF_LOCK = 72;
+  assert.equal((await handedOver(grown)).getsockopt(1, SO_BUF_LOCK).readInt32LE(), 0, 'nobody has chosen that');
 });

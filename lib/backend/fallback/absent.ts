@@ -72,6 +72,10 @@ export class AbsentCalls {
     return '';
   }
 
+  growReceiveBuffer(): number {
+    return 0;
+  }
+
   keepFile(): void {}
 
   takeFile(): void {}

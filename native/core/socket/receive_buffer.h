@@ -20,9 +20,9 @@ inline constexpr int kBurstBufferBytes = 4 << 20;
 // Doubled, half of what a core's second cache has.
 inline constexpr int kCacheBufferBytes = 512 << 10;
 
-inline void resize_receive_buffer(int fd, uint8_t family, int bytes) {
-  set_option(fd, family, SocketOption::receive_buffer_bytes, bytes);
-}
+// The kernel remembers of a socket whether somebody has set the size (SO_BUF_LOCK), whoever has a descriptor
+// of it: another process that has handed it over, systemd, another worker. This does not count as that.
+void resize_receive_buffer(int fd, uint8_t family, int bytes);
 
 class ReceiveBuffer {
  public:
@@ -37,10 +37,13 @@ class ReceiveBuffer {
 
   // From here on it is the program's.
   void leave() { size_ = Size::chosen; }
+  // Ahead of a time in which nobody reads: for some hundredths of a second. `largest`: net.core.rmem_max,
+  // which does not limit who is root; 0: it is not known.
+  void grow(int fd, uint8_t family, int largest);
 
   void after_read(int fd, uint8_t family, const Read& read) {
     Size size = next(read);
-    if (size == size_) return;
+    if (size == size_ || is_chosen(fd)) return;
     size_ = size;
     begin_run(read);
     calm_reads_ = 0;
@@ -59,6 +62,7 @@ class ReceiveBuffer {
   // In a row, without a loss: the overload has passed.
   static constexpr uint8_t kCalmReads = 64;
 
+  bool is_chosen(int fd);
   Size next(const Read& read) {
     bool lost = static_cast<uint32_t>(read.drops) != drops_;
     switch (size_) {

@@ -3,6 +3,8 @@
 #include "core/socket/receive_buffer.h"
 
 #include <gtest/gtest.h>
+#include <linux/socket.h>
+#include <sys/socket.h>
 
 #include "core/socket/socket.h"
 
@@ -138,6 +140,50 @@ TEST_F(ReceiveBufferTest, is_the_programs_in_overload_too) {
   overload();
   buffer_.leave();
   for (int n = 0; n < 1000; n++) read(1, kPlaces);
+  EXPECT_EQ(size_of(fd_), cache_);
+}
+
+// As another process may that has a descriptor of it, or had: which descriptor it is makes no difference.
+TEST_F(ReceiveBufferTest, is_anybodys_who_has_chosen) {
+  ASSERT_EQ(set_option(fd_.get(), 4, SocketOption::receive_buffer_bytes, 50'000), 0);
+  read(64, 64);
+  EXPECT_EQ(size_of(fd_), 100'000);
+  buffer_.grow(fd_.get(), 4, 1 << 30);
+  EXPECT_EQ(size_of(fd_), 100'000);
+}
+
+TEST_F(ReceiveBufferTest, is_anybodys_who_has_chosen_after_it_had_grown) {
+  read(64, 64);
+  ASSERT_EQ(set_option(fd_.get(), 4, SocketOption::receive_buffer_bytes, 50'000), 0);
+  lose(2 * kOverload);
+  EXPECT_EQ(size_of(fd_), 100'000);
+}
+
+TEST_F(ReceiveBufferTest, is_nobodys_who_takes_the_socket_over_when_it_has_grown_by_itself) {
+  ASSERT_EQ(set_option(fd_.get(), 4, SocketOption::send_buffer_bytes, 50'000), 0);
+  overload();
+  lose(1);
+  ReceiveBuffer others;
+  others.after_read(fd_.get(), 4, {64, 64, 6400, 0});
+  EXPECT_EQ(size_of(fd_), burst_);
+  int locks = 0;
+  socklen_t bytes = sizeof locks;
+  ASSERT_EQ(getsockopt(fd_.get(), SOL_SOCKET, SO_BUF_LOCK, &locks, &bytes), 0);
+  EXPECT_EQ(locks, SOCK_SNDBUF_LOCK) << "that was chosen";
+}
+
+// As far as it may be, and never smaller than it was.
+TEST_F(ReceiveBufferTest, grows_for_a_time_without_a_reader) {
+  buffer_.grow(fd_.get(), 4, 0);
+  bool is_root = size_of(fd_) == 2 * kBurstBufferBytes;
+  if (!is_root) {
+    EXPECT_EQ(size_of(fd_), initial_) << "nobody knows how much may be asked for";
+    buffer_.grow(fd_.get(), 4, burst_ / 2);
+    EXPECT_EQ(size_of(fd_), burst_);
+  }
+  buffer_.grow(fd_.get(), 4, 1000);
+  EXPECT_EQ(size_of(fd_), is_root ? 2 * kBurstBufferBytes : burst_);
+  lose(kOverload + 2);
   EXPECT_EQ(size_of(fd_), cache_);
 }
 
