@@ -17,6 +17,6 @@ export function whenListenersChange<Emitter extends object>(
       }
     };
     Object.defineProperties(value, { name: { value: name }, length: { value: EventEmitter.prototype[name].length } });
-    Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
+    Object.defineProperty(prototype, name, { value, writable: true, configurable: true, enumerable: true });
   }
 }

@@ -1,7 +1,7 @@
 // What is behind a Socket: its states, what reaches it from its thread, and its end. The public face, with the
 // documentation, is socket.ts; binding.ts, connecting.ts, sending.ts and kernel-options.ts say what is done with it.
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { addAbortListener, EventEmitter } from 'node:events';
+import { addAbortListener } from 'node:events';
 import type { BlockList } from 'node:net';
 import { OPEN_RECEIVE_LOCAL, OPEN_RECEIVE_RIGHTS } from '../backend/layout.js';
 import { ECANCELED } from '../base/errno.js';
@@ -28,7 +28,7 @@ import type { Question } from '../thread/records.js';
 import type { SendMore } from '../thread/send-more.js';
 import type { SendTime } from '../thread/send-time.js';
 import type { KnownNames } from './known-names.js';
-import { type MessageListener, nodesEmit, onlyListener } from './listeners.js';
+import { listenerCount, type MessageListener, nodesEmit, onlyListener } from './listeners.js';
 import type { CheckedSocketOptions } from './options.js';
 import { noFilter, Place, type SocketFilter } from './place.js';
 import { concernsGroups } from './raw-options.js';
@@ -63,9 +63,9 @@ export class SocketCore
   readonly names: KnownNames | undefined;
   /** Undefined: it is one socket. */
   readonly shards: Shards | undefined;
-  wantsBatches = false;
-  readonly #capturesRejections = EventEmitter.captureRejections; // settled when an emitter is made
-  #listener: MessageListener | undefined; // for 'message', the only one
+  readonly pooled: boolean;
+  sameListeners = false;
+  #listener: MessageListener | undefined; // for 'message', if it is alone, and as long as they are the same
   readonly #resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
   #refd = true;
   #alone = 0; // datagrams that came alone while the thread did not know our async context
@@ -76,35 +76,35 @@ export class SocketCore
 
   constructor(face: Face, options: CheckedSocketOptions) {
     super(face, options);
+    this.pooled = options.pooled;
     this.lookup = lookupOf(options);
     this.names = namesOf(options, this);
     this.shards = options.shards && new Shards(this, options.shards);
   }
 
-  /** A listener of this event has come or gone; undefined: of any. */
-  listenersChanged(event: string | symbol | undefined): void {
-    if (event === 'message' || event === undefined) this.#listener = onlyListener(this.face, this.#capturesRejections);
-    if (event === 'batch' || event === undefined) this.wantsBatches = this.face.listenerCount('batch') > 0;
-    if (this.wantsBatches) this.answerAsAsked();
+  listenersChanged(): void {
+    this.sameListeners = false;
+    this.#listener = undefined;
   }
 
   // ---- what the thread tells
+
+  get wantsBatches(): boolean {
+    return listenerCount.call(this.face, 'batch') > 0;
+  }
 
   get metadata(): readonly MetadataKind[] | undefined {
     return this.options.metadata;
   }
 
-  get pooled(): boolean {
-    return this.options.pooled;
-  }
-
   // Listeners run in the async context in which the socket was made, as node:dgram's do.
-  onDatagram(data: Buffer, rinfo: RemoteInfo): void {
+  onDatagram(data: Buffer, rinfo: RemoteInfo, again: boolean): void {
     if (this.#stopped || this.#blocks(rinfo.address)) return;
     this.thread?.sender.passEvent();
     const { face } = this;
-    const only = face.emit === nodesEmit ? this.#listener : undefined;
-    if (only !== undefined) this.#resource.runInAsyncScope(only, face, data, rinfo);
+    if (!again || !this.sameListeners || face.emit !== nodesEmit) this.#listener = onlyListener(face);
+    this.sameListeners = true;
+    if (this.#listener !== undefined) this.#resource.runInAsyncScope(this.#listener, face, data, rinfo);
     else this.#resource.runInAsyncScope(face.emit, face, 'message', data, rinfo);
     this.thread?.sender.passEvent();
   }
@@ -122,7 +122,7 @@ export class SocketCore
   // from the second one on native code enters the context. (A socket for a single query gets one answer.)
   onLone(data: Buffer<ArrayBuffer>, rinfo: RemoteInfo, entered: boolean): void {
     if (!entered) {
-      this.onDatagram(data, rinfo);
+      this.onDatagram(data, rinfo, false);
       this.#countAlone();
     } else if (!this.#stopped && !this.#blocks(rinfo.address)) {
       this.thread?.sender.passEvent();

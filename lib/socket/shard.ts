@@ -37,8 +37,12 @@ export class Shard extends Place implements TakesDatagrams, TakesBatches, TakesP
     return this.#main.pooled;
   }
 
-  onDatagram(data: Buffer, rinfo: RemoteInfo): void {
-    this.#main.onDatagram(data, rinfo);
+  get sameListeners(): boolean | undefined {
+    return this.#main.sameListeners;
+  }
+
+  onDatagram(data: Buffer, rinfo: RemoteInfo, again: boolean): void {
+    this.#main.onDatagram(data, rinfo, again);
   }
 
   onBatch(batch: Batch): void {

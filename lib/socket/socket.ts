@@ -324,7 +324,15 @@ export const Socket = function Socket(this: OwnSocket, type: SocketType | Socket
   if (socketChannel.hasSubscribers) socketChannel.publish({ socket: this });
 } as unknown as SocketConstructor;
 
-Object.setPrototypeOf(Socket.prototype, EventEmitter.prototype);
+// Behind the prototype, where programs list the methods that node:dgram has there.
+const listening = Object.create(EventEmitter.prototype);
+whenListenersChange(listening, (socket, event) => {
+  const core = (socket as OwnSocket)[kCore];
+  if (core === undefined) return; // it is being made
+  core.listenersChanged();
+  if (event === 'batch') core.answerAsAsked();
+});
+Object.setPrototypeOf(Socket.prototype, listening);
 Object.setPrototypeOf(Socket, EventEmitter);
 
 const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> = {
@@ -577,8 +585,6 @@ const methods: Omit<Socket, keyof EventEmitter | 'type'> & ThisType<OwnSocket> =
 };
 Object.assign(Socket.prototype, methods);
 Object.defineProperties(Socket.prototype, deprecatedProperties());
-whenListenersChange(Socket.prototype, (socket, event) => (socket as OwnSocket)[kCore]?.listenersChanged(event));
-
 function shardsOf(socket: OwnSocket): Shards {
   const { shards } = socket[kCore];
   if (shards === undefined) throw errors.invalidState('The socket was made without shards');

@@ -57,8 +57,7 @@ export interface SocketEvents {
 }
 
 /** What the core needs of its Socket: its events, and the methods that programs may have wrapped. */
-export interface Face
-  extends Pick<EventEmitter<SocketEvents>, 'emit' | 'listenerCount' | 'once' | 'rawListeners' | 'removeListener'> {
+export interface Face extends Pick<EventEmitter<SocketEvents>, 'emit' | 'listenerCount' | 'once' | 'removeListener'> {
   readonly type: SocketType;
   bind(options: BindOptions, callback: null): this;
   close(callback?: () => void): this;

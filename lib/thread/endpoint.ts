@@ -23,7 +23,8 @@ export interface TakesDatagrams {
   readonly pooled: boolean;
   /** What `rinfo` says besides; undefined: nothing. */
   readonly metadata?: readonly MetadataKind[] | undefined;
-  onDatagram(data: Buffer, rinfo: RemoteInfo): void;
+  /** `again`: it came joined to the one before. */
+  onDatagram(data: Buffer, rinfo: RemoteInfo, again: boolean): void;
   onReceiveError(errno: number): void;
 }
 
@@ -34,8 +35,11 @@ export interface TakesLone {
 }
 
 export interface TakesBatches extends Replier {
-  /** Does it take batches now, or single datagrams? */
+  /** Does it take batches now, or single datagrams? Listeners are searched by name, which costs as much as all else that is
+   * done with a small datagram that came joined to others. */
   readonly wantsBatches: boolean;
+  /** Since the latest datagram none of its listeners has come or gone. */
+  readonly sameListeners?: boolean | undefined;
   /** `entered`: of a batch of one that comes alone, as onLone. */
   onBatch(batch: Batch, entered?: boolean): void;
 }

@@ -78,7 +78,7 @@ export class Receiver implements Waiter {
     this.#draining = true;
     try {
       const rinfo: RemoteInfo = { address, family: familyNames[family], port, size: data.length };
-      if (endpoint.onLone === undefined) endpoint.onDatagram(data, rinfo);
+      if (endpoint.onLone === undefined) endpoint.onDatagram(data, rinfo, false);
       else endpoint.onLone(data, rinfo, entered);
     } finally {
       this.#endLone();
@@ -309,6 +309,7 @@ export class Receiver implements Waiter {
     const { pooled, metadata } = endpoint;
     let told: RemoteInfo | undefined; // of the record, and so of each of its datagrams
     let position = lane === undefined ? this.#segmentAt : lane.segmentAt;
+    let again = false;
     for (;;) {
       const size = Math.min(each, length - position);
       const from = offset + position;
@@ -322,16 +323,18 @@ export class Receiver implements Waiter {
       position += size;
       if (lane !== undefined) {
         this.#passed(lane, position, length, base);
-        endpoint.onDatagram(data, rinfo);
+        endpoint.onDatagram(data, rinfo, false);
         return true;
       }
       if (position < length) this.#segmentAt = position;
       else this.#next(1);
-      endpoint.onDatagram(data, rinfo);
+      endpoint.onDatagram(data, rinfo, again);
       if (position >= length) return true;
+      again = true;
       if (!this.#mayGoOn()) return false;
       // Its listener may have closed the socket, or taken another one that wants batches.
-      if (this.#endpointOf(records.socketId(at)) !== endpoint || wantsBatches(endpoint)) return true;
+      if (this.#endpointOf(records.socketId(at)) !== endpoint) return true;
+      if (endpoint.sameListeners !== true && wantsBatches(endpoint)) return true;
     }
   }
 

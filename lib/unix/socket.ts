@@ -325,8 +325,8 @@ export class UnixSocket extends EventEmitter<UnixSocketEvents> {
   }
 
   static {
-    whenListenersChange(UnixSocket.prototype, (socket, event) => {
-      if (#core in socket) socket.#core.listenersChanged(event);
+    whenListenersChange(UnixSocket.prototype, (socket) => {
+      if (#core in socket) socket.#core.listenersChanged();
     });
   }
 }

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
 import * as ksocket from 'ksocket';
+import { addonTest } from '../support/backend.js';
 import { runProgram } from '../support/child.js';
-import { bound, closed } from '../support/peer.js';
+import { bound, closed, Sockets } from '../support/peer.js';
 import { sendWhileBlocked } from '../support/programs.js';
 import { test } from '../support/test.js';
 import { waitFor } from '../support/wait.js';
@@ -197,6 +198,94 @@ test('with captureRejections a listener’s rejection is an error of the socket'
     EventEmitter.captureRejections = false;
   }
 });
+
+test('so it is with a socket that captures rejections by itself', () =>
+  same({
+    make({ Socket }) {
+      class Own extends Socket {}
+      const socket = new Own('udp4');
+      EventEmitter.call(socket, { captureRejections: true });
+      return socket;
+    },
+    lines: 2 * DATAGRAMS,
+    listen(socket, log) {
+      socket.on('error', (error) => log(`${error}`));
+      socket.on('message', async (data) => {
+        log(`heard ${data[0]}`);
+        throw new Error(`of ${data[0]}`);
+      });
+    },
+  }));
+
+test('listeners that a program changes without the socket’s methods', () =>
+  same({
+    lines: DATAGRAMS + 3,
+    listen(socket, log) {
+      const { on, removeListener, removeAllListeners } = EventEmitter.prototype;
+      const second = numbered(log, 'second');
+      const first = (data: Buffer) => {
+        log(`first ${data[0]}`);
+        if (data[0] === 0) on.call(socket, 'message', second);
+        if (data[0] === 2) removeListener.call(socket, 'message', first);
+        if (data[0] === 2) on.call(socket, 'message', third);
+      };
+      const third = (data: Buffer) => {
+        log(`third ${data[0]}`);
+        removeAllListeners.call(socket, 'message');
+        socket.on('message', numbered(log, 'fourth'));
+        (socket as unknown as { _events: { message: unknown } })._events.message = numbered(log, 'fifth');
+      };
+      on.call(socket, 'message', first);
+    },
+  }));
+
+test('a class of a program’s may count listeners as it likes', () =>
+  same({
+    make({ Socket }) {
+      class Own extends Socket {}
+      Own.prototype.listenerCount = () => 1;
+      Own.prototype.rawListeners = () => [];
+      return new Own('udp4');
+    },
+    lines: DATAGRAMS,
+    listen: (socket, log) => void socket.on('message', numbered(log, 'heard')),
+  }));
+
+test('a loop over a socket finds the same methods', () => {
+  const methods = ({ createSocket }: Implementation) => {
+    const socket = createSocket('udp4');
+    const found = [];
+    for (const key in socket) found.push(key);
+    socket.close();
+    return found.filter((key) => key in EventEmitter.prototype).sort();
+  };
+  const [ours, nodes] = Object.values(implementations).map(methods);
+  assert.ok(nodes.includes('off') && nodes.includes('on'));
+  assert.deepEqual(ours, nodes);
+});
+
+addonTest(
+  'a thread of its own',
+  'who takes batches no more hears messages, whatever has taken the listener away',
+  async () => {
+    await using sockets = new Sockets();
+    const socket = sockets.make();
+    const heard: string[] = [];
+    const batches = (batch: ksocket.Batch) => heard.push(`batch of ${batch.length}`);
+    EventEmitter.prototype.on.call(socket, 'batch', batches);
+    socket.on(
+      'message',
+      numbered((line) => heard.push(line), 'message'),
+    );
+    const port = await bound(socket);
+    sendWhileBlocked({ port, count: 2, bytes: 8 });
+    await waitFor(() => heard.length > 0);
+    EventEmitter.prototype.removeListener.call(socket, 'batch', batches);
+    sendWhileBlocked({ port, count: 2, bytes: 8 });
+    await waitFor(() => heard.at(-1) === 'message 1');
+    assert.deepEqual(heard, ['batch of 2', 'message 0', 'message 1']);
+  },
+);
 
 test('a domain catches what a listener throws, whenever it was loaded', async () => {
   const program = async (early: boolean) => {
