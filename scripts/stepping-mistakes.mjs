@@ -275,7 +275,10 @@ export const mistakes = {
     [payloads, '((this.#until - n) | 0) > 0', '((this.#until - n) | 0) >= 0'],
   ],
   'a super-datagram goes on after its socket has closed': [
-    [receiver, 'if (this.#endpointOf(records.socketId(at)) !== endpoint || wantsBatches(endpoint)) return true;', ''],
+    [receiver, 'if (this.#endpointOf(records.socketId(at)) !== endpoint) return true;', ''],
+  ],
+  'who wants batches in the middle of a super-datagram gets messages': [
+    [receiver, 'endpoint.sameListeners !== true', 'endpoint.sameListeners === true'],
   ],
   'what a closed socket has left is not counted': [
     ['lib/thread/io-thread.ts', "    this.#counters.add(slot, 'rxCloseDrops', this.#receiver.waiting(id));\n", ''],

@@ -38,12 +38,13 @@ export class TestSocket implements Endpoint {
   readonly pooled: boolean;
   readonly received: Received;
   readonly sent = new Sent();
-  wantsBatches: boolean;
+  sameListeners = false;
   closed = false;
   readonly #thread: IoThread;
   readonly #react: React;
   #batch: Batch | undefined; // the one that is lent, or was
   #lent = false;
+  #wantsBatches = false;
   #full = false;
 
   constructor(thread: IoThread, kind: SocketKind, react: React) {
@@ -61,10 +62,21 @@ export class TestSocket implements Endpoint {
     if (native.watch(this.id, kind.keepBytesMax) !== 0) fail('a socket cannot be watched');
   }
 
+  get wantsBatches(): boolean {
+    return this.#wantsBatches;
+  }
+
+  set wantsBatches(on: boolean) {
+    this.#wantsBatches = on;
+    this.sameListeners = false;
+  }
+
   // ---- what the thread tells
 
   onDatagram(data: Buffer, rinfo: RemoteInfo): void {
     world.see('datagrams');
+    if (this.#wantsBatches) fail('a message, though batches are wanted');
+    this.sameListeners = true;
     this.#checkOpen();
     this.#checkReleased();
     this.#passEvent();
