@@ -181,19 +181,18 @@ test('emit() of a socket, of its class and of all emitters is called where a pro
   }
 });
 
+const rejecting: Case['listen'] = (socket, log) => {
+  socket.on('error', (error) => log(`${error}`));
+  socket.on('message', async (data) => {
+    log(`heard ${data[0]}`);
+    throw new Error(`of ${data[0]}`);
+  });
+};
+
 test('with captureRejections a listener’s rejection is an error of the socket', async () => {
   EventEmitter.captureRejections = true;
   try {
-    await same({
-      lines: 2 * DATAGRAMS,
-      listen(socket, log) {
-        socket.on('error', (error) => log(`${error}`));
-        socket.on('message', async (data) => {
-          log(`heard ${data[0]}`);
-          throw new Error(`of ${data[0]}`);
-        });
-      },
-    });
+    await same({ lines: 2 * DATAGRAMS, listen: rejecting });
   } finally {
     EventEmitter.captureRejections = false;
   }
@@ -208,13 +207,7 @@ test('so it is with a socket that captures rejections by itself', () =>
       return socket;
     },
     lines: 2 * DATAGRAMS,
-    listen(socket, log) {
-      socket.on('error', (error) => log(`${error}`));
-      socket.on('message', async (data) => {
-        log(`heard ${data[0]}`);
-        throw new Error(`of ${data[0]}`);
-      });
-    },
+    listen: rejecting,
   }));
 
 test('listeners that a program changes without the socket’s methods', () =>

@@ -47,12 +47,13 @@ void ReceiveBuffer::grow(int fd, uint8_t family, int largest) {
   int present = 0;
   if (is_chosen(fd) || get_option(fd, family, SocketOption::receive_buffer_bytes, &present) != 0) return;
   if (present >= 2 * kBurstBufferBytes) return;  // the kernel doubles what it is told
+  int allowed = std::min(kBurstBufferBytes, largest);
   set_unchosen(fd, [&] {
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBurstBufferBytes, sizeof kBurstBufferBytes) == 0) return;
-    int allowed = std::min(kBurstBufferBytes, largest);
-    if (present < 2 * allowed) set_option(fd, family, SocketOption::receive_buffer_bytes, allowed);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBurstBufferBytes, sizeof kBurstBufferBytes) == 0 ||
+        (present < 2 * allowed && set_option(fd, family, SocketOption::receive_buffer_bytes, allowed) == 0)) {
+      size_ = Size::burst;
+    }
   });
-  size_ = Size::burst;
 }
 
 }  // namespace ksocket

@@ -178,7 +178,12 @@ TEST_F(ReceiveBufferTest, grows_for_a_time_without_a_reader) {
   bool is_root = size_of(fd_) == 2 * kBurstBufferBytes;
   if (!is_root) {
     EXPECT_EQ(size_of(fd_), initial_) << "nobody knows how much may be asked for";
-    buffer_.grow(fd_.get(), 4, burst_ / 2);
+    ReceiveBuffer().grow(fd_.get(), 4, burst_ / 2);
+    EXPECT_EQ(size_of(fd_), burst_);
+    ASSERT_EQ(setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &initial_, sizeof initial_), 0);
+    int unlocked = 0;
+    ASSERT_EQ(setsockopt(fd_.get(), SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked), 0);
+    read(64, 64);
     EXPECT_EQ(size_of(fd_), burst_);
   }
   buffer_.grow(fd_.get(), 4, 1000);
